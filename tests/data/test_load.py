@@ -1,0 +1,187 @@
+"""Data sets as configs describe them."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import SHARED, needs_shared
+from ml_collections import ConfigDict
+
+from toner_jax.data import generated
+from toner_jax.data.load import load_dataset
+from toner_jax.data.schemas import BUILTIN
+from toner_jax.errors import UserError
+
+SOURCE = "The set is distributed by its authors; pass --config.data.dir=FOLDER"
+
+
+def config(**changes) -> ConfigDict:
+    data = ConfigDict(
+        {
+            "name": "wnut17",
+            "schema": "",
+            "format": "columns",
+            "dir": "",
+            "train": "train.conll,train.txt",
+            "dev": "dev.conll",
+            "test": "test.conll",
+            "token_column": 0,
+            "tag_columns": (-1,),
+            "source": SOURCE,
+            "generated": {"seed": 3, "train": 20, "dev": 5, "test": 7},
+        }
+    )
+    data.update(changes)
+    data.lock()
+    return data
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A data set of one-sentence files, each told from the others by its words."""
+    (tmp_path / "train.txt").write_text("train\tO\nAjax\tB-group\n")
+    (tmp_path / "dev.conll").write_text("dev\tB-person\nx\tI-location\n")
+    (tmp_path / "test.conll").write_text("test\tO\n")
+    return tmp_path
+
+
+def words(dataset) -> dict[str, list[tuple[str, ...]]]:
+    return {split: [s.words for s in sentences] for split, sentences in dataset.splits.items()}
+
+
+def test_splits_come_from_the_first_file_that_exists(folder):
+    dataset = load_dataset(config(dir=str(folder)))
+    assert words(dataset) == {"train": [("train", "Ajax")], "dev": [("dev", "x")], "test": [("test",)]}
+    assert list(dataset.splits) == ["train", "dev", "test"]
+    assert [s.id for sentences in dataset.splits.values() for s in sentences] == [
+        "train-0",
+        "dev-0",
+        "test-0",
+    ]
+    assert dataset.schema == BUILTIN["wnut17"]
+    assert dataset.repairs == {"train": {}, "dev": {"i_without_b": 1}, "test": {}}
+
+    (folder / "train.conll").write_text("better\tO\n")
+    assert words(load_dataset(config(dir=str(folder))))["train"] == [("better",)]
+
+
+def test_only_the_splits_asked_for_are_needed(folder):
+    (folder / "train.txt").unlink()
+    (folder / "dev.conll").write_text("malformed\n")
+    dataset = load_dataset(config(dir=str(folder), train=""), ["test"])
+    assert words(dataset) == {"test": [("test",)]}
+    assert dataset.repairs == {"test": {}}
+
+
+def test_schema_and_columns_are_the_configs(folder):
+    (folder / "test.conll").write_text("0 Titanic NNP B-SHP B-PRT\n")
+    (folder / "ships.json").write_text(
+        '{"types": [{"name": "ship", "tags": ["SHP"]}, {"name": "port", "tags": ["PRT"]}]}'
+    )
+    data = config(
+        dir=str(folder), name="ships", schema=str(folder / "ships.json"), token_column=1, tag_columns=(3, 4)
+    )
+    dataset = load_dataset(data, ["test"])
+    (sentence,) = dataset.splits["test"]
+    assert (sentence.words, sentence.types()) == (("Titanic",), ("ship", "port"))
+    assert dataset.schema.names == ("ship", "port")
+
+
+def test_no_folder_says_which_data_to_bring():
+    with pytest.raises(UserError) as caught:
+        load_dataset(config())
+    assert str(caught.value) == f"data.dir is empty: it names the folder that holds wnut17. {SOURCE}"
+
+
+def test_a_missing_folder_is_named(folder):
+    absent = folder / "absent"
+    with pytest.raises(UserError) as caught:
+        load_dataset(config(dir=str(absent)))
+    assert str(caught.value) == f"{absent}: no such folder (data.dir). {SOURCE}"
+
+
+def test_a_missing_file_is_named_with_all_its_candidates(folder):
+    (folder / "train.txt").unlink()
+    with pytest.raises(UserError) as caught:
+        load_dataset(config(dir=str(folder)))
+    assert str(caught.value) == f"{folder}: no file train.conll or train.txt (data.train). {SOURCE}"
+
+
+def test_a_split_without_a_file_name_is_refused(folder):
+    with pytest.raises(UserError, match=r"^data\.dev is empty: it names the file of the dev split in "):
+        load_dataset(config(dir=str(folder), dev=" , "))
+
+
+def test_a_home_folder_is_understood(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert words(load_dataset(config(dir=f"~/{folder.name}"), ["test"])) == {"test": [("test",)]}
+
+
+@pytest.mark.parametrize("link", [None, os.symlink, os.link], ids=["name", "symlink", "hard-link"])
+@pytest.mark.parametrize("splits", [("train", "dev", "test"), ("test",)], ids=["all", "test-only"])
+def test_one_file_cannot_serve_two_splits(folder, link, splits):
+    name = "dev.conll"
+    if link is not None:
+        name = "copy.conll"
+        link(folder / "dev.conll", folder / name)
+    message = f"{folder / name}: data.dev and data.test are the same file; give each its own"
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        load_dataset(config(dir=str(folder), test=name), splits)
+
+
+def test_a_malformed_file_is_named_by_line(folder):
+    (folder / "dev.conll").write_text("a\tO\nb\tB-ship\n")
+    with pytest.raises(UserError, match=f"^{re.escape(str(folder / 'dev.conll'))}:2: label 'ship' is not in"):
+        load_dataset(config(dir=str(folder)))
+
+
+def test_an_unknown_format_lists_the_formats():
+    with pytest.raises(UserError, match=r"^data\.format='xml': expected one of columns, generated$"):
+        load_dataset(config(format="xml"))
+
+
+def test_an_unknown_split_is_refused(folder):
+    with pytest.raises(UserError, match=r"^split 'validation': expected one of train, dev, test$"):
+        load_dataset(config(dir=str(folder)), ["validation"])
+
+
+def test_generated_data():
+    dataset = load_dataset(config(name="generated", format="generated"))
+    assert {split: len(s) for split, s in dataset.splits.items()} == {"train": 20, "dev": 5, "test": 7}
+    assert dataset.splits == generated.generate(seed=3, sizes={"train": 20, "dev": 5, "test": 7})
+    assert dataset.schema == generated.SCHEMA
+    assert dataset.repairs == {"train": {}, "dev": {}, "test": {}}
+    assert load_dataset(config(format="generated"), ["dev"]).splits == {"dev": dataset.splits["dev"]}
+
+
+def test_generated_data_refuses_another_schema():
+    with pytest.raises(UserError, match=r"^data\.schema='wnut17': generated data brings its own schema"):
+        load_dataset(config(format="generated", schema="wnut17"))
+
+
+def test_reading_data_imports_neither_jax_nor_tensorflow():
+    heavy = {"jax", "tensorflow", "ml_collections"}
+    code = f"import sys, toner_jax.data.load; print({heavy} & set(sys.modules))"
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert done.stdout == "set()\n"
+
+
+@needs_shared
+def test_wnut17_loads_whole():
+    data = config(
+        dir=str(SHARED / "data" / "wnut17"),
+        train="wnut17train.conll",
+        dev="emerging.dev.conll",
+        test="emerging.test.annotated",
+    )
+    dataset = load_dataset(data)
+    assert {split: len(s) for split, s in dataset.splits.items()} == {
+        "train": 3394,
+        "dev": 1009,
+        "test": 1287,
+    }
+    assert dataset.repairs == {"train": {}, "dev": {}, "test": {}}

@@ -1,0 +1,1 @@
+"""Type-oriented named entity recognition (ToNER) on JAX and Flax."""

@@ -1,0 +1,230 @@
+"""The one base configuration: every key, its default and its meaning.
+
+Files under `configs/` call `base()` and state only their differences. The result is locked, so an
+unknown key is an error wherever it is set, and nothing in the package asks for a key with a default.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from toner_jax.errors import UserError
+
+
+def base() -> ConfigDict:
+    """The authors' settings (the paper's Table 2 and §4.3) for Flan-T5-large and GTE-large."""
+    c = ConfigDict()
+    c.seed = 0
+    c.stages = ("matcher", "generator", "evaluate")
+    c.dtype = "auto"  # compute dtype: float32, bfloat16, or auto: bfloat16 on accelerators
+
+    c.data = ConfigDict()
+    c.data.name = ""
+    c.data.schema = ""  # a built-in schema or a JSON/YAML file; "" for the one called data.name
+    c.data.format = "columns"  # columns, or generated
+    c.data.dir = ""
+    c.data.train = "train.txt"  # file names within data.dir; of several, the first that exists
+    c.data.dev = "dev.txt"
+    c.data.test = "test.txt"
+    c.data.token_column = 0
+    c.data.tag_columns = (-1,)  # one column per nesting level; () for all but the first
+    c.data.source = ""  # which data to bring, and from where: shown when they are missing
+    c.data.generated = ConfigDict({"seed": 0, "train": 24_000, "dev": 500, "test": 1_000})
+
+    c.tokenizer = ConfigDict()
+    c.tokenizer.backend = "tf_text"  # tf_text, or hf for a machine without TensorFlow
+    c.tokenizer.generator = ""  # folder or hub id; "" for the checkpoint's own
+    c.tokenizer.matcher = ""
+    c.tokenizer.generator_vocab_size = 2_000  # of tokenizers trained for runs without a checkpoint
+    c.tokenizer.matcher_vocab_size = 2_000
+
+    c.text = ConfigDict()
+    c.text.max_source = 512  # pieces, end of sequence included; longer inputs are split, never cut
+    c.text.max_target = 512
+    c.text.window_overlap = 16  # words that neighbouring windows of a long input share
+
+    c.matcher = ConfigDict()
+    c.matcher.enabled = True  # False leaves the T′ line out of every prompt
+    c.matcher.checkpoint = "thenlper/gte-large"  # folder or hub id; "" starts from random weights
+    c.matcher.model = ConfigDict()  # the architecture of a run without a checkpoint
+    c.matcher.model.hidden_size = 128
+    c.matcher.model.num_hidden_layers = 2
+    c.matcher.model.num_attention_heads = 4
+    c.matcher.model.intermediate_size = 256
+    c.matcher.dropout = 0.1
+    c.matcher.tau = 0.05  # τ of Eq. 4
+    c.matcher.null_logit = False  # add e^{δ/τ} to Eq. 4's denominator: sentences without types train too
+    c.matcher.null_cosine = 0.5  # that δ
+    c.matcher.threshold = 0.6  # δ: the least cosine of T′; 0 chooses it on dev by type F-β
+    c.matcher.threshold_beta = 1.0
+    c.matcher.batch_size = 32
+    c.matcher.epochs = 1.0
+    c.matcher.learning_rate = 8e-6
+    c.matcher.weight_decay = 1e-3
+    c.matcher.warmup = 0.1
+    c.matcher.clip_norm = 1.0
+    c.matcher.remat = False
+
+    c.generator = ConfigDict()
+    c.generator.checkpoint = "google/flan-t5-large"  # folder or hub id; "" starts from random weights
+    c.generator.model = ConfigDict()  # the architecture of a run without a checkpoint
+    c.generator.model.d_model = 128
+    c.generator.model.d_kv = 32
+    c.generator.model.d_ff = 256
+    c.generator.model.num_layers = 2
+    c.generator.model.num_decoder_layers = 2
+    c.generator.model.num_heads = 4
+    c.generator.model.init = "copy"  # copy: starts able to copy (models/copy_init.py); or t5
+    c.generator.dropout = 0.1
+    c.generator.lambda_c = 0.1  # λ of Eq. 6
+    c.generator.pool = "text"  # h(x) is the mean over the text's tokens, or the whole "prompt"'s
+    c.generator.type_recognition = 0.5  # share of sentences that also train the task of §3.4, each epoch
+    c.generator.loss_normalization = "token"  # Eq. 2 as mean over target tokens, or "sequence": the sum
+    c.generator.batch_size = 32
+    c.generator.epochs = 30.0
+    c.generator.learning_rate = 3e-5
+    c.generator.weight_decay = 0.01
+    c.generator.beta2 = 0.999
+    c.generator.warmup = 0.1
+    c.generator.clip_norm = 1.0
+    c.generator.remat = False
+
+    c.eval = ConfigDict()
+    c.eval.every = 0  # steps between dev evaluations; 0 for twice an epoch
+    c.eval.start = 0.1  # share of training before the first
+    c.eval.dev_max_sentences = 1_000  # 0 for all; final reports always use all
+    c.eval.batch_size = 64
+
+    c.decode = ConfigDict()
+    c.decode.max_length = 0  # pieces; 0 for text.max_target
+
+    c.checkpoint = ConfigDict()
+    c.checkpoint.every = 500  # steps between checkpoints within a stage
+    c.checkpoint.keep = 1  # the latest ones; the best is kept besides
+
+    c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})  # −1: all remaining devices
+    c.sharding = "fsdp"  # fsdp, or zero1: replicated parameters, sharded optimizer moments
+    c.distributed = False  # True: several hosts, by jax.distributed.initialize()
+
+    c.log_every = 50
+    return c.lock()
+
+
+def save(config: ConfigDict, path: Path) -> None:
+    """Writes the whole configuration as JSON."""
+    path.write_text(json.dumps(config.to_dict(), indent=2, default=list) + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> ConfigDict:
+    """Reads what `save` wrote. A key that this version does not know is an error.
+
+    Raises:
+      UserError: the file is missing, damaged, or from another version.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot read the configuration ({error})") from error
+    config = base()
+    try:
+        config.update(_with_tuples(values))
+    except (KeyError, TypeError, AttributeError) as error:
+        reason = str(error).strip("'\"").split("\n")[0]
+        raise UserError(f"{path}: not a configuration of this version ({reason})") from error
+    return config
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _with_tuples(v) for k, v in value.items()}
+    return tuple(value) if isinstance(value, list) else value
+
+
+def variants(arg: str | None, known: Sequence[str]) -> set[str]:
+    """The comma-separated variants after a config file's colon.
+
+    Raises:
+      UserError: one that the file does not have.
+    """
+    chosen = {v for v in (arg or "").split(",") if v}
+    if unknown := sorted(chosen - set(known)):
+        raise UserError(f"config variant {unknown[0]!r}: choose among {', '.join(known)}")
+    return chosen
+
+
+def set_flan(config: ConfigDict, size: str) -> None:
+    """One of the paper's generator sizes; xxl trains with batches of 8 (Table 2)."""
+    config.generator.checkpoint = f"google/flan-t5-{size}"
+    if size == "xxl":
+        config.generator.batch_size = 8
+        config.generator.remat = True
+
+
+def set_scratch(config: ConfigDict) -> None:
+    """Small models from random weights, with tokenizers trained on the training split: for machines
+    without checkpoints. The settings are those that a quarter of an hour on two cores wants."""
+    c = config
+    c.matcher.checkpoint = c.generator.checkpoint = ""
+    c.matcher.threshold = 0.0
+    c.matcher.null_logit = True
+    c.matcher.dropout = 0.1
+    c.matcher.learning_rate = 1e-3
+    c.matcher.epochs = 10.0
+    c.generator.learning_rate = 1e-3
+    c.generator.beta2 = 0.99
+    c.generator.batch_size = 16
+    c.generator.epochs = 20.0
+    c.eval.dev_max_sentences = 500
+
+
+def validate(config: ConfigDict) -> None:
+    """Refuses values that would only fail later.
+
+    Raises:
+      UserError: naming the key, its value and what it may be.
+    """
+    choices = {
+        "dtype": ("auto", "float32", "bfloat16"),
+        "tokenizer.backend": ("tf_text", "hf"),
+        "generator.pool": ("text", "prompt"),
+        "generator.loss_normalization": ("token", "sequence"),
+        "sharding": ("fsdp", "zero1"),
+    }
+    for key, allowed in choices.items():
+        if get(config, key) not in allowed:
+            reason = "; fp16 overflows in T5's feed-forward layers" if get(config, key) == "float16" else ""
+            raise UserError(f"{key}={get(config, key)!r}: choose one of {', '.join(allowed)}{reason}")
+    for stage in config.stages:
+        if stage not in ("matcher", "generator", "evaluate"):
+            raise UserError(f"stages: {stage!r} is none of matcher, generator, evaluate")
+    positive = (
+        "matcher.batch_size", "matcher.epochs", "matcher.tau", "matcher.learning_rate",
+        "generator.batch_size", "generator.epochs", "generator.learning_rate",
+        "eval.batch_size", "checkpoint.every", "checkpoint.keep", "log_every",
+        "text.max_source", "text.max_target",
+        "tokenizer.generator_vocab_size", "tokenizer.matcher_vocab_size",
+    )  # fmt: skip
+    for key in positive:
+        if get(config, key) <= 0:
+            raise UserError(f"{key}={get(config, key)}: must be above 0")
+    for key in ("matcher.warmup", "generator.warmup", "generator.type_recognition", "eval.start"):
+        if not 0 <= get(config, key) <= 1:
+            raise UserError(f"{key}={get(config, key)}: must lie between 0 and 1")
+    for key in ("matcher.dropout", "generator.dropout"):
+        if not 0 <= get(config, key) < 1:
+            raise UserError(f"{key}={get(config, key)}: must lie in [0, 1)")
+    if not -1 <= config.matcher.threshold <= 1:
+        raise UserError(f"matcher.threshold={config.matcher.threshold}: a cosine lies between -1 and 1")
+
+
+def get(config: ConfigDict, key: str) -> Any:
+    """The value of a dotted key."""
+    value: Any = config
+    for part in key.split("."):
+        value = value[part]
+    return value

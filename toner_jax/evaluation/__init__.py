@@ -1,0 +1,1 @@
+"""Scores of predictions against gold annotations, and the baselines they are read beside."""

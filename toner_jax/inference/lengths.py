@@ -1,0 +1,22 @@
+"""The few padded lengths that inference compiles for."""
+
+from __future__ import annotations
+
+_LENGTHS = (32, 64, 96, 128, 256, 512, 1024, 2048)
+
+
+def ladder(limit: int) -> tuple[int, ...]:
+    """At most eight lengths, the last of them `limit`."""
+    return (*(n for n in _LENGTHS[:7] if n < limit), limit)
+
+
+def padded_length(length: int, lengths: tuple[int, ...]) -> int:
+    """The least of `lengths` that holds `length`.
+
+    Raises:
+      ValueError: none does.
+    """
+    for n in lengths:
+        if n >= length:
+            return n
+    raise ValueError(f"{length} pieces pass the limit of {lengths[-1]}")

@@ -1,0 +1,81 @@
+"""The type matching model at work: cosines of Eq. 3, and T′ from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from toner_jax.inference.lengths import ladder, padded_length
+from toner_jax.models.bert import Bert, mean_pool, normalize
+from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
+from toner_jax.pipeline.features import MatcherFeatures
+from toner_jax.schema import Schema
+from toner_jax.training.sharding import round_batch, shard_batch
+
+
+def embed(model: Bert, params: Any, ids: jax.Array, deterministic: bool = True, **kwargs: Any) -> jax.Array:
+    """E_TM(x)/‖E_TM(x)‖ of id rows [B, S] padded with 0: fp32 [B, D]."""
+    mask = (ids != 0).astype(jnp.float32)
+    return normalize(mean_pool(model.apply({"params": params}, ids, mask, deterministic, **kwargs), mask))
+
+
+class TypeMatcher:
+    """Cosines of sentences and types. The descriptions of a schema are encoded once."""
+
+    def __init__(self, model: Bert, features: MatcherFeatures, mesh: Mesh, batch_size: int = 64):
+        self.features = features
+        self._mesh = mesh
+        self._batch_size = round_batch(batch_size, mesh)
+        self._ladder = ladder(features.max_length)
+        self._embed: Callable[[Any, jax.Array], jax.Array] = jax.jit(lambda p, ids: embed(model, p, ids))
+
+    def embeddings(self, params: Any, rows: Sequence[np.ndarray]) -> np.ndarray:
+        """Unit vectors fp32 [N, D] of id rows, in the order given."""
+        out: list[np.ndarray | None] = [None] * len(rows)
+        for batch in length_sorted_batches([len(r) for r in rows], self._batch_size):
+            length = padded_length(len(rows[batch[0]]), self._ladder)
+            ids = pad_rows([rows[i] for i in batch], length, self._batch_size)
+            vectors = np.asarray(self._embed(params, shard_batch({"ids": ids}, self._mesh)["ids"]))
+            for i, vector in zip(batch, vectors, strict=False):
+                out[i] = vector
+        return np.stack(out) if out else np.zeros((0, 1), np.float32)  # type: ignore[arg-type]
+
+    def similarities(self, params: Any, texts: Sequence[Sequence[str]], schema: Schema) -> np.ndarray:
+        """f_TM(x, t) of Eq. 3: cosines fp32 [N, K] of texts (as words) and the schema's types."""
+        self.features.prepare(w for words in texts for w in words)
+        types = self.embeddings(params, self.features.descriptions(schema))
+        sentences = self.embeddings(params, [self.features.encode(words) for words in texts])
+        return sentences @ types.T if len(sentences) else np.zeros((0, len(types)), np.float32)
+
+
+def matched_types(similarities: np.ndarray, schema: Schema, threshold: float) -> tuple[str, ...]:
+    """T′ of one sentence: the types whose cosine is above δ, by descending similarity; ties in schema
+    order."""
+    order = np.argsort(-similarities, kind="stable")
+    return tuple(schema.names[i] for i in order if similarities[i] > threshold)
+
+
+def choose_threshold(similarities: np.ndarray, present: np.ndarray, beta: float) -> tuple[float, float]:
+    """The δ that maximises type-level F-β on dev, and that F-β.
+
+    Args:
+      similarities: fp32 [N, K]; `present`: bool [N, K].
+
+    Candidates lie midway between neighbouring distinct similarities, so the choice does not hang on the
+    last bit of one of them; of equal ones the highest is taken.
+    """
+    scores, gold = similarities.ravel(), present.ravel().astype(bool)
+    order = np.argsort(-scores, kind="stable")
+    scores, hits = scores[order].astype(np.float64), np.cumsum(gold[order])
+    kept = np.arange(1, len(scores) + 1)
+    b2 = beta * beta
+    f = (1 + b2) * hits / np.maximum(b2 * gold.sum() + kept, 1e-12)
+    last = np.append(scores[:-1] > scores[1:], True)  # a threshold cannot separate equal scores
+    best = int(np.argmax(np.where(last, f, -1.0)))
+    below = scores[best + 1] if best + 1 < len(scores) else scores[best] - 1e-3
+    return float((scores[best] + below) / 2), float(f[best])

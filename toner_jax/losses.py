@@ -1,0 +1,77 @@
+"""Equations 2, 4, 5 and 6 of the paper, in fp32.
+
+Every function takes per-row weights so that padded rows of a batch count for nothing.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+_NEVER = -1e9  # the logit of what an indicator excludes from a log-sum-exp
+
+
+def generation_loss(
+    logits_BTV: jax.Array, target_BT: jax.Array, weight_B: jax.Array, normalization: str = "token"
+) -> jax.Array:
+    """Eq. 2, L_g: negative log-likelihood of the target tokens; id 0 is padding.
+
+    `normalization="token"` is the mean over all target tokens of the batch, as T5's own loss;
+    `"sequence"` is the paper's sum over a target's tokens, averaged over the batch's targets.
+    """
+    log_z = jax.nn.logsumexp(logits_BTV, axis=-1)
+    chosen = jnp.take_along_axis(logits_BTV, target_BT[..., None], axis=-1)[..., 0]
+    real = (target_BT != 0) * weight_B[:, None]
+    total = jnp.sum((log_z - chosen) * real)
+    if normalization == "token":
+        return total / jnp.maximum(jnp.sum(real), 1.0)
+    if normalization == "sequence":
+        return total / jnp.maximum(jnp.sum(weight_B), 1.0)
+    raise ValueError(f"loss normalization {normalization!r}: 'token' or 'sequence'")
+
+
+def type_matching_loss(
+    cosine_BK: jax.Array,
+    present_BK: jax.Array,
+    weight_B: jax.Array,
+    tau: float,
+    null_cosine: float | None = None,
+) -> jax.Array:
+    """Eq. 4, L_m: for each type present in a sentence, its softmax cross-entropy over all types.
+
+    Summed over a sentence's types and averaged over the sentences that have any; a batch without any
+    gives 0, with zero gradient. With `null_cosine` (δ), e^{δ/τ} joins the denominator and sentences
+    without types contribute log(1 + Σ e^{(cos − δ)/τ}): what is absent is pushed below the threshold.
+    """
+    scores = cosine_BK / tau
+    present = present_BK.astype(jnp.float32)
+    if null_cosine is None:
+        log_z = jax.nn.logsumexp(scores, axis=-1, keepdims=True)
+        row = jnp.sum((log_z - scores) * present, axis=-1)
+        counted = weight_B * (jnp.sum(present, axis=-1) > 0)
+    else:
+        null = jnp.full_like(scores[:, :1], null_cosine / tau)
+        log_z = jax.nn.logsumexp(jnp.concatenate([scores, null], axis=-1), axis=-1, keepdims=True)
+        empty = jnp.sum(present, axis=-1) == 0
+        row = jnp.sum((log_z - scores) * present, axis=-1) + empty * (log_z - null)[:, 0]
+        counted = weight_B
+    return jnp.sum(row * counted) / jnp.maximum(jnp.sum(counted), 1.0)
+
+
+def type_classification_loss(logits_BK: jax.Array, present_BK: jax.Array, weight_B: jax.Array) -> jax.Array:
+    """Eq. 5, L_c: log(1 + Σ_present e^{−p}) + log(1 + Σ_absent e^{p}), averaged over the batch.
+
+    A positive logit means present. The paper prints the opposite signs; that is the same loss with
+    the logit negated, and would have positives pushed towards −∞.
+    """
+    present = present_BK.astype(bool)
+    zero = jnp.zeros_like(logits_BK[:, :1])
+    positive = jnp.concatenate([zero, jnp.where(present, -logits_BK, _NEVER)], axis=-1)
+    negative = jnp.concatenate([zero, jnp.where(present, _NEVER, logits_BK)], axis=-1)
+    row = jax.nn.logsumexp(positive, axis=-1) + jax.nn.logsumexp(negative, axis=-1)
+    return jnp.sum(row * weight_B) / jnp.maximum(jnp.sum(weight_B), 1.0)
+
+
+def generator_loss(generation: jax.Array, classification: jax.Array, lambda_c: float) -> jax.Array:
+    """Eq. 6: L = L_g + λ·L_c."""
+    return generation + lambda_c * classification

@@ -1,0 +1,52 @@
+"""The generator: Flan-T5 with the type classifier of §3.3 on its encoder."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from toner_jax.models.bert import mean_pool
+from toner_jax.models.layers import Linear
+from toner_jax.models.t5 import T5
+
+
+class TypeHead(nn.Module):
+    """c of §3.3: Linear–tanh–Linear, [B, D] → logits [B, K] in fp32; logit > 0 means present."""
+
+    num_types: int
+
+    @nn.compact
+    def __call__(self, h_BD: jax.Array) -> jax.Array:
+        init = nn.initializers.lecun_normal()
+        x = Linear(h_BD.shape[-1], init, use_bias=True, name="dense")(h_BD)
+        return Linear(self.num_types, init, use_bias=True, name="out")(jnp.tanh(x))
+
+
+class ToNER(T5):
+    """T5 with `type_head`; parameter paths of the T5 part are those of `T5`."""
+
+    num_types: int = 1
+
+    def setup(self) -> None:
+        super().setup()
+        self.type_head = TypeHead(self.num_types)
+
+    def __call__(
+        self,
+        source: jax.Array,
+        source_mask: jax.Array,
+        target_in: jax.Array,
+        pool_mask: jax.Array,
+        deterministic: bool = True,
+    ) -> tuple[jax.Array, jax.Array]:
+        """Logits of the target [B, T, V] and of the types [B, K], fp32.
+
+        Args:
+          source: int32 [B, S]; `source_mask` [B, S] is 1 on real tokens.
+          target_in: int32 [B, T], shifted right.
+          pool_mask: [B, S], 1 on the tokens whose mean encoder state is h(x).
+        """
+        encoded = self.encode(source, source_mask, deterministic)
+        logits = self.decode(encoded, source_mask, target_in, deterministic)
+        return logits, self.type_head(mean_pool(encoded, pool_mask))

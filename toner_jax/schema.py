@@ -1,0 +1,214 @@
+"""Entity types, schemas and annotated sentences: the vocabulary every other module speaks.
+
+Spans are half-open ranges of words. Nested and overlapping spans are legal. Discontinuous entities
+(one mention made of several separated runs) are not supported anywhere in this package.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from toner_jax.errors import UserError
+
+# The characters that delimit types in prompts and targets, so no type name may hold them.
+_RESERVED = re.compile(r"[,\[\](){}\n\r\t]")
+
+
+@dataclass(frozen=True)
+class EntityType:
+    """One entity type.
+
+    Attributes:
+      name: lower case, spelled as a reader would (`person`, `cell_type`); it is what prompts and
+        targets contain.
+      description: what the type covers, without repeating the name (the paper's Table 1).
+      tags: the labels that data files use for it (`PER`, `B-PER` without the prefix).
+    """
+
+    name: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != " ".join(self.name.split()):
+            raise UserError(f"entity type {self.name!r}: the name is empty or has stray white space")
+        if self.name != self.name.lower():
+            raise UserError(f"entity type {self.name!r}: names are lower case; put {self.name!r} in its tags")
+        if _RESERVED.search(self.name):
+            raise UserError(f"entity type {self.name!r}: names may not contain commas or brackets")
+
+    @property
+    def text(self) -> str:
+        """D_t, the text that the type matching model reads (§3.2)."""
+        return f"{self.name}: {self.description}" if self.description else self.name
+
+
+@dataclass(frozen=True)
+class Schema:
+    """An ordered set of entity types; the order is that of the prompt and of the classifier."""
+
+    name: str
+    types: tuple[EntityType, ...]
+
+    def __post_init__(self) -> None:
+        if not self.types:
+            raise UserError(f"schema {self.name!r} has no entity types")
+        owners: dict[str, str] = {}
+        for t in self.types:
+            for label in dict.fromkeys(_fold(s) for s in (t.name, *t.tags)):
+                if label in owners:
+                    raise UserError(
+                        f"schema {self.name!r}: label {label!r} belongs to both {owners[label]!r} and {t.name!r}"
+                    )
+                owners[label] = t.name
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(t.name for t in self.types)
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """Type name → its column."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def _by_label(self) -> Mapping[str, str]:
+        return {_fold(label): t.name for t in self.types for label in (t.name, *t.tags)}
+
+    def resolve(self, label: str) -> str | None:
+        """The type name that a data file's label stands for, or None; case, `-`, `_` and spaces
+        do not matter."""
+        return self._by_label.get(_fold(label))
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], source: str = "schema") -> Schema:
+        """Reads `{"name", "types": [{"name", "description", "tags"}]}` or `{type: description}`."""
+        try:
+            if "types" not in value:
+                types = tuple(EntityType(name, str(text or "")) for name, text in value.items())
+                return cls("custom", types)
+            items = value["types"]
+            if isinstance(items, Mapping):
+                items = [{"name": n, "description": d or ""} for n, d in items.items()]
+            types = tuple(
+                EntityType(str(t["name"]), str(t.get("description", "")), tuple(map(str, t.get("tags", ()))))
+                for t in items
+            )
+            return cls(str(value.get("name", "custom")), types)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{source}: a schema is {{name: description}} or "
+                f'{{"name", "types": [{{"name", "description", "tags"}}]}} ({error!r})'
+            ) from error
+
+
+def _fold(label: str) -> str:
+    return re.sub(r"[-\s]+", "_", label.strip().lower())
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A mention: words `start` (inclusive) to `end` (exclusive) of a sentence, and its type's name."""
+
+    start: int
+    end: int
+    type: str
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Words with their places in the user's text, and the annotated entities.
+
+    Attributes:
+      id: unique within its split.
+      words: what the model reads, joined by single spaces.
+      offsets: per word, its (start, end) character range in `text`.
+      text: the user's own text.
+      entities: sorted by (start, −end, type order), without duplicates.
+      doc_id: the document it comes from, or None.
+    """
+
+    id: str
+    words: tuple[str, ...]
+    offsets: tuple[tuple[int, int], ...]
+    text: str
+    entities: tuple[Entity, ...] = ()
+    doc_id: str | None = None
+
+    def surface(self, entity: Entity) -> str:
+        """The entity's words joined by single spaces: its string in targets and metrics."""
+        return " ".join(self.words[entity.start : entity.end])
+
+    def char_span(self, entity: Entity) -> tuple[int, int]:
+        """The entity's half-open character range in `text`."""
+        return self.offsets[entity.start][0], self.offsets[entity.end - 1][1]
+
+    def types(self) -> tuple[str, ...]:
+        """The names of the types that occur (P_x of §3.2), sorted by first appearance."""
+        return tuple(dict.fromkeys(e.type for e in self.entities))
+
+
+def sort_entities(entities: Iterable[Entity], schema: Schema) -> tuple[Entity, ...]:
+    """Order of appearance: by start, longer first, then the schema's order; duplicates removed."""
+    return tuple(sorted(set(entities), key=lambda e: (e.start, -e.end, schema.index[e.type])))
+
+
+def make_sentence(
+    id: str,
+    words: Sequence[str],
+    entities: Iterable[Entity],
+    schema: Schema,
+    *,
+    doc_id: str | None = None,
+) -> Sentence:
+    """A sentence from words alone: its text is the words joined by single spaces.
+
+    Raises:
+      UserError: an entity lies outside the words or has a type that the schema lacks.
+    """
+    offsets, cursor = [], 0
+    for word in words:
+        offsets.append((cursor, cursor + len(word)))
+        cursor += len(word) + 1
+    entities = list(entities)
+    for e in entities:
+        if not 0 <= e.start < e.end <= len(words):
+            raise UserError(f"sentence {id}: span [{e.start}, {e.end}) lies outside its {len(words)} words")
+        if e.type not in schema.index:
+            raise UserError(f"sentence {id}: type {e.type!r} is not in schema {schema.name!r}")
+    return Sentence(id, tuple(words), tuple(offsets), " ".join(words), sort_entities(entities, schema), doc_id)
+
+
+def read_schema(path: str | Path) -> Schema:
+    """Reads a schema from a JSON or YAML file.
+
+    Raises:
+      UserError: the file is missing, not JSON/YAML, or not a schema.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot read the schema ({error})") from error
+    try:
+        if path.suffix in (".yaml", ".yml"):
+            import yaml
+
+            value = yaml.safe_load(text)
+        else:
+            value = json.loads(text)
+    except Exception as error:  # the two parsers share no error class; both mean "not well formed"
+        reason = str(error).replace("\n", " ")
+        raise UserError(f"{path}: not well-formed: {reason}") from error
+    if not isinstance(value, Mapping):
+        raise UserError(f"{path}: a schema file holds a mapping, not a {type(value).__name__}")
+    return Schema.from_json(value, str(path))

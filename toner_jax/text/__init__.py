@@ -1,0 +1,1 @@
+"""Words, prompts, targets and their ids."""

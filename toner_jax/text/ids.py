@@ -1,0 +1,122 @@
+"""Ids made word by word and symbol by symbol.
+
+Source, target and grammar share one memo of word → ids, so a span's ids in a target are exactly its
+ids in the source, and no piece ever merges the end of an entity with the format around it. On words
+joined by single spaces this is what joint tokenization gives, except at such merges (`3)`, `)),`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from toner_jax.errors import UserError
+from toner_jax.text.tokenizers import SentencePieceTokenizer
+
+Ids = tuple[int, ...]
+
+# No vocabulary holds this private-use character and no piece can cross it, so what follows it in a
+# string is segmented as if glued to the characters before: without a word-initial piece.
+_GLUE = "\ue000"
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """The ids of the target format `[(type, entity), (type, entity)]`, symbol by symbol.
+
+    A symbol that follows white space in the string carries the word-initial mark, others do not.
+    """
+
+    open: Ids  # "[" at the start of a target or of a list of types
+    first_item: Ids  # "(" right after "["
+    next_item: Ids  # "(" after "), "
+    comma: Ids  # "," after a type
+    item_end: Ids  # ")," after an entity that another follows
+    last_end: Ids  # ")" after the last entity
+    close: Ids  # "]"
+
+
+class WordIds:
+    """Memoised ids of words, of strings glued to what stands before them, and of the format."""
+
+    def __init__(self, tokenizer: SentencePieceTokenizer):
+        self.tokenizer = tokenizer
+        self._words: dict[str, Ids] = {}
+        self._glued: dict[str, Ids] = {}
+        (self._glue_prefix,) = tokenizer.encode([_GLUE])
+        self.symbols = Symbols(
+            open=self.word("["),
+            first_item=self.glued("("),
+            next_item=self.word("("),
+            comma=self.glued(","),
+            item_end=self.glued("),"),
+            last_end=self.glued(")"),
+            close=self.glued("]"),
+        )
+
+    def prepare(self, words: Iterable[str]) -> None:
+        """Tokenizes all words not yet known in one batched call."""
+        new = list(dict.fromkeys(w for w in words if w not in self._words))
+        if new:
+            self._words.update(zip(new, self.tokenizer.encode(new), strict=True))
+
+    def word(self, word: str) -> Ids:
+        """The ids of a word after white space; none for a word the tokenizer cannot see."""
+        if word not in self._words:
+            self.prepare([word])
+        return self._words[word]
+
+    def words(self, words: Sequence[str]) -> Ids:
+        """The ids of words joined by single spaces."""
+        self.prepare(words)
+        return tuple(chain.from_iterable(self._words[w] for w in words))
+
+    def glued(self, text: str) -> Ids:
+        """The ids of `text` when its first word follows other characters without white space."""
+        if text not in self._glued:
+            first, *rest = text.split(" ")
+            (ids,) = self.tokenizer.encode([_GLUE + first])
+            if ids[: len(self._glue_prefix)] != self._glue_prefix:
+                raise UserError(f"the tokenizer merges U+E000 with {first!r}; it cannot be used")
+            self._glued[text] = ids[len(self._glue_prefix) :] + self.words(rest)
+        return self._glued[text]
+
+    def type_list(self, names: Sequence[str]) -> Ids:
+        """The ids of `[type, type]`."""
+        parts: list[Ids] = [self.symbols.open]
+        for i, name in enumerate(names):
+            parts += [self.symbols.comma, self.words(name.split(" "))] if i else [self.glued(name)]
+        return tuple(chain.from_iterable([*parts, self.symbols.close]))
+
+    def items(self, items: Sequence[tuple[str, Sequence[str]]]) -> Ids:
+        """The ids of `[(type, entity), …]`; an item is a type's name and the entity's words."""
+        s = self.symbols
+        parts: list[Ids] = [s.open]
+        for i, (name, words) in enumerate(items):
+            parts += [s.next_item if i else s.first_item, self.glued(name), s.comma, self.words(words)]
+            parts.append(s.item_end if i + 1 < len(items) else s.last_end)
+        return tuple(chain.from_iterable([*parts, s.close]))
+
+    def spell(self, ids: Iterable[int]) -> tuple[str, list[int]]:
+        """The string that ids spell, and where in it each id's piece begins. An unknown piece reads `⁇`;
+        ids without a string (padding, the end, ids past the vocabulary) spell nothing."""
+        t = self.tokenizer
+        parts: list[str] = []
+        starts: list[int] = []
+        length = 0
+        for i in ids:
+            starts.append(length)
+            if i in (t.pad_id, t.eos_id) or i >= t.vocab_size:
+                continue
+            parts.append(" ⁇ " if i == t.unk_id else t.piece(i).replace("▁", " "))
+            length += len(parts[-1])
+        return "".join(parts), starts
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The string that ids spell, with single spaces."""
+        return " ".join(self.spell(ids)[0].split())
+
+    def surface(self, word: str) -> str:
+        """The word as a generated string would spell it: normalised, what the vocabulary lacks as `⁇`."""
+        return self.decode(self.word(word))

@@ -1,0 +1,1 @@
+"""Sharded train steps, their state, and the loop around them."""

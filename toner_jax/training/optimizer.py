@@ -1,0 +1,34 @@
+"""AdamW with linear warm-up and linear decay, clipped by global norm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import optax
+
+from toner_jax.training.sharding import path_string
+
+
+def linear_schedule(peak: float, steps: int, warmup: float) -> optax.Schedule:
+    """Learning rate by step: 0 → `peak` over `warmup`·`steps`, then linearly to 0 at `steps`."""
+    rising = max(1, round(steps * warmup))
+    return optax.join_schedules(
+        [optax.linear_schedule(0.0, peak, rising), optax.linear_schedule(peak, 0.0, max(1, steps - rising))],
+        [rising],
+    )
+
+
+def decayed(params: Any) -> Any:
+    """Which parameters weight decay applies to: all but norms' scales and biases."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: not path_string(path).endswith(("/scale", "/bias")), params
+    )
+
+
+def adamw(
+    schedule: optax.Schedule, *, weight_decay: float, beta2: float, clip_norm: float
+) -> optax.GradientTransformation:
+    """Decoupled weight decay (Loshchilov and Hutter 2019) after clipping; `clip_norm` 0 does not clip."""
+    clip = optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity()
+    return optax.chain(clip, optax.adamw(schedule, b2=beta2, weight_decay=weight_decay, mask=decayed))

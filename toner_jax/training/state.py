@@ -1,0 +1,96 @@
+"""The train state: a plain dict of arrays, born sharded.
+
+    {"step": int32 [], "params": …, "opt_state": …, "rng": key data uint32 [2]}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from toner_jax.training.sharding import state_shardings
+
+State = dict[str, Any]
+Loss = Callable[[Any, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
+
+
+def abstract_state(init: Callable[[jax.Array], Any], tx: optax.GradientTransformation) -> State:
+    """Shapes and dtypes of the state; no memory is used."""
+    return jax.eval_shape(lambda: _create(init, tx, jax.random.key(0)))
+
+
+def create_state(
+    init: Callable[[jax.Array], Any],
+    tx: optax.GradientTransformation,
+    seed: int,
+    mesh: Mesh,
+    preset: str,
+    load: Callable[[Any, Any], Any] | None = None,
+) -> State:
+    """A state whose every array is created where it will live.
+
+    Args:
+      init: key → parameters.
+      load: optionally (shapes, shardings) → parameters; what it returns replaces the random ones by path,
+        and parameters it does not give (a new type head) stay random.
+    """
+    shapes = abstract_state(init, tx)
+    shardings = state_shardings(shapes, mesh, preset)
+    key = jax.random.key(seed)
+    if load is None:
+        return jax.jit(lambda k: _create(init, tx, k), out_shardings=shardings)(key)
+    loaded = load(shapes["params"], shardings["params"])
+
+    def create(k, given):
+        random = init(k)
+        params = {name: given.get(name, value) for name, value in random.items()}
+        return _assemble(params, tx, k)
+
+    return jax.jit(create, out_shardings=shardings)(key, loaded)
+
+
+def _create(init: Callable[[jax.Array], Any], tx: optax.GradientTransformation, key: jax.Array) -> State:
+    return _assemble(init(key), tx, key)
+
+
+def _assemble(params: Any, tx: optax.GradientTransformation, key: jax.Array) -> State:
+    dropout = jax.random.key_data(jax.random.fold_in(key, 1))
+    return {
+        "step": jnp.zeros((), jnp.int32),
+        "params": params,
+        "opt_state": tx.init(params),
+        "rng": dropout,
+    }
+
+
+def make_train_step(loss: Loss, tx: optax.GradientTransformation, state: State) -> Callable[..., Any]:
+    """(state, batch) → (state, metrics), jitted; the state keeps its shardings and is donated.
+
+    Args:
+      loss: (params, batch, dropout key) → (scalar, metrics). The key depends on (seed, step) alone.
+    """
+    shardings = jax.tree.map(lambda x: x.sharding, state)
+
+    def step(state: State, batch: Mapping[str, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
+        key = jax.random.fold_in(jax.random.wrap_key_data(state["rng"]), state["step"])
+        grads, metrics = jax.grad(loss, has_aux=True)(state["params"], batch, key)
+        updates, opt_state = tx.update(grads, state["opt_state"], state["params"])
+        new = {
+            "step": state["step"] + 1,
+            "params": optax.apply_updates(state["params"], updates),
+            "opt_state": opt_state,
+            "rng": state["rng"],
+        }
+        return new, {**metrics, "gradient_norm": optax.global_norm(grads)}
+
+    return jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
+
+
+def count_parameters(params: Any) -> int:
+    return sum(x.size for x in jax.tree.leaves(params))
+
