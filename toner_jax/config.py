@@ -69,6 +69,7 @@ def base() -> ConfigDict:
     c.matcher.warmup = 0.1
     c.matcher.clip_norm = 1.0
     c.matcher.remat = False
+    c.matcher.max_shapes = 8  # padded lengths that training compiles for
 
     c.generator = ConfigDict()
     c.generator.checkpoint = "google/flan-t5-large"  # folder or hub id; "" starts from random weights
@@ -93,6 +94,7 @@ def base() -> ConfigDict:
     c.generator.warmup = 0.1
     c.generator.clip_norm = 1.0
     c.generator.remat = False
+    c.generator.max_shapes = 8  # (source, target) shapes that training compiles for
 
     c.eval = ConfigDict()
     c.eval.every = 0  # steps between dev evaluations; 0 for twice an epoch
@@ -105,13 +107,14 @@ def base() -> ConfigDict:
 
     c.checkpoint = ConfigDict()
     c.checkpoint.every = 500  # steps between checkpoints within a stage
-    c.checkpoint.keep = 1  # the latest ones; the best is kept besides
+    c.checkpoint.keep = 2  # the latest ones; the best is kept besides
 
     c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})  # −1: all remaining devices
     c.sharding = "fsdp"  # fsdp, or zero1: replicated parameters, sharded optimizer moments
     c.distributed = False  # True: several hosts, by jax.distributed.initialize()
 
     c.log_every = 50
+    c.max_skipped = 10  # so many steps with a non-finite loss or gradient end a training
     return c.lock()
 
 
@@ -145,20 +148,33 @@ def _with_tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def variants(arg: str | None, known: Sequence[str]) -> set[str]:
-    """The comma-separated variants after a config file's colon.
+VARIANTS = ("small", "base", "large", "xl", "xxl", "scratch")
+
+
+def variants(arg: str | None, known: Sequence[str]) -> tuple[str, ...]:
+    """The comma-separated variants after a config file's colon, in the order given.
 
     Raises:
       UserError: one that the file does not have.
     """
-    chosen = {v for v in (arg or "").split(",") if v}
-    if unknown := sorted(chosen - set(known)):
-        raise UserError(f"config variant {unknown[0]!r}: choose among {', '.join(known)}")
+    chosen = tuple(v for v in (arg or "").split(",") if v)
+    for variant in chosen:
+        if variant not in known:
+            raise UserError(f"config variant {variant!r}: choose among {', '.join(known) or 'none'}")
     return chosen
 
 
+def apply_variants(config: ConfigDict, chosen: Sequence[str]) -> None:
+    """What the variants that every data set has change."""
+    for variant in chosen:
+        if variant == "scratch":
+            set_scratch(config)
+        else:
+            set_flan(config, variant)
+
+
 def set_flan(config: ConfigDict, size: str) -> None:
-    """One of the paper's generator sizes; xxl trains with batches of 8 (Table 2)."""
+    """One of Flan-T5's sizes; xxl trains with batches of 8 (Table 2) and recomputed activations."""
     config.generator.checkpoint = f"google/flan-t5-{size}"
     if size == "xxl":
         config.generator.batch_size = 8
@@ -167,12 +183,11 @@ def set_flan(config: ConfigDict, size: str) -> None:
 
 def set_scratch(config: ConfigDict) -> None:
     """Small models from random weights, with tokenizers trained on the training split: for machines
-    without checkpoints. The settings are those that a quarter of an hour on two cores wants."""
+    without checkpoints, and sized for two cores."""
     c = config
     c.matcher.checkpoint = c.generator.checkpoint = ""
     c.matcher.threshold = 0.0
     c.matcher.null_logit = True
-    c.matcher.dropout = 0.1
     c.matcher.learning_rate = 1e-3
     c.matcher.epochs = 10.0
     c.generator.learning_rate = 1e-3
@@ -205,7 +220,7 @@ def validate(config: ConfigDict) -> None:
     positive = (
         "matcher.batch_size", "matcher.epochs", "matcher.tau", "matcher.learning_rate",
         "generator.batch_size", "generator.epochs", "generator.learning_rate",
-        "eval.batch_size", "checkpoint.every", "checkpoint.keep", "log_every",
+        "eval.batch_size", "checkpoint.every", "checkpoint.keep", "log_every", "max_skipped",
         "text.max_source", "text.max_target",
         "tokenizer.generator_vocab_size", "tokenizer.matcher_vocab_size",
     )  # fmt: skip

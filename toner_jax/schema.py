@@ -185,7 +185,9 @@ def make_sentence(
             raise UserError(f"sentence {id}: span [{e.start}, {e.end}) lies outside its {len(words)} words")
         if e.type not in schema.index:
             raise UserError(f"sentence {id}: type {e.type!r} is not in schema {schema.name!r}")
-    return Sentence(id, tuple(words), tuple(offsets), " ".join(words), sort_entities(entities, schema), doc_id)
+    return Sentence(
+        id, tuple(words), tuple(offsets), " ".join(words), sort_entities(entities, schema), doc_id
+    )
 
 
 def read_schema(path: str | Path) -> Schema:

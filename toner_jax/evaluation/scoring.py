@@ -20,8 +20,9 @@ from toner_jax.schema import Entity, Schema, Sentence
 
 T = TypeVar("T")
 
-# Pairs of a prediction and a gold entity are made in this order; `error_classes` defines the kinds.
+# Pairs of a prediction and a gold entity are made in this order; `sentence_errors` defines the kinds.
 _PAIRED_ERRORS = ("boundary", "type", "boundary_and_type")
+ERROR_KINDS = (*_PAIRED_ERRORS, "spurious", "missed")
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,17 @@ def seen_unseen(
     return {name: counts.get(name, Counts()) for name in ("seen", "unseen")}
 
 
-def error_classes(gold: Sequence[Sentence], predicted: Sequence[Sequence[Entity]]) -> dict[str, int]:
-    """Counts the errors behind the strict scores by kind.
+@dataclass(frozen=True)
+class Error:
+    """One error: its kind, and the prediction and the gold entity it concerns (either may be missing)."""
+
+    kind: str
+    predicted: Entity | None
+    gold: Entity | None
+
+
+def sentence_errors(gold: Iterable[Entity], predicted: Iterable[Entity]) -> list[Error]:
+    """The errors of one sentence.
 
     Exact matches are set aside first, nested ones included. Each remaining prediction is then paired
     with at most one remaining gold entity that it overlaps, and each gold entity with at most one
@@ -167,23 +177,31 @@ def error_classes(gold: Sequence[Sentence], predicted: Sequence[Sequence[Entity]
 
       spurious: a prediction that overlaps no gold entity, or only ones that are already accounted for;
       missed: a gold entity that no prediction overlaps, or only ones that are already accounted for.
-
-    So each prediction and each gold entity counts once: the three paired kinds and `spurious` sum to
-    the strict false positives, the three paired kinds and `missed` to the strict false negatives.
-    There is no class for duplicates, since predictions are sets.
     """
-    errors = dict.fromkeys((*_PAIRED_ERRORS, "spurious", "missed"), 0)
+    right, found = set(gold), set(predicted)
+    missed, spurious = right - found, found - right
+    errors: list[Error] = []
+    for kind, wrong, meant in _candidate_errors(spurious, missed):
+        if wrong in spurious and meant in missed:
+            errors.append(Error(kind, wrong, meant))
+            spurious.remove(wrong)
+            missed.remove(meant)
+    errors += [Error("spurious", e, None) for e in sorted(spurious, key=_place)]
+    return errors + [Error("missed", None, e) for e in sorted(missed, key=_place)]
+
+
+def error_classes(gold: Sequence[Sentence], predicted: Sequence[Sequence[Entity]]) -> dict[str, int]:
+    """Counts `sentence_errors` by kind.
+
+    Each prediction and each gold entity counts once: the three paired kinds and `spurious` sum to the
+    strict false positives, the three paired kinds and `missed` to the strict false negatives. There is
+    no class for duplicates, since predictions are sets.
+    """
+    counts = dict.fromkeys(ERROR_KINDS, 0)
     for sentence, entities in _aligned(gold, predicted):
-        missed = set(sentence.entities) - set(entities)
-        spurious = set(entities) - set(sentence.entities)
-        for kind, wrong, right in _candidate_errors(spurious, missed):
-            if wrong in spurious and right in missed:
-                errors[kind] += 1
-                spurious.remove(wrong)
-                missed.remove(right)
-        errors["spurious"] += len(spurious)
-        errors["missed"] += len(missed)
-    return errors
+        for error in sentence_errors(sentence.entities, entities):
+            counts[error.kind] += 1
+    return counts
 
 
 def evaluate(
@@ -247,18 +265,18 @@ def _counts_by(
 
 def _candidate_errors(spurious: Set[Entity], missed: Set[Entity]) -> list[tuple[str, Entity, Entity]]:
     """All overlapping (kind, prediction, gold) triples in the order in which they are to be paired."""
-
-    def order(entity: Entity) -> tuple[int, int, str]:
-        return entity.start, entity.end, entity.type
-
     candidates = []
-    for p in sorted(spurious, key=order):
-        for g in sorted(missed, key=order):
+    for p in sorted(spurious, key=_place):
+        for g in sorted(missed, key=_place):
             overlap = min(p.end, g.end) - max(p.start, g.start)
             if overlap > 0:
                 candidates.append((_paired_error(p, g), overlap, p, g))
     candidates.sort(key=lambda c: (_PAIRED_ERRORS.index(c[0]), -c[1]))
     return [(kind, p, g) for kind, _, p, g in candidates]
+
+
+def _place(entity: Entity) -> tuple[int, int, str]:
+    return entity.start, entity.end, entity.type
 
 
 def _paired_error(predicted: Entity, gold: Entity) -> str:

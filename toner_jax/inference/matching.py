@@ -21,7 +21,8 @@ from toner_jax.training.sharding import round_batch, shard_batch
 def embed(model: Bert, params: Any, ids: jax.Array, deterministic: bool = True, **kwargs: Any) -> jax.Array:
     """E_TM(x)/‖E_TM(x)‖ of id rows [B, S] padded with 0: fp32 [B, D]."""
     mask = (ids != 0).astype(jnp.float32)
-    return normalize(mean_pool(model.apply({"params": params}, ids, mask, deterministic, **kwargs), mask))
+    states: Any = model.apply({"params": params}, ids, mask, deterministic, **kwargs)
+    return normalize(mean_pool(states, mask))
 
 
 class TypeMatcher:
@@ -56,6 +57,8 @@ class TypeMatcher:
 def matched_types(similarities: np.ndarray, schema: Schema, threshold: float) -> tuple[str, ...]:
     """T′ of one sentence: the types whose cosine is above δ, by descending similarity; ties in schema
     order."""
+    # In fp64, as the thresholds are: rounded to fp32, one midway between two neighbours would be either.
+    similarities = np.asarray(similarities, np.float64)
     order = np.argsort(-similarities, kind="stable")
     return tuple(schema.names[i] for i in order if similarities[i] > threshold)
 

@@ -102,11 +102,11 @@ class Recognizer:
         are decoded again with all the room there is.
         """
         out: list[tuple[list[int], np.ndarray] | None] = [None] * len(sources)
-        todo = np.arange(len(sources))
+        todo = list(range(len(sources)))
         for final in (False, True):
             unfinished = []
             for batch in length_sorted_batches([len(sources[i]) for i in todo], self._batch_size):
-                rows = todo[batch]
+                rows = [todo[k] for k in batch]
                 source_length = padded_length(len(sources[rows[0]]), self._ladder)
                 if final:
                     source_length = self._ladder[-1]
@@ -121,7 +121,7 @@ class Recognizer:
                         out[i] = row[:count].tolist(), score[:count]
                     else:
                         unfinished.append(i)
-            todo = np.array(unfinished, int)
+            todo = unfinished
         return out  # type: ignore[return-value]
 
     def _read(self, sentence: Sentence, window: Window, tokens: list[int], scores: np.ndarray) -> Recognized:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ def make_windows(sentence: int, lengths: Sequence[int], limit: int, overlap: int
     Args:
       lengths: pieces of each word. A word longer than `limit` stands in a window of its own and is left
         to the caller, who cannot feed it.
-      overlap: words that neighbours share, where they fit; each keeps half of them as its own.
+      overlap: words that neighbours share, as far as they fit and at most half of a window; each
+        keeps half of them as its own.
     """
     n = len(lengths)
     windows: list[tuple[int, int]] = []
@@ -36,6 +38,12 @@ def make_windows(sentence: int, lengths: Sequence[int], limit: int, overlap: int
         windows.append((start, end))
         if end >= n:
             break
-        start = max(end - overlap, start + 1) if end - start > 1 else end
-    cores = [0, *((a[1] + b[0] + 1) // 2 for a, b in zip(windows, windows[1:], strict=False)), n]
+        # Only as much overlap as leaves room for the next word, and at most half of this window: each one
+        # gets further than the last, by more than a word at a time.
+        first, start = max(end - overlap, (start + end + 1) // 2), end
+        room = limit - lengths[end]
+        while start > first and lengths[start - 1] <= room:
+            start -= 1
+            room -= lengths[start]
+    cores = [0, *((a[1] + b[0] + 1) // 2 for a, b in pairwise(windows)), n]
     return [Window(sentence, a, b, cores[i], cores[i + 1]) for i, (a, b) in enumerate(windows)]

@@ -31,7 +31,7 @@ Params = dict[str, Any]
 # Head h of a stack prefers the offset OFFSETS[h % 4] (key minus query); None has no preference.
 _ENCODER_OFFSETS = (-1, 1, -1, None)
 _DECODER_OFFSETS = (-1, -2, None, None)
-_ENCODER_GAIN = 8.0  # at a few dozen pieces this gives the preferred offset over nine tenths of the attention
+_ENCODER_GAIN = 8.0  # among a few dozen pieces, over nine tenths of the attention
 _DECODER_GAIN = 4.0
 _QUERY_GAIN = 3.0
 

@@ -58,11 +58,11 @@ class Embedding(nn.Module):
 
     vocab_size: int
     features: int
-    init: Initializer
+    embedding_init: Initializer
     dtype: Dtype = jnp.float32
 
     def setup(self) -> None:
-        self.embedding = self.param("embedding", self.init, (self.vocab_size, self.features), jnp.float32)
+        self.embedding = self.param("embedding", self.embedding_init, (self.vocab_size, self.features), jnp.float32)
 
     def __call__(self, ids: jax.Array) -> jax.Array:
         return jnp.take(self.embedding, ids, axis=0).astype(self.dtype)

@@ -168,9 +168,7 @@ class EncoderLayer(nn.Module):
         drop = nn.Dropout(c.dropout_rate)
         h = RMSNorm(c.layer_norm_epsilon, self.dtype, name="self_attention_norm")(x)
         attention = Attention(c, self.dtype, name="self_attention")
-        x = x + drop(
-            attention(h, attention.keys_values(h), bias, deterministic), deterministic=deterministic
-        )
+        x = x + drop(attention(h, attention.keys_values(h), bias, deterministic), deterministic=deterministic)
         h = RMSNorm(c.layer_norm_epsilon, self.dtype, name="feed_forward_norm")(x)
         h = FeedForward(c, self.dtype, name="feed_forward")(h, deterministic)
         return x + drop(h, deterministic=deterministic)

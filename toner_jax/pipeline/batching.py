@@ -46,7 +46,7 @@ class Batch:
         }
 
 
-def choose_lengths(lengths: Sequence[int], buckets: int, multiple: int = 8) -> tuple[int, ...]:
+def choose_lengths(lengths: Sequence[int] | np.ndarray, buckets: int, multiple: int = 8) -> tuple[int, ...]:
     """At most `buckets` padded lengths, multiples of `multiple`, that cover all `lengths` with the
     least total padding (exact, by dynamic programming over the distinct rounded lengths)."""
     rounded = -(-np.maximum(np.asarray(lengths, int), 1) // multiple) * multiple
@@ -79,7 +79,8 @@ def choose_shapes(
     targets = np.array([max(len(e.target), 1) for e in examples])
     shapes: list[Shape] = []
     shorter = 0
-    for length in choose_lengths(sources, max(1, max_shapes // targets_per_source)):
+    targets_per_source = min(targets_per_source, max_shapes)
+    for length in choose_lengths(sources, max_shapes // targets_per_source):
         inside = targets[(sources > shorter) & (sources <= length)]
         shapes += [(length, t) for t in choose_lengths(inside, targets_per_source)]
         shorter = length
@@ -98,7 +99,10 @@ def assign(example: Example, shapes: Sequence[Shape]) -> int:
 
 
 def plan_epoch(
-    assignment: Sequence[int], shapes: Sequence[Shape], batch_size: int, rng: np.random.Generator | None
+    assignment: Sequence[int] | np.ndarray,
+    shapes: Sequence[Shape],
+    batch_size: int,
+    rng: np.random.Generator | None,
 ) -> list[tuple[Shape, np.ndarray]]:
     """Batches of one epoch: each a shape and the examples in it, −1 for padding.
 

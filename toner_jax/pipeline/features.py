@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -74,8 +75,16 @@ class GeneratorFeatures:
         return self.word_ids.items(items)
 
     def source_overhead(self) -> int:
-        """Pieces of a prompt that names every type in T′ but has no text."""
-        return len(self.inference((), self.schema.names).source)
+        """Pieces of the longest prompt around a text, of either task and with any T′ in any order."""
+        return self._overhead
+
+    @cached_property
+    def _overhead(self) -> int:
+        # The first type of a list stands glued to its bracket, where it may have more pieces.
+        names, nothing = self.schema.names, Sentence("", (), (), "")
+        orders = [(first, *(n for n in names if n != first)) for first in names]
+        examples = [self.inference((), matched) for matched in orders]
+        return max(len(e.source) for e in (*examples, self.type_recognition(nothing)))
 
     def fits(self, sentence: Sentence) -> bool:
         """Whether source (with any T′) and target are within the limits."""
@@ -93,8 +102,9 @@ class GeneratorFeatures:
         cut = _middle_cut(sentence)
         if cut is None:
             raise UserError(
-                f"sentence {sentence.id}: {len(sentence.words)} words, of which one entity spans too many for "
-                f"text.max_source={self.max_source}, text.max_target={self.max_target}; raise the limits"
+                f"sentence {sentence.id}: {len(sentence.words)} words that cannot be cut without cutting a word or "
+                f"an entity pass text.max_source={self.max_source} or text.max_target={self.max_target}; "
+                "raise the limits"
             )
         return [p for part in (_part(sentence, 0, cut), _part(sentence, cut, None)) for p in self.split(part)]
 

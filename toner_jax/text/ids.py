@@ -73,13 +73,23 @@ class WordIds:
         return tuple(chain.from_iterable(self._words[w] for w in words))
 
     def glued(self, text: str) -> Ids:
-        """The ids of `text` when its first word follows other characters without white space."""
+        """The ids of `text` when its first word follows other characters without white space.
+
+        Raises:
+          UserError: the ids do not spell `text`, so that no output could be read back.
+        """
         if text not in self._glued:
             first, *rest = text.split(" ")
             (ids,) = self.tokenizer.encode([_GLUE + first])
             if ids[: len(self._glue_prefix)] != self._glue_prefix:
                 raise UserError(f"the tokenizer merges U+E000 with {first!r}; it cannot be used")
-            self._glued[text] = ids[len(self._glue_prefix) :] + self.words(rest)
+            ids = ids[len(self._glue_prefix) :] + self.words(rest)
+            if self.decode(ids) != text:
+                raise UserError(
+                    f"the tokenizer cannot spell {text!r}, it reads {self.decode(ids)!r}; "
+                    "use other characters in the names of types, or another tokenizer"
+                )
+            self._glued[text] = ids
         return self._glued[text]
 
     def type_list(self, names: Sequence[str]) -> Ids:
@@ -99,8 +109,9 @@ class WordIds:
         return tuple(chain.from_iterable([*parts, s.close]))
 
     def spell(self, ids: Iterable[int]) -> tuple[str, list[int]]:
-        """The string that ids spell, and where in it each id's piece begins. An unknown piece reads `⁇`;
-        ids without a string (padding, the end, ids past the vocabulary) spell nothing."""
+        """The string that ids spell, and where in it each id's piece begins. An unknown piece reads `⁇`,
+        without the spaces that SentencePiece's decoder adds, which would blur where words end; ids
+        without a string (padding, the end, ids past the vocabulary) spell nothing."""
         t = self.tokenizer
         parts: list[str] = []
         starts: list[int] = []
@@ -109,7 +120,7 @@ class WordIds:
             starts.append(length)
             if i in (t.pad_id, t.eos_id) or i >= t.vocab_size:
                 continue
-            parts.append(" ⁇ " if i == t.unk_id else t.piece(i).replace("▁", " "))
+            parts.append("⁇" if i == t.unk_id else t.piece(i).replace("▁", " "))
             length += len(parts[-1])
         return "".join(parts), starts
 

@@ -3,22 +3,33 @@
 Reading never raises. It relies on the closed set of type names, and on the source's words when given,
 so that brackets, commas and quotes inside entities survive; what it cannot use is dropped and counted
 by reason: `malformed` (not of the form), `unknown_type`, `truncated` (the output ended inside an item).
+
+Of all ways to read a text the one that loses least is taken: first, fewest items of no use (an unknown
+type, an entity that is no run of the source's words, other text), then fewest departures from the exact
+format, then the shortest entities. With the source, what `linearize` wrote reads back as it was, with
+one exception: a text that other items would spell exactly, too. That takes a word with the boundary
+between two items glued on, and both its parts among the source's words. Among `Al Al), (person, Bo` the
+text `[(person, Al), (person, Bo)]` may mean two persons or one, and reads as two.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from toner_jax.schema import Sentence
 from toner_jax.text.align import SourceIndex
 
 Item = tuple[str, str]  # (type name, the entity's string)
 
-_ITEM_START = re.compile(r"\(\s*([^,()\[\]]*?)\s*,\s*")
-_ITEM_END = re.compile(r"\)\s*,\s*(?=\()|\)\s*\]")
+# What may begin and end an item. White space is the model's to get wrong; in the exact format there is
+# some after each comma and none elsewhere.
+_ITEM_START = re.compile(r"\((\s*)([^,()\[\]]*?)(\s*),(\s*)")
+_ITEM_END = re.compile(r"\)(?:\s*,\s*(?=\()|\s*,?\s*(?P<close>\]))")
+_EXACT_END = re.compile(r"\)(?:,\s+|\])")
 
 
 @dataclass(frozen=True)
@@ -47,76 +58,135 @@ def parse(text: str, types: Sequence[str], source: SourceIndex | None = None) ->
     Args:
       text: what the model wrote.
       types: the schema's type names.
-      source: the words that entities were to be copied from. With it, an entity ends at the first
-        place that makes it a run of those words; without it, at the first that the format allows.
+      source: the words that entities were to be copied from. With it, an entity ends where that makes
+        it a run of those words, if anywhere; without it, at the first place that the format allows.
+
+    Returns:
+      The items whose type is known; that an entity is among the source's words is for `align` to say.
+      Their strings have single spaces.
     """
-    items: list[Item] = []
-    ranges: list[tuple[int, int]] = []
-    dropped: Counter[str] = Counter()
-    known = frozenset(types)
-    cursor = len(text) - len(text.lstrip())
-    if not text.startswith("[", cursor):
+    begin = len(text) - len(text.lstrip()) + 1
+    if not text.startswith("[", begin - 1):
         return Parsed((), (), Counter(malformed=1) if text.strip() else Counter())
-    cursor += 1
-    while cursor < len(text):
-        start = _ITEM_START.match(text, cursor)
-        if start is None:
-            cursor = _skip_malformed(text, cursor, dropped)
-            continue
-        end = _find_end(text, start.end(), source)
-        if end is None:
-            dropped["truncated"] += 1
-            break
-        name, entity = start.group(1), text[start.end() : end.start()].strip()
-        if name not in known:
-            dropped["unknown_type"] += 1
-        elif not entity:
-            dropped["malformed"] += 1
-        else:
-            items.append((name, entity))
-            ranges.append((start.start(), end.start() + 1))
-        if "]" in end.group():
-            break
-        cursor = end.end()
-    return Parsed(tuple(items), tuple(ranges), dropped)
+    if text[begin:].strip() in ("", "]"):
+        return Parsed(())
+    parts = list(_Reader(text, begin, frozenset(types), source).read())
+    usable = [p for p in parts if not p.dropped]
+    return Parsed(
+        tuple(p.item for p in usable),
+        tuple(p.range for p in usable),
+        Counter(p.dropped for p in parts if p.dropped),
+    )
 
 
-def _skip_malformed(text: str, cursor: int, dropped: Counter[str]) -> int:
-    """The place of the next item after something that is none; counts what it passes."""
-    rest = text[cursor:].strip()
-    if not rest or rest == "]":
-        return len(text)
-    next_item = _ITEM_END.search(text, cursor)
-    dropped["malformed" if next_item or ")" in rest or "]" in rest else "truncated"] += 1
-    return next_item.end() if next_item and "]" not in next_item.group() else len(text)
+class _Part(NamedTuple):
+    """One step of a reading: an item, or text to drop."""
+
+    next: int  # the place where reading goes on
+    cost: tuple[int, int]  # 1 if it is of no use, and its departures from the exact format
+    dropped: str = ""
+    item: Item = ("", "")
+    range: tuple[int, int] = (0, 0)
 
 
-def _find_end(text: str, begin: int, source: SourceIndex | None) -> re.Match[str] | None:
-    """The end of the entity that begins at `begin`: the first candidate whose entity the source has,
-    else the first candidate of the plain format."""
-    first: re.Match[str] | None = None
-    position = begin
-    while end := _ITEM_END.search(text, position):
-        # An entity never ends in white space, so a bracket after white space is the entity's own.
-        if end.start() == begin or not text[end.start() - 1].isspace():
-            if source is not None and source.find(text[begin : end.start()]):
-                return end
-            if first is None:
-                first = end
-                if source is None:
+class _Reader:
+    """Finds the best way to read one text, from its end to its beginning.
+
+    There are few places to go on from: place 0 is after the opening bracket, place i after the i-th
+    string that looks like an item's end, and one more, the last, means that all is read.
+    """
+
+    def __init__(self, text: str, begin: int, types: frozenset[str], source: SourceIndex | None):
+        self._text, self._types, self._source = text, types, source
+        self._begin = begin
+        self._ends = list(_ITEM_END.finditer(text, begin))
+        self._done = len(self._ends) + 1
+        # An entity does not end in white space, so an end after white space is rather the entity's own.
+        self._tight = [not text[end.start() - 1].isspace() for end in self._ends]
+
+    def read(self) -> Iterator[_Part]:
+        """The parts of the best reading, in order."""
+        best: list[_Part | None] = [None] * (self._done + 1)
+        costs = [(0, 0)] * (self._done + 1)
+        for place in reversed(range(self._done)):
+            for part in self._options(place):
+                useless, departures = costs[part.next]
+                cost = part.cost[0] + useless, part.cost[1] + departures
+                if best[place] is None or cost < costs[place]:
+                    best[place], costs[place] = part, cost
+                if cost == (0, 0):
                     break
-        position = end.start() + 1
-    return first
+        chosen = best[0]
+        while chosen is not None:
+            yield chosen
+            chosen = best[chosen.next]
+
+    def _options(self, place: int) -> Iterator[_Part]:
+        """What may come next; nothing at the end of the text."""
+        text, at = self._text, self._ends[place - 1].end() if place else self._begin
+        if place and self._ends[place - 1]["close"]:
+            if text[at:].strip():
+                yield _Part(self._done, (1, 0), "malformed")
+            return
+        start = _ITEM_START.match(text, at)
+        if start and place < len(self._ends):
+            yield from self._items(place, start)
+        elif place < len(self._ends):
+            yield _Part(place + 1, (1, 0), "malformed")
+        else:
+            cut = start or not re.search(r"[)\]]", text[at:])
+            yield _Part(self._done, (1, 0), "truncated" if cut else "malformed")
+
+    def _items(self, place: int, start: re.Match[str]) -> Iterator[_Part]:
+        """The items that begin with `start`: up to each end that makes the entity a run of the source's
+        words, and up to the first end of all, shortest first."""
+        name = " ".join(start[2].split())
+        loose = bool(start[1] or start[3] or not start[4])
+        plain = self._plain_end(place)
+        for i in range(place, len(self._ends)) if self._source else (plain,):
+            end = self._ends[i]
+            entity = " ".join(self._text[start.end() : end.start()].split())
+            spans, exact = self._source.match(entity) if self._source else ((), True)
+            if spans or i == plain:
+                reason = "unknown_type" if name not in self._types else "" if entity else "malformed"
+                departures = loose + (not exact) + (not self._tight[i] or not _EXACT_END.match(end[0]))
+                yield _Part(
+                    i + 1,
+                    ((name not in self._types) + (not spans), departures),
+                    reason,
+                    (name, entity),
+                    (start.start(), end.start() + 1),
+                )
+            if i >= plain and self._source and not self._source.holds(entity):
+                break
+
+    def _plain_end(self, place: int) -> int:
+        """The next end by the format alone."""
+        try:
+            return self._tight.index(True, place)
+        except ValueError:
+            return place
 
 
 def parse_types(text: str, types: Sequence[str]) -> Parsed:
-    """Reads a type-recognition target `[type, …]`; the items are (type, "")."""
-    body = text.strip()
-    if not body.startswith("["):
-        return Parsed((), (), Counter(malformed=1) if body else Counter())
+    """Reads a type-recognition target `[type, …]`; the items are (type, ""). A type that is named again
+    counts as `duplicate`."""
+    begin = len(text) - len(text.lstrip()) + 1
+    if not text.startswith("[", begin - 1):
+        return Parsed((), (), Counter(malformed=1) if text.strip() else Counter())
+    body, closed, rest = text[begin:].partition("]")
+    names = [" ".join(name.split()) for name in body.split(",")] if body.strip() else []
     dropped: Counter[str] = Counter()
-    if not body.endswith("]"):
-        dropped["truncated"] += 1
-    names = [n.strip() for n in body.strip("[]").split(",") if n.strip()]
-    dropped["unknown_type"] += sum(n not in types for n in names)
-    return Parsed(tuple((n, "") for n in dict.fromkeys(names) if n in types), (), +dropped)
+    found: list[str] = []
+    for i, name in enumerate(names):
+        if name in found:
+            dropped["duplicate"] += 1
+        elif name in types:
+            found.append(name)
+        elif not closed and i + 1 == len(names):
+            dropped["truncated"] += 1
+        else:
+            dropped["unknown_type" if name else "malformed"] += 1
+    if rest.strip():
+        dropped["malformed"] += 1
+    return Parsed(tuple((name, "") for name in found), (), dropped)

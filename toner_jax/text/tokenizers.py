@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -58,7 +59,12 @@ def load_wordpiece(folder: str | Path, backend: str) -> WordPieceTokenizer:
     `"do_lower_case": false`."""
     path = _require(Path(folder) / WORDPIECE_FILE)
     settings = path.with_name("tokenizer_config.json")
-    lower_case = json.loads(settings.read_text()).get("do_lower_case", True) if settings.exists() else True
+    try:
+        lower_case = json.loads(settings.read_text("utf-8")).get("do_lower_case", True)
+    except FileNotFoundError:
+        lower_case = True
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"{settings}: not a tokenizer's settings ({error})") from error
     return _choose(backend, {"tf_text": _TfWordPiece, "hf": _HfWordPiece})(path, lower_case)
 
 
@@ -88,6 +94,8 @@ class _SentencePieceVocabulary:
         self.pad_id: int = self._vocabulary.pad_id()
         self.unk_id: int = self._vocabulary.unk_id()
         self.eos_id: int = self._vocabulary.eos_id()
+        if min(self.pad_id, self.unk_id, self.eos_id) < 0:
+            raise UserError(f"{path}: not a T5 model, it lacks a piece for padding, the end or the unknown")
 
     def piece(self, id: int) -> str:
         return self._vocabulary.id_to_piece(id)
@@ -100,7 +108,7 @@ class _TfSentencePiece(_SentencePieceVocabulary):
         self._tokenizer = tf_text.SentencepieceTokenizer(model=path.read_bytes())
 
     def encode(self, strings: Sequence[str]) -> list[tuple[int, ...]]:
-        return _rows(self._tokenizer.tokenize(_encodable(strings))) if strings else []
+        return _rows(self._tokenizer.tokenize(encodable(strings))) if strings else []
 
 
 class _HfSentencePiece(_SentencePieceVocabulary):
@@ -110,18 +118,18 @@ class _HfSentencePiece(_SentencePieceVocabulary):
         from transformers import T5Tokenizer
 
         # SentencePiece never matches control pieces in text; tokenizers would, and so let an input
-        # inject an end of sequence. Spelling them as private-use characters closes that door.
+        # inject an end of sequence. Spelled with spaces, which never reach the model, none can match.
         state = json.loads(T5Tokenizer.from_pretrained(str(path.parent)).backend_tokenizer.to_str())
         special = {token["content"] for token in state.pop("added_tokens")}
         state["added_tokens"], state["post_processor"] = [], None
         state["model"]["vocab"] = [
-            [f"\uf8ff{i}\uf8ff" if piece in special else piece, score]
+            [f" {i} " if piece in special else piece, score]
             for i, (piece, score) in enumerate(state["model"]["vocab"])
         ]
         self._tokenizer = FastTokenizer.from_str(json.dumps(state))
 
     def encode(self, strings: Sequence[str]) -> list[tuple[int, ...]]:
-        encoded = self._tokenizer.encode_batch(_encodable(strings), add_special_tokens=False)
+        encoded = self._tokenizer.encode_batch(encodable(strings), add_special_tokens=False)
         return [tuple(e.ids) for e in encoded]
 
 
@@ -129,7 +137,10 @@ class _WordPieceVocabulary:
     """What both WordPiece back ends read from the vocabulary file itself."""
 
     def __init__(self, path: Path):
-        pieces = path.read_text(encoding="utf-8").split("\n")
+        try:
+            pieces = path.read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: not a BERT vocabulary ({error})") from error
         self._pieces = pieces[:-1] if pieces[-1] == "" else pieces
         ids = {piece: i for i, piece in enumerate(self._pieces)}
         missing = [p for p in ("[PAD]", "[UNK]", "[CLS]", "[SEP]") if p not in ids]
@@ -147,12 +158,18 @@ class _TfWordPiece(_WordPieceVocabulary):
     def __init__(self, path: Path, lower_case: bool):
         super().__init__(path)
         tf, tf_text = _import_tensorflow_text()
+        from tokenizers.normalizers import BertNormalizer
+
+        # TensorFlow Text's own normalisation is not the one that BERT's vocabularies were made with: it
+        # turns `…` into three periods, `ß` into `ss` and drops `´`.
+        self._normalize = BertNormalizer(lowercase=lower_case).normalize_str
         self._tokenizer = tf_text.FastBertTokenizer(
-            vocab=self._pieces, token_out_type=tf.int32, lower_case_nfd_strip_accents=lower_case
+            vocab=self._pieces, token_out_type=tf.int32, lower_case_nfd_strip_accents=False
         )
 
     def encode(self, strings: Sequence[str]) -> list[tuple[int, ...]]:
-        return _rows(self._tokenizer.tokenize(_encodable(strings))) if strings else []
+        normalized = [self._normalize(s) for s in encodable(strings)]
+        return _rows(self._tokenizer.tokenize(normalized)) if strings else []
 
 
 class _HfWordPiece(_WordPieceVocabulary):
@@ -164,7 +181,7 @@ class _HfWordPiece(_WordPieceVocabulary):
         self._tokenizer._tokenizer.encode_special_tokens = True
 
     def encode(self, strings: Sequence[str]) -> list[tuple[int, ...]]:
-        encoded = self._tokenizer.encode_batch(_encodable(strings), add_special_tokens=False)
+        encoded = self._tokenizer.encode_batch(encodable(strings), add_special_tokens=False)
         return [tuple(e.ids) for e in encoded]
 
 
@@ -173,11 +190,11 @@ def _rows(ragged: Any) -> list[tuple[int, ...]]:
     if ragged.shape.rank > 2:
         ragged = ragged.merge_dims(1, -1)
     values, splits = ragged.values.numpy().tolist(), ragged.row_splits.numpy().tolist()
-    return [tuple(values[a:b]) for a, b in zip(splits, splits[1:], strict=False)]
+    return [tuple(values[a:b]) for a, b in pairwise(splits)]
 
 
-def _encodable(strings: Sequence[str]) -> list[str]:
-    """Lone surrogates have no UTF-8 form; they become U+FFFD, as every UTF-8 reader would have it."""
+def encodable(strings: Sequence[str]) -> list[str]:
+    """Lone surrogates have no UTF-8 form; each becomes a question mark."""
     return [s.encode("utf-8", "replace").decode("utf-8") if not s.isascii() else s for s in strings]
 
 
@@ -187,7 +204,7 @@ def _import_tensorflow_text() -> tuple[Any, Any]:
     Raises:
       UserError: TensorFlow Text is not installed.
     """
-    if "tensorflow_text" not in sys.modules:
+    if sys.modules.get("tensorflow_text") is None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with _silent_stderr():  # its start-up lines come from C++; no environment variable stops them
             try:

@@ -7,11 +7,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
 from toner_jax.text import prompts
-from toner_jax.text.tokenizers import SENTENCEPIECE_FILE, WORDPIECE_FILE
+from toner_jax.text.tokenizers import SENTENCEPIECE_FILE, WORDPIECE_FILE, encodable
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -26,35 +27,25 @@ def train_sentencepiece(
     corpus it splits even the most frequent words; its BPE model, in turn, is no T5 tokenizer.
     """
     import sentencepiece
-    from sentencepiece import sentencepiece_model_pb2 as pb
 
-    stream = io.BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=_generator_corpus(sentences, schema),
-            model_writer=stream,
-            model_type="bpe",
-            vocab_size=vocab_size,
-            hard_vocab_limit=False,
-            character_coverage=0.9998,
-            pad_id=0,
-            eos_id=1,
-            unk_id=2,
-            bos_id=-1,
-            num_threads=1,
-            minloglevel=2,
-        )
-    except RuntimeError as error:
-        raise UserError(f"tokenizer.generator_vocab_size={vocab_size}: {error}") from error
-    bpe = sentencepiece.SentencePieceProcessor(model_proto=stream.getvalue())
+    corpus = list(_generator_corpus(sentences, schema))
+    model = _train_bpe(
+        corpus,
+        "tokenizer.generator_vocab_size",
+        vocab_size,
+        character_coverage=0.9998,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+    )
+    bpe = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
     counts: Counter[int] = Counter()
-    for line in _generator_corpus(sentences, schema):
+    for line in encodable(corpus):
         counts.update(bpe.encode(line))
-    model = pb.ModelProto.FromString(stream.getvalue())
-    model.trainer_spec.model_type = pb.TrainerSpec.UNIGRAM
+    model.trainer_spec.model_type = model.trainer_spec.UNIGRAM
     total = math.log(sum(counts.values()) + len(model.pieces))
     for i, piece in enumerate(model.pieces):
-        if piece.type == pb.ModelProto.SentencePiece.NORMAL:
+        if piece.type == piece.NORMAL:
             piece.score = math.log(counts[i] + 1) - total
     path = Path(folder) / SENTENCEPIECE_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,21 +68,41 @@ def _generator_corpus(sentences: Iterable[Sentence], schema: Schema) -> Iterator
 def train_wordpiece(
     folder: str | Path, sentences: Sequence[Sentence], schema: Schema, vocab_size: int
 ) -> Path:
-    """Writes `vocab.txt`, lower-cased as GTE's."""
-    from tokenizers import BertWordPieceTokenizer
+    """Writes `vocab.txt`, lower-cased as GTE's: BERT's special pieces, every character seen, and what
+    byte-pair encoding learns first, `vocab_size` pieces in all if the characters leave room.
 
-    tokenizer = BertWordPieceTokenizer(lowercase=True)
-    tokenizer.train_from_iterator(
-        _matcher_corpus(sentences, schema),
-        vocab_size=vocab_size,
-        min_frequency=2,
-        special_tokens=list(_SPECIAL),
-        show_progress=False,
+    SentencePiece learns them, from words as BERT normalises and splits them. The tokenizers library has
+    a trainer for WordPiece, but it breaks ties by the order of a hash table: no two processes agree.
+    """
+    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+
+    normalize, split = BertNormalizer(lowercase=True).normalize_str, BertPreTokenizer().pre_tokenize_str
+    corpus = encodable(list(_matcher_corpus(sentences, schema)))
+    lines = [[word for word, _ in split(normalize(line))] for line in corpus]
+    characters = sorted({c for words in lines for word in words for c in word})
+    # Punctuation and CJK characters always stand alone, so no word goes on with one.
+    inner = [c for c in characters if len(split(normalize(c + c))) == 1]
+    pieces = dict.fromkeys([*_SPECIAL, *characters, *(f"##{c}" for c in inner)])
+    # Room for SentencePiece's own unknown, its space and its characters, which are no news here.
+    model = _train_bpe(
+        (" ".join(words) for words in lines),
+        "tokenizer.matcher_vocab_size",
+        vocab_size + len(characters) + 2,
+        normalization_rule_name="identity",
+        split_by_unicode_script=False,
+        split_by_number=False,
+        character_coverage=1.0,
+        unk_id=0,
+        eos_id=-1,
     )
-    pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    for piece in model.pieces[1:]:
+        learned = piece.piece.removeprefix("▁") if piece.piece.startswith("▁") else f"##{piece.piece}"
+        if learned and len(pieces) < vocab_size:
+            pieces[learned] = None
     path = Path(folder) / WORDPIECE_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8")
+    path.write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
     return path
 
 
@@ -99,6 +110,33 @@ def _matcher_corpus(sentences: Iterable[Sentence], schema: Schema) -> Iterator[s
     for sentence in sentences:
         yield " ".join(sentence.words)
     for entity_type in schema.types:
-        # Twice: a description's words must pass the minimum frequency.
         yield entity_type.text
-        yield entity_type.text
+
+
+def _train_bpe(lines: Iterable[str], key: str, vocab_size: int, **options: Any) -> Any:
+    """A SentencePiece model, as its protocol buffer, of pieces in the order learned.
+
+    Raises:
+      UserError: it cannot be trained; the message names `key`, which set the size.
+    """
+    import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2
+
+    protobuf: Any = sentencepiece_model_pb2  # generated code that type checkers cannot read
+    stream = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(encodable(list(lines))),
+            model_writer=stream,
+            model_type="bpe",
+            vocab_size=vocab_size,
+            hard_vocab_limit=False,
+            max_sentence_length=2**30,  # longer lines would be skipped without a word
+            bos_id=-1,
+            num_threads=1,  # more would make the order of ties a matter of luck
+            minloglevel=2,
+            **options,
+        )
+    except RuntimeError as error:
+        raise UserError(f"{key}={vocab_size}: {error}") from error
+    return protobuf.ModelProto.FromString(stream.getvalue())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from toner_jax.schema import Sentence
@@ -10,9 +11,9 @@ from toner_jax.schema import Sentence
 Range = tuple[int, int]  # half-open, in characters
 
 # Punkt without a trained model knows no abbreviations; these end few English sentences.
-_ABBREVIATIONS = frozenset(
+_ABBREVIATIONS = (
     "mr mrs ms dr prof st sr jr gen gov sen rep rev hon lt col sgt capt inc ltd co corp vs etc no vol fig al "
-    "e.g i.e u.s u.k u.n jan feb mar apr jun jul aug sep sept oct nov dec".split()
+    "e.g i.e u.s u.k u.n jan feb mar apr jun jul aug sep sept oct nov dec"
 )
 
 
@@ -22,7 +23,7 @@ def _libraries() -> tuple[Any, Any]:
     from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
     parameters = PunktParameters()
-    parameters.abbrev_types = set(_ABBREVIATIONS)
+    parameters.abbrev_types = set(_ABBREVIATIONS.split())
     return PunktSentenceTokenizer(parameters), NLTKWordTokenizer()
 
 
@@ -32,7 +33,9 @@ def split_sentences(text: str) -> list[Range]:
     ranges: list[Range] = []
     start = 0
     for paragraph in text.split("\n\n"):
-        ranges += [(start + a, start + b) for a, b in punkt.span_tokenize(paragraph) if paragraph[a:b].strip()]
+        ranges += [
+            (start + a, start + b) for a, b in punkt.span_tokenize(paragraph) if paragraph[a:b].strip()
+        ]
         start += len(paragraph) + 2
     return ranges
 
@@ -57,7 +60,7 @@ def _cover(sentence: str, spans: list[Range]) -> list[Range]:
     """The spans cut at white space, and what lies between them as words of their own."""
     edges = sorted({0, len(sentence), *(e for span in spans for e in span)})
     covered: list[Range] = []
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         at = a
         for part in sentence[a:b].split():
             at = sentence.index(part, at)

@@ -1,32 +1,47 @@
 """Orbax checkpoints of one stage: the latest ones, and the best.
 
-A step directory holds the train state and a small JSON record (the step, the best so far). A save is
-marked as best only when dev improved, so among marked steps the newest is the best.
+A step directory holds the train state and a small JSON record (the step, the best so far, the metrics
+not yet logged). A save is marked as best only when dev improved, so among marked steps the newest is
+the best. Orbax restores flipped bits without a word, so a manifest of every file's size and xxh3 is written
+once a step is committed; a step without a manifest that matches is never loaded.
 """
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
+import xxhash
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from toner_jax.errors import UserError
+from toner_jax.training.metrics import say, write_atomically
 
-logging.getLogger("absl").setLevel(logging.WARNING)  # Orbax reports every file it touches
+# Orbax reports every file it touches, and failures twice; ours to tell once.
+logging.getLogger("absl").setLevel(logging.CRITICAL)
+
+_MANIFESTS = "manifests"
 
 
 class Checkpoints:
     """The checkpoints under one directory; a context manager that waits for pending saves."""
 
-    def __init__(self, directory: Path, keep: int = 1, read_only: bool = False):
+    def __init__(self, directory: Path, keep: int = 2, read_only: bool = False):
         self.directory = directory.absolute()
+        self._read_only = read_only
+        self._pending: tuple[int, Future[None]] | None = None
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         if read_only and not self.directory.is_dir():
             raise UserError(f"{self.directory}: no checkpoints there; train the run first")
+        if not read_only:
+            self._remove_uncommitted()
         policy = AnyPreservationPolicy(
             [
                 LatestN(n=keep),
@@ -35,7 +50,6 @@ class Checkpoints:
         )
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policy,
-            cleanup_tmp_directories=not read_only,
             read_only=read_only,
             create=not read_only,
         )
@@ -45,54 +59,99 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_: Any) -> None:
+        self._committer.shutdown()
         self._manager.close()
 
     def save(self, step: int, state: Any, record: Mapping[str, Any], best: bool = False) -> None:
-        """Writes in the background; `best` marks the step as the best so far."""
-        if step in self._manager.all_steps():
-            return
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(dict(record))
-            ),
-            metrics={"mark": float(step)} if best else None,
-        )
-
-    def wait(self) -> None:
-        """Returns when every save so far is on disk."""
-        self._manager.wait_until_finished()
-
-    def latest(self) -> int | None:
-        return self._manager.latest_step()
-
-    def steps(self) -> list[int]:
-        return sorted(self._manager.all_steps())
-
-    def record(self, step: int) -> dict[str, Any]:
-        return dict(self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))["record"])
-
-    def restore(self, step: int, like: Any) -> Any:
-        """The state of a step, as arrays with the shapes, dtypes and shardings of `like`.
+        """Writes in the background, once the save before is done; `best` marks the best step so far.
 
         Raises:
-          UserError: the step does not exist, or holds other shapes.
+          UserError: this or the previous save failed (a full disk); what was committed before is intact.
         """
-        if step not in self._manager.all_steps():
-            raise UserError(f"{self.directory}: no checkpoint of step {step}; there are {self.steps()}")
-        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        arguments = ocp.args.Composite(
+            state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(dict(record))
+        )
+        self.wait()
         try:
-            restored = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target)))
-        except (ValueError, KeyError, OSError) as error:
+            self._manager.save(step, args=arguments, metrics={"mark": float(step)} if best else None, force=True)
+        except Exception as error:  # Orbax and TensorStore have no common error class
+            raise self._failure(step, error) from error
+        self._pending = step, self._committer.submit(self._commit, step)
+
+    def wait(self) -> None:
+        """Returns when every save so far is committed; raises as `save`."""
+        if self._pending is None:
+            return
+        step, commit = self._pending
+        self._pending = None
+        try:
+            commit.result()
+        except Exception as error:  # as above
+            raise self._failure(step, error) from error
+
+    def steps(self) -> list[int]:
+        """Committed steps, damaged or not."""
+        manifests = self.directory / _MANIFESTS
+        return sorted(int(p.stem) for p in manifests.glob("*.json") if (self.directory / p.stem).is_dir())
+
+    def latest_good(self) -> int | None:
+        """The newest undamaged step. Damaged ones on the way are named, and removed unless read-only."""
+        for step in reversed(self.steps()):
+            damage = self.damage(step)
+            if damage is None:
+                return step
+            say(f"{self.directory / str(step)}: damaged, not used: {damage}")
+            if not self._read_only:
+                self._manager.delete(step)
+                (self.directory / _MANIFESTS / f"{step}.json").unlink()
+        return None
+
+    def damage(self, step: int) -> str | None:
+        """What is wrong with a step's files, or None; reads all of them."""
+        manifest = self.directory / _MANIFESTS / f"{step}.json"
+        try:
+            expected = {name: (int(size), str(digest)) for name, (size, digest) in json.loads(manifest.read_text()).items()}
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            return f"its manifest {manifest.name} cannot be read ({error})"
+        root = self.directory / str(step)
+        for name, (size, digest) in expected.items():
+            path = root / name
+            if not path.is_file():
+                return f"{name} is missing"
+            if path.stat().st_size != size:
+                return f"{name} has {path.stat().st_size} bytes instead of {size}"
+            if _digest(path) != digest:
+                return f"{name} has other contents than were written"
+        extra = sorted(set(_files(root)) - set(expected))
+        return f"{extra[0]} does not belong to it" if extra else None
+
+    def record(self, step: int) -> dict[str, Any]:
+        restored = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))
+        return dict(restored["record"])
+
+    def restore(self, step: int, like: Any) -> Any:
+        """The state of a step that `latest_good` or `verify` found good, with the shapes, dtypes and
+        shardings of `like`.
+
+        Raises:
+          UserError: it holds other shapes.
+        """
+        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        arguments = ocp.args.Composite(state=ocp.args.StandardRestore(target))
+        try:
+            return self._manager.restore(step, args=arguments)["state"]
+        except (ValueError, KeyError) as error:
             reason = str(error).split("\n")[0][:200]
-            raise UserError(f"{self.directory}/{step}: cannot be restored ({reason})") from error
-        return restored["state"]
+            raise UserError(f"{self.directory / str(step)}: cannot be restored ({reason})") from error
 
     def restore_params(self, step: int, like: Any) -> Any:
-        """The parameters of a step alone, as arrays like `like`; optimizer moments are not read."""
-        if step not in self._manager.all_steps():
-            raise UserError(f"{self.directory}: no checkpoint of step {step}; there are {self.steps()}")
-        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, {"params": like})
+        """The parameters of a step alone, as arrays like `like`; optimizer moments are not read.
+
+        Raises:
+          UserError: the step does not exist or is damaged.
+        """
+        self.verify(step)
+        target = {"params": jax.tree.map(ocp.utils.to_shape_dtype_struct, like)}
         with ocp.PyTreeCheckpointer() as reader:
             arguments = ocp.checkpoint_utils.construct_restore_args(target)
             restored = reader.restore(
@@ -100,3 +159,58 @@ class Checkpoints:
                 args=ocp.args.PyTreeRestore(item=target, restore_args=arguments, partial_restore=True),
             )
         return restored["params"]
+
+    def verify(self, step: int) -> None:
+        """Raises a UserError unless the step exists and is undamaged."""
+        if step not in self.steps():
+            raise UserError(f"{self.directory}: no checkpoint of step {step}; there are {self.steps()}")
+        if damage := self.damage(step):
+            raise UserError(f"{self.directory / str(step)}: damaged, not loaded: {damage}")
+
+    def _commit(self, step: int) -> None:
+        """Waits for Orbax to finish a step, then vouches for it."""
+        self._manager.wait_until_finished()
+        if jax.process_index() != 0:
+            return
+        files = _files(self.directory / str(step))
+        manifest = {name: (path.stat().st_size, _digest(path)) for name, path in files.items()}
+        write_atomically(self.directory / _MANIFESTS / f"{step}.json", json.dumps(manifest, indent=0) + "\n")
+        for path in (self.directory / _MANIFESTS).glob("*.json"):  # of steps pruned since
+            if not (self.directory / path.stem).is_dir():
+                path.unlink(missing_ok=True)
+
+    def _remove_uncommitted(self) -> None:
+        """Clears what a kill left behind: unfinished saves, and steps that no manifest vouches for."""
+        if jax.process_index() != 0 or not self.directory.is_dir():
+            return
+        good = {str(step) for step in self.steps()}
+        for path in self.directory.iterdir():
+            if path.name != _MANIFESTS and path.is_dir() and path.name not in good:
+                shutil.rmtree(path)
+
+    def _failure(self, step: int | None, error: Exception) -> UserError:
+        reason = str(error).strip().split("\n")[0][:200]
+        kept = f"step {self.steps()[-1]} is intact" if self.steps() else "no earlier step exists"
+        return UserError(
+            f"{self.directory}: the checkpoint of step {step} could not be written ({reason}); {kept}. Make room "
+            "or permit writing, and start the same command again"
+        )
+
+
+def _files(root: Path) -> dict[str, Path]:
+    def walk(folder: Path) -> Iterator[Path]:
+        for path in sorted(folder.iterdir()):
+            if path.is_dir():
+                yield from walk(path)
+            else:
+                yield path
+
+    return {str(path.relative_to(root)): path for path in walk(root)}
+
+
+def _digest(path: Path) -> str:
+    digest = xxhash.xxh3_64()
+    with path.open("rb") as file:
+        while block := file.read(1 << 24):
+            digest.update(block)
+    return digest.hexdigest()

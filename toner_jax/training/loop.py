@@ -1,43 +1,57 @@
 """The training loop that both models share.
 
 What a step sees depends on (seed, step) alone: the batches come from a plan, the dropout key is folded
-from the step. So a run resumed from a checkpoint repeats what the uninterrupted run would have done.
+from the step. A checkpoint holds the rest: state, best so far, and the metrics not yet logged. So a run
+resumed from it repeats what the uninterrupted run would have done, bit for bit on CPU.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from toner_jax.errors import UserError
+from toner_jax.training import interrupts
 from toner_jax.training.checkpoint import Checkpoints
 from toner_jax.training.metrics import MetricsWriter, Progress, say
 from toner_jax.training.sharding import shard_batch
 from toner_jax.training.state import State
 
-HostBatch = Mapping[str, np.ndarray]
+
+@dataclass(frozen=True)
+class HostBatch:
+    """One step's arrays, [B, …] each, and the ids of the sentences in them."""
+
+    arrays: Mapping[str, np.ndarray]
+    ids: Sequence[str]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Fit:
     """One training: what to do at which step.
 
     Attributes:
       stage: the name in metrics and messages.
+      folder: the stage's directory.
       steps: how many there are in all.
       batches: first step → the batches from that step on.
-      train_step: (state, device batch) → (state, metrics).
-      evaluate: params → dev metrics, of which `selection` is to be as high as possible; None keeps the last step.
+      train_step: (state, device batch) → (state, metrics), of which `skipped` is 1 where it changed nothing.
+      evaluate: params → dev metrics; the step with the highest `selection` is kept.
       evaluate_at: the steps after which to evaluate.
+      max_skipped: so many steps with a non-finite loss or gradient end the training.
     """
 
     stage: str
+    folder: Path
     steps: int
     batches: Callable[[int], Iterator[HostBatch]]
     train_step: Callable[[State, Any], tuple[State, dict[str, jax.Array]]]
@@ -46,64 +60,144 @@ class Fit:
     metrics: MetricsWriter
     checkpoint_every: int
     log_every: int
-    evaluate: Callable[[Any], dict[str, float]] | None = None
-    evaluate_at: frozenset[int] = frozenset()
+    max_skipped: int
+    evaluate: Callable[[Any], dict[str, float]]
+    evaluate_at: frozenset[int]
     selection: str = "f1"
-    record: dict[str, Any] = field(default_factory=lambda: {"best_step": None, "best": None})
 
 
-def fit(fit: Fit, state: State) -> tuple[State, dict[str, Any]]:
-    """Trains to the last step, from the newest checkpoint if there is one.
+@dataclass
+class _Progress:
+    """What a checkpoint records besides the state."""
+
+    best_step: int | None = None
+    best: float | None = None
+    skipped: int = 0
+    unlogged: list[dict[str, float]] = field(default_factory=list)
+
+
+def fit(job: Fit, state: State) -> tuple[State, int, float]:
+    """Trains to the last step, from the newest good checkpoint if there is one.
 
     Returns:
-      The last state, and the record {"best_step", "best"}: the step to use and its dev score.
+      The last state, the step to use, and its dev score.
+
+    Raises:
+      UserError: too many steps were skipped, or a checkpoint cannot be written.
+      Preempted: SIGTERM came; the step it came in is saved.
     """
-    state, record, first = _resume(fit, state)
-    fit.metrics.resume(fit.stage, first)
-    pending: list[dict[str, jax.Array]] = []
-    begun, examples, spent_evaluating = time.monotonic(), 0, 0.0
-    with Progress(fit.stage, fit.steps, first) as progress:
-        for step, batch in enumerate(fit.batches(first), first + 1):
-            state, values = fit.train_step(state, shard_batch(batch, fit.mesh))
-            pending.append(values)
-            examples += int(batch["weight"].sum())
-            if step % fit.log_every == 0 or step == fit.steps:
-                means = {k: float(np.mean([float(v[k]) for v in pending])) for k in pending[0]}
-                pending.clear()
-                elapsed = time.monotonic() - begun - spent_evaluating
-                means["examples_per_second"] = examples / elapsed
-                fit.metrics.write(fit.stage, step, means)
-                progress.update(step, f"loss {means['loss']:.3f}  {means['examples_per_second']:.0f} examples/s")
+    state, at, first = _resume(job, state)
+    job.metrics.resume(job.stage, first)
+    clock = _Clock()
+    with Progress(job.stage, job.steps, first) as progress, interrupts.deferred():
+        pending: list[tuple[int, dict[str, jax.Array], Sequence[str]]] = []
+        for step, batch in enumerate(job.batches(first), first + 1):
+            state, values = job.train_step(state, shard_batch(batch.arrays, job.mesh))
+            pending.append((step, values, batch.ids))
+            clock.examples += len(batch.ids)
+            log = step % job.log_every == 0 or step == job.steps
             improved = False
-            if fit.evaluate is not None and step in fit.evaluate_at:
-                start = time.monotonic()
-                scores = fit.evaluate(state["params"])
-                spent_evaluating += time.monotonic() - start
-                fit.metrics.write(fit.stage, step, {f"dev_{k}": v for k, v in scores.items()})
-                score = scores[fit.selection]
-                improved = record["best"] is None or score > record["best"]
-                if improved:
-                    record = {"best_step": step, "best": score}
-                progress.update(step, f"dev {fit.selection} {score:.4f}", force=True)
-            if improved or step % fit.checkpoint_every == 0 or step == fit.steps:
-                fit.checkpoints.save(step, state, {"step": step, **record}, best=improved)
-    fit.checkpoints.wait()
-    if first < fit.steps:
-        wall = time.monotonic() - begun
-        share = spent_evaluating / wall
-        fit.metrics.write(fit.stage, fit.steps, {"seconds": wall, "evaluation_share": share})
-        say(f"{fit.stage}: {fit.steps - first} steps in {wall:.0f} s, {share:.0%} of it on dev evaluation")
-    return state, record
+            if log:
+                _collect(job, at, pending)
+                _log(job, step, at, clock, progress)
+            if step in job.evaluate_at:
+                improved = _evaluate(job, step, state, at, clock, progress)
+            stop = interrupts.requested()
+            if improved or stop or step % job.checkpoint_every == 0 or step == job.steps:
+                _collect(job, at, pending)
+                job.checkpoints.save(step, state, {"step": step, **vars(at)}, best=improved)
+            if stop and step < job.steps:
+                job.checkpoints.wait()
+                say(f"{job.stage}: told to stop; step {step} is saved")
+                raise interrupts.Preempted
+        job.checkpoints.wait()
+    if first < job.steps:
+        clock.report(job, job.steps - first)
+    assert at.best_step is not None  # the last step is always evaluated
+    assert at.best is not None
+    return state, at.best_step, at.best
 
 
-def _resume(fit: Fit, state: State) -> tuple[State, dict[str, Any], int]:
-    latest = fit.checkpoints.latest()
+class _Clock:
+    """Wall time, apart for dev evaluation; only ever logged as `timing`, which no two runs share."""
+
+    def __init__(self) -> None:
+        self.begun = time.monotonic()
+        self.evaluating = 0.0
+        self.examples = 0
+
+    def rate(self) -> float:
+        return self.examples / max(time.monotonic() - self.begun - self.evaluating, 1e-9)
+
+    def report(self, job: Fit, steps: int) -> None:
+        wall = time.monotonic() - self.begun
+        share = self.evaluating / wall
+        timing = {"seconds": wall, "evaluation_share": share, "examples_per_second": self.rate()}
+        job.metrics.write(job.stage, job.steps, {"timing": timing})
+        say(f"{job.stage}: {steps} steps in {wall:.0f} s, {share:.0%} of it on dev evaluation")
+
+
+def _resume(job: Fit, state: State) -> tuple[State, _Progress, int]:
+    latest = job.checkpoints.latest_good()
     if latest is None:
-        return state, dict(fit.record), 0
-    record = fit.checkpoints.record(latest)
-    say(f"{fit.stage}: going on from step {latest} of {fit.steps}")
-    record.pop("step")
-    return fit.checkpoints.restore(latest, state), record, latest
+        return state, _Progress(), 0
+    record = job.checkpoints.record(latest)
+    if latest < job.steps:
+        say(f"{job.stage}: going on from step {latest} of {job.steps}")
+    at = _Progress(record["best_step"], record["best"], record["skipped"], list(record["unlogged"]))
+    return job.checkpoints.restore(latest, state), at, latest
+
+
+def _collect(job: Fit, at: _Progress, pending: list[tuple[int, dict[str, jax.Array], Sequence[str]]]) -> None:
+    """Fetches the steps' metrics, and gives up when too many of them were skipped."""
+    for step, values, ids in pending:
+        entry = {name: float(value) for name, value in values.items()}
+        if entry.pop("skipped"):
+            at.skipped += 1
+            _write_skipped(job, step, ids, at.skipped)
+        else:
+            at.unlogged.append(entry)
+    pending.clear()
+
+
+def _write_skipped(job: Fit, step: int, ids: Sequence[str], count: int) -> None:
+    path = job.folder / "skipped.jsonl"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"step": step, "sentences": list(ids)}) + "\n")
+    say(f"{job.stage}: step {step} skipped: loss or gradient is not finite (sentences in {path})")
+    if count >= job.max_skipped:
+        raise UserError(
+            f"{job.stage}: {count} steps had a non-finite loss or gradient; their sentences stand in {path}. "
+            f"Lower {job.stage}.learning_rate, or raise max_skipped"
+        )
+
+
+def _log(job: Fit, step: int, at: _Progress, clock: _Clock, progress: Progress) -> None:
+    if not at.unlogged:
+        return
+    means = {k: float(np.mean([entry[k] for entry in at.unlogged])) for k in at.unlogged[0]}
+    at.unlogged.clear()
+    if at.skipped:
+        means["skipped"] = at.skipped
+    job.metrics.write(job.stage, step, means)
+    progress.update(step, f"loss {means['loss']:.3f}  {clock.rate():.0f} examples/s")
+
+
+def _evaluate(
+    job: Fit, step: int, state: State, at: _Progress, clock: _Clock, progress: Progress
+) -> bool:
+    """Dev scores of this step; True if they are the best so far."""
+    start = time.monotonic()
+    with interrupts.immediate():
+        scores = job.evaluate(state["params"])
+    clock.evaluating += time.monotonic() - start
+    job.metrics.write(job.stage, step, {f"dev_{k}": v for k, v in scores.items()})
+    score = scores[job.selection]
+    progress.update(step, f"dev {job.selection} {score:.4f}", force=True)
+    if at.best is not None and score <= at.best:
+        return False
+    at.best_step, at.best = step, score
+    return True
 
 
 def total_steps(steps_per_epoch: int, epochs: float) -> int:

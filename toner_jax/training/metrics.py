@@ -12,32 +12,51 @@ from typing import Any
 
 
 class MetricsWriter:
-    """Appends one JSON object a line: {"stage", "step", …}.
+    """Appends one JSON object a line, {"stage", "step", …}, and the same scalars as TensorBoard events.
 
     Resuming a stage at a step drops its later lines first, so nothing is written twice.
     """
 
-    def __init__(self, path: Path):
-        self._path = path
+    def __init__(self, workdir: Path):
+        self._path = workdir / "metrics.jsonl"
+        self._events = workdir / "tensorboard"
+        self._writers: dict[str, Any] = {}
 
     def resume(self, stage: str, step: int) -> None:
         """Forgets what `stage` logged after `step`, and a line torn by a kill."""
-        if not self._path.exists():
-            return
-        kept = []
-        for line in self._path.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if entry.get("stage") != stage or entry.get("step", 0) <= step:
-                kept.append(line + "\n")
+        text = self._path.read_text(encoding="utf-8", errors="replace") if self._path.exists() else ""
+        kept = [
+            json.dumps(entry) + "\n"
+            for entry in read_metrics(text)
+            if entry["stage"] != stage or entry["step"] <= step
+        ]
         write_atomically(self._path, "".join(kept))
+        from tensorboardX import SummaryWriter
+
+        self._writers[stage] = SummaryWriter(str(self._events / stage), purge_step=max(step, 0) + 1)
 
     def write(self, stage: str, step: int, values: Mapping[str, Any]) -> None:
+        """Logs values of a stage that `resume` began."""
         line = json.dumps({"stage": stage, "step": step, **values}) + "\n"
         with self._path.open("a", encoding="utf-8") as file:
             file.write(line)
+        for name, value in values.items():
+            if isinstance(value, int | float):
+                self._writers[stage].add_scalar(name, value, step)
+        self._writers[stage].flush()
+
+
+def read_metrics(text: str) -> list[dict[str, Any]]:
+    """The entries of metrics.jsonl; a line torn by a kill is left out."""
+    entries = []
+    for line in text.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and {"stage", "step"} <= entry.keys():
+            entries.append(entry)
+    return entries
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -56,13 +75,17 @@ class Progress:
         self._begun = self._said = time.monotonic()
         self._bar = None
         if sys.stderr.isatty():
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-            from rich.progress import Progress as RichProgress
+            from rich import progress
 
-            self._bar = RichProgress(
-                TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=_stderr_console(),
-            )  # fmt: skip
+            self._bar = progress.Progress(
+                progress.TextColumn("[bold]{task.description}"),
+                progress.BarColumn(),
+                progress.MofNCompleteColumn(),
+                progress.TimeElapsedColumn(),
+                progress.TimeRemainingColumn(),
+                progress.TextColumn("{task.fields[note]}"),
+                console=_stderr_console(),
+            )
             self._task = self._bar.add_task(title, total=total, completed=start, note="")
 
     def __enter__(self) -> Progress:
@@ -77,15 +100,20 @@ class Progress:
     def update(self, step: int, note: str = "", force: bool = False) -> None:
         """Shows `step` of the total; off a terminal at most every few seconds unless forced."""
         if self._bar:
-            fields = {"note": note} if note else {}
-            self._bar.update(self._task, completed=step, **fields)
+            self._bar.update(self._task, completed=step)
+            if note:
+                self._bar.tasks[0].fields["note"] = note
             return
         now = time.monotonic()
         if force or now - self._said >= self._every or step == self._total:
             self._said = now
             rate = (step - self._start) / max(now - self._begun, 1e-9)
             left = (self._total - step) / rate if rate else 0.0
-            print(f"{self._title}: {step}/{self._total}  {left:.0f} s left  {note}".rstrip(), file=sys.stderr, flush=True)
+            print(
+                f"{self._title}: {step}/{self._total}  {left:.0f} s left  {note}".rstrip(),
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def _stderr_console() -> Any:

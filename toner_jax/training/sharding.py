@@ -93,7 +93,9 @@ def state_shardings(shapes: Mapping[str, Any], mesh: Mesh, preset: str) -> Any:
     Under "fsdp" parameters and moments follow the table; under "zero1" parameters are replicated and
     only the moments follow it. A moment is recognised by its path, which ends in its parameter's.
     """
-    moments = {path_string(p): leaf.shape for p, leaf in jax.tree_util.tree_leaves_with_path(shapes["params"])}
+    moments = {
+        path_string(p): leaf.shape for p, leaf in jax.tree_util.tree_leaves_with_path(shapes["params"])
+    }
 
     def one(path, leaf):
         name = path_string(path)
@@ -121,10 +123,11 @@ def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Ar
     one host and many.
     """
     sharding = NamedSharding(mesh, BATCH)
-    return {
-        k: jax.make_array_from_callback(v.shape, sharding, lambda index, v=v: v[index])
-        for k, v in batch.items()
-    }
+
+    def place(rows: np.ndarray) -> jax.Array:
+        return jax.make_array_from_callback(rows.shape, sharding, lambda index: rows[index])
+
+    return {name: place(rows) for name, rows in batch.items()}
 
 
 def batch_divisor(mesh: Mesh) -> int:

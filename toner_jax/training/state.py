@@ -1,6 +1,6 @@
 """The train state: a plain dict of arrays, born sharded.
 
-    {"step": int32 [], "params": …, "opt_state": …, "rng": key data uint32 [2]}
+{"step": int32 [], "params": …, "opt_state": …, "rng": key data uint32 [2]}
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def make_train_step(loss: Loss, tx: optax.GradientTransformation, state: State) 
     """(state, batch) → (state, metrics), jitted; the state keeps its shardings and is donated.
 
     Args:
-      loss: (params, batch, dropout key) → (scalar, metrics). The key depends on (seed, step) alone.
+      loss: (params, batch, dropout key) → (scalar, metrics with "loss"). The key depends on (seed, step).
+
+    A step whose loss or gradient is not finite changes nothing but the step; its metric `skipped` is True.
     """
     shardings = jax.tree.map(lambda x: x.sharding, state)
 
@@ -80,17 +82,22 @@ def make_train_step(loss: Loss, tx: optax.GradientTransformation, state: State) 
         key = jax.random.fold_in(jax.random.wrap_key_data(state["rng"]), state["step"])
         grads, metrics = jax.grad(loss, has_aux=True)(state["params"], batch, key)
         updates, opt_state = tx.update(grads, state["opt_state"], state["params"])
+        norm = optax.global_norm(grads)
+        finite = jnp.isfinite(norm) & jnp.isfinite(metrics["loss"])
+
+        def keep(new: Any, old: Any) -> Any:
+            return jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, old)
+
         new = {
             "step": state["step"] + 1,
-            "params": optax.apply_updates(state["params"], updates),
-            "opt_state": opt_state,
+            "params": keep(optax.apply_updates(state["params"], updates), state["params"]),
+            "opt_state": keep(opt_state, state["opt_state"]),
             "rng": state["rng"],
         }
-        return new, {**metrics, "gradient_norm": optax.global_norm(grads)}
+        return new, {**metrics, "gradient_norm": norm, "skipped": ~finite}
 
     return jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
 
 
 def count_parameters(params: Any) -> int:
     return sum(x.size for x in jax.tree.leaves(params))
-

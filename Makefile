@@ -1,0 +1,41 @@
+# Every target does its own set-up in .venv; a second run finds it done.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+WORKDIR ?= runs/quickstart
+
+.PHONY: quickstart test test-all lint env test-env clean
+
+quickstart: env  ## Train both models on generated text, evaluate, and show what was found.
+	$(BIN)/python -m toner_jax.main --config=configs/quickstart.py --workdir=$(WORKDIR)
+
+test: test-env  ## Unit and integration tests, a few minutes.
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+test-all: test-env  ## The long ones too.
+	$(BIN)/python -m pytest -q -n 2
+
+lint: test-env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+env: .venv/.installed
+
+test-env: .venv/.test-installed
+
+.venv/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed"'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing toner-jax into .venv (a few minutes the first time)"
+	$(PIP) install -e .
+	touch $@
+
+# PyTorch is the reference that the tests compare with, so they name its exact version.
+.venv/.test-installed: .venv/.installed
+	$(PIP) install torch==2.13.0
+	$(PIP) install -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf .venv runs

@@ -1,0 +1,105 @@
+"""Greedy search against a plain loop over a random table of next-token scores."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from toner_jax.decoding.search import greedy
+
+VOCABULARY, ROWS = 9, 6
+
+
+def table(seed: int, eos_id: int, eos_bonus: float) -> np.ndarray:
+    """scores[row, state, last token] → [V]; the state is the number of tokens seen, modulo 5."""
+    scores = np.random.default_rng(seed).normal(0, 2, (ROWS, 5, VOCABULARY, VOCABULARY))
+    scores[..., 0] = -30  # a padding token is never the best
+    scores[..., eos_id] += eos_bonus
+    return scores
+
+
+def plain_loop(
+    scores: np.ndarray, max_length: int, eos_id: int, start_id: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row by row, in float64."""
+    tokens, log_probabilities = np.zeros((ROWS, max_length), int), np.zeros((ROWS, max_length))
+    for row in range(ROWS):
+        last = start_id
+        for t in range(max_length):
+            row_scores = scores[row, t % 5, last]
+            last = max(range(VOCABULARY), key=lambda v: row_scores[v])
+            tokens[row, t] = last
+            log_probabilities[row, t] = row_scores[last] - math.log(sum(math.exp(s) for s in row_scores))
+            if last == eos_id:
+                break
+    return tokens, log_probabilities
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def search(cache, max_length, eos_id, start_id):
+    def step(tokens, cache):
+        assert tokens.shape == (ROWS, 1)
+        assert tokens.dtype == jnp.int32
+        logits = cache["table"][jnp.arange(ROWS), cache["calls"] % 5, tokens[:, 0]]
+        return logits[:, None], dict(cache, calls=cache["calls"] + 1)
+
+    return greedy(step, cache, ROWS, max_length, eos_id=eos_id, start_id=start_id)
+
+
+def run(scores: np.ndarray, max_length: int, eos_id: int, start_id: int):
+    """The same table as a step function, whose cache counts the calls."""
+    cache = {"calls": jnp.zeros((), jnp.int32), "table": jnp.asarray(scores, jnp.float32)}
+    return search(cache, max_length, eos_id, start_id)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("eos_bonus", "eos_id", "start_id"), [(0.0, 1, 0), (2.0, 1, 0), (2.0, 4, 3)])
+def test_greedy_is_the_plain_loop(seed, eos_bonus, eos_id, start_id):
+    scores = table(seed, eos_id, eos_bonus)
+    expected_tokens, expected_scores = plain_loop(scores, 16, eos_id, start_id)
+    tokens, found = run(scores, 16, eos_id, start_id)
+    assert (tokens.dtype, found.dtype) == (jnp.int32, jnp.float32)
+    np.testing.assert_array_equal(tokens, expected_tokens)
+    np.testing.assert_allclose(found, expected_scores, atol=1e-5)
+
+
+def test_the_plain_loop_ends_some_rows_early_and_others_never():
+    """Else the comparison above would not have tried both."""
+    ended = plain_loop(table(0, 1, 0.0), 16, 1, 0)[0] == 1
+    assert 0 < ended.any(axis=1).sum() < ROWS
+    assert not ended[:, -1].all()
+
+
+@pytest.mark.parametrize("max_length", [1, 3])
+def test_max_length_cuts(max_length):
+    scores = table(1, 1, -50.0)  # no row ever ends
+    tokens, found = run(scores, max_length, 1, 0)
+    assert tokens.shape == found.shape == (ROWS, max_length)
+    assert (np.asarray(tokens) > 1).all()
+    np.testing.assert_array_equal(tokens, plain_loop(scores, 16, 1, 0)[0][:, :max_length])
+
+
+def test_the_search_stops_when_every_row_has_ended():
+    """The model runs no more often than the longest row needs."""
+    calls: list[int] = []
+
+    def step(tokens, cache):
+        jax.debug.callback(lambda: calls.append(1))
+        # Row r ends at its (r + 1)-th token.
+        ends = cache == jnp.arange(4)
+        return jnp.where(ends[:, None], jnp.array([0.0, 5.0, 1.0]), jnp.array([0.0, 1.0, 5.0]))[
+            :, None
+        ], cache + 1
+
+    tokens, scores = greedy(step, jnp.zeros((), jnp.int32), 4, 50)
+    jax.block_until_ready(tokens)
+    jax.effects_barrier()
+    assert len(calls) == 4
+    assert tokens[:, :5].tolist() == [[1, 0, 0, 0, 0], [2, 1, 0, 0, 0], [2, 2, 1, 0, 0], [2, 2, 2, 1, 0]]
+    assert not np.asarray(tokens)[:, 5:].any()
+    np.testing.assert_array_equal(np.asarray(scores) != 0, np.asarray(tokens) != 0)

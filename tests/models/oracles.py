@@ -1,0 +1,125 @@
+"""Tiny random models written by transformers, and the same folders read by us."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+import transformers
+from jax.sharding import Mesh
+
+from toner_jax.models import hf_weights
+from toner_jax.models.bert import Bert
+from toner_jax.models.t5 import T5
+from toner_jax.training.sharding import make_mesh, parameter_shardings
+
+VOCAB = 128
+# Widths differ wherever they may, so that no transposition or mix-up goes unseen; 6·8 heads ≠ 32.
+T5_SIZE = {
+    "vocab_size": VOCAB,
+    "d_model": 32,
+    "d_kv": 8,
+    "d_ff": 56,
+    "num_heads": 6,
+    "num_layers": 3,
+    "num_decoder_layers": 2,
+    "decoder_start_token_id": 0,
+}
+BERT_SIZE = {
+    "vocab_size": VOCAB,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 56,
+    "max_position_embeddings": 64,
+}
+T5_VARIANTS = ("v1_0", "flan")
+
+
+def torch_t5(variant: str, seed: int = 0) -> transformers.T5ForConditionalGeneration:
+    """ReLU and tied ("v1_0"), or gated GELU and untied ("flan"), in eval mode.
+
+    transformers 5 ties every T5 it creates, whatever its config says; a parameter of its own unties it.
+    """
+    torch.manual_seed(seed)
+    flan = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False} if variant == "flan" else {}
+    config = transformers.T5Config(**T5_SIZE, **flan)
+    model = transformers.T5ForConditionalGeneration._from_config(config, attn_implementation="eager")
+    if variant == "flan":
+        model.lm_head.weight = torch.nn.Parameter(torch.randn(VOCAB, T5_SIZE["d_model"]))
+    return _shake(model)
+
+
+def torch_bert(seed: int = 0) -> transformers.BertModel:
+    """With its pooler, in eval mode."""
+    torch.manual_seed(seed)
+    config = transformers.BertConfig(**BERT_SIZE)
+    return _shake(transformers.BertModel._from_config(config, attn_implementation="eager"))
+
+
+def _shake(model):
+    """Moves weights from where they begin and would hide errors: norms are ones, biases zeros, T5's
+    relative biases small, and what its layers add so small that what is read is written again. The row
+    of id 1 is doubled, so that some generated sequences end."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 1:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+            elif "relative_attention_bias" in name:
+                parameter.normal_()
+            elif name.endswith((".o.weight", ".wo.weight")):
+                parameter.mul_(5)
+            elif name in ("shared.weight", "lm_head.weight"):
+                parameter[1].mul_(2)
+    return model.eval()
+
+
+def write(model, folder: Path, **options) -> Path:
+    """The folder, with a checkpoint in it as transformers writes it."""
+    model.save_pretrained(folder, **options)
+    return folder
+
+
+def t5_shapes(model: T5):
+    ids = jax.ShapeDtypeStruct((1, 2), jnp.int32)
+    return jax.eval_shape(model.init, jax.random.key(0), ids, ids, ids)["params"]
+
+
+def bert_shapes(model: Bert):
+    ids = jax.ShapeDtypeStruct((1, 2), jnp.int32)
+    return jax.eval_shape(model.init, jax.random.key(0), ids, ids)["params"]
+
+
+def our_t5(folder: Path, mesh: Mesh | None = None):
+    """(model, parameters) of a T5 folder."""
+    model = T5(hf_weights.t5_config(folder))
+    shapes = t5_shapes(model)
+    return model, hf_weights.load_t5(folder, shapes, parameter_shardings(shapes, mesh or make_mesh()))
+
+
+def our_bert(folder: Path, mesh: Mesh | None = None):
+    """(model, parameters) of a BERT folder."""
+    model = Bert(hf_weights.bert_config(folder))
+    shapes = bert_shapes(model)
+    return model, hf_weights.load_bert(folder, shapes, parameter_shardings(shapes, mesh or make_mesh()))
+
+
+def random_rows(seed: int, rows: int, length: int, shortest: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """(ids int32 [rows, length], mask): random lengths, the first row full, 0 after each end."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(shortest, length + 1, rows)
+    lengths[0] = length
+    mask = (np.arange(length)[None, :] < lengths[:, None]).astype(np.int32)
+    ids = rng.integers(2, VOCAB, (rows, length)).astype(np.int32)
+    return ids * mask, mask
+
+
+def random_batch(seed: int = 0, rows: int = 4, source: int = 23, target: int = 11):
+    """(source, source mask, target); every target ends with 1 and is padded with 0."""
+    ids, mask = random_rows(seed, rows, source)
+    target_ids, target_mask = random_rows(seed + 1, rows, target)
+    last = target_mask.sum(axis=1) - 1
+    target_ids[np.arange(rows), last] = 1
+    return ids, mask, target_ids

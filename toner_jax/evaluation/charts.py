@@ -1,0 +1,84 @@
+"""The report's pictures, as SVG text. Colours are told apart by lightness as well as by hue."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+_STYLE = {
+    "font.size": 10,
+    "font.family": "sans-serif",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#888",
+    "axes.labelcolor": "#333",
+    "xtick.color": "#555",
+    "ytick.color": "#555",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "toner_jax",  # the same figures give the same bytes
+}
+_DARK, _LIGHT, _ACCENT = "#1f4e79", "#9fb8d0", "#c2410c"
+
+
+def training_curves(entries: Sequence[dict[str, Any]], stage: str, score: str, label: str) -> str | None:
+    """Loss and dev score by step of one stage, from the lines of metrics.jsonl; None without any."""
+    losses = [(e["step"], e["loss"]) for e in entries if e["stage"] == stage and "loss" in e]
+    scores = [(e["step"], e[score]) for e in entries if e["stage"] == stage and score in e]
+    if not losses:
+        return None
+    with _figure(5.2, 2.9) as (figure, axes):
+        (line,) = axes.plot(*zip(*losses, strict=True), color=_LIGHT, label="training loss")
+        axes.set_xlabel("step")
+        axes.set_ylabel("training loss")
+        axes.set_ylim(bottom=0)
+        lines = [line]
+        if scores:
+            right = axes.twinx()
+            right.spines["right"].set_visible(True)
+            lines += right.plot(
+                *zip(*scores, strict=True), color=_DARK, marker="o", markersize=3, label=label
+            )
+            right.set_ylim(0, 1)
+            right.set_ylabel(label)
+        axes.legend(handles=lines, loc="center right", frameon=False)
+        return _svg(figure)
+
+
+def similarity_histogram(present: Sequence[float], absent: Sequence[float], threshold: float) -> str:
+    """Cosines (Eq. 3) of types that occur in a sentence and of types that do not, and δ."""
+    bins = np.linspace(min([*present, *absent, threshold, 0.0]), 1.0, 50)
+    with _figure(5.2, 2.9) as (figure, axes):
+        axes.hist(absent, bins=bins, density=True, color=_LIGHT, label="type absent")
+        axes.hist(present, bins=bins, density=True, color=_DARK, alpha=0.75, label="type present")
+        axes.axvline(threshold, color=_ACCENT, linestyle="--", label=f"δ = {threshold:.3f}")
+        axes.set_xlabel("cosine of sentence and type description")
+        axes.set_ylabel("density")
+        axes.legend(frameon=False)
+        return _svg(figure)
+
+
+@contextmanager
+def _figure(width: float, height: float) -> Iterator[tuple[Any, Any]]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    with pyplot.rc_context(_STYLE):  # type: ignore[arg-type]
+        figure, axes = pyplot.subplots(figsize=(width, height), layout="constrained")
+        try:
+            yield figure, axes
+        finally:
+            pyplot.close(figure)
+
+
+def _svg(figure: Any) -> str:
+    """The figure as an <svg> element that scales with its container."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

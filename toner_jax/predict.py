@@ -1,0 +1,217 @@
+"""The public API, and `python -m toner_jax.predict --model=DIR --input=FILE.txt|.jsonl|- --output=FILE.jsonl|-`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+import jax
+import numpy as np
+
+from toner_jax import config as configuration
+from toner_jax.errors import UserError
+from toner_jax.inference.matching import TypeMatcher, matched_types
+from toner_jax.inference.recognize import Recognized
+from toner_jax.pipeline.features import GeneratorFeatures
+from toner_jax.schema import EntityType, Schema, Sentence
+from toner_jax.stages import setup
+from toner_jax.stages.generator import FOLDER as GENERATOR
+from toner_jax.stages.generator import make_recognizer
+from toner_jax.stages.matcher import FOLDER as MATCHER
+from toner_jax.stages.stage import read_marker
+from toner_jax.text.words import sentence_from_text
+from toner_jax.training.checkpoint import Checkpoints
+from toner_jax.training.sharding import make_mesh
+
+Labels = Sequence[str] | Mapping[str, str]
+
+
+class Ner:
+    """Both trained models, ready for text; `toner_jax.load` makes one."""
+
+    def __init__(self, workdir: str | Path):
+        """Reads a finished work directory.
+
+        Raises:
+          UserError: it is none, or one of its stages is not complete.
+        """
+        self._workdir = Path(workdir)
+        if not (self._workdir / "config.json").is_file():
+            raise UserError(f"{workdir}: no config.json; a model is the work directory of a finished run")
+        self.config = configuration.load(self._workdir / "config.json")
+        self.schema = setup.read_work_schema(self._workdir)
+        self._mesh = make_mesh(jax.device_count())
+        self._features = setup.generator_features(self.config, self._workdir, self.schema)
+        self._model = setup.build_generator(self.config, self._workdir, self.schema)
+        self._params = self._restore(GENERATOR, setup.init_generator(self._model))
+        self._recognizers: dict[Schema, Any] = {}
+        self._matcher: TypeMatcher | None = None
+        if self.config.matcher.enabled:
+            bert = setup.build_matcher(self.config, self._workdir)
+            features = setup.matcher_features(self.config, self._workdir, bert.config.max_position_embeddings)
+            self._matcher = TypeMatcher(bert, features, self._mesh, self.config.eval.batch_size)
+            self._matcher_params = self._restore(MATCHER, setup.init_matcher(bert))
+            self.threshold: float = self._result(MATCHER)["threshold"]
+
+    def predict(
+        self, texts: Sequence[str], labels: Labels | None = None, threshold: float | None = None
+    ) -> list[list[dict[str, Any]]]:
+        """Entities of each text.
+
+        Args:
+          texts: raw text of any length.
+          labels: other types to look for: names, or name → description; None for those of training.
+          threshold: δ of T′; None for the run's.
+
+        Returns:
+          Per text, in order of appearance, {"start", "end", "text", "label", "score"}: a half-open character
+          range, its slice of the text, the type, and the probability of the item that was written.
+        """
+        sentences = [sentence_from_text(str(i), text) for i, text in enumerate(_checked(texts))]
+        found = self._recognize(sentences, self._schema(labels), threshold)
+        return [_spans(s, r) for s, r in zip(sentences, found, strict=True)]
+
+    def match_types(self, texts: Sequence[str], labels: Labels | None = None) -> list[dict[str, float]]:
+        """The cosine of Eq. 3 of each text and type, by descending value.
+
+        Raises:
+          UserError: the run was trained without type matching.
+        """
+        if self._matcher is None:
+            raise UserError(f"{self._workdir}: trained with matcher.enabled=False, so it has no type matching model")
+        schema = self._schema(labels)
+        sentences = [sentence_from_text(str(i), text) for i, text in enumerate(_checked(texts))]
+        return [
+            {schema.names[k]: float(row[k]) for k in np.argsort(-row, kind="stable")}
+            for row in self._similarities(sentences, schema)
+        ]
+
+    def _recognize(
+        self, sentences: Sequence[Sentence], schema: Schema, threshold: float | None
+    ) -> list[Recognized]:
+        matched = None
+        if self._matcher is not None:
+            delta = self.threshold if threshold is None else threshold
+            matched = [matched_types(row, schema, delta) for row in self._similarities(sentences, schema)]
+        return self._recognizer(schema)(self._params, sentences, matched)
+
+    def _similarities(self, sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
+        assert self._matcher is not None
+        return self._matcher.similarities(self._matcher_params, [s.words for s in sentences], schema)
+
+    def _recognizer(self, schema: Schema) -> Any:
+        if schema not in self._recognizers:
+            old = self._features
+            features = GeneratorFeatures(old.word_ids, schema, old.max_source, old.max_target)
+            self._recognizers[schema] = make_recognizer(self.config, self._model, features, self._mesh)
+        return self._recognizers[schema]
+
+    def _schema(self, labels: Labels | None) -> Schema:
+        if labels is None:
+            return self.schema
+        described = labels if isinstance(labels, Mapping) else dict.fromkeys(labels, "")
+        return Schema("labels", tuple(EntityType(name, text) for name, text in described.items()))
+
+    def _result(self, stage: str) -> dict[str, Any]:
+        marker = read_marker(self._workdir / stage / "stage.json")
+        if marker is None or not marker["complete"]:
+            raise UserError(f"{self._workdir}: its {stage} stage is not complete; finish the run first")
+        return marker["result"]
+
+    def _restore(self, stage: str, init: Any) -> Any:
+        shapes = jax.eval_shape(init, jax.random.key(0))
+        with Checkpoints(self._workdir / stage / "checkpoints", read_only=True) as checkpoints:
+            targets = setup.parameter_targets(shapes, self._mesh, self.config.sharding)
+            return checkpoints.restore_params(self._result(stage)["step"], targets)
+
+
+def _checked(texts: Sequence[str]) -> Sequence[str]:
+    if isinstance(texts, str):
+        raise TypeError("predict takes a list of texts; wrap a single one: [text]")
+    return texts
+
+
+def _spans(sentence: Sentence, result: Recognized) -> list[dict[str, Any]]:
+    spans = []
+    for entity, score in zip(result.entities, result.scores, strict=True):
+        start, end = sentence.char_span(entity)
+        text = sentence.text[start:end]
+        spans.append({"start": start, "end": end, "text": text, "label": entity.type, "score": score})
+    return spans
+
+
+def read_inputs(file: IO[str], name: str, jsonl: bool) -> Iterator[dict[str, Any]]:
+    """Texts to predict, a line each: plain text, or JSON objects with a "text", whose other keys are kept.
+
+    Raises:
+      UserError: a line that is no such object, with file and line.
+    """
+    for number, line in enumerate(file, 1):
+        if not jsonl:
+            yield {"text": line.rstrip("\n")}
+            continue
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+        except ValueError as error:
+            raise UserError(f"{name}:{number}: not JSON ({error})") from error
+        if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
+            raise UserError(f'{name}:{number}: expected an object with a "text" string')
+        yield entry
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line; exit status 0, or 2 for bad input."""
+    parser = argparse.ArgumentParser(prog="python -m toner_jax.predict", description="Finds entities in text.")
+    parser.add_argument("--model", required=True, help="a finished work directory")
+    parser.add_argument("--input", required=True, help="FILE.txt (a text a line), FILE.jsonl, or - for lines of text")
+    parser.add_argument("--output", default="-", help="FILE.jsonl, or - for standard output")
+    parser.add_argument("--batch", type=int, default=1024, help="texts held in memory at once")
+    arguments = parser.parse_args(argv)
+    try:
+        _predict_file(arguments)
+    except UserError as error:
+        print(f"toner_jax: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _predict_file(arguments: argparse.Namespace) -> None:
+    with ExitStack() as files:
+        try:
+            source, sink = sys.stdin, sys.stdout
+            if arguments.input != "-":
+                source = files.enter_context(Path(arguments.input).open(encoding="utf-8"))
+            ner = Ner(arguments.model)
+            if arguments.output != "-":
+                sink = files.enter_context(Path(arguments.output).open("w", encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"{error.filename}: cannot be opened ({error.strerror})") from error
+        entries = read_inputs(source, arguments.input, arguments.input.endswith(".jsonl"))
+        for batch in _batches(entries, arguments.batch):
+            for entry, entities in zip(batch, ner.predict([e["text"] for e in batch]), strict=True):
+                sink.write(json.dumps({**entry, "entities": entities}, ensure_ascii=False) + "\n")
+            sink.flush()
+
+
+def _batches(entries: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    batch: list[dict[str, Any]] = []
+    for entry in entries:
+        batch.append(entry)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""The evaluation stage: predictions and reports of dev and test with the chosen weights."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from toner_jax.evaluation import baselines, html_report, scoring
+from toner_jax.evaluation.ceiling import alignment_ceiling
+from toner_jax.inference.recognize import Recognized
+from toner_jax.pipeline.features import GeneratorFeatures
+from toner_jax.schema import Schema, Sentence
+from toner_jax.stages import setup
+from toner_jax.stages.generator import FOLDER as GENERATOR
+from toner_jax.stages.generator import make_recognizer, read_types_if_enabled
+from toner_jax.stages.matcher import read_similarities, read_threshold
+from toner_jax.training.checkpoint import Checkpoints
+from toner_jax.training.metrics import MetricsWriter, read_metrics, say, write_atomically
+
+Splits = Mapping[str, Sequence[Sentence]]
+
+
+def evaluate_run(
+    config: ConfigDict, workdir: Path, splits: Splits, schema: Schema, mesh: Mesh, step: int
+) -> dict[str, Any]:
+    """Evaluates dev and test with the generator's weights of `step`.
+
+    Returns:
+      Per split, the strict span scores; the whole reports stand in `report/{split}.json`.
+    """
+    model = setup.build_generator(config, workdir, schema)
+    features = setup.generator_features(config, workdir, schema)
+    shapes = jax.eval_shape(setup.init_generator(model), jax.random.key(0))
+    with Checkpoints(workdir / GENERATOR / "checkpoints", read_only=True) as checkpoints:
+        params = checkpoints.restore_params(step, setup.parameter_targets(shapes, mesh, config.sharding))
+    recognizer = make_recognizer(config, model, features, mesh)
+    metrics = MetricsWriter(workdir)
+    metrics.resume("evaluate", -1)  # an interrupted evaluation starts over
+    result = {}
+    for name in ("dev", "test"):
+        sentences = splits[name]
+        matched = read_types_if_enabled(config, workdir, name, sentences)
+        found = recognizer(params, sentences, matched)
+        write_predictions(workdir / "predictions" / f"{name}.jsonl", sentences, found, matched)
+        report = make_report(config, splits, name, found, matched, schema, features)
+        write_atomically(workdir / "report" / f"{name}.json", json.dumps(report, indent=2) + "\n")
+        page = _render_page(config, workdir, name, sentences, found, matched, report, schema)
+        write_atomically(workdir / "report" / f"{name}.html", page)
+        strict = report["strict"]
+        metrics.write(
+            "evaluate", step, {f"{name}_{k}": v for k, v in strict.items()}
+        )
+        say(f"evaluate: {name}: strict span F1 {strict['f1']:.4f} on {len(sentences):,} sentences")
+        result[name] = strict
+    return result
+
+
+def _render_page(
+    config: ConfigDict,
+    workdir: Path,
+    name: str,
+    sentences: Sequence[Sentence],
+    found: Sequence[Recognized],
+    matched: Sequence[Sequence[str]] | None,
+    report: dict[str, Any],
+    schema: Schema,
+) -> str:
+    log = workdir / "metrics.jsonl"
+    return html_report.render(
+        report,
+        schema,
+        sentences,
+        [list(zip(r.entities, r.scores, strict=True)) for r in found],
+        matched,
+        title=f"ToNER on {config.data.name}",
+        metrics=read_metrics(log.read_text(encoding="utf-8")) if log.exists() else [],
+        similarities=None if matched is None else read_similarities(workdir, name, sentences, schema),
+        threshold=None if matched is None else read_threshold(workdir),
+    )
+
+
+def make_report(
+    config: ConfigDict,
+    splits: Splits,
+    name: str,
+    found: Sequence[Recognized],
+    matched: Sequence[Sequence[str]] | None,
+    schema: Schema,
+    features: GeneratorFeatures,
+) -> dict[str, Any]:
+    """All figures of one split, as JSON."""
+    sentences, train = splits[name], splits["train"]
+    predicted = [r.entities for r in found]
+    strings = {s.surface(e) for s in train for e in s.entities}
+    memorised = scoring.strict_counts(sentences, baselines.memorised_mentions(train, sentences))
+    parts = scoring.seen_unseen(sentences, predicted, strings)
+    report: dict[str, Any] = {
+        "split": name,
+        **scoring.evaluate(sentences, predicted, [r.items for r in found], schema),
+        "seen_in_training": parts["seen"].to_json(),
+        "unseen_in_training": parts["unseen"].to_json(),
+        "dropped": dict(sum((r.dropped for r in found), Counter())),
+        "alignment_ceiling": alignment_ceiling(sentences, schema, features.word_ids),
+        "baselines": {"memorised_mentions": memorised.to_json()},
+    }
+    if matched is not None:
+        prior = baselines.type_prior(
+            train, splits["dev"], sentences, schema, beta=config.matcher.threshold_beta
+        )
+        report["types"] = {
+            **scoring.type_counts(sentences, matched).to_json(),
+            "on_empty_sentences": scoring.false_types_on_empty(sentences, matched),
+        }
+        report["baselines"]["type_prior"] = scoring.type_counts(sentences, prior).to_json()
+    return report
+
+
+def write_predictions(
+    path: Path,
+    sentences: Sequence[Sentence],
+    found: Sequence[Recognized],
+    matched: Sequence[Sequence[str]] | None,
+) -> None:
+    """One JSON object per sentence; spans are half-open character ranges of its text."""
+
+    def span(sentence: Sentence, entity: Any) -> dict[str, Any]:
+        start, end = sentence.char_span(entity)
+        return {"start": start, "end": end, "text": sentence.text[start:end], "label": entity.type}
+
+    lines = []
+    for i, (sentence, result) in enumerate(zip(sentences, found, strict=True)):
+        entry: dict[str, Any] = {
+            "id": sentence.id,
+            "text": sentence.text,
+            "gold": [span(sentence, e) for e in sentence.entities],
+            "predicted": [
+                {**span(sentence, e), "score": round(score, 6)}
+                for e, score in zip(result.entities, result.scores, strict=True)
+            ],
+            "types": None if matched is None else list(matched[i]),
+            "output": result.output,
+            "dropped": dict(result.dropped),
+        }
+        lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
+    write_atomically(path, "".join(lines))

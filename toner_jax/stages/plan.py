@@ -1,0 +1,58 @@
+"""What a run would do, said without doing it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from toner_jax import config as configuration
+from toner_jax.stages import setup
+from toner_jax.stages.generator import TrainingData
+from toner_jax.stages.run import plan_stages, read_data
+from toner_jax.training.loop import evaluation_steps
+from toner_jax.training.sharding import make_mesh
+
+# The compute of one training token through one parameter: forward 2 FLOPs, backward 4.
+_FLOPS_PER_PARAMETER = 6
+
+
+def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
+    """The plan: stages and what each would do, lengths, models, steps, memory.
+
+    Raises:
+      UserError: what would stop the run at its start.
+    """
+    configuration.validate(config)
+    dataset = read_data(config)
+    schema, train = dataset.schema, dataset.splits["train"]
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
+    lines = [f"work directory: {workdir}", f"types: {', '.join(schema.names)}", f"mesh: {dict(mesh.shape)}"]
+    for name, stage in plan_stages(config, dataset).items():
+        lines.append(f"stage {name}: {stage.check(workdir, restart)}")
+    with tempfile.TemporaryDirectory() as folder:
+        setup.prepare(config, Path(folder), train, schema)
+        features = setup.generator_features(config, Path(folder), schema)
+        # Without trained T′, the sentences' own types stand in: the lengths are the same to a few pieces.
+        matched = [s.types() for s in train] if config.matcher.enabled else None
+        data = TrainingData(config, features, train, matched, mesh)
+        model = setup.build_generator(config, Path(folder), schema)
+        shapes = jax.eval_shape(setup.init_generator(model), jax.random.key(0))
+    count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes))
+    shards = mesh.shape["fsdp"] * mesh.shape["tensor"]
+    source = np.array([len(e.source) for e in data.examples])
+    target = np.array([len(e.target) for e in data.examples])
+    evaluations = evaluation_steps(data.steps, config.eval.every, config.eval.start, data.steps_per_epoch)
+    flops = _FLOPS_PER_PARAMETER * count * config.generator.batch_size * float(np.mean(source + target)) / 2
+    lines += [
+        f"source pieces: median {np.median(source):.0f}, 99 % {np.percentile(source, 99):.0f}, longest {source.max()}",
+        f"target pieces: median {np.median(target):.0f}, 99 % {np.percentile(target, 99):.0f}, longest {target.max()}",
+        f"training shapes: {' '.join(f'{s}×{t}' for s, t in data.shapes)}",
+        f"generator: {count:,} parameters; with AdamW {16 * count / shards / 2**30:.2f} GiB a device",
+        f"generator: {data.steps:,} steps of {config.generator.batch_size} samples, {data.steps_per_epoch:,} an "
+        f"epoch, {len(evaluations)} dev evaluations, about {flops * data.steps:.2g} FLOPs in all",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,169 @@
+"""A run: its data, its work directory, and its stages in order."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from toner_jax import config as configuration
+from toner_jax.data.load import Dataset, load_dataset
+from toner_jax.errors import UserError
+from toner_jax.stages import setup
+from toner_jax.stages.evaluate import evaluate_run
+from toner_jax.stages.generator import train_generator
+from toner_jax.stages.matcher import train_matcher
+from toner_jax.stages.stage import Stage, config_keys, data_digest, fingerprint_digest
+from toner_jax.training.metrics import say
+from toner_jax.training.sharding import make_mesh
+
+SPLITS = ("train", "dev", "test")
+
+# What the result of each stage depends on, besides its data and the stages before it.
+_SETUP_KEYS = ("tokenizer.generator", "tokenizer.matcher", "tokenizer.generator_vocab_size",
+               "tokenizer.matcher_vocab_size", "generator.checkpoint", "generator.model", "generator.dropout",
+               "matcher.enabled", "matcher.checkpoint", "matcher.model", "matcher.dropout")  # fmt: skip
+_MATCHER_KEYS = ("seed", "dtype", "tokenizer.backend", "matcher", "eval.every", "eval.start")
+_GENERATOR_KEYS = ("seed", "dtype", "tokenizer.backend", "text", "generator", "eval.every", "eval.start",
+                   "eval.dev_max_sentences", "decode", "matcher.enabled")  # fmt: skip
+_EVALUATE_KEYS = ("dtype", "tokenizer.backend", "text", "decode")
+
+
+def execute(config: ConfigDict, workdir: Path, restart: bool = False) -> dict[str, dict[str, Any]]:
+    """Runs the stages that `config.stages` names and that are not done yet.
+
+    Returns:
+      Each stage's result, by name.
+
+    Raises:
+      UserError: bad settings or data, or a work directory that holds something else.
+    """
+    configuration.validate(config)
+    dataset = read_data(config)
+    stages = plan_stages(config, dataset)
+    if config.distributed:
+        jax.distributed.initialize()
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
+    prepare_workdir(workdir)
+    with locked(workdir):
+        for stage in stages.values():
+            stage.check(workdir, restart)
+        configuration.save(config, workdir / "config.json")
+        return _execute_stages(config, workdir, dataset, stages, mesh, restart)
+
+
+def _execute_stages(
+    config: ConfigDict, workdir: Path, dataset: Dataset, stages: Mapping[str, Stage], mesh: Mesh, restart: bool
+) -> dict[str, dict[str, Any]]:
+    schema, splits = dataset.schema, dataset.splits
+    results: dict[str, dict[str, Any]] = {}
+
+    def generator_step() -> int:
+        if "generator" not in results:
+            raise UserError("the evaluate stage needs the generator stage; name both in config.stages")
+        return results["generator"]["step"]
+
+    work: dict[str, Callable[[], Mapping[str, Any]]] = {
+        "setup": lambda: setup.prepare(config, workdir, splits["train"], schema),
+        "matcher": lambda: train_matcher(config, workdir, splits, schema, mesh),
+        "generator": lambda: train_generator(config, workdir, splits["train"], splits["dev"], schema, mesh),
+        "evaluate": lambda: evaluate_run(config, workdir, splits, schema, mesh, generator_step()),
+    }
+    for name, stage in stages.items():
+        results[name] = stage.run(workdir, work[name], restart)
+    return results
+
+
+def read_data(config: ConfigDict) -> Dataset:
+    """The three splits, with what was repaired said aloud.
+
+    Raises:
+      UserError: missing or malformed data, or a split without sentences.
+    """
+    dataset = load_dataset(config.data, SPLITS)
+    for name in SPLITS:
+        sentences = dataset.splits[name]
+        if not sentences:
+            raise UserError(f"the {name} split has no sentences")
+        entities = sum(len(s.entities) for s in sentences)
+        repaired = ", ".join(f"{count} {kind}" for kind, count in dataset.repairs[name].items())
+        note = f" (repaired: {repaired})" if repaired else ""
+        say(f"{name}: {len(sentences):,} sentences, {entities:,} entities{note}")
+    return dataset
+
+
+def plan_stages(config: ConfigDict, dataset: Dataset) -> dict[str, Stage]:
+    """The stages to run, each with everything its result depends on."""
+    schema, splits = dataset.schema, dataset.splits
+
+    def digest(name: str, labels: bool = True) -> str:
+        return data_digest(splits[name], schema, labels)
+
+    train, dev = digest("train"), digest("dev")
+    stages = {
+        "setup": Stage(
+            "setup",
+            {**config_keys(config, _SETUP_KEYS), "train": train},
+            (setup.SCHEMA, setup.MODELS, setup.TOKENIZERS),
+        )
+    }
+    before = {"setup": fingerprint_digest(stages["setup"].fingerprint), "train": train, "dev": dev}
+    if config.matcher.enabled and "matcher" in config.stages:
+        # Test sentences get their T′ here; their labels are not read.
+        reads = {**config_keys(config, _MATCHER_KEYS), **before, "test words": digest("test", labels=False)}
+        stages["matcher"] = Stage("matcher", reads, ("matcher",))
+        before["matcher"] = fingerprint_digest(reads)
+    if "generator" in config.stages:
+        reads = {**config_keys(config, _GENERATOR_KEYS), **before}
+        stages["generator"] = Stage("generator", reads, ("generator",))
+        before["generator"] = fingerprint_digest(reads)
+    if "evaluate" in config.stages:
+        reads = {**config_keys(config, _EVALUATE_KEYS), **before, "test": digest("test")}
+        stages["evaluate"] = Stage("evaluate", reads, ("evaluate", "predictions", "report"))
+    return stages
+
+
+@contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """Keeps a second run off the work directory; the lock goes with the process, however it ends.
+
+    Raises:
+      UserError: another run holds it.
+    """
+    with (workdir / ".lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            raise UserError(
+                f"{workdir}: another run (process {owner}) is at work there; wait for it or choose another --workdir"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def prepare_workdir(workdir: Path) -> None:
+    """Creates the work directory and makes sure that it can be written.
+
+    Raises:
+      UserError: it is a file, or read-only.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        probe = workdir / f".write-{os.getpid()}"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"{workdir}: cannot be written ({error.strerror}); choose another --workdir"
+        ) from error

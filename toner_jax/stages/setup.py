@@ -1,0 +1,185 @@
+"""From a configuration to tokenizers, models and features: what stages and predict have in common."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from toner_jax.errors import UserError
+from toner_jax.models import hf_weights
+from toner_jax.models.bert import Bert, BertConfig
+from toner_jax.models.copy_init import copying
+from toner_jax.models.t5 import T5Config
+from toner_jax.models.toner import ToNER
+from toner_jax.pipeline.features import GeneratorFeatures, MatcherFeatures
+from toner_jax.schema import Schema, Sentence, read_schema
+from toner_jax.text import tokenizers
+from toner_jax.text.ids import WordIds
+from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
+from toner_jax.training.metrics import write_atomically
+from toner_jax.training.sharding import state_shardings
+
+# In the work directory:
+SCHEMA = "schema.json"
+MODELS = "models.json"  # both architectures
+TOKENIZERS = "tokenizers"  # generator/spiece.model, matcher/vocab.txt
+
+
+def compute_dtype(config: ConfigDict) -> Any:
+    """The dtype of activations: config.dtype, or by the device when it says auto."""
+    if config.dtype == "auto":
+        return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
+    return jnp.dtype(config.dtype).type
+
+
+def prepare(
+    config: ConfigDict, workdir: Path, train: Sequence[Sentence], schema: Schema
+) -> dict[str, Any]:
+    """Puts into the work directory all that later stages and predict need besides weights: the schema,
+    both tokenizers, and both architectures."""
+    write_atomically(workdir / SCHEMA, json.dumps(schema.to_json(), indent=2) + "\n")
+    _prepare_tokenizer(
+        workdir,
+        "generator",
+        tokenizers.SENTENCEPIECE_FILE,
+        config.tokenizer.generator or config.generator.checkpoint,
+        lambda folder: train_sentencepiece(folder, train, schema, config.tokenizer.generator_vocab_size),
+    )
+    models = {"generator": asdict(_generator_config(config, workdir))}
+    if config.matcher.enabled:
+        _prepare_tokenizer(
+            workdir,
+            "matcher",
+            tokenizers.WORDPIECE_FILE,
+            config.tokenizer.matcher or config.matcher.checkpoint,
+            lambda folder: train_wordpiece(folder, train, schema, config.tokenizer.matcher_vocab_size),
+        )
+        models["matcher"] = asdict(_matcher_config(config, workdir))
+    write_atomically(workdir / MODELS, json.dumps(models, indent=2) + "\n")
+    return {}
+
+
+def _prepare_tokenizer(
+    workdir: Path, model: str, file: str, source: str, train: Callable[[Path], Any]
+) -> None:
+    """The tokenizer of a checkpoint, or without one a tokenizer trained on the training split."""
+    folder = workdir / TOKENIZERS / model
+    folder.mkdir(parents=True, exist_ok=True)
+    if not source:
+        train(folder)
+        return
+    found = hf_weights.resolve(source)
+    if not (found / file).is_file():
+        raise UserError(f"{source}: no {file}; set --config.tokenizer.{model} to a folder that has it")
+    for name in (file, "tokenizer_config.json"):
+        if (found / name).is_file():
+            shutil.copy(found / name, folder / name)
+
+
+def _generator_config(config: ConfigDict, workdir: Path) -> T5Config:
+    if config.generator.checkpoint:
+        t5 = hf_weights.t5_config(hf_weights.resolve(config.generator.checkpoint))
+    else:
+        vocab = tokenizers.load_sentencepiece(workdir / TOKENIZERS / "generator", "hf").vocab_size
+        t5 = T5Config(vocab_size=vocab, **config.generator.model.to_dict())
+    return replace(t5, dropout_rate=config.generator.dropout)
+
+
+def _matcher_config(config: ConfigDict, workdir: Path) -> BertConfig:
+    if config.matcher.checkpoint:
+        bert = hf_weights.bert_config(hf_weights.resolve(config.matcher.checkpoint))
+    else:
+        vocab = tokenizers.load_wordpiece(workdir / TOKENIZERS / "matcher", "hf").vocab_size
+        bert = BertConfig(vocab_size=vocab, pooler=False, **config.matcher.model.to_dict())
+    return replace(bert, dropout_rate=config.matcher.dropout)
+
+
+def read_work_schema(workdir: Path) -> Schema:
+    """The schema of a work directory."""
+    return read_schema(workdir / SCHEMA)
+
+
+def _architecture(workdir: Path, model: str) -> dict[str, Any]:
+    try:
+        return json.loads((workdir / MODELS).read_text(encoding="utf-8"))[model]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{workdir / MODELS}: does not describe the {model} ({error!r})") from error
+
+
+def generator_features(config: ConfigDict, workdir: Path, schema: Schema) -> GeneratorFeatures:
+    """The generator's features, with the work directory's tokenizer.
+
+    Raises:
+      UserError: the schema leaves no room for text within text.max_source.
+    """
+    tokenizer = tokenizers.load_sentencepiece(workdir / TOKENIZERS / "generator", config.tokenizer.backend)
+    features = GeneratorFeatures(WordIds(tokenizer), schema, config.text.max_source, config.text.max_target)
+    if features.source_overhead() >= features.max_source:
+        raise UserError(
+            f"text.max_source={features.max_source}: the instruction with {len(schema.types)} types alone takes "
+            f"{features.source_overhead()} pieces"
+        )
+    return features
+
+
+def matcher_features(config: ConfigDict, workdir: Path, limit: int) -> MatcherFeatures:
+    tokenizer = tokenizers.load_wordpiece(workdir / TOKENIZERS / "matcher", config.tokenizer.backend)
+    return MatcherFeatures(tokenizer, limit)
+
+
+def build_matcher(config: ConfigDict, workdir: Path) -> Bert:
+    """The type matching model, of the architecture that the work directory records."""
+    bert = BertConfig(**_architecture(workdir, "matcher"))
+    return Bert(bert, compute_dtype(config), config.matcher.remat)
+
+
+def build_generator(config: ConfigDict, workdir: Path, schema: Schema) -> ToNER:
+    """The generator, of the architecture that the work directory records."""
+    t5 = T5Config(**_architecture(workdir, "generator"))
+    return ToNER(t5, compute_dtype(config), config.generator.remat, num_types=len(schema.types))
+
+
+def init_matcher(model: Bert) -> Callable[[jax.Array], Any]:
+    """key → parameters."""
+    ids = jnp.zeros((1, 8), jnp.int32)
+    return lambda key: model.init(key, ids, ids)["params"]
+
+
+def init_generator(model: ToNER) -> Callable[[jax.Array], Any]:
+    """key → parameters, by the config's initialisation."""
+    if model.config.init not in ("t5", "copy"):
+        raise UserError(f"generator.model.init={model.config.init!r}: choose one of t5, copy")
+    ids = jnp.zeros((1, 8), jnp.int32)
+
+    def init(key: jax.Array) -> Any:
+        params = model.init(key, ids, ids, ids, ids)["params"]
+        return copying(params, model.config, key) if model.config.init == "copy" else params
+
+    return init
+
+
+def loader(checkpoint: str, load: Callable[[Path, Any, Any], Any]) -> Callable[[Any, Any], Any] | None:
+    """(shapes, shardings) → a checkpoint's parameters; None for a run from random weights."""
+    if not checkpoint:
+        return None
+    folder = hf_weights.resolve(checkpoint)
+    return lambda shapes, shardings: load(folder, shapes, shardings)
+
+
+def parameter_targets(shapes: Any, mesh: Mesh, preset: str) -> Any:
+    """Shapes of parameters with the shardings that training gives them: what a restore asks for."""
+    shardings = state_shardings({"params": shapes}, mesh, preset)["params"]
+    return jax.tree.map(
+        lambda shape, sharding: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding),
+        shapes,
+        shardings,
+    )

@@ -1,0 +1,78 @@
+"""What a run shows when it ends: a table, and sentences with their entities."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_COLORS = ("cyan", "magenta", "green", "yellow", "blue", "red")
+
+
+def show_run(workdir: Path, console: Console | None = None, sentences: int = 6) -> None:
+    """Prints the test report and a few of its sentences."""
+    console = console or Console()
+    report = json.loads((workdir / "report" / "test.json").read_text(encoding="utf-8"))
+    console.print(result_table(report))
+    shown = 0
+    with (workdir / "predictions" / "test.jsonl").open(encoding="utf-8") as file:
+        for line in file:
+            entry = json.loads(line)
+            if entry["predicted"] and shown < sentences:
+                console.print(highlight(entry, tuple(report["per_type"])))
+                shown += 1
+    console.print(f"\nreports, predictions and checkpoints: {workdir}", highlight=False)
+
+
+def result_table(report: dict[str, Any]) -> Table:
+    """Headline, parts and baselines of one report."""
+    table = Table(
+        title=f"{report['split']}: {report['sentences']:,} sentences, {report['entities']:,} entities"
+    )
+    table.add_column("")
+    for name in ("precision", "recall", "F1"):
+        table.add_column(name, justify="right")
+
+    def row(label: str, scores: dict[str, float], style: str = "") -> None:
+        table.add_row(label, *(f"{scores[k]:.4f}" for k in ("precision", "recall", "f1")), style=style)
+
+    row("strict spans", report["strict"], "bold")
+    for name, scores in report["per_type"].items():
+        row(f"  {name}", scores)
+    row("strings seen in training", report["seen_in_training"])
+    row("strings never seen", report["unseen_in_training"])
+    row("unique (type, string) pairs, as the paper counts", report["toner_compatible"])
+    table.add_section()
+    row("baseline: memorised mentions", report["baselines"]["memorised_mentions"], "dim")
+    if "types" in report:
+        row("types of T′", report["types"])
+        row("baseline: type prior", report["baselines"]["type_prior"], "dim")
+    ceiling = report["alignment_ceiling"]
+    dropped = ", ".join(f"{n} {reason}" for reason, n in report["dropped"].items()) or "none"
+    table.caption = f"alignment ceiling {ceiling:.4f}; dropped items: {dropped}"
+    return table
+
+
+def highlight(entry: dict[str, Any], types: tuple[str, ...]) -> Text:
+    """A sentence with its predicted entities coloured and labelled; nested ones underlined."""
+    text = Text(entry["text"])
+    labels: list[tuple[int, str, str]] = []
+    for span in entry["predicted"]:
+        color = _COLORS[types.index(span["label"]) % len(_COLORS)]
+        inside = any(
+            o is not span and o["start"] <= span["start"] and span["end"] <= o["end"]
+            for o in entry["predicted"]
+        )
+        text.stylize(f"underline {color}" if inside else f"bold {color}", span["start"], span["end"])
+        labels.append((span["end"], span["label"], color))
+    out, at = Text("• "), 0
+    for end, label, color in sorted(labels, key=lambda item: item[0]):
+        out.append_text(text[at:end])
+        out.append(f" {label}", style=f"dim {color}")
+        at = end
+    out.append_text(text[at:])
+    return out

@@ -1,0 +1,60 @@
+"""SIGTERM, which clusters send before they take a machine away."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Preempted(BaseException):
+    """The run was told to stop; what was to be saved is saved."""
+
+
+class _Guard:
+    """Whether a stop was asked for, and whether it may happen right now."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.deferred = False
+
+
+_guard = _Guard()
+
+
+def install() -> None:
+    """From now on SIGTERM raises Preempted, at once or where training next allows it."""
+
+    def handle(signum: int, frame: object) -> None:
+        _guard.requested = True
+        if not _guard.deferred:
+            raise Preempted
+
+    signal.signal(signal.SIGTERM, handle)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Within, a stop waits for `requested` to be asked; for steps whose result would be lost."""
+    before, _guard.deferred = _guard.deferred, True
+    try:
+        yield
+    finally:
+        _guard.deferred = before
+
+
+@contextmanager
+def immediate() -> Iterator[None]:
+    """Within, a stop happens at once; for long work that is repeated anyway."""
+    before, _guard.deferred = _guard.deferred, False
+    try:
+        if _guard.requested:
+            raise Preempted
+        yield
+    finally:
+        _guard.deferred = before
+
+
+def requested() -> bool:
+    """Whether a stop was asked for."""
+    return _guard.requested
