@@ -6,6 +6,7 @@ unknown key is an error wherever it is set, and nothing in the package asks for 
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -238,8 +239,31 @@ def validate(config: ConfigDict) -> None:
 
 
 def get(config: ConfigDict, key: str) -> Any:
-    """The value of a dotted key."""
+    """The value of a dotted key.
+
+    Raises:
+      UserError: there is no such key.
+    """
     value: Any = config
     for part in key.split("."):
+        if not isinstance(value, ConfigDict) or part not in value:
+            raise UserError(f"{key}: no such configuration key")
         value = value[part]
     return value
+
+
+def override(config: ConfigDict, key: str, text: str) -> None:
+    """Sets a key that decoding or evaluation reads from its command-line spelling.
+
+    Raises:
+      UserError: another or unknown key, or a value of another type.
+    """
+    old = get(config, key)
+    if not key.startswith(("decode.", "eval.", "text.", "mesh.", "tokenizer.backend", "dtype")):
+        raise UserError(f"{key}: fixed by training; decode.*, eval.*, text.* and dtype can be changed")
+    try:
+        value = text if isinstance(old, str) else type(old)(ast.literal_eval(text))
+    except (ValueError, SyntaxError, TypeError) as error:
+        raise UserError(f"{key}={text}: expected a {type(old).__name__}") from error
+    section, _, name = key.rpartition(".")
+    (get(config, section) if section else config)[name] = value

@@ -70,7 +70,9 @@ def _parse(argv: list[str]) -> _Options:
       UserError: a missing or broken config file, an unknown key, a value of the wrong type.
     """
     values = flags.FlagValues()
-    holder = config_flags.DEFINE_config_file("config", None, "The run's configuration.", flag_values=values)
+    holder = config_flags.DEFINE_config_file(
+        "config", None, "The run's configuration.", flag_values=values, sys_argv=argv
+    )
     flags.DEFINE_string("workdir", None, "Where the run lives.", flag_values=values)
     flags.DEFINE_boolean(
         "restart", False, "Train half-trained stages with changed settings anew.", flag_values=values
@@ -90,15 +92,15 @@ def _parse(argv: list[str]) -> _Options:
         raise UserError(f"unexpected argument {rest[1]!r}; usage: {_USAGE}")
     if values.config is None:
         raise UserError(f"--config is missing; usage: {_USAGE}")
-    path = config_flags.get_config_filename(values[holder.name])
-    workdir = Path(values.workdir or Path("runs") / Path(path).stem)
+    path = Path(config_flags.get_config_filename(values[holder.name]))
+    if not path.is_file():
+        raise UserError(f"--config: no such file {path}")
+    workdir = Path(values.workdir or Path("runs") / path.stem)
     return _Options(values.config, workdir, values.restart, values.dry_run)
 
 
 def _flag_problem(error: Exception) -> str:
     """What went wrong, as one line without a file's worth of context."""
-    if isinstance(error, FileNotFoundError):
-        return f"--config: no such file {error.filename}"
     text = " ".join(str(error).split()).strip("'\"")
     return f"{text or type(error).__name__}; usage: {_USAGE}"
 
@@ -110,7 +112,7 @@ def _configure_jax() -> None:
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "toner_jax" / "xla"
         jax.config.update("jax_compilation_cache_dir", str(cache))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
 from toner_jax.errors import UserError
@@ -34,29 +35,35 @@ Labels = Sequence[str] | Mapping[str, str]
 class Ner:
     """Both trained models, ready for text; `toner_jax.load` makes one."""
 
-    def __init__(self, workdir: str | Path):
-        """Reads a finished work directory.
+    def __init__(self, workdir: str | Path, *, config: ConfigDict | None = None, step: int | None = None):
+        """Reads a work directory.
+
+        Args:
+          config: another configuration than the run's own, of which `decode`, `eval` and `text` are heeded.
+          step: the generator's step to use; None for the chosen one, and then the run must be finished.
 
         Raises:
-          UserError: it is none, or one of its stages is not complete.
+          UserError: it is no work directory, or one of its stages is not complete.
         """
         self._workdir = Path(workdir)
-        if not (self._workdir / "config.json").is_file():
-            raise UserError(f"{workdir}: no config.json; a model is the work directory of a finished run")
-        self.config = configuration.load(self._workdir / "config.json")
+        if config is None:
+            config = read_work_config(self._workdir)
+        self.config = config
         self.schema = setup.read_work_schema(self._workdir)
         self._mesh = make_mesh(jax.device_count())
-        self._features = setup.generator_features(self.config, self._workdir, self.schema)
+        self.features = setup.generator_features(self.config, self._workdir, self.schema)
         self._model = setup.build_generator(self.config, self._workdir, self.schema)
-        self._params = self._restore(GENERATOR, setup.init_generator(self._model))
+        self.step: int = self._result(GENERATOR)["step"] if step is None else step
+        self._params = self._restore(GENERATOR, self.step, setup.init_generator(self._model))
         self._recognizers: dict[Schema, Any] = {}
         self._matcher: TypeMatcher | None = None
         if self.config.matcher.enabled:
             bert = setup.build_matcher(self.config, self._workdir)
             features = setup.matcher_features(self.config, self._workdir, bert.config.max_position_embeddings)
             self._matcher = TypeMatcher(bert, features, self._mesh, self.config.eval.batch_size)
-            self._matcher_params = self._restore(MATCHER, setup.init_matcher(bert))
-            self.threshold: float = self._result(MATCHER)["threshold"]
+            matched = self._result(MATCHER)
+            self._matcher_params = self._restore(MATCHER, matched["step"], setup.init_matcher(bert))
+            self.threshold: float = matched["threshold"]
 
     def predict(
         self, texts: Sequence[str], labels: Labels | None = None, threshold: float | None = None
@@ -73,7 +80,7 @@ class Ner:
           range, its slice of the text, the type, and the probability of the item that was written.
         """
         sentences = [sentence_from_text(str(i), text) for i, text in enumerate(_checked(texts))]
-        found = self._recognize(sentences, self._schema(labels), threshold)
+        found, _ = self.recognize(sentences, self._schema(labels), threshold)
         return [_spans(s, r) for s, r in zip(sentences, found, strict=True)]
 
     def match_types(self, texts: Sequence[str], labels: Labels | None = None) -> list[dict[str, float]]:
@@ -91,14 +98,16 @@ class Ner:
             for row in self._similarities(sentences, schema)
         ]
 
-    def _recognize(
-        self, sentences: Sequence[Sentence], schema: Schema, threshold: float | None
-    ) -> list[Recognized]:
+    def recognize(
+        self, sentences: Sequence[Sentence], schema: Schema | None = None, threshold: float | None = None
+    ) -> tuple[list[Recognized], list[tuple[str, ...]] | None]:
+        """What is found in each sentence, and its T′ (None without type matching)."""
+        schema = schema or self.schema
         matched = None
         if self._matcher is not None:
             delta = self.threshold if threshold is None else threshold
             matched = [matched_types(row, schema, delta) for row in self._similarities(sentences, schema)]
-        return self._recognizer(schema)(self._params, sentences, matched)
+        return self._recognizer(schema)(self._params, sentences, matched), matched
 
     def _similarities(self, sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
         assert self._matcher is not None
@@ -106,7 +115,7 @@ class Ner:
 
     def _recognizer(self, schema: Schema) -> Any:
         if schema not in self._recognizers:
-            old = self._features
+            old = self.features
             features = GeneratorFeatures(old.word_ids, schema, old.max_source, old.max_target)
             self._recognizers[schema] = make_recognizer(self.config, self._model, features, self._mesh)
         return self._recognizers[schema]
@@ -123,11 +132,22 @@ class Ner:
             raise UserError(f"{self._workdir}: its {stage} stage is not complete; finish the run first")
         return marker["result"]
 
-    def _restore(self, stage: str, init: Any) -> Any:
+    def _restore(self, stage: str, step: int, init: Any) -> Any:
         shapes = jax.eval_shape(init, jax.random.key(0))
         with Checkpoints(self._workdir / stage / "checkpoints", read_only=True) as checkpoints:
             targets = setup.parameter_targets(shapes, self._mesh, self.config.sharding)
-            return checkpoints.restore_params(self._result(stage)["step"], targets)
+            return checkpoints.restore_params(step, targets)
+
+
+def read_work_config(workdir: Path) -> ConfigDict:
+    """The configuration of a work directory.
+
+    Raises:
+      UserError: it is none.
+    """
+    if not (workdir / "config.json").is_file():
+        raise UserError(f"{workdir}: no config.json; a model is the work directory of a run")
+    return configuration.load(workdir / "config.json")
 
 
 def _checked(texts: Sequence[str]) -> Sequence[str]:

@@ -143,7 +143,9 @@ TEXTS = [
 def params():
     rng = np.random.default_rng(0)
     shapes = jax.eval_shape(MODEL.init, jax.random.key(0), jnp.ones((1, 4), int), jnp.ones((1, 4)))["params"]
-    return jax.tree.map(lambda s: (0.3 * rng.normal(size=s.shape) + (s.ndim == 1)).astype(np.float32), shapes)
+    return jax.tree_util.tree_map_with_path(
+        lambda path, s: (rng.normal(path[-1].key == "scale", 0.3, s.shape)).astype(np.float32), shapes
+    )
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Tiny random models written by transformers, and the same folders read by us."""
 
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from toner_jax.training.sharding import make_mesh, parameter_shardings
 
 VOCAB = 128
 # Widths differ wherever they may, so that no transposition or mix-up goes unseen; 6·8 heads ≠ 32.
-T5_SIZE = {
+T5_SIZE: dict[str, Any] = {
     "vocab_size": VOCAB,
     "d_model": 32,
     "d_kv": 8,
@@ -27,7 +27,7 @@ T5_SIZE = {
     "num_decoder_layers": 2,
     "decoder_start_token_id": 0,
 }
-BERT_SIZE = {
+BERT_SIZE: dict[str, Any] = {
     "vocab_size": VOCAB,
     "hidden_size": 32,
     "num_hidden_layers": 3,
@@ -44,7 +44,9 @@ def torch_t5(variant: str, seed: int = 0) -> transformers.T5ForConditionalGenera
     transformers 5 ties every T5 it creates, whatever its config says; a parameter of its own unties it.
     """
     torch.manual_seed(seed)
-    flan = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False} if variant == "flan" else {}
+    flan: dict[str, Any] = (
+        {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False} if variant == "flan" else {}
+    )
     config = transformers.T5Config(**T5_SIZE, **flan)
     model = transformers.T5ForConditionalGeneration._from_config(config, attn_implementation="eager")
     if variant == "flan":
@@ -106,7 +108,7 @@ def our_bert(folder: Path, mesh: Mesh | None = None):
     return model, hf_weights.load_bert(folder, shapes, parameter_shardings(shapes, mesh or make_mesh()))
 
 
-def random_rows(seed: int, rows: int, length: int, shortest: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def random_rows(seed: int, rows: int, length: int, shortest: int = 1):
     """(ids int32 [rows, length], mask): random lengths, the first row full, 0 after each end."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(shortest, length + 1, rows)

@@ -1,6 +1,7 @@
 """Given the same weights, ours and PyTorch's T5 and BERT compute the same, forward and backward."""
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,9 @@ from toner_jax.models.toner import ToNER, TypeHead
 LOGITS = 1e-4  # absolute, on logits of order 10
 STATES = 2e-5  # absolute, on normalised states
 GRADIENT = 1e-4  # of each tensor's norm
+
+# Compiling is most of the time here. Gradients and decoding are tested as they run elsewhere.
+QUICK = {"xla_backend_optimization_level": 0}
 
 
 @pytest.fixture(scope="module", params=oracles.T5_VARIANTS)
@@ -45,7 +49,7 @@ def largest_difference(ours, theirs: torch.Tensor) -> float:
     return float(np.abs(np.asarray(ours) - theirs.detach().numpy()).max())
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.jit, static_argnums=(0, 1), compiler_options=QUICK)
 def apply(model, method, params, *args):
     return model.apply({"params": params}, *args, method=method)
 
@@ -56,8 +60,8 @@ def our_loss(model, params, source, mask, target):
 
 
 def relative_error(ours, theirs: torch.Tensor) -> float:
-    theirs = theirs.detach().numpy()
-    return float(np.linalg.norm(np.asarray(ours) - theirs) / np.linalg.norm(theirs))
+    expected = theirs.detach().numpy()
+    return float(np.linalg.norm(np.asarray(ours) - expected) / np.linalg.norm(expected))
 
 
 def gradient_errors(gradients, reference, names) -> dict[str, float]:
@@ -101,8 +105,12 @@ def test_every_gradient_of_t5(t5):
     source, mask, target = oracles.random_batch()
     reference.zero_grad()
     labels = tensor(np.where(target == 0, -100, target))
-    reference(tensor(source), attention_mask=tensor(mask), labels=labels).loss.backward()
-    gradients = jax.jit(jax.grad(functools.partial(our_loss, model)))(params, source, mask, target)
+    expected = reference(tensor(source), attention_mask=tensor(mask), labels=labels).loss
+    expected.backward()
+    loss, gradients = jax.jit(jax.value_and_grad(functools.partial(our_loss, model)))(
+        params, source, mask, target
+    )
+    assert float(loss) == pytest.approx(expected.item(), abs=LOGITS)
     errors = gradient_errors(gradients, reference, T5_NAMES)
     assert {name: e for name, e in errors.items() if e > GRADIENT} == {}
 
@@ -111,7 +119,7 @@ def test_padding_changes_no_real_position_of_t5(t5):
     _, model, params = t5
     source, mask, target = oracles.random_batch()
     states = apply(model, "encode", params, source, mask)
-    logits = apply(model, "decode", params, states, mask, shift_right(target))
+    logits = apply(model, None, params, source, mask, shift_right(target))
     row = 1
     s, t = mask[row].sum(), (target[row] != 0).sum()
     assert s < source.shape[1]
@@ -145,42 +153,55 @@ def test_relative_buckets_of_all_distances(bidirectional, num_buckets, max_dista
     np.testing.assert_array_equal(ours, expected.numpy())
 
 
-def test_remat_changes_nothing(t5, bert):
-    source, mask, target = oracles.random_batch()
-    # Dropout included; rbg keys, for threefry makes it slow to compile.
-    rng = {"dropout": jax.random.key(3, impl="rbg")}
+def assert_remat_changes_nothing(model, params, loss):
+    """`loss` takes (apply, rngs); dropout is on, from rbg keys, which are quicker to compile than threefry."""
+    rngs = {"dropout": jax.random.key(3, impl="rbg")}
 
-    def t5_loss(model, params):
-        logits = model.apply({"params": params}, source, mask, shift_right(target), False, rngs=rng)
+    def value_and_gradients(model):
+        function = jax.value_and_grad(
+            lambda params: loss(functools.partial(model.apply, {"params": params}), rngs)
+        )
+        return jax.jit(function, compiler_options=QUICK)(params)
+
+    plain, again = value_and_gradients(model), value_and_gradients(model.clone(remat=True))
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), plain, again)
+
+
+@pytest.mark.parametrize("t5", ["flan"], indirect=True)
+def test_remat_changes_nothing_in_t5(t5):
+    _, model, params = t5
+    source, mask, target = oracles.random_batch()
+
+    def loss(apply, rngs):
+        logits = apply(source, mask, shift_right(target), False, rngs=rngs)
         return losses.generation_loss(logits, jnp.asarray(target), jnp.ones(len(target)))
 
-    def bert_loss(model, params):
-        states = model.apply({"params": params}, source, mask, False, rngs=rng)
-        return jnp.sum(jnp.square(mean_pool(states, mask)[:, ::2]))
-
-    fast = {"xla_backend_optimization_level": 0}  # to compile
-    for loss, (_, model, params) in ((t5_loss, t5), (bert_loss, bert)):
-        plain, again = (
-            jax.jit(jax.value_and_grad(functools.partial(loss, m)), compiler_options=fast)(params)
-            for m in (model, type(model)(model.config, remat=True))
-        )
-        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), plain, again)
+    shallow = model.clone(config=replace(model.config, num_layers=1, num_decoder_layers=1))
+    assert_remat_changes_nothing(shallow, params, loss)
 
 
-@pytest.mark.parametrize("blocks", [[1] * 11, [3, 1, 5, 2], [11]], ids=["one", "blocks", "all"])
+def test_remat_changes_nothing_in_bert(bert):
+    _, model, params = bert
+    ids, mask = oracles.random_rows(9, 6, 31)
+
+    def loss(apply, rngs):
+        return jnp.sum(jnp.square(mean_pool(apply(ids, mask, False, rngs=rngs), mask)[:, ::2]))
+
+    assert_remat_changes_nothing(model.clone(config=replace(model.config, num_hidden_layers=1)), params, loss)
+
+
+@pytest.mark.parametrize("blocks", [[1] * 11, [3, 1, 3, 3, 1]], ids=["one by one", "in blocks"])
 def test_cached_logits_are_the_uncached_ones(t5, blocks):
     _, model, params = t5
     source, mask, target = oracles.random_batch()
     tokens = shift_right(target)
     states = apply(model, "encode", params, source, mask)
-    expected = apply(model, "decode", params, states, mask, tokens)
     start = jax.jit(lambda params: model.apply({"params": params}, states, mask, 16, method="start"))
-    cache = start(params)
-    ends = np.cumsum(blocks)
-    parts = []
-    for start, end in zip(ends - blocks, ends, strict=True):
-        logits, cache = apply(model, "step", params, tokens[:, start:end], cache)
+    cache, parts = start(params), []
+    for block in jnp.split(tokens, np.cumsum(blocks)[:-1], axis=1):
+        logits, cache = apply(model, "step", params, block, cache)
         parts.append(logits)
+    expected = apply(model, None, params, source, mask, tokens)
     np.testing.assert_allclose(jnp.concatenate(parts, axis=1), expected, atol=LOGITS)
     assert int(cache["index"]) == sum(blocks)
 
@@ -211,13 +232,14 @@ def test_greedy_tokens_are_those_of_generate(t5):
     assert len(np.unique(tokens)) > 20  # the comparison is not one of constants
     assert ended.any()
     assert not ended.all()
-    logits = np.sort(apply(model, None, params, source, mask, shift_right(expected)), axis=-1)
+    logits = np.sort(apply(model, None, params, source, mask, shift_right(jnp.asarray(expected))), axis=-1)
     for row in np.flatnonzero((tokens != expected).any(axis=1)):
         place = np.flatnonzero(tokens[row] != expected[row])[0]
         best, second = logits[row, place, -1], logits[row, place, -2]
         assert best - second <= LOGITS, f"row {row}, token {place}: {tokens[row]} is not {expected[row]}"
 
 
+@pytest.mark.parametrize("t5", ["flan"], indirect=True)
 def test_type_head(t5):
     reference, plain, params = t5
     source, mask, target = oracles.random_batch()

@@ -22,7 +22,7 @@ SENTENCES = generate(7, {"train": 500})["train"]
 EOS = 1
 TYPES = "person, organization, location, product, event, date"
 NER = f"List all named entities of type [{TYPES}] Text: "
-HELD = "Dr. Ann Lee ( of Bath ) met Lee in May ."  # words that the tokenizer was not trained on, too
+HELD = "In May Bath ( home of Ann Lee ) met Lee ."  # words that the tokenizer was not trained on, too
 
 
 @pytest.fixture(scope="session")
@@ -51,14 +51,14 @@ def features(word_ids) -> GeneratorFeatures:
 
 
 def held_out() -> Sentence:
-    spans = [Entity(5, 6, "location"), Entity(1, 3, "person"), Entity(8, 9, "person"), Entity(10, 11, "date")]
+    spans = [Entity(6, 8, "person"), Entity(10, 11, "person"), Entity(2, 3, "location"), Entity(1, 2, "date")]
     return make_sentence("held", HELD.split(), spans, SCHEMA)
 
 
 def test_ner_example(features, read):
     example = features.ner(held_out(), ["date", "person"])
     assert read(example.source) == NER + HELD + " Entities of type [date, person] may exist in text."
-    assert read(example.target) == "[(person, Ann Lee), (location, Bath), (person, Lee), (date, May)]"
+    assert read(example.target) == "[(date, May), (location, Bath), (person, Ann Lee), (person, Lee)]"
 
 
 @pytest.mark.parametrize(
@@ -133,11 +133,15 @@ def assert_equal(a: Example, b: Example) -> None:
 
 class _Spelling:
     """A tokenizer that knows the words of the NER prompt, as one trained on those does, and spells all
-    others letter by letter; `glued` lists words that take so many pieces where no space precedes them."""
+    others letter by letter; `glued` lists words that take so many pieces more where no space precedes
+    them."""
 
     pad_id, eos_id, unk_id = 0, EOS, 2
-    vocab_size = 10_000
-    known = frozenset(w for part in (prompts.NER, prompts.TEXT, *prompts.HINT) for w in part.split())
+    vocab_size = 100_000
+    mark, nothing, letters = 3, 4, 100  # the ids of "▁", of an empty piece, and of U+0000
+    known = tuple(
+        dict.fromkeys(w for part in (prompts.NER, prompts.TEXT, *prompts.HINT) for w in part.split())
+    )
 
     def __init__(self, **glued: int):
         self._glued = glued
@@ -147,11 +151,14 @@ class _Spelling:
 
     def _pieces(self, string):
         if string in self.known:
-            return (3,)
-        return (4,) * len(string) + (5,) * self._glued.get(string[1:], 0)
+            return (10 + self.known.index(string),)
+        letters = [self.letters + ord(c) for c in string]
+        return (self.mark, *letters, *[self.nothing] * self._glued.get(string[1:], 0))
 
     def piece(self, id):
-        raise NotImplementedError
+        if id >= self.letters:
+            return chr(id - self.letters)
+        return {self.mark: "▁", self.nothing: ""}.get(id) if id < 10 else "▁" + self.known[id - 10]
 
 
 def all_inputs(features: GeneratorFeatures) -> list[Example]:
@@ -180,8 +187,16 @@ def test_the_overhead_with_trained_pieces(features):
     assert features.source_overhead() == max(len(e.source) for e in all_inputs(features))
 
 
-def test_a_sentence_that_fits_is_not_split(features):
-    assert features.split(SENTENCES[0]) == [SENTENCES[0]]
+@pytest.mark.parametrize("sentence", [*SENTENCES[:5], held_out()], ids=lambda s: s.id)
+def test_a_sentence_that_just_fits_is_not_split(word_ids, sentence):
+    """The limits count the end of sequence, and a prompt that names every type."""
+    free = GeneratorFeatures(word_ids, SCHEMA)
+    example = free.ner(sentence, SCHEMA.names)
+    source, target = len(example.source), len(example.target)
+    assert GeneratorFeatures(word_ids, SCHEMA, source, target).split(sentence) == [sentence]
+    assert len(GeneratorFeatures(word_ids, SCHEMA, source - 1, target).split(sentence)) == 2
+    if sentence.entities:
+        assert len(GeneratorFeatures(word_ids, SCHEMA, source, target - 1).split(sentence)) == 2
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -51,10 +51,10 @@ def resolve(checkpoint: str) -> Path:
       UserError: there is no such folder, and no such model or no way to reach it.
     """
     folder = Path(checkpoint).expanduser()
-    if folder.is_dir():
+    if checkpoint and folder.is_dir():
         return folder
     if folder.exists() or not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", checkpoint):
-        raise UserError(f"{checkpoint}: no such folder; pass one that holds {CONFIG_FILE} and safetensors")
+        raise UserError(f"{checkpoint!r}: no such folder; pass one that holds {CONFIG_FILE} and safetensors")
     from huggingface_hub import snapshot_download
 
     try:
@@ -63,7 +63,7 @@ def resolve(checkpoint: str) -> Path:
     except (OSError, ValueError) as error:  # all of the hub's errors are one of these
         reason = str(error).strip().split("\n")[0]
         raise UserError(
-            f"{checkpoint}: no such folder, and downloading it from the Hugging Face hub failed ({reason}); "
+            f"{checkpoint!r}: no such folder, and downloading it from the Hugging Face hub failed ({reason}); "
             f"pass a folder that holds {CONFIG_FILE} and safetensors"
         ) from error
 
@@ -178,7 +178,9 @@ def _match(
                 f"{tensor.file}: tensor {name} has shape {tensor.shape}, the model's is {expected}"
             )
         if tensor.dtype not in _DTYPES:
-            raise UserError(f"{tensor.file}: tensor {name} is {tensor.dtype}, not one of {', '.join(_DTYPES)}")
+            raise UserError(
+                f"{tensor.file}: tensor {name} is {tensor.dtype}, not one of {', '.join(_DTYPES)}"
+            )
         sources[path] = (tensor, transpose)
         used.add(name)
     for name in sorted(tensors.keys() - used):
@@ -190,9 +192,10 @@ def _equal(a: StoredTensor, b: StoredTensor) -> bool:
     """Whether two tensors hold the same values; compared by blocks of rows."""
     if a.shape != b.shape:
         return False
-    blocks = [slice(i, i + _COMPARED_ROWS) for i in range(0, a.shape[0], _COMPARED_ROWS)]
+    rows = a.shape[0]
+    blocks = [slice(i, min(i + _COMPARED_ROWS, rows)) for i in range(0, rows, _COMPARED_ROWS)]
     with a.open() as one, b.open() as other:
-        return all(np.array_equal(one[rows], other[rows]) for rows in blocks)
+        return all(np.array_equal(one[block], other[block]) for block in blocks)
 
 
 def _place(

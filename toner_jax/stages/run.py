@@ -15,13 +15,14 @@ from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
 from toner_jax.data.load import Dataset, load_dataset
+from toner_jax.data.sentences import dump_sentences
 from toner_jax.errors import UserError
 from toner_jax.stages import setup
 from toner_jax.stages.evaluate import evaluate_run
 from toner_jax.stages.generator import train_generator
 from toner_jax.stages.matcher import train_matcher
 from toner_jax.stages.stage import Stage, config_keys, data_digest, fingerprint_digest
-from toner_jax.training.metrics import say
+from toner_jax.training.metrics import say, write_atomically
 from toner_jax.training.sharding import make_mesh
 
 SPLITS = ("train", "dev", "test")
@@ -56,6 +57,8 @@ def execute(config: ConfigDict, workdir: Path, restart: bool = False) -> dict[st
         for stage in stages.values():
             stage.check(workdir, restart)
         configuration.save(config, workdir / "config.json")
+        for name, sentences in dataset.splits.items():
+            write_atomically(split_path(workdir, name), dump_sentences(sentences))
         return _execute_stages(config, workdir, dataset, stages, mesh, restart)
 
 
@@ -128,6 +131,11 @@ def plan_stages(config: ConfigDict, dataset: Dataset) -> dict[str, Stage]:
         reads = {**config_keys(config, _EVALUATE_KEYS), **before, "test": digest("test")}
         stages["evaluate"] = Stage("evaluate", reads, ("evaluate", "predictions", "report"))
     return stages
+
+
+def split_path(workdir: Path, split: str) -> Path:
+    """Where a work directory keeps a split as it was read."""
+    return workdir / "data" / f"{split}.jsonl"
 
 
 @contextmanager

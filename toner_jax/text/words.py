@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -13,8 +14,9 @@ Range = tuple[int, int]  # half-open, in characters
 # Punkt without a trained model knows no abbreviations; these end few English sentences.
 _ABBREVIATIONS = (
     "mr mrs ms dr prof st sr jr gen gov sen rep rev hon lt col sgt capt inc ltd co corp vs etc no vol fig al "
-    "e.g i.e u.s u.k u.n jan feb mar apr jun jul aug sep sept oct nov dec"
+    "e.g i.e u.s u.k u.n jan feb mar apr jun jul aug sep sept oct nov dec a.m p.m"
 )
+_INITIALS = re.compile(r"(?:\w\.)+\w")
 
 
 @cache
@@ -52,7 +54,10 @@ def split_words(text: str) -> list[Range]:
         except ValueError:  # a few odd mixtures of quotes cannot be placed; cut at white space alone
             inside = [(0, len(sentence))]
         for a, b in _cover(sentence, inside):
-            words.append((start + a, start + b))
+            if words and sentence[a:b] == "." and _INITIALS.fullmatch(text, words[-1][0], start + a):
+                words[-1] = words[-1][0], start + b  # `U.S.` stays whole where it ends a sentence, too
+            else:
+                words.append((start + a, start + b))
     return words
 
 

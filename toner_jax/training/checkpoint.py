@@ -1,9 +1,8 @@
 """Orbax checkpoints of one stage: the latest ones, and the best.
 
-A step directory holds the train state and a small JSON record (the step, the best so far, the metrics
-not yet logged). A save is marked as best only when dev improved, so among marked steps the newest is
-the best. Orbax restores flipped bits without a word, so a manifest of every file's size and xxh3 is written
-once a step is committed; a step without a manifest that matches is never loaded.
+A step directory holds the train state and a small JSON record: the step, `best_step`, the metrics not
+yet logged. Orbax restores flipped bits without a word, so a manifest of every file's size and xxh3 is
+written once a step is committed; a step without a manifest that matches is never loaded.
 """
 
 from __future__ import annotations
@@ -11,15 +10,16 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
 import xxhash
-from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
+from orbax.checkpoint.checkpoint_managers import PolicyCheckpointInfo, PreservationContext, PreservationPolicy
 
 from toner_jax.errors import UserError
 from toner_jax.training.metrics import say, write_atomically
@@ -42,14 +42,9 @@ class Checkpoints:
             raise UserError(f"{self.directory}: no checkpoints there; train the run first")
         if not read_only:
             self._remove_uncommitted()
-        policy = AnyPreservationPolicy(
-            [
-                LatestN(n=keep),
-                BestN(get_metric_fn=lambda m: m["mark"], n=1, keep_checkpoints_without_metrics=False),
-            ]
-        )
+        self._best: int | None = None
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=policy,
+            preservation_policy=_LatestAndBest(keep, lambda: self._best),
             read_only=read_only,
             create=not read_only,
         )
@@ -62,8 +57,8 @@ class Checkpoints:
         self._committer.shutdown()
         self._manager.close()
 
-    def save(self, step: int, state: Any, record: Mapping[str, Any], best: bool = False) -> None:
-        """Writes in the background, once the save before is done; `best` marks the best step so far.
+    def save(self, step: int, state: Any, record: Mapping[str, Any]) -> None:
+        """Writes in the background, once the save before is done; `record["best_step"]` is kept.
 
         Raises:
           UserError: this or the previous save failed (a full disk); what was committed before is intact.
@@ -72,8 +67,9 @@ class Checkpoints:
             state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(dict(record))
         )
         self.wait()
+        self._best = record.get("best_step")
         try:
-            self._manager.save(step, args=arguments, metrics={"mark": float(step)} if best else None, force=True)
+            self._manager.save(step, args=arguments, force=True)
         except Exception as error:  # Orbax and TensorStore have no common error class
             raise self._failure(step, error) from error
         self._pending = step, self._committer.submit(self._commit, step)
@@ -99,6 +95,7 @@ class Checkpoints:
         for step in reversed(self.steps()):
             damage = self.damage(step)
             if damage is None:
+                self._best = self.record(step).get("best_step")  # or the next save would prune it
                 return step
             say(f"{self.directory / str(step)}: damaged, not used: {damage}")
             if not self._read_only:
@@ -110,7 +107,8 @@ class Checkpoints:
         """What is wrong with a step's files, or None; reads all of them."""
         manifest = self.directory / _MANIFESTS / f"{step}.json"
         try:
-            expected = {name: (int(size), str(digest)) for name, (size, digest) in json.loads(manifest.read_text()).items()}
+            listed = json.loads(manifest.read_text(encoding="utf-8")).items()
+            expected = {name: (int(size), str(digest)) for name, (size, digest) in listed}
         except (OSError, ValueError, AttributeError, TypeError) as error:
             return f"its manifest {manifest.name} cannot be read ({error})"
         root = self.directory / str(step)
@@ -195,6 +193,20 @@ class Checkpoints:
             f"{self.directory}: the checkpoint of step {step} could not be written ({reason}); {kept}. Make room "
             "or permit writing, and start the same command again"
         )
+
+
+@dataclass
+class _LatestAndBest(PreservationPolicy):
+    """Keeps the newest `latest` steps and the best one. Orbax's own `BestN` forgets metrics on a restart."""
+
+    latest: int
+    best: Callable[[], int | None]
+
+    def should_preserve(
+        self, checkpoints: Sequence[PolicyCheckpointInfo], *, context: PreservationContext
+    ) -> Sequence[bool]:
+        newest = sorted(c.step for c in checkpoints)[-self.latest :]
+        return [c.step in newest or c.step == self.best() for c in checkpoints]
 
 
 def _files(root: Path) -> dict[str, Path]:

@@ -105,7 +105,7 @@ def fit(job: Fit, state: State) -> tuple[State, int, float]:
             stop = interrupts.requested()
             if improved or stop or step % job.checkpoint_every == 0 or step == job.steps:
                 _collect(job, at, pending)
-                job.checkpoints.save(step, state, {"step": step, **vars(at)}, best=improved)
+                job.checkpoints.save(step, state, {"step": step, **vars(at)})
             if stop and step < job.steps:
                 job.checkpoints.wait()
                 say(f"{job.stage}: told to stop; step {step} is saved")

@@ -1,0 +1,180 @@
+"""The published sizes, and the variants that a config.json may describe."""
+
+import json
+from dataclasses import replace
+
+import oracles
+import pytest
+
+from toner_jax.errors import UserError
+from toner_jax.models import hf_config, hf_weights
+from toner_jax.models.bert import Bert, BertConfig
+from toner_jax.models.t5 import T5, T5Config
+from toner_jax.training.state import count_parameters
+
+T5_V1_0_SMALL = T5Config(
+    d_ff=2048, num_layers=6, num_decoder_layers=6, num_heads=8, gated_gelu=False, tie_embeddings=True
+)
+T5_COUNTS = [
+    (T5Config.flan("small"), 76_961_152),
+    (T5Config.flan("base"), 247_577_856),
+    (T5Config.flan("large"), 783_150_080),
+    (T5Config.flan("xl"), 2_849_757_184),
+    (T5Config.flan("xxl"), 11_135_332_352),
+    (T5_V1_0_SMALL, 60_506_624),
+]
+BERT_COUNTS = [
+    (BertConfig.gte("small"), 33_360_000),
+    (BertConfig.gte("base"), 109_482_240),
+    (BertConfig.gte("large"), 335_141_888),
+]
+
+
+@pytest.mark.parametrize(("config", "count"), T5_COUNTS)
+def test_t5_parameter_counts(config, count):
+    assert count_parameters(oracles.t5_shapes(T5(config))) == count
+
+
+@pytest.mark.parametrize(("config", "count"), BERT_COUNTS)
+def test_bert_parameter_counts(config, count):
+    assert count_parameters(oracles.bert_shapes(Bert(config))) == count
+
+
+@pytest.mark.parametrize("make", [T5Config.flan, BertConfig.gte])
+def test_unknown_sizes_list_the_known_ones(make):
+    with pytest.raises(UserError, match=r"'huge': the sizes are small, base, large"):
+        make("huge")
+
+
+def write_config(folder, base, **changes):
+    config = {key: value for key, value in {**base, **changes}.items() if value is not ...}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+# As published, without keys that say nothing here: the oldest T5 and BERT files, Flan-T5's, mT5's.
+T5_SMALL = {
+    "model_type": "t5",
+    "vocab_size": 32128,
+    "d_model": 512,
+    "d_kv": 64,
+    "d_ff": 2048,
+    "num_heads": 8,
+    "num_layers": 6,
+    "relative_attention_num_buckets": 32,
+    "dropout_rate": 0.1,
+    "layer_norm_epsilon": 1e-06,
+    "is_encoder_decoder": True,
+    "pad_token_id": 0,
+    "eos_token_id": 1,
+}
+FLAN_SMALL = T5_SMALL | {
+    "d_ff": 1024,
+    "num_heads": 6,
+    "num_layers": 8,
+    "num_decoder_layers": 8,
+    "feed_forward_proj": "gated-gelu",
+    "tie_word_embeddings": False,
+    "relative_attention_max_distance": 128,
+    "decoder_start_token_id": 0,
+}
+MT5_SMALL = FLAN_SMALL | {"model_type": "mt5", "vocab_size": 250112}
+GTE_SMALL = {
+    "model_type": "bert",
+    "vocab_size": 30522,
+    "hidden_size": 384,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 1536,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "layer_norm_eps": 1e-12,
+}
+
+
+@pytest.mark.parametrize(
+    ("published", "config"),
+    [
+        (T5_SMALL, T5_V1_0_SMALL),
+        (FLAN_SMALL, T5Config.flan("small")),
+        (FLAN_SMALL | {"num_decoder_layers": 3}, replace(T5Config.flan("small"), num_decoder_layers=3)),
+        (MT5_SMALL, T5Config.flan("small").with_vocab(250112)),
+    ],
+    ids=["t5", "flan", "uneven", "mt5"],
+)
+def test_published_t5_configs(tmp_path, published, config):
+    assert hf_weights.t5_config(write_config(tmp_path, published)) == config
+
+
+def test_published_bert_config(tmp_path):
+    folder = write_config(tmp_path, GTE_SMALL)
+    assert hf_config.bert_config(folder, pooler=True) == BertConfig.gte("small")
+    assert hf_config.bert_config(folder, pooler=False) == replace(BertConfig.gte("small"), pooler=False)
+
+
+# transformers' two ways of saying whether a T5 scales its logits, and with it whether ours is tied.
+@pytest.mark.parametrize(
+    ("changes", "tied"),
+    [
+        ({}, True),
+        ({"tie_word_embeddings": True}, True),
+        ({"tie_word_embeddings": False}, False),
+        ({"tie_word_embeddings": True, "scale_decoder_outputs": False}, False),
+        ({"tie_word_embeddings": False, "scale_decoder_outputs": True}, True),
+        ({"model_type": "mt5", "tie_word_embeddings": True}, False),
+    ],
+)
+def test_tied_where_logits_are_scaled(tmp_path, changes, tied):
+    assert hf_weights.t5_config(write_config(tmp_path, T5_SMALL, **changes)).tie_embeddings is tied
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "bart"}, r"config\.json: model_type 'bart' is not supported here, only t5, mt5$"),
+        ({"model_type": ...}, r"config\.json: model_type None is not supported here, only t5, mt5$"),
+        (
+            {"feed_forward_proj": "gated-silu"},
+            r"feed_forward_proj 'gated-silu' is not supported, only relu, gat",
+        ),
+        ({"is_encoder_decoder": False}, r"is_encoder_decoder False is not supported, only True$"),
+        ({"eos_token_id": 2}, r"eos_token_id 2 is not supported, only 1$"),
+        ({"d_model": ...}, r"config\.json: lacks d_model$"),
+        ({"d_ff": "2048"}, r"d_ff must be a positive integer, not '2048'$"),
+        ({"num_layers": 0}, r"num_layers must be a positive integer, not 0$"),
+        ({"num_decoder_layers": 1.5}, r"num_decoder_layers must be a positive integer, not 1\.5$"),
+        ({"dropout_rate": "0.1"}, r"dropout_rate must be a number like 0\.1, not '0\.1'$"),
+    ],
+)
+def test_refused_t5_configs(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message) as error:
+        hf_weights.t5_config(write_config(tmp_path, T5_SMALL, **changes))
+    assert str(error.value).startswith(str(tmp_path / "config.json"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "roberta"}, r"model_type 'roberta' is not supported here, only bert$"),
+        ({"hidden_act": "relu"}, r"hidden_act 'relu' is not supported, only 'gelu'$"),
+        ({"position_embedding_type": "relative_key"}, r"'relative_key' is not supported, only 'absolute'$"),
+        ({"is_decoder": True}, r"is_decoder True is not supported, only False$"),
+        ({"hidden_size": ...}, r"config\.json: lacks hidden_size$"),
+    ],
+)
+def test_refused_bert_configs(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        hf_config.bert_config(write_config(tmp_path, GTE_SMALL, **changes), pooler=True)
+
+
+def test_config_files_that_are_none(tmp_path):
+    with pytest.raises(UserError, match=r"config\.json: no such file"):
+        hf_weights.t5_config(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"config\.json: not a JSON file"):
+        hf_weights.t5_config(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(UserError, match=r"config\.json: a JSON object is wanted, not a list"):
+        hf_weights.t5_config(tmp_path)
