@@ -17,7 +17,9 @@ from toner_jax.errors import UserError
 
 def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
     """The options, and the (key, value) pairs of `--config.key=value`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test")
     parser.add_argument("--input", type=Path, help="a column file to evaluate instead of a split")
@@ -41,8 +43,9 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     from toner_jax import config as configuration
     from toner_jax.data.columns import read_columns
     from toner_jax.data.sentences import load_sentences
-    from toner_jax.predict import Ner, read_work_config
+    from toner_jax.predict import Ner
     from toner_jax.stages.evaluate import make_report, write_predictions
+    from toner_jax.stages.restore import read_work_config
     from toner_jax.stages.run import split_path
     from toner_jax.stages.stage import read_marker
     from toner_jax.summary import result_table

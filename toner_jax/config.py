@@ -134,12 +134,17 @@ def load(path: Path) -> ConfigDict:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot read the configuration ({error})") from error
+    return from_json(values, str(path))
+
+
+def from_json(values: Any, source: str) -> ConfigDict:
+    """The configuration of a JSON value; `source` says where it comes from, for the errors."""
     config = base()
     try:
         config.update(_with_tuples(values))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = str(error).strip("'\"").split("\n")[0]
-        raise UserError(f"{path}: not a configuration of this version ({reason})") from error
+        raise UserError(f"{source}: not a configuration of this version ({reason})") from error
     return config
 
 

@@ -92,7 +92,7 @@ def _parse(argv: list[str]) -> _Options:
         raise UserError(f"unexpected argument {rest[1]!r}; usage: {_USAGE}")
     if values.config is None:
         raise UserError(f"--config is missing; usage: {_USAGE}")
-    path = Path(config_flags.get_config_filename(values[holder.name]))
+    path = Path(config_flags.get_config_filename(values[holder.name]).partition(":")[0])
     if not path.is_file():
         raise UserError(f"--config: no such file {path}")
     workdir = Path(values.workdir or Path("runs") / path.stem)

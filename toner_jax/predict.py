@@ -14,19 +14,15 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from toner_jax import config as configuration
 from toner_jax.errors import UserError
 from toner_jax.inference.matching import TypeMatcher, matched_types
-from toner_jax.inference.recognize import Recognized
+from toner_jax.inference.recognize import Recognized, Recognizer
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.schema import EntityType, Schema, Sentence
 from toner_jax.stages import setup
-from toner_jax.stages.generator import FOLDER as GENERATOR
 from toner_jax.stages.generator import make_recognizer
-from toner_jax.stages.matcher import FOLDER as MATCHER
-from toner_jax.stages.stage import read_marker
+from toner_jax.stages.restore import restore, save_pretrained
 from toner_jax.text.words import sentence_from_text
-from toner_jax.training.checkpoint import Checkpoints
 from toner_jax.training.sharding import make_mesh
 
 Labels = Sequence[str] | Mapping[str, str]
@@ -35,35 +31,31 @@ Labels = Sequence[str] | Mapping[str, str]
 class Ner:
     """Both trained models, ready for text; `toner_jax.load` makes one."""
 
-    def __init__(self, workdir: str | Path, *, config: ConfigDict | None = None, step: int | None = None):
-        """Reads a work directory.
+    def __init__(self, folder: str | Path, *, config: ConfigDict | None = None, step: int | None = None):
+        """Reads a work directory or a folder from `save_pretrained`.
 
         Args:
-          config: another configuration than the run's own, of which `decode`, `eval` and `text` are heeded.
-          step: the generator's step to use; None for the chosen one, and then the run must be finished.
+          config: another configuration than its own, of which `decode`, `eval`, `text` and `dtype` are heeded.
+          step: the generator's step, of a work directory; None for the one chosen on dev.
 
         Raises:
-          UserError: it is no work directory, or one of its stages is not complete.
+          UserError: the folder is neither, is damaged, or holds an unfinished run.
         """
-        self._workdir = Path(workdir)
-        if config is None:
-            config = read_work_config(self._workdir)
-        self.config = config
-        self.schema = setup.read_work_schema(self._workdir)
-        self._mesh = make_mesh(jax.device_count())
-        self.features = setup.generator_features(self.config, self._workdir, self.schema)
-        self._model = setup.build_generator(self.config, self._workdir, self.schema)
-        self.step: int = self._result(GENERATOR)["step"] if step is None else step
-        self._params = self._restore(GENERATOR, self.step, setup.init_generator(self._model))
-        self._recognizers: dict[Schema, Any] = {}
+        mesh = make_mesh(jax.device_count())
+        self._restored = r = restore(Path(folder), mesh, config, step)
+        self.config, self.schema, self.step, self.threshold = r.config, r.schema, r.step, r.threshold
+        self.features = setup.generator_features(r.config, r.tokenizers, r.schema)
+        self._mesh = mesh
+        self._recognizers: dict[Schema, Recognizer] = {}
         self._matcher: TypeMatcher | None = None
-        if self.config.matcher.enabled:
-            bert = setup.build_matcher(self.config, self._workdir)
-            features = setup.matcher_features(self.config, self._workdir, bert.config.max_position_embeddings)
-            self._matcher = TypeMatcher(bert, features, self._mesh, self.config.eval.batch_size)
-            matched = self._result(MATCHER)
-            self._matcher_params = self._restore(MATCHER, matched["step"], setup.init_matcher(bert))
-            self.threshold: float = matched["threshold"]
+        if r.matcher is not None:
+            limit = r.matcher.config.max_position_embeddings
+            features = setup.matcher_features(r.config, r.tokenizers, limit)
+            self._matcher = TypeMatcher(r.matcher, features, mesh, r.config.eval.batch_size)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes both models in Hugging Face's layout; `toner_jax.load` reads them back."""
+        save_pretrained(self._restored, Path(folder))
 
     def predict(
         self, texts: Sequence[str], labels: Labels | None = None, threshold: float | None = None
@@ -90,7 +82,7 @@ class Ner:
           UserError: the run was trained without type matching.
         """
         if self._matcher is None:
-            raise UserError(f"{self._workdir}: trained with matcher.enabled=False, so it has no type matching model")
+            raise UserError("trained with matcher.enabled=False: there is no type matching model")
         schema = self._schema(labels)
         sentences = [sentence_from_text(str(i), text) for i, text in enumerate(_checked(texts))]
         return [
@@ -107,17 +99,19 @@ class Ner:
         if self._matcher is not None:
             delta = self.threshold if threshold is None else threshold
             matched = [matched_types(row, schema, delta) for row in self._similarities(sentences, schema)]
-        return self._recognizer(schema)(self._params, sentences, matched), matched
+        return self._recognizer(schema)(self._restored.generator_params, sentences, matched), matched
 
     def _similarities(self, sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
         assert self._matcher is not None
-        return self._matcher.similarities(self._matcher_params, [s.words for s in sentences], schema)
+        return self._matcher.similarities(self._restored.matcher_params, [s.words for s in sentences], schema)
 
-    def _recognizer(self, schema: Schema) -> Any:
+    def _recognizer(self, schema: Schema) -> Recognizer:
         if schema not in self._recognizers:
             old = self.features
             features = GeneratorFeatures(old.word_ids, schema, old.max_source, old.max_target)
-            self._recognizers[schema] = make_recognizer(self.config, self._model, features, self._mesh)
+            self._recognizers[schema] = make_recognizer(
+                self.config, self._restored.generator, features, self._mesh
+            )
         return self._recognizers[schema]
 
     def _schema(self, labels: Labels | None) -> Schema:
@@ -125,29 +119,6 @@ class Ner:
             return self.schema
         described = labels if isinstance(labels, Mapping) else dict.fromkeys(labels, "")
         return Schema("labels", tuple(EntityType(name, text) for name, text in described.items()))
-
-    def _result(self, stage: str) -> dict[str, Any]:
-        marker = read_marker(self._workdir / stage / "stage.json")
-        if marker is None or not marker["complete"]:
-            raise UserError(f"{self._workdir}: its {stage} stage is not complete; finish the run first")
-        return marker["result"]
-
-    def _restore(self, stage: str, step: int, init: Any) -> Any:
-        shapes = jax.eval_shape(init, jax.random.key(0))
-        with Checkpoints(self._workdir / stage / "checkpoints", read_only=True) as checkpoints:
-            targets = setup.parameter_targets(shapes, self._mesh, self.config.sharding)
-            return checkpoints.restore_params(step, targets)
-
-
-def read_work_config(workdir: Path) -> ConfigDict:
-    """The configuration of a work directory.
-
-    Raises:
-      UserError: it is none.
-    """
-    if not (workdir / "config.json").is_file():
-        raise UserError(f"{workdir}: no config.json; a model is the work directory of a run")
-    return configuration.load(workdir / "config.json")
 
 
 def _checked(texts: Sequence[str]) -> Sequence[str]:
@@ -188,9 +159,13 @@ def read_inputs(file: IO[str], name: str, jsonl: bool) -> Iterator[dict[str, Any
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; exit status 0, or 2 for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m toner_jax.predict", description="Finds entities in text.")
+    parser = argparse.ArgumentParser(
+        prog="python -m toner_jax.predict", description="Finds entities in text."
+    )
     parser.add_argument("--model", required=True, help="a finished work directory")
-    parser.add_argument("--input", required=True, help="FILE.txt (a text a line), FILE.jsonl, or - for lines of text")
+    parser.add_argument(
+        "--input", required=True, help="FILE.txt (a text a line), FILE.jsonl, or - for lines of text"
+    )
     parser.add_argument("--output", default="-", help="FILE.jsonl, or - for standard output")
     parser.add_argument("--batch", type=int, default=1024, help="texts held in memory at once")
     arguments = parser.parse_args(argv)

@@ -244,6 +244,8 @@ def test_unscaled_t5_without_an_output_layer(flan):
     model, params = oracles.our_t5(flan)
     np.testing.assert_array_equal(params["lm_head"]["kernel"].T, params["shared"]["embedding"])
     np.testing.assert_allclose(our_logits(model, params), logits_of(loaded_by_torch(flan)), atol=1e-4)
+    edit(flan / WEIGHTS, lambda t: rename(t, "shared.weight", "encoder.embed_tokens.weight"))
+    assert_equal(oracles.our_t5(flan)[1], params)
 
 
 def test_mt5(tmp_path):

@@ -22,6 +22,7 @@ from toner_jax.models.toner import ToNER, TypeHead
 LOGITS = 1e-4  # absolute, on logits of order 10
 STATES = 2e-5  # absolute, on normalised states
 GRADIENT = 1e-4  # of each tensor's norm
+NO_GRADIENT = 1e-3  # the norm under which a gradient is rounding: that of a key's bias, which softmax forgets
 
 # Compiling is most of the time here. Gradients and decoding are tested as they run elsewhere.
 QUICK = {"xla_backend_optimization_level": 0}
@@ -61,7 +62,8 @@ def our_loss(model, params, source, mask, target):
 
 def relative_error(ours, theirs: torch.Tensor) -> float:
     expected = theirs.detach().numpy()
-    return float(np.linalg.norm(np.asarray(ours) - expected) / np.linalg.norm(expected))
+    norm = max(float(np.linalg.norm(expected)), NO_GRADIENT)
+    return float(np.linalg.norm(np.asarray(ours) - expected)) / norm
 
 
 def gradient_errors(gradients, reference, names) -> dict[str, float]:
@@ -303,6 +305,4 @@ def test_every_gradient_of_bert(bert):
     reference.zero_grad()
     (torch_embedding(reference, ids, mask) * torch.tensor(direction)).sum().backward()
     errors = gradient_errors(jax.jit(jax.grad(loss))(params), reference, BERT_NAMES)
-    # Softmax forgets what is common to all keys: a key's bias has no gradient but rounding.
-    errors = {name: e for name, e in errors.items() if not name.endswith("self.key.bias")}
     assert {name: e for name, e in errors.items() if e > GRADIENT} == {}

@@ -67,9 +67,7 @@ def _sentence_row(
     return {
         "id": sentence.id,
         "text": sentence.text,
-        "gold": [
-            [*sentence.char_span(e), e.type, kind_of_gold.get(e, "correct")] for e in sentence.entities
-        ],
+        "gold": [[*sentence.char_span(e), e.type, kind_of_gold.get(e, "correct")] for e in sentence.entities],
         "predicted": [
             [*sentence.char_span(e), e.type, kind_of_prediction.get(e, "correct"), round(score, 3)]
             for e, score in predicted
@@ -77,4 +75,3 @@ def _sentence_row(
         "types": matched,
         "errors": sorted({e.kind for e in errors}),
     }
-

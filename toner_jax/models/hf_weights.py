@@ -83,12 +83,14 @@ def load_t5(folder: Path, shapes: Params, shardings: Params) -> Params:
     Raises:
       UserError: the checkpoint's tensors are not exactly those of `shapes`; the message names one.
     """
-    tensors, names = _tensors(folder, T5_NAMES), T5_NAMES
     if hf_config.scales_outputs(folder):  # tied, and perhaps stored twice
-        names = replace(names, copies={**names.copies, "lm_head.weight": "shared.weight"})
-    elif "lm_head.weight" not in tensors and "shared.weight" in tensors:
-        tensors["lm_head.weight"] = tensors["shared.weight"]
-    return _load(folder, tensors, names, shapes, shardings)
+        names = replace(T5_NAMES, copies={**T5_NAMES.copies, "lm_head.weight": "shared.weight"})
+        tensors = _tensors(folder, names)
+    else:
+        tensors = _tensors(folder, T5_NAMES)
+        if "shared.weight" in tensors:
+            tensors.setdefault("lm_head.weight", tensors["shared.weight"])
+    return _load(folder, tensors, T5_NAMES, shapes, shardings)
 
 
 def load_bert(folder: Path, shapes: Params, shardings: Params) -> Params:
@@ -127,7 +129,7 @@ def save_bert(
 
 
 def _tensors(folder: Path, names: Names) -> dict[str, StoredTensor]:
-    """The tensors of a folder under their current names, without the unused ones."""
+    """The tensors of a folder, each once and under its current name, without the unused ones."""
     tensors: dict[str, StoredTensor] = {}
     for stored, tensor in stored_tensors(folder).items():
         name = names.canonical(stored)
@@ -136,6 +138,13 @@ def _tensors(folder: Path, names: Names) -> dict[str, StoredTensor]:
         if name in tensors:
             raise UserError(f"{tensor.file}: {stored} and {tensors[name].name} are two names of one tensor")
         tensors[name] = tensor
+    for copy, name in names.copies.items():
+        if copy in tensors:
+            tensor = tensors.pop(copy)
+            if not _equal(tensors.setdefault(name, tensor), tensor):
+                raise UserError(
+                    f"{tensor.file}: tensor {copy} differs from {name}, of which it must be a copy"
+                )
     return tensors
 
 
@@ -146,20 +155,9 @@ def _load(
     wanted = {
         path: leaf for path, leaf in flatten_dict(shapes, sep="/").items() if not names.is_ours_alone(path)
     }
-    _drop_copies(tensors, names)
     sources = _match(folder, tensors, names, wanted)
     placed = {path: _place(*sources[path], leaf, placements[path]) for path, leaf in wanted.items()}
     return unflatten_dict(placed, sep="/")
-
-
-def _drop_copies(tensors: dict[str, StoredTensor], names: Names) -> None:
-    """Leaves one of the tensors that are stored under several names, under the name we read."""
-    for copy, name in names.copies.items():
-        if copy not in tensors:
-            continue
-        tensor = tensors.pop(copy)
-        if not _equal(tensors.setdefault(name, tensor), tensor):
-            raise UserError(f"{tensor.file}: tensor {copy} differs from {name}, of which it must be a copy")
 
 
 def _match(

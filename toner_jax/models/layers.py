@@ -62,7 +62,9 @@ class Embedding(nn.Module):
     dtype: Dtype = jnp.float32
 
     def setup(self) -> None:
-        self.embedding = self.param("embedding", self.embedding_init, (self.vocab_size, self.features), jnp.float32)
+        self.embedding = self.param(
+            "embedding", self.embedding_init, (self.vocab_size, self.features), jnp.float32
+        )
 
     def __call__(self, ids: jax.Array) -> jax.Array:
         return jnp.take(self.embedding, ids, axis=0).astype(self.dtype)

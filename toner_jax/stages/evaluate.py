@@ -36,7 +36,7 @@ def evaluate_run(
       Per split, the strict span scores; the whole reports stand in `report/{split}.json`.
     """
     model = setup.build_generator(config, workdir, schema)
-    features = setup.generator_features(config, workdir, schema)
+    features = setup.generator_features(config, workdir / setup.TOKENIZERS, schema)
     shapes = jax.eval_shape(setup.init_generator(model), jax.random.key(0))
     with Checkpoints(workdir / GENERATOR / "checkpoints", read_only=True) as checkpoints:
         params = checkpoints.restore_params(step, setup.parameter_targets(shapes, mesh, config.sharding))
@@ -54,9 +54,7 @@ def evaluate_run(
         page = _render_page(config, workdir, name, sentences, found, matched, report, schema)
         write_atomically(workdir / "report" / f"{name}.html", page)
         strict = report["strict"]
-        metrics.write(
-            "evaluate", step, {f"{name}_{k}": v for k, v in strict.items()}
-        )
+        metrics.write("evaluate", step, {f"{name}_{k}": v for k, v in strict.items()})
         say(f"evaluate: {name}: strict span F1 {strict['f1']:.4f} on {len(sentences):,} sentences")
         result[name] = strict
     return result

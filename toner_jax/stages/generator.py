@@ -50,7 +50,7 @@ def train_generator(
     """
     c = config.generator
     model = setup.build_generator(config, workdir, schema)
-    features = setup.generator_features(config, workdir, schema)
+    features = setup.generator_features(config, workdir / setup.TOKENIZERS, schema)
     data = TrainingData(config, features, train, read_types_if_enabled(config, workdir, "train", train), mesh)
     tx = adamw(
         linear_schedule(c.learning_rate, data.steps, c.warmup),
@@ -232,6 +232,8 @@ def make_recognizer(
         features,
         mesh,
         batch_size=config.eval.batch_size,
-        max_length=min(max_length or config.text.max_target, config.decode.max_length or config.text.max_target),
+        max_length=min(
+            max_length or config.text.max_target, config.decode.max_length or config.text.max_target
+        ),
         overlap=config.text.window_overlap,
     )

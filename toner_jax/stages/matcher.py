@@ -43,7 +43,9 @@ def train_matcher(
     """
     c = config.matcher
     model = setup.build_matcher(config, workdir)
-    features = setup.matcher_features(config, workdir, model.config.max_position_embeddings)
+    features = setup.matcher_features(
+        config, workdir / setup.TOKENIZERS, model.config.max_position_embeddings
+    )
     batches, per_epoch = _plan(config, features, splits["train"], schema, mesh)
     steps = total_steps(per_epoch, c.epochs)
     tx = adamw(

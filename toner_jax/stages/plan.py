@@ -35,7 +35,7 @@ def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
         lines.append(f"stage {name}: {stage.check(workdir, restart)}")
     with tempfile.TemporaryDirectory() as folder:
         setup.prepare(config, Path(folder), train, schema)
-        features = setup.generator_features(config, Path(folder), schema)
+        features = setup.generator_features(config, Path(folder) / setup.TOKENIZERS, schema)
         # Without trained T′, the sentences' own types stand in: the lengths are the same to a few pieces.
         matched = [s.types() for s in train] if config.matcher.enabled else None
         data = TrainingData(config, features, train, matched, mesh)

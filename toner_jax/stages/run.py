@@ -63,7 +63,12 @@ def execute(config: ConfigDict, workdir: Path, restart: bool = False) -> dict[st
 
 
 def _execute_stages(
-    config: ConfigDict, workdir: Path, dataset: Dataset, stages: Mapping[str, Stage], mesh: Mesh, restart: bool
+    config: ConfigDict,
+    workdir: Path,
+    dataset: Dataset,
+    stages: Mapping[str, Stage],
+    mesh: Mesh,
+    restart: bool,
 ) -> dict[str, dict[str, Any]]:
     schema, splits = dataset.schema, dataset.splits
     results: dict[str, dict[str, Any]] = {}

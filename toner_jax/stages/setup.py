@@ -41,9 +41,7 @@ def compute_dtype(config: ConfigDict) -> Any:
     return jnp.dtype(config.dtype).type
 
 
-def prepare(
-    config: ConfigDict, workdir: Path, train: Sequence[Sentence], schema: Schema
-) -> dict[str, Any]:
+def prepare(config: ConfigDict, workdir: Path, train: Sequence[Sentence], schema: Schema) -> dict[str, Any]:
     """Puts into the work directory all that later stages and predict need besides weights: the schema,
     both tokenizers, and both architectures."""
     write_atomically(workdir / SCHEMA, json.dumps(schema.to_json(), indent=2) + "\n")
@@ -115,13 +113,13 @@ def _architecture(workdir: Path, model: str) -> dict[str, Any]:
         raise UserError(f"{workdir / MODELS}: does not describe the {model} ({error!r})") from error
 
 
-def generator_features(config: ConfigDict, workdir: Path, schema: Schema) -> GeneratorFeatures:
-    """The generator's features, with the work directory's tokenizer.
+def generator_features(config: ConfigDict, tokenizer_folder: Path, schema: Schema) -> GeneratorFeatures:
+    """The generator's features with a folder's `generator/` tokenizer.
 
     Raises:
       UserError: the schema leaves no room for text within text.max_source.
     """
-    tokenizer = tokenizers.load_sentencepiece(workdir / TOKENIZERS / "generator", config.tokenizer.backend)
+    tokenizer = tokenizers.load_sentencepiece(tokenizer_folder / "generator", config.tokenizer.backend)
     features = GeneratorFeatures(WordIds(tokenizer), schema, config.text.max_source, config.text.max_target)
     if features.source_overhead() >= features.max_source:
         raise UserError(
@@ -131,8 +129,9 @@ def generator_features(config: ConfigDict, workdir: Path, schema: Schema) -> Gen
     return features
 
 
-def matcher_features(config: ConfigDict, workdir: Path, limit: int) -> MatcherFeatures:
-    tokenizer = tokenizers.load_wordpiece(workdir / TOKENIZERS / "matcher", config.tokenizer.backend)
+def matcher_features(config: ConfigDict, tokenizer_folder: Path, limit: int) -> MatcherFeatures:
+    """The matcher's features with a folder's `matcher/` tokenizer; `limit` is the model's positions."""
+    tokenizer = tokenizers.load_wordpiece(tokenizer_folder / "matcher", config.tokenizer.backend)
     return MatcherFeatures(tokenizer, limit)
 
 

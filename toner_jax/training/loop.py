@@ -183,9 +183,7 @@ def _log(job: Fit, step: int, at: _Progress, clock: _Clock, progress: Progress) 
     progress.update(step, f"loss {means['loss']:.3f}  {clock.rate():.0f} examples/s")
 
 
-def _evaluate(
-    job: Fit, step: int, state: State, at: _Progress, clock: _Clock, progress: Progress
-) -> bool:
+def _evaluate(job: Fit, step: int, state: State, at: _Progress, clock: _Clock, progress: Progress) -> bool:
     """Dev scores of this step; True if they are the best so far."""
     start = time.monotonic()
     with interrupts.immediate():

@@ -1,0 +1,168 @@
+"""Trained models back from a work directory, or from a folder in Hugging Face's layout."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from toner_jax import config as configuration
+from toner_jax.errors import UserError
+from toner_jax.models import hf_weights
+from toner_jax.models.bert import Bert
+from toner_jax.models.toner import ToNER
+from toner_jax.schema import Schema
+from toner_jax.stages import setup
+from toner_jax.stages.generator import FOLDER as GENERATOR
+from toner_jax.stages.matcher import FOLDER as MATCHER
+from toner_jax.stages.stage import read_marker
+from toner_jax.text.tokenizers import SENTENCEPIECE_FILE, WORDPIECE_FILE
+from toner_jax.training.checkpoint import Checkpoints
+from toner_jax.training.metrics import write_atomically
+
+PRETRAINED = "toner.json"  # marks a folder of `save_pretrained`
+_TOKENIZER_FILES = (SENTENCEPIECE_FILE, WORDPIECE_FILE, "tokenizer_config.json")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """Both trained models and what they were trained with; `matcher` is None without type matching.
+
+    `tokenizers` is a folder with `generator/` and `matcher/`, which hold the tokenizer files.
+    """
+
+    config: ConfigDict
+    schema: Schema
+    tokenizers: Path
+    generator: ToNER
+    generator_params: Any
+    step: int
+    matcher: Bert | None = None
+    matcher_params: Any = None
+    threshold: float = 0.0
+
+
+def restore(folder: Path, mesh: Mesh, config: ConfigDict | None = None, step: int | None = None) -> Restored:
+    """Reads a work directory or a folder of `save_pretrained`.
+
+    Args:
+      config: another configuration than the folder's own.
+      step: the generator's step, of a work directory; None for the one chosen on dev.
+
+    Raises:
+      UserError: the folder is neither, is damaged, or one of its stages is not complete.
+    """
+    if (folder / PRETRAINED).is_file():
+        if step is not None:
+            raise UserError(f"{folder}: holds a single set of weights, so no step can be chosen")
+        return _from_pretrained(folder, mesh, config)
+    return _from_workdir(folder, mesh, config or read_work_config(folder), step)
+
+
+def read_work_config(workdir: Path) -> ConfigDict:
+    """The configuration of a work directory.
+
+    Raises:
+      UserError: it is none.
+    """
+    if not (workdir / "config.json").is_file():
+        raise UserError(f"{workdir}: no config.json; a model is the work directory of a run")
+    return configuration.load(workdir / "config.json")
+
+
+def stage_result(workdir: Path, stage: str) -> dict[str, Any]:
+    """What a complete stage recorded.
+
+    Raises:
+      UserError: it is not complete.
+    """
+    marker = read_marker(workdir / stage / "stage.json")
+    if marker is None or not marker["complete"]:
+        raise UserError(f"{workdir}: its {stage} stage is not complete; finish the run first")
+    return marker["result"]
+
+
+def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | None) -> Restored:
+    def params(stage: str, at: int, init: Callable[[jax.Array], Any]) -> Any:
+        shapes = jax.eval_shape(init, jax.random.key(0))
+        with Checkpoints(workdir / stage / "checkpoints", read_only=True) as checkpoints:
+            return checkpoints.restore_params(at, setup.parameter_targets(shapes, mesh, config.sharding))
+
+    schema = setup.read_work_schema(workdir)
+    generator = setup.build_generator(config, workdir, schema)
+    step = stage_result(workdir, GENERATOR)["step"] if step is None else step
+    restored: dict[str, Any] = {}
+    if config.matcher.enabled:
+        result, matcher = stage_result(workdir, MATCHER), setup.build_matcher(config, workdir)
+        restored = {
+            "matcher": matcher,
+            "matcher_params": params(MATCHER, result["step"], setup.init_matcher(matcher)),
+            "threshold": result["threshold"],
+        }
+    return Restored(
+        config,
+        schema,
+        workdir / setup.TOKENIZERS,
+        generator,
+        params(GENERATOR, step, setup.init_generator(generator)),
+        step,
+        **restored,
+    )
+
+
+def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Restored:
+    try:
+        saved = json.loads((folder / PRETRAINED).read_text(encoding="utf-8"))
+        schema = Schema.from_json(saved["schema"], str(folder / PRETRAINED))
+        config = config or configuration.from_json(saved["config"], str(folder / PRETRAINED))
+        step, threshold = int(saved["step"]), float(saved["threshold"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / PRETRAINED}: damaged ({error!r})") from error
+
+    def params(name: str, init: Callable[[jax.Array], Any], load: Callable[[Path, Any, Any], Any]) -> Any:
+        shapes = jax.eval_shape(init, jax.random.key(0))
+        targets = setup.parameter_targets(shapes, mesh, config.sharding)
+        return load(folder / name, shapes, jax.tree.map(lambda t: t.sharding, targets))
+
+    dtype = setup.compute_dtype(config)
+    generator = ToNER(hf_weights.t5_config(folder / GENERATOR), dtype, num_types=len(schema.types))
+    restored: dict[str, Any] = {}
+    if config.matcher.enabled:
+        matcher = Bert(hf_weights.bert_config(folder / MATCHER), dtype)
+        restored = {
+            "matcher": matcher,
+            "matcher_params": params(MATCHER, setup.init_matcher(matcher), hf_weights.load_bert),
+            "threshold": threshold,
+        }
+    weights = params(GENERATOR, setup.init_generator(generator), hf_weights.load_t5)
+    return Restored(config, schema, folder, generator, weights, step, **restored)
+
+
+def save_pretrained(restored: Restored, folder: Path) -> None:
+    """Writes both models as Hugging Face folders, `generator/` and `matcher/`, with their tokenizer files,
+    and `toner.json` with the rest. The type head serves training alone and is left out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    hf_weights.save_t5(folder / GENERATOR, restored.generator_params, restored.generator.config)
+    names = [GENERATOR]
+    if restored.matcher is not None:
+        hf_weights.save_bert(folder / MATCHER, restored.matcher_params, restored.matcher.config)
+        names.append(MATCHER)
+    for name in names:
+        for file in _TOKENIZER_FILES:
+            source = restored.tokenizers / name / file
+            if source.is_file() and source.parent != folder / name:
+                shutil.copy(source, folder / name / file)
+    saved = {
+        "step": restored.step,
+        "threshold": restored.threshold,
+        "schema": restored.schema.to_json(),
+        "config": restored.config.to_dict(),
+    }
+    write_atomically(folder / PRETRAINED, json.dumps(saved, indent=2) + "\n")
