@@ -3,7 +3,22 @@
 from pathlib import Path
 
 import pytest
+import tiny
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"the shared folder {SHARED} is absent")
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, cache):
+    """A finished tiny run: (work directory, what it printed)."""
+    workdir = tmp_path_factory.mktemp("finished") / "run"
+    done = tiny.run(tiny.command(workdir), tiny.environment(cache))
+    assert done.returncode == 0, done.stderr
+    return workdir, done

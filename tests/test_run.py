@@ -11,24 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import tiny
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "stress"))
 import kill_and_resume
-import tiny
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory, cache):
-    """A finished tiny run: (work directory, what it printed)."""
-    workdir = tmp_path_factory.mktemp("finished") / "run"
-    done = tiny.run(tiny.command(workdir), tiny.environment(cache))
-    assert done.returncode == 0, done.stderr
-    return workdir, done
+# One worker makes the finished run that all these tests look at.
+pytestmark = pytest.mark.xdist_group("runs")
 
 
 def test_outputs(finished):
@@ -49,14 +39,18 @@ def test_outputs(finished):
     assert "strict spans" in done.stdout
     page = (workdir / "report/test.html").read_text()
     assert "<svg" in page
-    assert not re.search(r"""(src|href)=["']\s*https?:|@import|url\(http""", page), "the page must load nothing"
+    assert not re.search(r"""(src|href)=["']\s*https?:|@import|url\(http""", page), (
+        "the page must load nothing"
+    )
 
 
 def test_types_of_every_split_are_written(finished):
     workdir, _ = finished
     threshold = json.loads((workdir / "matcher/thresholds.json").read_text())["threshold"]
     for split, count in (("train", 400), ("dev", 40), ("test", 40)):
-        entries = [json.loads(line) for line in (workdir / f"matcher/types/{split}.jsonl").read_text().splitlines()]
+        entries = [
+            json.loads(line) for line in (workdir / f"matcher/types/{split}.jsonl").read_text().splitlines()
+        ]
         assert len(entries) == count
         for entry in entries:
             above = {t for t, v in entry["similarities"].items() if v > threshold + 1e-6}
@@ -162,16 +156,21 @@ def test_corrupt_test_labels_change_nothing_but_the_test_scores(cache, tmp_path)
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         runs.append(workdir)
-    assert (runs[0] / "matcher/thresholds.json").read_bytes() == (runs[1] / "matcher/thresholds.json").read_bytes()
+    assert (runs[0] / "matcher/thresholds.json").read_bytes() == (
+        runs[1] / "matcher/thresholds.json"
+    ).read_bytes()
     found = kill_and_resume.differences(*runs)
     assert [d for d in found if d.startswith(("matcher", "generator"))] == []
     steps = [json.loads((w / "generator/stage.json").read_text())["result"] for w in runs]
     assert steps[0] == steps[1]
     outputs = [
-        [json.loads(line)["predicted"] for line in (w / "predictions/test.jsonl").read_text().splitlines()] for w in runs
+        [json.loads(line)["predicted"] for line in (w / "predictions/test.jsonl").read_text().splitlines()]
+        for w in runs
     ]
     assert outputs[0] == outputs[1]
-    assert (runs[0] / "predictions/dev.jsonl").read_bytes() == (runs[1] / "predictions/dev.jsonl").read_bytes()
+    assert (runs[0] / "predictions/dev.jsonl").read_bytes() == (
+        runs[1] / "predictions/dev.jsonl"
+    ).read_bytes()
 
 
 BAD_INPUT = {

@@ -3,9 +3,9 @@
 import functools
 import json
 import os
+import socket
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -335,9 +335,8 @@ def test_placed_on_eight_devices(flan):
         "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
         "JAX_PLATFORMS": "cpu",
     }
-    program = textwrap.dedent(MESH_PROGRAM)
     run = subprocess.run(
-        [sys.executable, "-c", program, str(flan)],
+        [sys.executable, "-c", MESH_PROGRAM, str(flan)],
         env=environment,
         capture_output=True,
         text=True,
@@ -345,6 +344,45 @@ def test_placed_on_eight_devices(flan):
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout == "placed\n"
+
+
+PROCESSES_PROGRAM = """
+import sys
+from pathlib import Path
+import jax
+source, exported, port, process = sys.argv[1:]
+jax.distributed.initialize(f"127.0.0.1:{port}", num_processes=2, process_id=int(process))
+import jax.numpy as jnp
+from toner_jax.models import hf_weights
+from toner_jax.models.t5 import T5
+from toner_jax.training.sharding import make_mesh, parameter_shardings
+
+model = T5(hf_weights.t5_config(Path(source)))
+ids = jnp.ones((1, 2), jnp.int32)
+shapes = jax.eval_shape(model.init, jax.random.key(0), ids, ids, ids)["params"]
+params = hf_weights.load_t5(Path(source), shapes, parameter_shardings(shapes, make_mesh(data=1, fsdp=4)))
+assert not params["shared"]["embedding"].is_fully_addressable
+hf_weights.save_t5(Path(exported), params, model.config, max_shard_bytes=20_000)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_load_and_save(flan, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    environment = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "JAX_PLATFORMS": "cpu",
+    }
+    command = [sys.executable, "-c", PROCESSES_PROGRAM, str(flan), str(tmp_path / "exported"), port]
+    runs = [
+        subprocess.Popen([*command, str(i)], env=environment, stderr=subprocess.PIPE, text=True)
+        for i in range(2)
+    ]
+    errors = [run.communicate(timeout=120)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], errors
+    assert_equal(oracles.our_t5(tmp_path / "exported")[1], oracles.our_t5(flan)[1])
 
 
 # What is refused

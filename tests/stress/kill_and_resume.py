@@ -47,7 +47,12 @@ def run_with_kills(
 def differences(left: Path, right: Path) -> list[str]:
     """What differs between two finished work directories, times apart."""
     found = []
-    for name in ("predictions/dev.jsonl", "predictions/test.jsonl", "report/test.json", "matcher/types/train.jsonl"):
+    for name in (
+        "predictions/dev.jsonl",
+        "predictions/test.jsonl",
+        "report/test.json",
+        "matcher/types/train.jsonl",
+    ):
         if (left / name).read_bytes() != (right / name).read_bytes():
             found.append(name)
     if _metrics(left) != _metrics(right):
@@ -93,7 +98,9 @@ def main() -> int:
     probe = folder / "probe"
     assert run_with_kills(probe, cache, [], [], folder / "log") == [0]
     seconds = time.monotonic() - begun
-    print(f"uninterrupted: {seconds:.0f} s; two such runs differ in: {differences(whole, probe) or 'nothing'}")
+    print(
+        f"uninterrupted: {seconds:.0f} s; two such runs differ in: {differences(whole, probe) or 'nothing'}"
+    )
     kills = bad = run = 0
     while kills < arguments.kills:
         workdir = folder / f"killed-{run}"
@@ -105,7 +112,10 @@ def main() -> int:
         bad += bool(found)
         kills += killed
         run += 1
-        print(f"run {run}: killed at {[round(m, 1) for m in moments]}, {kills} kills so far: {found or 'equal'}", flush=True)
+        print(
+            f"run {run}: killed at {[round(m, 1) for m in moments]}, {kills} kills so far: {found or 'equal'}",
+            flush=True,
+        )
     print(f"{kills} kills in {run} runs, {bad} differ")
     return bad != 0
 

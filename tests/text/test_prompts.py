@@ -145,8 +145,12 @@ def test_ids_of_a_trained_tokenizer_spell_the_prompt(tmp_path):
     for s in sentences[:200]:
         for matched in (s.types(), (), None):
             got = prompts.ner_prompt_ids(word_ids, SCHEMA.names, s.words, matched)
-            assert word_ids.decode(got.ids) == prompts.ner_prompt(SCHEMA.names, s.words, matched).replace("\n", " ")
+            assert word_ids.decode(got.ids) == prompts.ner_prompt(SCHEMA.names, s.words, matched).replace(
+                "\n", " "
+            )
             assert word_ids.decode(got.ids[got.text_start : got.text_end]) == " ".join(s.words)
         got = prompts.type_recognition_prompt_ids(word_ids, SCHEMA.names, s.words)
-        assert word_ids.decode(got.ids) == prompts.type_recognition_prompt(SCHEMA.names, s.words).replace("\n", " ")
+        assert word_ids.decode(got.ids) == prompts.type_recognition_prompt(SCHEMA.names, s.words).replace(
+            "\n", " "
+        )
         assert word_ids.decode(got.ids[got.text_start : got.text_end]) == " ".join(s.words)

@@ -16,7 +16,10 @@ from toner_jax.training.checkpoint import Checkpoints
 
 
 def _state(step: int):
-    return {"step": jnp.int32(step), "params": {"w": jnp.arange(12.0).reshape(3, 4) + step, "b": jnp.ones(4) * step}}
+    return {
+        "step": jnp.int32(step),
+        "params": {"w": jnp.arange(12.0).reshape(3, 4) + step, "b": jnp.ones(4) * step},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +127,9 @@ def test_unknown_step_and_wrong_shape(copy):
         with pytest.raises(UserError, match=r"no checkpoint of step 15; there are \[10, 20\]"):
             checkpoints.restore_params(15, _state(0)["params"])
         with pytest.raises(UserError, match="cannot be restored"):
-            checkpoints.restore(20, {"step": jnp.int32(0), "params": {"w": jnp.zeros((5, 4)), "b": jnp.zeros(4)}})
+            checkpoints.restore(
+                20, {"step": jnp.int32(0), "params": {"w": jnp.zeros((5, 4)), "b": jnp.zeros(4)}}
+            )
     with pytest.raises(UserError, match="no checkpoints there"):
         Checkpoints(copy / "nothing", read_only=True)
 
@@ -141,4 +146,6 @@ def test_a_save_that_fails_says_what_is_intact(copy):
 def test_manifest_lists_every_file(saved):
     manifest = json.loads((saved / "manifests/20.json").read_text())
     assert set(manifest) == {str(p.relative_to(saved / "20")) for p in _files(saved)}
-    assert jax.tree.all({name: size == (saved / "20" / name).stat().st_size for name, (size, _) in manifest.items()})
+    assert jax.tree.all(
+        {name: size == (saved / "20" / name).stat().st_size for name, (size, _) in manifest.items()}
+    )

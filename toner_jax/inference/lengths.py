@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-_LENGTHS = (32, 64, 96, 128, 256, 512, 1024, 2048)
+_LENGTHS = (32, 64, 96, 128, 256, 512, 1024)
 
 
 def ladder(limit: int) -> tuple[int, ...]:
     """At most eight lengths, the last of them `limit`."""
-    return (*(n for n in _LENGTHS[:7] if n < limit), limit)
+    return (*(n for n in _LENGTHS if n < limit), limit)
 
 
 def padded_length(length: int, lengths: tuple[int, ...]) -> int:

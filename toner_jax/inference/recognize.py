@@ -70,7 +70,12 @@ class Recognizer:
     ) -> list[Recognized]:
         """Recognizes entities; `matched` gives T′ of each sentence, or None without type matching."""
         self.features.prepare(sentences)
-        windows = [w for i, s in enumerate(sentences) for w in self._windows(i, s)]
+        windows: list[Window] = []
+        skipped: list[int] = []  # words of each sentence that no input can hold
+        for i, sentence in enumerate(sentences):
+            readable, too_long = self._windows(i, sentence)
+            windows += readable
+            skipped.append(too_long)
         sources = [
             self.features.inference(
                 sentences[w.sentence].words[w.start : w.end], None if matched is None else matched[w.sentence]
@@ -84,19 +89,18 @@ class Recognizer:
         parts: list[list[tuple[Window, Recognized]]] = [[] for _ in sentences]
         for window, result in zip(windows, found, strict=True):
             parts[window.sentence].append((window, result))
-        return [self._merge(p) for p in parts]
+        return [self._merge(p, skipped[i]) for i, p in enumerate(parts)]
 
-    def _windows(self, index: int, sentence: Sentence) -> list[Window]:
+    def _windows(self, index: int, sentence: Sentence) -> tuple[list[Window], int]:
+        """The windows of a sentence, and how many of its words are longer than an input."""
         lengths = [len(self.features.word_ids.word(w)) for w in sentence.words]
         limit = self.features.max_source - self.features.source_overhead()
-        return [
-            w
-            for w in make_windows(index, lengths, limit, self._overlap)
-            if w.start < w.end and sum(lengths[w.start : w.end]) <= limit
-        ]
+        windows = [w for w in make_windows(index, lengths, limit, self._overlap) if w.start < w.end]
+        readable = [w for w in windows if sum(lengths[w.start : w.end]) <= limit]
+        return readable, len(windows) - len(readable)
 
     def _generate(self, params: Any, sources: Sequence[np.ndarray]) -> list[tuple[list[int], np.ndarray]]:
-        """Tokens up to the end of sequence and their log-probabilities, for each source.
+        """Tokens before the end of sequence and their log-probabilities, for each source.
 
         A first pass gives every row as much room as its source is padded to; the few that need more
         are decoded again with all the room there is.
@@ -115,9 +119,9 @@ class Recognizer:
                 device = shard_batch({"ids": ids}, self._mesh)["ids"]
                 tokens, scores = jax.device_get(self._decode(params, device, length=length))
                 for i, row, score in zip(rows, tokens, scores, strict=False):
-                    count = int(np.count_nonzero(row))
-                    ended = count > 0 and row[count - 1] == self.features.word_ids.tokenizer.eos_id
-                    if ended or final or length == self._max_length:
+                    ends = np.flatnonzero(row == self.features.word_ids.tokenizer.eos_id)
+                    if len(ends) or final or length == self._max_length:
+                        count = ends[0] if len(ends) else length
                         out[i] = row[:count].tolist(), score[:count]
                     else:
                         unfinished.append(i)
@@ -145,9 +149,9 @@ class Recognizer:
             parsed.dropped + dropped,
         )
 
-    def _merge(self, parts: Sequence[tuple[Window, Recognized]]) -> Recognized:
+    def _merge(self, parts: Sequence[tuple[Window, Recognized]], skipped: int) -> Recognized:
         """The windows of one sentence as one; an entity is its window's whose core it begins in."""
-        if len(parts) == 1:
+        if len(parts) == 1 and not skipped:
             return parts[0][1]
         probability = {
             e: s
@@ -156,12 +160,15 @@ class Recognizer:
             if w.core_start <= e.start < w.core_end
         }
         entities = sort_entities(probability, self.features.schema)
+        dropped = sum((r.dropped for _, r in parts), Counter())
+        if skipped:
+            dropped["word_too_long"] += skipped
         return Recognized(
             entities,
             tuple(probability[e] for e in entities),
             tuple(dict.fromkeys(i for _, r in parts for i in r.items)),
             "\n".join(r.output for _, r in parts),
-            sum((r.dropped for _, r in parts), Counter()),
+            dropped,
         )
 
 

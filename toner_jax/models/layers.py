@@ -28,11 +28,13 @@ class Linear(nn.Module):
     kernel_init: Initializer
     use_bias: bool = False
     dtype: Dtype = jnp.float32
+    out_dtype: Dtype | None = None  # of the sums; None for `dtype`
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), jnp.float32)
-        y = x.astype(self.dtype).reshape(-1, x.shape[-1]) @ kernel.astype(self.dtype)
+        rows = x.astype(self.dtype).reshape(-1, x.shape[-1])
+        y = jnp.dot(rows, kernel.astype(self.dtype), preferred_element_type=self.out_dtype or self.dtype)
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
             y = y + bias.astype(self.dtype)

@@ -309,7 +309,8 @@ class T5(nn.Module):
         self.encoder = Encoder(c, self.dtype, self.remat)
         self.decoder = Decoder(c, self.dtype, self.remat)
         if not c.tie_embeddings:
-            self.lm_head = Linear(c.vocab_size, nn.initializers.normal(c.d_model**-0.5), dtype=self.dtype)
+            init = nn.initializers.normal(c.d_model**-0.5)
+            self.lm_head = Linear(c.vocab_size, init, dtype=self.dtype, out_dtype=jnp.float32)
 
     def __call__(
         self, source: jax.Array, source_mask: jax.Array, target_in: jax.Array, deterministic: bool = True
@@ -345,7 +346,7 @@ class T5(nn.Module):
     def logits(self, x: jax.Array) -> jax.Array:
         if self.config.tie_embeddings:
             return self.shared.attend(x * self.config.d_model**-0.5)
-        return self.lm_head(x).astype(jnp.float32)
+        return self.lm_head(x)
 
 
 def shift_right(target: jax.Array) -> jax.Array:

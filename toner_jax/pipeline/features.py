@@ -153,13 +153,16 @@ class MatcherFeatures:
         self._tokenizer = tokenizer
         self._words: dict[str, Ids] = {}
         self.max_length = max_length
+        self.shortened = 0  # inputs so far that were longer than the model's positions
 
     def encode(self, words: Sequence[str]) -> np.ndarray:
-        """int32 ids; pieces past `max_length` are left out, and only of the matcher's view: T′ is a
-        hint about the whole sentence, the generator still reads every word."""
+        """int32 ids. Pieces past `max_length` are left out, and counted, in the matcher's view alone: T′ is
+        a hint about the whole sentence, of which the generator still reads every word."""
         self.prepare(words)
-        ids = [i for w in words for i in self._words[w]][: self.max_length - 2]
-        return np.array([self._tokenizer.cls_id, *ids, self._tokenizer.sep_id], np.int32)
+        ids = [i for w in words for i in self._words[w]]
+        room = self.max_length - 2
+        self.shortened += len(ids) > room
+        return np.array([self._tokenizer.cls_id, *ids[:room], self._tokenizer.sep_id], np.int32)
 
     def prepare(self, words: Iterable[str]) -> None:
         new = list(dict.fromkeys(w for w in words if w not in self._words))

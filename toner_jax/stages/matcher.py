@@ -206,6 +206,10 @@ def _write_types(
             for s, row in zip(sentences, similarities[name], strict=True)
         )
         write_atomically(workdir / FOLDER / "types" / f"{name}.jsonl", "".join(f"{line}\n" for line in lines))
+    if matcher.features.shortened:
+        say(
+            f"{FOLDER}: {matcher.features.shortened} inputs were longer than {matcher.features.max_length} pieces"
+        )
     say(f"{FOLDER}: δ = {threshold:.4f} (from {source}); types of T′ on dev: F1 {scores['type_f1']:.4f}")
     return {"threshold": threshold, "dev": scores}
 

@@ -62,7 +62,7 @@ def _generator_corpus(sentences: Iterable[Sentence], schema: Schema) -> Iterator
     for sentence in sentences:
         yield " ".join(sentence.words)
         yield prompts.ner_prompt(schema.names, (), sentence.types())
-        yield f"[{types}]"
+        yield f"{prompts.TYPE_RECOGNITION} [{types}]"
         for entity in sentence.entities:
             yield f"({entity.type}, ({entity.type}, a), [("
 

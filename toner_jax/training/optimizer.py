@@ -12,11 +12,11 @@ from toner_jax.training.sharding import path_string
 
 def linear_schedule(peak: float, steps: int, warmup: float) -> optax.Schedule:
     """Learning rate by step: 0 → `peak` over `warmup`·`steps`, then linearly to 0 at `steps`."""
-    rising = max(1, round(steps * warmup))
-    return optax.join_schedules(
-        [optax.linear_schedule(0.0, peak, rising), optax.linear_schedule(peak, 0.0, max(1, steps - rising))],
-        [rising],
-    )
+    rising = round(steps * warmup)
+    falling = optax.linear_schedule(peak, 0.0, max(1, steps - rising))
+    if not rising:
+        return falling
+    return optax.join_schedules([optax.linear_schedule(0.0, peak, rising), falling], [rising])
 
 
 def decayed(params: Any) -> Any:

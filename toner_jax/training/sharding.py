@@ -24,7 +24,6 @@ BATCH = P(("data", "fsdp"))
 # Column-parallel layers split their outputs over `tensor`, the row-parallel ones that follow split
 # their inputs, so that a pair needs a single all-reduce. `fsdp` takes the other dimension.
 RULES: tuple[tuple[str, P], ...] = (
-    (r"(self|cross)_attention/(query|key|value)/kernel$", P("fsdp", "tensor")),
     (r"attention/(query|key|value)/kernel$", P("fsdp", "tensor")),
     (r"attention/out/kernel$", P("tensor", "fsdp")),
     (r"(feed_forward/wi(_0|_1)?|intermediate)/kernel$", P("fsdp", "tensor")),
@@ -46,8 +45,8 @@ def make_mesh(data: int = -1, fsdp: int = 1, tensor: int = 1) -> Mesh:
     """
     count = jax.device_count()
     if data == -1:
-        data = max(1, count // (fsdp * tensor))
-    if data * fsdp * tensor != count:
+        data = max(1, count // max(1, fsdp * tensor))
+    if min(data, fsdp, tensor) < 1 or data * fsdp * tensor != count:
         raise UserError(
             f"mesh.data={data}, mesh.fsdp={fsdp}, mesh.tensor={tensor}: their product must be the number "
             f"of devices, {count}"

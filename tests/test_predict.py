@@ -1,0 +1,129 @@
+"""The public API and the scripts, on a finished tiny run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+
+import pytest
+import tiny
+
+import toner_jax
+from toner_jax.errors import UserError
+from toner_jax.predict import main
+
+pytestmark = pytest.mark.xdist_group("runs")
+
+TEXTS = [
+    "Judge Ivan Borcalski married Professor Jaman in Selqua in 1973.",
+    "",
+    "   ",
+    "Émile ½ 😀 \u200b ( said ) : “no”",
+    "word " * 400,
+]
+
+
+@pytest.fixture(scope="module")
+def ner(finished):
+    return toner_jax.load(finished[0])
+
+
+def test_predict_gives_slices_of_the_text(ner):
+    found = ner.predict(TEXTS)
+    assert len(found) == len(TEXTS)
+    assert found[1] == found[2] == []
+    for text, entities in zip(TEXTS, found, strict=True):
+        for e in entities:
+            assert text[e["start"] : e["end"]] == e["text"]
+            assert e["label"] in ner.schema.names
+            assert 0 < e["score"] <= 1
+
+
+def test_predict_is_what_evaluation_found(ner, finished):
+    """The same path: the test split's own texts give the predictions that the run wrote."""
+    lines = (finished[0] / "predictions/test.jsonl").read_text().splitlines()
+    from toner_jax.data.sentences import load_sentences
+
+    sentences = load_sentences(finished[0] / "data/test.jsonl")
+    found, matched = ner.recognize(sentences)
+    for line, result, types in zip(lines, found, matched, strict=True):
+        entry = json.loads(line)
+        assert entry["output"] == result.output
+        assert entry["types"] == list(types)
+
+
+def test_match_types(ner):
+    (types,) = ner.match_types(TEXTS[:1])
+    assert set(types) == set(ner.schema.names)
+    assert list(types.values()) == sorted(types.values(), reverse=True)
+    assert all(-1.0001 <= v <= 1.0001 for v in types.values())
+    (other,) = ner.match_types(TEXTS[:1], labels={"ship": "Names of vessels."})
+    assert list(other) == ["ship"]
+
+
+def test_other_labels(ner):
+    (found,) = ner.predict(TEXTS[:1], labels=["ship", "harbour"])
+    assert {e["label"] for e in found} <= {"ship", "harbour"}
+    with pytest.raises(UserError, match="brackets"):
+        ner.predict(TEXTS[:1], labels=["a,b"])
+    with pytest.raises(TypeError, match="list of texts"):
+        ner.predict("one text")
+
+
+def test_saved_pretrained_predicts_the_same(ner, tmp_path):
+    ner.save_pretrained(tmp_path / "saved")
+    again = toner_jax.load(tmp_path / "saved")
+    assert again.threshold == ner.threshold
+    assert again.predict(TEXTS) == ner.predict(TEXTS)
+    from transformers import AutoModel, T5ForConditionalGeneration
+
+    for cls, name in ((T5ForConditionalGeneration, "generator"), (AutoModel, "matcher")):
+        arguments = {"add_pooling_layer": False} if name == "matcher" else {}
+        _, info = cls.from_pretrained(tmp_path / "saved" / name, output_loading_info=True, **arguments)
+        assert not info["missing_keys"]
+        assert not info["unexpected_keys"]
+
+
+def test_a_moved_run_works_without_its_data(finished, tmp_path, cache):
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(finished[0], moved)
+    done = tiny.run(
+        [sys.executable, "scripts/evaluate.py", f"--workdir={moved}", "--split=dev", "--json",
+         "--config.eval.batch_size=7"],
+        tiny.environment(cache),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["strict"] == json.loads((moved / "report/dev.json").read_text())["strict"]
+    assert "eval.batch_size: 64 in training, 7 here" in done.stderr
+
+
+def test_command_line(finished, tmp_path):
+    source, sink = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(json.dumps({"text": TEXTS[0], "key": 7}) + "\n\n" + json.dumps({"text": ""}) + "\n")
+    assert main([f"--model={finished[0]}", f"--input={source}", f"--output={sink}"]) == 0
+    first, second = [json.loads(line) for line in sink.read_text().splitlines()]
+    assert (first["key"], first["text"]) == (7, TEXTS[0])
+    assert second["entities"] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"text": "a"}\nnot json\n', "in.jsonl:2: not JSON"),
+        ('{"words": []}\n', "in.jsonl:1: expected an object"),
+    ],
+)
+def test_bad_lines(finished, tmp_path, capsys, content, expected):
+    source = tmp_path / "in.jsonl"
+    source.write_text(content)
+    assert main([f"--model={finished[0]}", f"--input={source}"]) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_bad_models(tmp_path, capsys):
+    (tmp_path / "in.txt").write_text("a\n")
+    assert main([f"--model={tmp_path}", f"--input={tmp_path / 'in.txt'}"]) == 2
+    assert "no config.json" in capsys.readouterr().err
+    assert main([f"--model={tmp_path}", f"--input={tmp_path / 'nothing.txt'}"]) == 2
+    assert "nothing.txt" in capsys.readouterr().err
