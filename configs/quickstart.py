@@ -9,15 +9,14 @@ def get_config(arg=None):
     base.set_scratch(c)
     c.data.name = "generated"
     c.data.format = "generated"
-    c.data.generated.train = 48_000
+    c.data.generated.train = 44_000
     c.tokenizer.generator_vocab_size = 1_500
     c.matcher.epochs = 0.4
     c.matcher.batch_size = 64
     c.matcher.dropout = 0.0
     c.generator.epochs = 1.0
-    c.generator.type_recognition = 0.0
+    c.generator.type_recognition = 0.1
     c.generator.dropout = 0.0
-    c.generator.max_shapes = 4
     c.matcher.max_shapes = 3
     c.eval.every = 500
     c.eval.start = 0.4

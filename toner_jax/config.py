@@ -196,6 +196,7 @@ def set_scratch(config: ConfigDict) -> None:
     c.matcher.null_logit = True
     c.matcher.learning_rate = 1e-3
     c.matcher.epochs = 10.0
+    c.matcher.max_shapes = c.generator.max_shapes = 4
     c.generator.learning_rate = 1e-3
     c.generator.beta2 = 0.99
     c.generator.batch_size = 16

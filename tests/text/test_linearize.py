@@ -45,7 +45,7 @@ def test_items_stand_in_order_of_appearance_one_per_mention():
     schema = BUILTIN["jnlpba"]
     sentence = make_sentence(
         "s",
-        "IL-2 gene and IL-2 in T cells".split(),
+        ["IL-2", "gene", "and", "IL-2", "in", "T", "cells"],
         [Entity(5, 7, "cell_type"), Entity(3, 4, "protein"), Entity(0, 1, "protein"), Entity(0, 2, "dna")],
         schema,
     )
@@ -128,9 +128,17 @@ def test_ten_thousand_words_and_a_thousand_items():
 
 
 def test_an_entity_of_ten_thousand_words():
-    words = [w for i in range(2500) for w in (f"a{i}", ")", f"b{i})," if i % 50 else ")]", f"(person, c{i}")]
-    items = [("person", " ".join(words))]
+    words = [w for i in range(2500) for w in (f"a{i}", ")", f"b{i}),", f"(c{i}")]
+    words[5000:5002] = ["x),", "(person,", "y)]"]
+    items = [("person", " ".join(words)), ("person", "y)]")]
     assert parse(linearize(items), TYPES, SourceIndex(words)).items == tuple(items)
+
+
+def test_ten_thousand_items_that_the_text_does_not_have():
+    text = "[" + "(person, Zoe ), (oops), (ship, (a), " * 3333 + "(person, Al)]"
+    parsed = parse(text, TYPES, SourceIndex(["Al", "(person,", "Zoe"] * 300))
+    assert parsed.items[-1] == ("person", "Al")
+    assert parsed.dropped == Counter(unknown_type=3333, malformed=3333)
 
 
 # Reading what a model may write.

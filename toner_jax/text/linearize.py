@@ -29,6 +29,8 @@ Item = tuple[str, str]  # (type name, the entity's string)
 # some after each comma and none elsewhere.
 _ITEM_START = re.compile(r"\((\s*)([^,()\[\]]*?)(\s*),(\s*)")
 _ITEM_END = re.compile(r"\)(?:\s*,\s*(?=\()|\s*,?\s*(?P<close>\]))")
+# Entities with more strings like an item's end than this are not looked for; it bounds the time.
+_MAX_ENDS = 50
 _EXACT_END = re.compile(r"\)(?:,\s+|\])")
 
 
@@ -143,7 +145,8 @@ class _Reader:
         name = " ".join(start[2].split())
         loose = bool(start[1] or start[3] or not start[4])
         plain = self._plain_end(place)
-        for i in range(place, len(self._ends)) if self._source else (plain,):
+        count = min(len(self._ends), max(place + _MAX_ENDS, plain + 1))
+        for i in range(place, count) if self._source else (plain,):
             end = self._ends[i]
             entity = " ".join(self._text[start.end() : end.start()].split())
             spans, exact = self._source.match(entity) if self._source else ((), True)
