@@ -88,7 +88,7 @@ def align(items: Sequence[tuple[str, str]], source: SourceIndex) -> tuple[list[E
       words, `duplicate` those that repeat a (type, string) more often than it occurs.
     """
     occurrences = [source.find(string) for _, string in items]
-    latest = _latest_places(occurrences)
+    latest = _latest_places(items, occurrences)
     entities: list[Entity | None] = []
     dropped: Counter[str] = Counter()
     used: set[Entity] = set()
@@ -121,18 +121,29 @@ def align(items: Sequence[tuple[str, str]], source: SourceIndex) -> tuple[list[E
 # Where a span stands in the order of appearance: by its start, longer spans first.
 _Place = tuple[int, int]
 _START: _Place = (-1, 0)
+_END: _Place = (2**31, 0)
 
 
 def _place(span: Span) -> _Place:
     return span[0], -span[1]
 
 
-def _latest_places(occurrences: Sequence[Sequence[Span]]) -> list[_Place]:
-    """For each item, the last place that lets the items after it follow in order. An item that has no
-    occurrence before those after it is out of order, and limits no other."""
+def _latest_places(items: Sequence[tuple[str, str]], occurrences: Sequence[Sequence[Span]]) -> list[_Place]:
+    """For each item, the last place that lets the items after it follow in order. An item that cannot
+    itself be in order, or repeats another more often than it occurs, limits none."""
+    seen: Counter[tuple[str, str]] = Counter()
+    surplus: list[bool] = []
+    for item, spans in zip(items, occurrences, strict=True):
+        seen[item] += 1
+        surplus.append(seen[item] > len(spans))
     latest: list[_Place] = []
-    limit: _Place = (2**31, 0)
-    for spans in reversed(occurrences):
-        limit = max((p for p in map(_place, spans) if p <= limit), default=limit)
+    limit, types_there = _END, set[str]()
+    for i in reversed(range(len(items))):
+        name, places = items[i][0], [] if surplus[i] else [_place(s) for s in occurrences[i]]
+        allowed = [p for p in places if p < limit or (p == limit and name not in types_there)]
+        if allowed:
+            if max(allowed) < limit:
+                limit, types_there = max(allowed), set()
+            types_there.add(name)
         latest.append(limit)
     return latest[::-1]

@@ -6,10 +6,10 @@ by reason: `malformed` (not of the form), `unknown_type`, `truncated` (the outpu
 
 Of all ways to read a text the one that loses least is taken: first, fewest items of no use (an unknown
 type, an entity that is no run of the source's words, other text), then fewest departures from the exact
-format, then the shortest entities. With the source, what `linearize` wrote reads back as it was, with
-one exception: a text that other items would spell exactly, too. That takes a word with the boundary
-between two items glued on, and both its parts among the source's words. Among `Al Al), (person, Bo` the
-text `[(person, Al), (person, Bo)]` may mean two persons or one, and reads as two.
+format, then the shortest entities. With the source, what `linearize` wrote reads back as it was, unless
+other items would be written exactly so, too. That takes a word with the boundary between two items glued
+on, and both its parts among the source's words: with `Al Al), (person, Bo` as the source, the text
+`[(person, Al), (person, Bo)]` may name two persons or one, and reads as two.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Item = tuple[str, str]  # (type name, the entity's string)
 # some after each comma and none elsewhere.
 _ITEM_START = re.compile(r"\((\s*)([^,()\[\]]*?)(\s*),(\s*)")
 _ITEM_END = re.compile(r"\)(?:\s*,\s*(?=\()|\s*,?\s*(?P<close>\]))")
-# Entities with more strings like an item's end than this are not looked for; it bounds the time.
+# An entity with more strings like an item's end than this is not looked for, which bounds the time.
 _MAX_ENDS = 50
 _EXACT_END = re.compile(r"\)(?:,\s+|\])")
 

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,8 @@ def fit(job: Fit, state: State) -> tuple[State, int, float]:
             stop = interrupts.requested()
             if improved or stop or step % job.checkpoint_every == 0 or step == job.steps:
                 _collect(job, at, pending)
-                job.checkpoints.save(step, state, {"step": step, **vars(at)})
+                # asdict copies: the record is written while `at` goes on changing.
+                job.checkpoints.save(step, state, {"step": step, **asdict(at)})
             if stop and step < job.steps:
                 job.checkpoints.wait()
                 say(f"{job.stage}: told to stop; step {step} is saved")

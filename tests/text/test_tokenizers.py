@@ -1,0 +1,373 @@
+"""Both back ends read the same files, agree on real words, and take text for nothing but text."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import SHARED, needs_shared
+
+from toner_jax.data.columns import read_columns
+from toner_jax.data.generated import SCHEMA, generate
+from toner_jax.data.schemas import BUILTIN
+from toner_jax.errors import UserError
+from toner_jax.text.tokenizers import load_sentencepiece, load_wordpiece
+from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
+
+BACKENDS = ("tf_text", "hf")
+LOADERS = {"t5": load_sentencepiece, "bert": load_wordpiece}
+
+REAL_FILES = (
+    ("wnut17/wnut17train.conll", "wnut17", (-1,)),
+    ("wnut17/emerging.dev.conll", "wnut17", (-1,)),
+    ("wnut17/emerging.test.annotated", "wnut17", (-1,)),
+    ("jnlpba/Genia4EReval1.iob2", "jnlpba", (-1,)),
+    ("jnlpba/devel.tsv", "jnlpba", (-1,)),
+    ("genia_nested/genia.dev.iob2", "jnlpba", ()),
+    ("genia_nested/genia.test.iob2", "jnlpba", ()),
+)
+
+# Words with two segmentations of one score, of which each back end takes another.
+T5_TIES = {
+    *(
+        "!!!!!!",
+        "!!!!!!!!!!!...",
+        "#shhhhhhh",
+        "----",
+        ".......",
+        ".......................",
+        "????",
+        "@Kianerzzz",
+        "Awwwww",
+        "Beyoooooond",
+        "Blerghhhhh",
+        "Foooooootball",
+        "Hmmm",
+        "REEEE",
+        "YOOOOOOOOOOO",
+        "ahhhhh",
+        "awwww",
+        "floooowwwww",
+        "gooooooooooo",
+        "huhuhu",
+        "kkkkkkk",
+        "kkkkkkkkkkkkkkk",
+        "lmaooooo",
+        "sooooooooooooooooooo",
+    ),
+}
+
+# Spelled-out special tokens, characters without a piece, what Unicode normalisation rewrites.
+ODD_STRINGS = (
+    *("", " ", "a b", "  a\t b ", "\n", "\r", "\x00", "\x01", "a\x01b", "\x7f", "\x1c"),
+    *("</s>", "<pad>", "<unk>", "<extra_id_0>", "x</s>y", "<s>", "▁</s>", "▁", "▁foo", "foo▁bar"),
+    *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "x[SEP]y", "##ing", "[unused1]"),
+    *("\u200b", "a\u200bb", "\ufeff", "\u2028", "\xa0", "a\xa0b", "\u3000", "\xad", "\u2060", "\u200d"),
+    *("…", "™", "ﬁne", "½", "²", "ĳ", "①", "Ⅷ", "ſ", "ß", "İ", "ı", "Å", "e\u0301", "\u0301"),
+    *("中文", "東京tower", "ไทย", "한국", "\u1100\u1161", "नमस्ते", "مرحبا", "😀", "👩‍👩‍👧", "𝔸"),
+    *(
+        "\ue000",
+        "\uf8ff0\uf8ff",
+        "\uf8ff1\uf8ff",
+        " 1 ",
+        "\uffff",
+        "\ufffd",
+        "x\ufffd",
+        "\U000f0000",
+        "\U0010ffff",
+    ),
+    *("´", "`", "~", "^", "\\", "{}", "<", "×", "µ", "Ωmega", "naïve", "ČŁÑØ", "ÀB"),
+    *("a" * 300, "1" * 300, "-" * 10, "\u0301" * 30),
+)
+LONE_SURROGATES = ("\ud800", "x\udfffy", "\udc80\udc81", "\ud83d")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """The vocabularies trained on generated text."""
+    folder = tmp_path_factory.mktemp("trained")
+    sentences = generate(0, {"train": 1000})["train"]
+    train_sentencepiece(folder, sentences, SCHEMA, 1000)
+    train_wordpiece(folder, sentences, SCHEMA, 2000)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def real():
+    """(vocabulary, back end) → the tokenizer of the real vocabulary."""
+    return {
+        (kind, backend): load(SHARED / f"{kind}_vocab", backend)
+        for kind, load in LOADERS.items()
+        for backend in BACKENDS
+    }
+
+
+@pytest.fixture(scope="module")
+def real_words():
+    words = set()
+    for file, schema, tag_columns in REAL_FILES:
+        sentences, _ = read_columns(SHARED / "data" / file, BUILTIN[schema], tag_columns=tag_columns)
+        words.update(w for s in sentences for w in s.words)
+    return sorted(words)
+
+
+# What the ids are.
+
+
+@needs_shared
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_golden_t5(real, backend):
+    t5 = real["t5", backend]
+    assert (t5.vocab_size, t5.pad_id, t5.eos_id, t5.unk_id) == (32_000, 0, 1, 2)
+    assert t5.encode(["The house is wonderful.", "", "x</s>y", "Ñ", "naïve"]) == [
+        (37, 629, 19, 1627, 5),
+        (),
+        (3, 226, 2, 87, 7, 3155, 63),
+        (3, 2),
+        (3, 29, 9, 2, 162),
+    ]
+    assert [t5.piece(i) for i in (0, 1, 2, 3, 37, 629)] == ["<pad>", "</s>", "<unk>", "▁", "▁The", "▁house"]
+
+
+@needs_shared
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_golden_bert(real, backend):
+    bert = real["bert", backend]
+    assert (bert.vocab_size, bert.pad_id, bert.unk_id, bert.cls_id, bert.sep_id) == (30_522, 0, 100, 101, 102)
+    assert bert.encode(["The house is wonderful.", "", "[SEP]", "naïve", "Embeddings", "▁"]) == [
+        (1996, 2160, 2003, 6919, 1012),
+        (),
+        (1031, 19802, 1033),
+        (15743,),
+        (7861, 8270, 4667, 2015),
+        (100,),
+    ]
+    assert [bert.piece(i) for i in (0, 100, 101, 102, 1996, 4667)] == [
+        *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "##ding"),
+    ]
+
+
+@needs_shared
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_cased_vocabulary_keeps_case_and_accents(tmp_path, backend):
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "The", "the", "É", "e", "…"]
+    (tmp_path / "vocab.txt").write_text("".join(f"{p}\n" for p in vocabulary), encoding="utf-8")
+    strings = ["The", "the", "É", "é", "…"]
+    assert load_wordpiece(tmp_path, backend).encode(strings) == [(5,), (5,), (7,), (7,), (8,)]
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    assert load_wordpiece(tmp_path, backend).encode(strings) == [(4,), (5,), (6,), (1,), (8,)]
+
+
+# That both back ends say the same.
+
+
+@needs_shared
+def test_both_t5_back_ends_agree_on_all_real_words(real, real_words):
+    first, second = (real["t5", b].encode(real_words) for b in BACKENDS)
+    different = {w: (a, b) for w, a, b in zip(real_words, first, second, strict=True) if a != b}
+    assert different.keys() == T5_TIES
+    score = real["t5", "hf"]._vocabulary.get_score
+    for a, b in different.values():
+        assert len(a) == len(b)
+        assert sum(map(score, a)) == pytest.approx(sum(map(score, b)), abs=1e-4)
+
+
+@needs_shared
+def test_both_bert_back_ends_agree_on_all_real_words(real, real_words):
+    assert real["bert", "tf_text"].encode(real_words) == real["bert", "hf"].encode(real_words)
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("kind", "differ"),
+    [
+        # A tie, and a control character that only one of the two takes for white space.
+        ("t5", {"-" * 10, "\x85"}),
+        ("bert", set()),
+    ],
+)
+def test_both_back_ends_agree_on_odd_strings(real, kind, differ):
+    strings = [*ODD_STRINGS, *LONE_SURROGATES, "\x85"]
+    first, second = (real[kind, b].encode(strings) for b in BACKENDS)
+    assert {s for s, a, b in zip(strings, first, second, strict=True) if a != b} == differ
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_both_back_ends_agree_with_trained_vocabularies(folders, kind):
+    strings = [w for s in generate(1, {"test": 300})["test"] for w in s.words] + ["x", "Zoë", "…", "</s>"]
+    first, second = (LOADERS[kind](folders, b).encode(strings) for b in BACKENDS)
+    assert first == second
+
+
+@needs_shared
+def test_bert_ids_are_those_of_transformers(real, real_words):
+    from transformers import BertTokenizer
+
+    reference = BertTokenizer.from_pretrained(str(SHARED / "bert_vocab"))
+    ids = reference(real_words, add_special_tokens=False)["input_ids"]
+    assert [list(row) for row in real["bert", "tf_text"].encode(real_words)] == ids
+
+
+# That text is text.
+
+
+def _special_ids(tokenizer):
+    return {
+        getattr(tokenizer, name)
+        for name in ("pad_id", "eos_id", "cls_id", "sep_id")
+        if hasattr(tokenizer, name)
+    }
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_text_that_spells_a_special_token_never_becomes_one(folders, kind, backend):
+    tokenizer = LOADERS[kind](folders, backend)
+    special = _special_ids(tokenizer)
+    hostile = {tokenizer.piece(i) for i in (*special, tokenizer.unk_id)}
+    hostile |= {f"▁{p}" for p in hostile} | {f" {p} " for p in hostile} | {f"a{p}b" for p in hostile}
+    hostile |= {f"\uf8ff{i}\uf8ff" for i in special} | {f" {i} " for i in special}
+    for ids in tokenizer.encode(sorted(hostile)):
+        assert special.isdisjoint(ids)
+
+
+@needs_shared
+@pytest.mark.parametrize("kind", LOADERS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nor_with_the_real_vocabularies(real, kind, backend):
+    tokenizer = real[kind, backend]
+    special = _special_ids(tokenizer)
+    for string, ids in zip(ODD_STRINGS, tokenizer.encode(ODD_STRINGS), strict=True):
+        assert special.isdisjoint(ids), string
+        assert all(0 <= i < tokenizer.vocab_size for i in ids)
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_lone_surrogates_read_as_question_marks(folders, kind, backend):
+    tokenizer = LOADERS[kind](folders, backend)
+    assert tokenizer.encode(["\ud800", "x\udfffy", "\ud83d"]) == tokenizer.encode(["?", "x?y", "?"])
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nothing_to_encode(folders, kind, backend):
+    tokenizer = LOADERS[kind](folders, backend)
+    assert tokenizer.encode([]) == []
+    assert tokenizer.encode([""]) == [()]
+
+
+# What is wrong with files and settings.
+
+
+@pytest.mark.parametrize("load", LOADERS.values())
+def test_an_unknown_back_end(folders, load):
+    with pytest.raises(UserError, match=r"tokenizer\.backend='tf': choose one of tf_text, hf"):
+        load(folders, "tf")
+
+
+@pytest.mark.parametrize(
+    ("load", "file"), [(load_sentencepiece, "spiece.model"), (load_wordpiece, "vocab.txt")]
+)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_missing_file(tmp_path, load, file, backend):
+    with pytest.raises(UserError) as error:
+        load(tmp_path, backend)
+    assert str(error.value) == f"{tmp_path / file}: no such tokenizer file; a tokenizer folder holds {file}"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("content", [b"", b"no model", bytes(range(256))])
+def test_a_file_that_is_no_sentencepiece_model(tmp_path, backend, content):
+    (tmp_path / "spiece.model").write_bytes(content)
+    with pytest.raises(UserError, match=r"spiece\.model: not a"):
+        load_sentencepiece(tmp_path, backend)
+
+
+def test_a_sentencepiece_model_that_is_not_t5s(tmp_path):
+    import sentencepiece
+
+    with (tmp_path / "spiece.model").open("wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(["a b c d"]),
+            model_writer=file,
+            vocab_size=12,
+            minloglevel=2,
+            model_type="bpe",
+        )
+    with pytest.raises(UserError, match="not a T5 model, it lacks a piece for padding"):
+        load_sentencepiece(tmp_path, "hf")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "lacks [PAD], [UNK], [CLS], [SEP]"),
+        (b"[PAD]\n[UNK]\nthe\n", "lacks [CLS], [SEP]"),
+        (b"\xff\xfe", "not a BERT vocabulary"),
+    ],
+)
+def test_a_file_that_is_no_bert_vocabulary(tmp_path, backend, content, message):
+    (tmp_path / "vocab.txt").write_bytes(content)
+    with pytest.raises(UserError) as error:
+        load_wordpiece(tmp_path, backend)
+    assert str(error.value).startswith(f"{tmp_path / 'vocab.txt'}: ")
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "\ud800"])
+def test_settings_that_are_no_settings(folders, tmp_path, content):
+    shutil.copy(folders / "vocab.txt", tmp_path)
+    (tmp_path / "tokenizer_config.json").write_bytes(content.encode("utf-8", "surrogatepass"))
+    with pytest.raises(UserError, match=r"tokenizer_config\.json: not a tokenizer's settings"):
+        load_wordpiece(tmp_path, "hf")
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_tensorflow_text_that_is_not_installed(folders, monkeypatch, kind):
+    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
+    with pytest.raises(UserError, match=r"needs tensorflow-text .*--config\.tokenizer\.backend=hf") as error:
+        LOADERS[kind](folders, "tf_text")
+    assert "\n" not in str(error.value)
+    assert LOADERS[kind](folders, "hf").encode(["a"])  # the other one does without
+
+
+# What is imported.
+
+LOAD_ALL = """
+import sys
+from pathlib import Path
+import toner_jax.text.tokenizers as t
+print(json.dumps([m for m in ("tensorflow", "transformers", "sentencepiece", "tokenizers", "jax") if m in sys.modules]))
+folder = Path(sys.argv[1])
+ids = [t.load_sentencepiece(folder, "hf").encode(["a b"]), t.load_wordpiece(folder, "hf").encode(["a b"])]
+print(json.dumps([m for m in sys.modules if m.split(".")[0] in ("tensorflow", "tensorflow_text")]))
+"""
+
+
+def test_tensorflow_is_imported_only_by_its_own_back_end(folders):
+    program = "import json" + LOAD_ALL
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(folders)], capture_output=True, text=True, check=True, timeout=120
+    )
+    imported_by_module, tensorflow = map(json.loads, result.stdout.splitlines())
+    assert imported_by_module == []
+    assert tensorflow == []
+
+
+@pytest.mark.slow
+def test_tensorflow_is_quiet_and_sees_no_gpu(folders):
+    program = (
+        "import sys, toner_jax.text.tokenizers as t\n"
+        "t.load_sentencepiece(sys.argv[1], 'tf_text').encode(['a'])\n"
+        "import tensorflow as tf\n"
+        "assert tf.config.get_visible_devices('GPU') == []\n"
+        "print('stdout still works'); print('stderr still works', file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(folders)], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert result.stdout == "stdout still works\n"
+    assert result.stderr == "stderr still works\n"

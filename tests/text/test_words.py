@@ -1,0 +1,150 @@
+"""Words and sentences of raw text: literal tables, and what holds for any text."""
+
+from itertools import pairwise
+
+import pytest
+from conftest import SHARED, needs_shared
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toner_jax.data.columns import read_columns
+from toner_jax.data.schemas import BUILTIN
+from toner_jax.text.words import sentence_from_text, split_sentences, split_words
+
+
+def words(text):
+    return [text[a:b] for a, b in split_words(text)]
+
+
+def sentences(text):
+    return [text[a:b] for a, b in split_sentences(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        (" \n\t\u3000 ", []),
+        ("Wellington beat Otago.", ["Wellington", "beat", "Otago", "."]),
+        ("  Wellington\tbeat\nOtago .", ["Wellington", "beat", "Otago", "."]),
+        ('He said "no" (twice).', ["He", "said", '"', "no", '"', "(", "twice", ")", "."]),
+        ("Al's dog didn't.", ["Al", "'s", "dog", "did", "n't", "."]),
+        (
+            "Mr. Smith, of the U.S. Army, left.",
+            ["Mr.", "Smith", ",", "of", "the", "U.S.", "Army", ",", "left", "."],
+        ),
+        ("He left the U.S. She stayed.", ["He", "left", "the", "U.S.", "She", "stayed", "."]),
+        ("He left the U.S.", ["He", "left", "the", "U.S."]),
+        ('in the "U.S."', ["in", "the", '"', "U.S.", '"']),
+        ("at 10:30 a.m. and 5 p.m.", ["at", "10:30", "a.m.", "and", "5", "p.m."]),
+        ("It ended. It began.", ["It", "ended", ".", "It", "began", "."]),
+        ("IL-2-mediated, NF-kappa B", ["IL-2-mediated", ",", "NF-kappa", "B"]),
+        ("$5.5m; 10%", ["$", "5.5m", ";", "10", "%"]),
+        ("one...two", ["one", "...", "two"]),
+        ("“Bo” «x»", ["“", "Bo", "”", "«", "x", "»"]),
+        ("``Bo'' and ''x``", ["``", "Bo", "''", "and", "''", "x", "``"]),
+        ("[a] {b} <c>", ["[", "a", "]", "{", "b", "}", "<", "c", ">"]),
+        ("東京 大学", ["東京", "大学"]),
+        ("a\u00a0b\u2028c\u200bd", ["a", "b", "c\u200bd"]),
+        ("\ud800 x\udfff", ["\ud800", "x\udfff"]),
+        ("</s> <pad>", ["<", "/s", ">", "<", "pad", ">"]),
+    ],
+)
+def test_split_words(text, expected):
+    assert words(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("\n\n \n\n", []),
+        ("One here. Two there? Three!", ["One here.", "Two there?", "Three!"]),
+        ("Mr. A. Smith met Dr. Jones. They spoke.", ["Mr. A. Smith met Dr. Jones.", "They spoke."]),
+        ("A headline\n\nThe first line\nthat goes on.", ["A headline", "The first line\nthat goes on."]),
+        ("no end", ["no end"]),
+    ],
+)
+def test_split_sentences(text, expected):
+    assert sentences(text) == expected
+
+
+@pytest.mark.parametrize(
+    "unit", ["word ", "word", ". ", "U.S. ", "\"'` ", "(a) ", "?! ", "a\n\n", "\u200b ", "😀 ", "can't "]
+)
+def test_ten_thousand_of_anything(unit):
+    text = unit * 10_000
+    _assert_covers(text, split_words(text))
+
+
+def test_ten_thousand_words_keep_their_places():
+    expected = [f"word{i}" for i in range(10_000)]
+    sentence = sentence_from_text("s", " ".join(expected))
+    assert sentence.words == tuple(expected)
+    assert sentence.offsets[9_999] == (len(sentence.text) - len("word9999"), len(sentence.text))
+
+
+def test_a_sentence_leads_back_to_the_text():
+    text = "  Al's  “dog”\n(Bo) "
+    sentence = sentence_from_text("id", text)
+    assert sentence.id == "id"
+    assert sentence.text == text
+    assert sentence.entities == ()
+    assert sentence.words == ("Al", "'s", "“", "dog", "”", "(", "Bo", ")")
+    assert [text[a:b] for a, b in sentence.offsets] == list(sentence.words)
+
+
+def _assert_covers(text, ranges):
+    assert all(a < b for a, b in ranges)
+    assert all(b <= c for (_, b), (c, _) in pairwise(ranges))
+    assert all(not text[a:b].isspace() and len(text[a:b].split()) == 1 for a, b in ranges)
+    assert "".join(text[a:b] for a, b in ranges) == "".join(text.split())
+
+
+ANY_TEXT = st.one_of(
+    st.text(st.characters(exclude_categories=())),
+    st.lists(
+        st.sampled_from(
+            [
+                *"ab.,;'\"`()[]<>?!-$%&@#\n\t \u200b\xa0\x85\u2028\x1c…—“”",
+                "''",
+                "``",
+                "--",
+                "...",
+                "\n\n",
+                "\r\n",
+            ]
+            + ["Mr. ", "U.S.", " U.S. ", "n't", "can't", "cannot", "gonna ", "'Tis", "d'ye ", "'s", "\ud800"]
+        )
+    ).map("".join),
+)
+
+
+@given(ANY_TEXT)
+@settings(max_examples=500, deadline=None)
+def test_every_character_but_white_space_lies_in_one_word(text):
+    _assert_covers(text, split_words(text))
+
+
+@given(ANY_TEXT)
+@settings(max_examples=300, deadline=None)
+def test_sentences_are_apart_in_order_and_leave_out_only_white_space(text):
+    ranges = split_sentences(text)
+    assert all(text[a:b].strip() for a, b in ranges)
+    assert all(b <= c for (_, b), (c, _) in pairwise(ranges))
+    assert "".join("".join(text[a:b].split()) for a, b in ranges) == "".join(text.split())
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("file", "schema", "entities"),
+    [("wnut17/emerging.test.annotated", "wnut17", 1079), ("jnlpba/Genia4EReval1.iob2", "jnlpba", 8662)],
+)
+def test_no_benchmark_entity_begins_or_ends_inside_a_word(file, schema, entities):
+    sentences, _ = read_columns(SHARED / "data" / file, BUILTIN[schema])
+    count = 0
+    for s in sentences:
+        edges = {edge for r in split_words(s.text) for edge in r}
+        assert edges.issuperset(edge for e in s.entities for edge in s.char_span(e))
+        count += len(s.entities)
+    assert count == entities
