@@ -30,32 +30,10 @@ REAL_FILES = (
 
 # Words with two segmentations of one score, of which each back end takes another.
 T5_TIES = {
-    *(
-        "!!!!!!",
-        "!!!!!!!!!!!...",
-        "#shhhhhhh",
-        "----",
-        ".......",
-        ".......................",
-        "????",
-        "@Kianerzzz",
-        "Awwwww",
-        "Beyoooooond",
-        "Blerghhhhh",
-        "Foooooootball",
-        "Hmmm",
-        "REEEE",
-        "YOOOOOOOOOOO",
-        "ahhhhh",
-        "awwww",
-        "floooowwwww",
-        "gooooooooooo",
-        "huhuhu",
-        "kkkkkkk",
-        "kkkkkkkkkkkkkkk",
-        "lmaooooo",
-        "sooooooooooooooooooo",
-    ),
+    *("!!!!!!", "!!!!!!!!!!!...", "#shhhhhhh", "----", ".......", ".......................", "????"),
+    *("@Kianerzzz", "Awwwww", "Beyoooooond", "Blerghhhhh", "Foooooootball", "Hmmm", "REEEE"),
+    *("YOOOOOOOOOOO", "ahhhhh", "awwww", "floooowwwww", "gooooooooooo", "huhuhu", "kkkkkkk"),
+    *("kkkkkkkkkkkkkkk", "lmaooooo", "sooooooooooooooooooo"),
 }
 
 # Spelled-out special tokens, characters without a piece, what Unicode normalisation rewrites.
@@ -66,17 +44,7 @@ ODD_STRINGS = (
     *("\u200b", "a\u200bb", "\ufeff", "\u2028", "\xa0", "a\xa0b", "\u3000", "\xad", "\u2060", "\u200d"),
     *("…", "™", "ﬁne", "½", "²", "ĳ", "①", "Ⅷ", "ſ", "ß", "İ", "ı", "Å", "e\u0301", "\u0301"),
     *("中文", "東京tower", "ไทย", "한국", "\u1100\u1161", "नमस्ते", "مرحبا", "😀", "👩‍👩‍👧", "𝔸"),
-    *(
-        "\ue000",
-        "\uf8ff0\uf8ff",
-        "\uf8ff1\uf8ff",
-        " 1 ",
-        "\uffff",
-        "\ufffd",
-        "x\ufffd",
-        "\U000f0000",
-        "\U0010ffff",
-    ),
+    *("\ue000", "\uf8ff0\uf8ff", "\uf8ff1\uf8ff", " 1 ", "\uffff", "\ufffd", "x\ufffd", "\U0010ffff"),
     *("´", "`", "~", "^", "\\", "{}", "<", "×", "µ", "Ωmega", "naïve", "ČŁÑØ", "ÀB"),
     *("a" * 300, "1" * 300, "-" * 10, "\u0301" * 30),
 )

@@ -1,18 +1,23 @@
-"""Initial weights with which a small T5 copies from its source before it has learned anything else.
+"""Initial weights from which a small T5 learns to copy from its source in hundreds of steps.
 
 A T5 trained from random weights on little data learns the output format at once and copying very late:
 it has no positions, so to continue a name it must find the place in the source whose *preceding* piece
 is the one it has just written, a circuit of two attention layers (an induction head, Olsson et al. 2022)
-that gradient descent assembles only after thousands of steps. Here the circuit is the starting point,
+that gradient descent assembles only after thousands of steps. Here its parts are in place from the start,
 in the spirit of mimetic initialization (Trockman and Kolter 2023); the architecture is untouched and
 every weight is trained as usual.
 
   1. Encoder layer 0: some heads attend to the preceding piece (through the bias of offset −1) and write
      a projection of it, V·O, into the state.
   2. Last decoder layer, cross-attention: queries project the piece just written by the same V, keys read
-     what O wrote, so a query meets the source place that its piece precedes.
-  3. There V is orthogonal and O its transpose, and the output layer is the transposed embedding: what
-     is attended to is what is written.
+     what O wrote, so a query meets the source place that its piece precedes: a fresh model gives it a
+     third of its attention among 24 pieces, nine times what standard weights give.
+  3. There V is orthogonal and O its transpose, and the output layer is the transposed embedding, so that
+     what is attended to is spelled in the output's own terms. At first the piece just written, which
+     the residual stream carries, still outweighs it; training has only that to undo.
+
+On the generated data of the quickstart, 1,500 steps of 16 sentences end at a dev F1 of 0.88; with T5's
+own initialisation, at 0.13.
 """
 
 from __future__ import annotations

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -18,6 +20,8 @@ from toner_jax.training.sharding import make_mesh
 
 # The compute of one training token through one parameter: forward 2 FLOPs, backward 4.
 _FLOPS_PER_PARAMETER = 6
+# What training reaches of a large matrix product's speed; only for a rough estimate of time.
+_UTILISATION = 0.4
 
 
 def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
@@ -53,6 +57,23 @@ def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
         f"training shapes: {' '.join(f'{s}×{t}' for s, t in data.shapes)}",
         f"generator: {count:,} parameters; with AdamW {16 * count / shards / 2**30:.2f} GiB a device",
         f"generator: {data.steps:,} steps of {config.generator.batch_size} samples, {data.steps_per_epoch:,} an "
-        f"epoch, {len(evaluations)} dev evaluations, about {flops * data.steps:.2g} FLOPs in all",
+        f"epoch, {len(evaluations)} dev evaluations",
+        f"generator: about {flops * data.steps:.2g} FLOPs, so very roughly {_duration(flops * data.steps)} on the "
+        f"{jax.device_count()} device(s) here",
     ]
     return "\n".join(lines)
+
+
+def _duration(flops: float) -> str:
+    """Time for so many FLOPs on all devices, from the speed of one large matrix product."""
+    size = 2048
+    x = jnp.ones((size, size), jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
+    product = jax.jit(lambda a: a @ a)
+    product(x).block_until_ready()
+    begun, count = time.perf_counter(), 0
+    while time.perf_counter() - begun < 0.3:
+        product(x).block_until_ready()
+        count += 1
+    speed = count * 2 * size**3 / (time.perf_counter() - begun) * jax.device_count() * _UTILISATION
+    minutes = flops / speed / 60
+    return f"{minutes / 60:.1f} hours" if minutes > 90 else f"{max(1, round(minutes))} minutes"
