@@ -46,9 +46,9 @@ def main(argv: list[str] | None = None) -> int:
         print("toner_jax: stopped by SIGTERM; the same command goes on from here", file=sys.stderr)
         return EXIT_PREEMPTED
     except OSError as error:  # a full disk, a folder that vanished: the user's to mend, like bad input
-        where = f"{error.filename}: " if error.filename else ""
+        where = error.filename or options.workdir
         print(
-            f"toner_jax: {where}{error.strerror or error}; mend it and start the same command again",
+            f"toner_jax: {where}: {error.strerror or error}; mend it and start the same command again",
             file=sys.stderr,
         )
         return EXIT_BAD_INPUT

@@ -30,11 +30,11 @@ REAL_TEXTS = {
     "genia_nested/genia.dev.iob2": ("jnlpba", ()),
 }
 # Prompts of which TensorFlow Text segments a word (`!!!!!!!`, `plzzz`, `hmmm`) in another way of the same
-# score when it reads them whole, as it did when this was written. There are four prompts a sentence.
+# score when it reads them whole, as it did when this was written. There are two prompts a sentence.
 TIES = {
-    "wnut17/wnut17train.conll": 127,
-    "wnut17/emerging.dev.conll": 20,
-    "wnut17/emerging.test.annotated": 8,
+    "wnut17/wnut17train.conll": 64,
+    "wnut17/emerging.dev.conll": 10,
+    "wnut17/emerging.test.annotated": 4,
 }
 
 
@@ -113,10 +113,10 @@ def test_word_by_word_ids_equal_joint_tokenization(t5, file):
     sentences, _ = read_columns(SHARED / "data" / file, schema, tag_columns=tag_columns)
     t5.prepare(w for s in sentences for w in s.words)
     strings, ids = [], []
-    for s in sentences:
-        for matched in (s.types()[::-1], schema.names, None):
-            strings.append(prompts.ner_prompt(schema.names, s.words, matched))
-            ids.append(prompts.ner_prompt_ids(t5, schema.names, s.words, matched).ids)
+    for i, s in enumerate(sentences):
+        matched = (s.types()[::-1], schema.names, None)[i % 3]
+        strings.append(prompts.ner_prompt(schema.names, s.words, matched))
+        ids.append(prompts.ner_prompt_ids(t5, schema.names, s.words, matched).ids)
         strings.append(prompts.type_recognition_prompt(schema.names, s.words))
         ids.append(prompts.type_recognition_prompt_ids(t5, schema.names, s.words).ids)
     joint = t5.tokenizer.encode(strings)

@@ -116,7 +116,6 @@ def test_golden_bert(real, backend):
     ]
 
 
-@needs_shared
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_cased_vocabulary_keeps_case_and_accents(tmp_path, backend):
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "The", "the", "É", "e", "…"]

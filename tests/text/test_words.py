@@ -72,8 +72,8 @@ def test_split_sentences(text, expected):
 @pytest.mark.parametrize(
     "unit", ["word ", "word", ". ", "U.S. ", "\"'` ", "(a) ", "?! ", "a\n\n", "\u200b ", "😀 ", "can't "]
 )
-def test_ten_thousand_of_anything(unit):
-    text = unit * 10_000
+def test_thousands_of_anything(unit):
+    text = unit * 3_000
     _assert_covers(text, split_words(text))
 
 
