@@ -67,14 +67,29 @@ def test_second_start_does_nothing(finished, cache):
     assert (workdir / "metrics.jsonl").read_bytes() == before
 
 
-def test_changed_decoding_only_evaluates_again(finished, cache, tmp_path):
+def test_changed_decoding_evaluates_again_and_trains_nothing(finished, cache, tmp_path):
     workdir = tmp_path / "copy"
     shutil.copytree(finished[0], workdir)
-    again = tiny.run(tiny.command(workdir, "--config.stages=('matcher','generator','evaluate')",
-                                  "--config.data.generated.test=30"), tiny.environment(cache))  # fmt: skip
+    again = tiny.run(tiny.command(workdir, "--config.decode.max_length=3"), tiny.environment(cache))
     assert again.returncode == 0, again.stderr
-    assert "generator: complete, skipped" not in again.stderr  # T′ of other test sentences
-    assert json.loads((workdir / "report/test.json").read_text())["sentences"] == 30
+    assert "generator: complete, skipped" in again.stderr
+    assert "evaluate: runs again: decode.max_length: 0 → 3" in again.stderr
+    lines = (workdir / "predictions/test.jsonl").read_text().splitlines()
+    assert {json.loads(line)["output"] == "" or len(json.loads(line)["output"]) < 40 for line in lines} == {
+        True
+    }
+    evaluated = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert len([e for e in evaluated if e["stage"] == "evaluate"]) == 2
+
+
+def test_changed_training_settings_train_again_from_that_stage_on(finished, cache, tmp_path):
+    workdir = tmp_path / "copy"
+    shutil.copytree(finished[0], workdir)
+    changed = ("--config.generator.lambda_c=0.2", "--config.generator.epochs=0.2")
+    again = tiny.run(tiny.command(workdir, *changed, "--dry_run"), tiny.environment(cache))
+    assert again.returncode == 0, again.stderr
+    for line in ("setup: skip", "matcher: skip", "generator: start", "evaluate: start"):
+        assert f"stage {line}" in again.stdout
 
 
 def test_killed_and_resumed_is_the_same_run(finished, cache, tmp_path):

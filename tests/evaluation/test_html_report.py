@@ -16,7 +16,9 @@ SCHEMA = Schema("s", (EntityType("person", "People."), EntityType("place", "Plac
 @pytest.fixture(scope="module")
 def page() -> str:
     sentences = [
-        make_sentence("a", ["Ann", "</script>", "Bo"], [Entity(0, 1, "person"), Entity(2, 3, "place")], SCHEMA),
+        make_sentence(
+            "a", ["Ann", "</script>", "Bo"], [Entity(0, 1, "person"), Entity(2, 3, "place")], SCHEMA
+        ),
         make_sentence("b", ["rain", "&", "<b>"], [], SCHEMA),
     ]
     predicted = [[(Entity(0, 1, "person"), 0.9), (Entity(2, 3, "person"), 0.4)], []]

@@ -204,7 +204,8 @@ def _make_evaluation(
     """params → {"f1", "precision", "recall"} on at most `eval.dev_max_sentences` of dev, drawn by seed.
 
     Outputs are cut at `max_length`, the longest target of training: an undertrained model that never
-    ends its output would otherwise cost far more than it can tell.
+    ends its output would otherwise cost far more than it can tell. `decode.*` has no part in this, so
+    that it can be changed without training again.
     """
     if not any(s.entities for s in dev):
         raise UserError("the dev split has no entities: no step can be chosen on it")
@@ -226,14 +227,12 @@ def _make_evaluation(
 def make_recognizer(
     config: ConfigDict, model: ToNER, features: GeneratorFeatures, mesh: Mesh, max_length: int = 0
 ) -> Recognizer:
-    """The recognizer of a configuration; `max_length` may bound outputs further."""
+    """The recognizer of a configuration; `max_length` stands in for `decode.max_length`."""
     return Recognizer(
         model,
         features,
         mesh,
         batch_size=config.eval.batch_size,
-        max_length=min(
-            max_length or config.text.max_target, config.decode.max_length or config.text.max_target
-        ),
+        max_length=max_length or config.decode.max_length,
         overlap=config.text.window_overlap,
     )

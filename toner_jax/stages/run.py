@@ -28,12 +28,18 @@ from toner_jax.training.sharding import make_mesh
 SPLITS = ("train", "dev", "test")
 
 # What the result of each stage depends on, besides its data and the stages before it.
-_SETUP_KEYS = ("tokenizer.generator", "tokenizer.matcher", "tokenizer.generator_vocab_size",
-               "tokenizer.matcher_vocab_size", "generator.checkpoint", "generator.model", "generator.dropout",
-               "matcher.enabled", "matcher.checkpoint", "matcher.model", "matcher.dropout")  # fmt: skip
-_MATCHER_KEYS = ("seed", "dtype", "tokenizer.backend", "matcher", "eval.every", "eval.start")
-_GENERATOR_KEYS = ("seed", "dtype", "tokenizer.backend", "text", "generator", "eval.every", "eval.start",
-                   "eval.dev_max_sentences", "decode", "matcher.enabled")  # fmt: skip
+_SETUP_KEYS = (
+    "tokenizer.generator", "tokenizer.matcher", "tokenizer.generator_vocab_size", "tokenizer.matcher_vocab_size",
+    "generator.checkpoint", "generator.model", "matcher.enabled", "matcher.checkpoint", "matcher.model",
+)  # fmt: skip
+_MATCHER_KEYS = (
+    "seed", "dtype", "tokenizer.backend", "tokenizer.matcher", "tokenizer.matcher_vocab_size", "matcher",
+    "eval.every", "eval.start",
+)  # fmt: skip
+_GENERATOR_KEYS = (
+    "seed", "dtype", "tokenizer.backend", "tokenizer.generator", "tokenizer.generator_vocab_size", "text",
+    "generator", "eval.every", "eval.start", "eval.dev_max_sentences", "matcher.enabled",
+)  # fmt: skip
 _EVALUATE_KEYS = ("dtype", "tokenizer.backend", "text", "decode")
 
 
@@ -122,7 +128,7 @@ def plan_stages(config: ConfigDict, dataset: Dataset) -> dict[str, Stage]:
             (setup.SCHEMA, setup.MODELS, setup.TOKENIZERS),
         )
     }
-    before = {"setup": fingerprint_digest(stages["setup"].fingerprint), "train": train, "dev": dev}
+    before = {"train": train, "dev": dev}
     if config.matcher.enabled and "matcher" in config.stages:
         # Test sentences get their T′ here; their labels are not read.
         reads = {**config_keys(config, _MATCHER_KEYS), **before, "test words": digest("test", labels=False)}

@@ -85,20 +85,16 @@ def _prepare_tokenizer(
 
 def _generator_config(config: ConfigDict, workdir: Path) -> T5Config:
     if config.generator.checkpoint:
-        t5 = hf_weights.t5_config(hf_weights.resolve(config.generator.checkpoint))
-    else:
-        vocab = tokenizers.load_sentencepiece(workdir / TOKENIZERS / "generator", "hf").vocab_size
-        t5 = T5Config(vocab_size=vocab, **config.generator.model.to_dict())
-    return replace(t5, dropout_rate=config.generator.dropout)
+        return hf_weights.t5_config(hf_weights.resolve(config.generator.checkpoint))
+    vocab = tokenizers.load_sentencepiece(workdir / TOKENIZERS / "generator", "hf").vocab_size
+    return T5Config(vocab_size=vocab, **config.generator.model.to_dict())
 
 
 def _matcher_config(config: ConfigDict, workdir: Path) -> BertConfig:
     if config.matcher.checkpoint:
-        bert = hf_weights.bert_config(hf_weights.resolve(config.matcher.checkpoint))
-    else:
-        vocab = tokenizers.load_wordpiece(workdir / TOKENIZERS / "matcher", "hf").vocab_size
-        bert = BertConfig(vocab_size=vocab, pooler=False, **config.matcher.model.to_dict())
-    return replace(bert, dropout_rate=config.matcher.dropout)
+        return hf_weights.bert_config(hf_weights.resolve(config.matcher.checkpoint))
+    vocab = tokenizers.load_wordpiece(workdir / TOKENIZERS / "matcher", "hf").vocab_size
+    return BertConfig(vocab_size=vocab, pooler=False, **config.matcher.model.to_dict())
 
 
 def read_work_schema(workdir: Path) -> Schema:
@@ -137,13 +133,13 @@ def matcher_features(config: ConfigDict, tokenizer_folder: Path, limit: int) -> 
 
 def build_matcher(config: ConfigDict, workdir: Path) -> Bert:
     """The type matching model, of the architecture that the work directory records."""
-    bert = BertConfig(**_architecture(workdir, "matcher"))
+    bert = replace(BertConfig(**_architecture(workdir, "matcher")), dropout_rate=config.matcher.dropout)
     return Bert(bert, compute_dtype(config), config.matcher.remat)
 
 
 def build_generator(config: ConfigDict, workdir: Path, schema: Schema) -> ToNER:
     """The generator, of the architecture that the work directory records."""
-    t5 = T5Config(**_architecture(workdir, "generator"))
+    t5 = replace(T5Config(**_architecture(workdir, "generator")), dropout_rate=config.generator.dropout)
     return ToNER(t5, compute_dtype(config), config.generator.remat, num_types=len(schema.types))
 
 

@@ -57,10 +57,8 @@ class SourceIndex:
         spans: list[Span] = []
         at = self._text.find(packed) if packed else -1
         while at >= 0:
-            first, last = (
-                bisect.bisect_left(self._starts, at),
-                bisect.bisect_left(self._ends, at + len(packed)),
-            )
+            first = bisect.bisect_left(self._starts, at)
+            last = bisect.bisect_left(self._ends, at + len(packed))
             if (
                 first < len(self._starts)
                 and self._starts[first] == at
@@ -78,6 +76,16 @@ class SourceIndex:
 
     def _spelling(self, span: Span) -> str:
         return " ".join(w for w in self._words[span[0] : span[1]] if w)
+
+
+# Where a span stands in the order of appearance: by its start, longer spans first.
+_Place = tuple[int, int]
+_START: _Place = (-1, 0)
+_END: _Place = (2**31, 0)
+
+
+def _place(span: Span) -> _Place:
+    return span[0], -span[1]
 
 
 def align(items: Sequence[tuple[str, str]], source: SourceIndex) -> tuple[list[Entity | None], Counter[str]]:
@@ -116,16 +124,6 @@ def align(items: Sequence[tuple[str, str]], source: SourceIndex) -> tuple[list[E
             reached = max(reached, _place((entity.start, entity.end)))
             entities.append(entity)
     return entities, dropped
-
-
-# Where a span stands in the order of appearance: by its start, longer spans first.
-_Place = tuple[int, int]
-_START: _Place = (-1, 0)
-_END: _Place = (2**31, 0)
-
-
-def _place(span: Span) -> _Place:
-    return span[0], -span[1]
 
 
 def _latest_places(items: Sequence[tuple[str, str]], occurrences: Sequence[Sequence[Span]]) -> list[_Place]:

@@ -35,7 +35,7 @@ def train_sentencepiece(
         vocab_size,
         # Of all characters, so that prompts and targets count as well; the texts' own ASCII is never rare.
         character_coverage=0.9998,
-        required_chars="".join(sorted({c for s in sentences for w in s.words for c in w if c.isascii()})),
+        required_chars="".join(sorted({c for s in sentences for w in s.words for c in w if "!" <= c <= "~"})),
         pad_id=0,
         eos_id=1,
         unk_id=2,
