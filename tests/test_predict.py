@@ -6,6 +6,8 @@ import json
 import shutil
 import sys
 
+import jax
+import numpy as np
 import pytest
 import tiny
 
@@ -83,6 +85,29 @@ def test_saved_pretrained_predicts_the_same(ner, tmp_path):
         _, info = cls.from_pretrained(tmp_path / "saved" / name, output_loading_info=True, **arguments)
         assert not info["missing_keys"]
         assert not info["unexpected_keys"]
+
+
+def test_fine_tuning_starts_from_hugging_face_folders(ner, cache, tmp_path):
+    """With next to no learning rate, what comes out is what the folders held, type head apart."""
+    ner.save_pretrained(tmp_path / "saved")
+    folders = [f"--config.{m}.checkpoint={tmp_path / 'saved' / m}" for m in ("generator", "matcher")]
+    rates = [f"--config.{m}.learning_rate=1e-20" for m in ("generator", "matcher")]
+    done = tiny.run(
+        tiny.command(tmp_path / "run", *folders, *rates, "--config.generator.epochs=0.1"),
+        tiny.environment(cache),
+    )
+    assert done.returncode == 0, done.stderr
+    tuned = toner_jax.load(tmp_path / "run")
+    assert tuned.predict(TEXTS) == ner.predict(TEXTS)
+    before, after = ner._restored, tuned._restored
+    for left, right in (
+        (before.matcher_params, after.matcher_params),
+        (before.generator_params, after.generator_params),
+    ):
+        for path, value in jax.tree_util.tree_leaves_with_path(left):
+            if "type_head" not in str(path):
+                other = dict(jax.tree_util.tree_leaves_with_path(right))[path]
+                np.testing.assert_allclose(value, other, atol=1e-7)
 
 
 def test_a_moved_run_works_without_its_data(finished, tmp_path, cache):

@@ -200,7 +200,7 @@ def set_scratch(config: ConfigDict) -> None:
     c.generator.learning_rate = 1e-3
     c.generator.beta2 = 0.99
     c.generator.batch_size = 16
-    c.generator.epochs = 20.0
+    c.generator.epochs = 12.0
     c.eval.dev_max_sentences = 500
 
 

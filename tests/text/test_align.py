@@ -229,7 +229,7 @@ def t5():
 
 
 # Gold entities that keep their spans when written and read back. With the i-th mention of a string at
-# its i-th occurrence it would be 1971, 836, 1071, 8544, 4282 and 5429.
+# its i-th occurrence it would be 1968, 836, 1071, 8544, 4282 and 5429.
 @needs_shared
 @pytest.mark.parametrize(
     ("file", "schema", "tag_columns", "entities", "kept"),

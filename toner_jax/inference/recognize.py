@@ -32,7 +32,7 @@ class Recognized:
     Attributes:
       entities: spans in order of appearance, and `scores`, the probability of each one's item: the
         product over its tokens, type and entity.
-      items: the usable items as written, aligned or not (what the paper's metric counts).
+      items: the usable items, aligned or not (what the paper's metric counts).
       output: the string the model wrote; of a windowed text, the windows' strings joined by lines.
       dropped: how much of it could not be used, by reason.
     """
@@ -134,17 +134,22 @@ class Recognizer:
         text, starts = self.features.word_ids.spell(tokens)
         parsed = parse(text, self.features.schema.names, source)
         aligned, dropped = align(parsed.items, source)
-        bounds = np.array(starts)
+        begins, ends = np.array(starts), np.array([*starts[1:], len(text)])
         probability: dict[Entity, float] = {}
-        for entity, (a, b) in zip(aligned, parsed.ranges, strict=True):
-            if entity is not None:
-                shifted = Entity(entity.start + window.start, entity.end + window.start, entity.type)
-                probability[shifted] = float(np.exp(scores[(bounds >= a) & (bounds < b)].sum()))
+        items: list[Item] = []
+        for item, entity, (a, b) in zip(parsed.items, aligned, parsed.ranges, strict=True):
+            if entity is None:
+                items.append(item)
+                continue
+            # The tokenizer may have respelled the words (NFKC, ⁇): the source's own spelling counts.
+            items.append((entity.type, " ".join(words[entity.start : entity.end])))
+            shifted = Entity(entity.start + window.start, entity.end + window.start, entity.type)
+            probability[shifted] = float(np.exp(scores[(begins < b) & (ends > a)].sum()))
         entities = sort_entities(probability, self.features.schema)
         return Recognized(
             entities,
             tuple(probability[e] for e in entities),
-            parsed.items,
+            tuple(items),
             " ".join(text.split()),
             parsed.dropped + dropped,
         )
