@@ -86,14 +86,14 @@ def _prepare_tokenizer(
 def _generator_config(config: ConfigDict, workdir: Path) -> T5Config:
     if config.generator.checkpoint:
         return hf_weights.t5_config(hf_weights.resolve(config.generator.checkpoint))
-    vocab = tokenizers.load_sentencepiece(workdir / TOKENIZERS / "generator", "hf").vocab_size
+    vocab = tokenizers.load_sentencepiece(workdir / TOKENIZERS / "generator", config.tokenizer.backend).vocab_size
     return T5Config(vocab_size=vocab, **config.generator.model.to_dict())
 
 
 def _matcher_config(config: ConfigDict, workdir: Path) -> BertConfig:
     if config.matcher.checkpoint:
         return hf_weights.bert_config(hf_weights.resolve(config.matcher.checkpoint))
-    vocab = tokenizers.load_wordpiece(workdir / TOKENIZERS / "matcher", "hf").vocab_size
+    vocab = tokenizers.load_wordpiece(workdir / TOKENIZERS / "matcher", config.tokenizer.backend).vocab_size
     return BertConfig(vocab_size=vocab, pooler=False, **config.matcher.model.to_dict())
 
 

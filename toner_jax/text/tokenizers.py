@@ -115,6 +115,8 @@ class _HfSentencePiece(_SentencePieceVocabulary):
     def __init__(self, path: Path):
         super().__init__(path)
         from tokenizers import Tokenizer as FastTokenizer
+
+        os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that PyTorch is absent is no news
         from transformers import T5Tokenizer
 
         # SentencePiece never matches control pieces in text; tokenizers would, and so let an input
