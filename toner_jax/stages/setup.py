@@ -86,7 +86,9 @@ def _prepare_tokenizer(
 def _generator_config(config: ConfigDict, workdir: Path) -> T5Config:
     if config.generator.checkpoint:
         return hf_weights.t5_config(hf_weights.resolve(config.generator.checkpoint))
-    vocab = tokenizers.load_sentencepiece(workdir / TOKENIZERS / "generator", config.tokenizer.backend).vocab_size
+    vocab = tokenizers.load_sentencepiece(
+        workdir / TOKENIZERS / "generator", config.tokenizer.backend
+    ).vocab_size
     return T5Config(vocab_size=vocab, **config.generator.model.to_dict())
 
 
