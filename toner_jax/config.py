@@ -112,7 +112,6 @@ def base() -> ConfigDict:
 
     c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})  # −1: all remaining devices
     c.sharding = "fsdp"  # fsdp, or zero1: replicated parameters, sharded optimizer moments
-    c.distributed = False  # True: several hosts, by jax.distributed.initialize()
 
     c.log_every = 50
     c.max_skipped = 10  # so many steps with a non-finite loss or gradient end a training

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -55,8 +54,6 @@ def execute(config: ConfigDict, workdir: Path, restart: bool = False) -> dict[st
     configuration.validate(config)
     dataset = read_data(config)
     stages = plan_stages(config, dataset)
-    if config.distributed:
-        jax.distributed.initialize()
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
     prepare_workdir(workdir)
     with locked(workdir):
