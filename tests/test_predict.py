@@ -87,6 +87,7 @@ def test_saved_pretrained_predicts_the_same(ner, tmp_path):
         assert not info["unexpected_keys"]
 
 
+@pytest.mark.slow
 def test_fine_tuning_starts_from_hugging_face_folders(ner, cache, tmp_path):
     """With next to no learning rate, what comes out is what the folders held, type head apart."""
     ner.save_pretrained(tmp_path / "saved")

@@ -153,6 +153,7 @@ def _columns(folder: Path, corrupt_test: bool) -> None:
         (folder / f"{split}.txt").write_text("\n".join(lines) + "\n")
 
 
+@pytest.mark.slow
 def test_corrupt_test_labels_change_nothing_but_the_test_scores(cache, tmp_path):
     from toner_jax.data.generated import SCHEMA
 
