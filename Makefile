@@ -10,10 +10,10 @@ quickstart: env  ## Train both models on generated text, evaluate, and show what
 	$(BIN)/python -m toner_jax.main --config=configs/quickstart.py --workdir=$(WORKDIR)
 
 test: test-env  ## Unit and integration tests, a few minutes.
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 test-all: test-env  ## The long ones too.
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: test-env
 	$(BIN)/ruff check .

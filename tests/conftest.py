@@ -22,10 +22,3 @@ def finished(tmp_path_factory, cache):
     done = tiny.run(tiny.command(workdir), tiny.environment(cache))
     assert done.returncode == 0, done.stderr
     return workdir, done
-
-
-def pytest_collection_modifyitems(items):
-    """A file's tests run on one worker: what its fixtures compile is compiled once."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))

@@ -15,8 +15,6 @@ import toner_jax
 from toner_jax.errors import UserError
 from toner_jax.predict import main
 
-pytestmark = pytest.mark.xdist_group("runs")
-
 TEXTS = [
     "Judge Ivan Borcalski married Professor Jaman in Selqua in 1973.",
     "",

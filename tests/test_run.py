@@ -16,9 +16,6 @@ import tiny
 sys.path.insert(0, str(Path(__file__).resolve().parent / "stress"))
 import kill_and_resume
 
-# One worker makes the finished run that all these tests look at.
-pytestmark = pytest.mark.xdist_group("runs")
-
 
 def test_outputs(finished):
     workdir, done = finished
