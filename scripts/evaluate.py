@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from toner_jax.errors import UserError
+from toner_jax.schema import Sentence
 
 
 def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
@@ -64,7 +66,9 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
         say(f"generator step: {chosen or 'none yet'} was chosen on dev, {ner.step} here")
     if options.threshold is not None:
         say(f"δ: {ner.threshold:.4f} in training, {options.threshold} here")
-    splits = {name: load_sentences(split_path(options.workdir, name)) for name in ("train", "dev")}
+    splits: dict[str, Sequence[Sentence]] = {
+        name: load_sentences(split_path(options.workdir, name)) for name in ("train", "dev")
+    }
     name = options.split
     if options.input:
         name = options.input.name

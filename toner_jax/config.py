@@ -98,7 +98,7 @@ def base() -> ConfigDict:
     c.generator.max_shapes = 8  # (source, target) shapes that training compiles for
 
     c.eval = ConfigDict()
-    c.eval.every = 0  # steps between dev evaluations; 0 for twice an epoch
+    c.eval.every = 0  # steps between dev evaluations; 0 for twice an epoch, bounded in cost
     c.eval.start = 0.1  # share of training before the first
     c.eval.dev_max_sentences = 1_000  # 0 for all; final reports always use all
     c.eval.batch_size = 64
@@ -223,6 +223,12 @@ def validate(config: ConfigDict) -> None:
     for stage in config.stages:
         if stage not in ("matcher", "generator", "evaluate"):
             raise UserError(f"stages: {stage!r} is none of matcher, generator, evaluate")
+    if "evaluate" in config.stages and "generator" not in config.stages:
+        raise UserError(
+            "stages: evaluate needs generator; name both (a complete generator is not trained again)"
+        )
+    if "generator" in config.stages and config.matcher.enabled and "matcher" not in config.stages:
+        raise UserError("stages: generator needs matcher; name both, or set matcher.enabled=False")
     positive = (
         "matcher.batch_size", "matcher.epochs", "matcher.tau", "matcher.learning_rate",
         "generator.batch_size", "generator.epochs", "generator.learning_rate",

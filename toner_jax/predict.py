@@ -128,12 +128,8 @@ def _checked(texts: Sequence[str]) -> Sequence[str]:
 
 
 def _spans(sentence: Sentence, result: Recognized) -> list[dict[str, Any]]:
-    spans = []
-    for entity, score in zip(result.entities, result.scores, strict=True):
-        start, end = sentence.char_span(entity)
-        text = sentence.text[start:end]
-        spans.append({"start": start, "end": end, "text": text, "label": entity.type, "score": score})
-    return spans
+    found = zip(result.entities, result.scores, strict=True)
+    return [{**sentence.span_json(entity), "score": score} for entity, score in found]
 
 
 def read_inputs(file: IO[str], name: str, jsonl: bool) -> Iterator[dict[str, Any]]:

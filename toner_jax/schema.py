@@ -152,6 +152,11 @@ class Sentence:
         """The entity's half-open character range in `text`."""
         return self.offsets[entity.start][0], self.offsets[entity.end - 1][1]
 
+    def span_json(self, entity: Entity) -> dict[str, Any]:
+        """The entity as users see it: a half-open character range of `text`, its slice, and the type."""
+        start, end = self.char_span(entity)
+        return {"start": start, "end": end, "text": self.text[start:end], "label": entity.type}
+
     def types(self) -> tuple[str, ...]:
         """The names of the types that occur (P_x of §3.2), sorted by first appearance."""
         return tuple(dict.fromkeys(e.type for e in self.entities))

@@ -100,7 +100,7 @@ GTE_SMALL = {
         (T5_SMALL, T5_V1_0_SMALL),
         (FLAN_SMALL, T5Config.flan("small")),
         (FLAN_SMALL | {"num_decoder_layers": 3}, replace(T5Config.flan("small"), num_decoder_layers=3)),
-        (MT5_SMALL, T5Config.flan("small").with_vocab(250112)),
+        (MT5_SMALL, replace(T5Config.flan("small"), vocab_size=250112)),
     ],
     ids=["t5", "flan", "uneven", "mt5"],
 )

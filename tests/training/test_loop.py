@@ -159,5 +159,7 @@ def test_evaluation_steps():
     assert evaluation_steps(100, 30, 0.5, 50) == {60, 90, 100}
     assert evaluation_steps(100, 0, 0.0, 50) == {25, 50, 75, 100}
     assert len(evaluation_steps(10_000, 0, 0.0, 50)) == 20
+    assert evaluation_steps(100, 0, 0.0, 50, apart=39.5) == {40, 80, 100}
+    assert evaluation_steps(100, 30, 0.0, 50, apart=40) == {30, 60, 90, 100}  # an explicit key wins
     assert total_steps(10, 1.5) == 15
     assert total_steps(10, 0.01) == 1

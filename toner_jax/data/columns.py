@@ -13,14 +13,13 @@ entities that begins with `I-` was repaired and is counted.
 
 from __future__ import annotations
 
-import codecs
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from toner_jax.data.reading import Read, check_not_empty, read_lines, resolve_label
 from toner_jax.errors import UserError
-from toner_jax.schema import Entity, Schema, Sentence, make_sentence
+from toner_jax.schema import Entity, Schema, make_sentence
 
 _DOCSTART = "-DOCSTART-"
 _MEDLINE = "###MEDLINE:"
@@ -30,19 +29,6 @@ _Tag = tuple[str, str]
 _OUTSIDE: _Tag = ("", "")
 
 
-@dataclass(frozen=True)
-class ReadReport:
-    """What reading a file repaired.
-
-    Attributes:
-      counts: reason → times; empty when the file was clean. Reasons are `i_without_b` (an entity of
-        an IOB2 file began with `I-`) and `duplicate_entity` (two columns annotate the same span with
-        the same type).
-    """
-
-    counts: Mapping[str, int] = field(default_factory=dict)
-
-
 def read_columns(
     path: str | Path,
     schema: Schema,
@@ -50,7 +36,7 @@ def read_columns(
     split: str = "",
     token_column: int = 0,
     tag_columns: Sequence[int] = (-1,),
-) -> tuple[list[Sentence], ReadReport]:
+) -> Read:
     """Reads a column file.
 
     Columns are separated by tabs in a line that has one, else by runs of spaces; no other white
@@ -65,8 +51,9 @@ def read_columns(
       tag_columns: the tags' columns, likewise; empty means every column after the token (nested).
 
     Returns:
-      The sentences in the file's order, and what had to be repaired. `doc_id` is MEDLINE's number
-      or a running one, and None throughout a file without document lines.
+      The sentences, whose `doc_id` is MEDLINE's number or a running one, and None throughout a file
+      without document lines. Repairs: `i_without_b` (an entity of an IOB2 file began with `I-`) and
+      `duplicate_entity` (two columns annotate the same span with the same type).
 
     Raises:
       UserError: the file cannot be read, is empty, or has a malformed line, which is named.
@@ -90,7 +77,7 @@ def read_columns(
             raw.append((words, entities, document))
             words, layers = [], []
 
-    for number, line in enumerate(_read_lines(path), 1):
+    for number, line in enumerate(read_lines(path), 1):
         if not line or line.isspace():
             end_sentence()
             continue
@@ -106,48 +93,14 @@ def read_columns(
         words.append(word)
         layers.append(tags)
     end_sentence()
-    if not raw:
-        raise UserError(f"{path}: empty: it holds no sentence; check that this is the right file")
-
-    sentences = [
+    sentences = tuple(
         make_sentence(f"{prefix}{i}", words, entities, schema, doc_id=document if documents else None)
         for i, (words, entities, document) in enumerate(raw)
-    ]
+    )
+    check_not_empty(sentences, path)
     is_iob2 = starts["B"] > 0
     counts = {"i_without_b": starts["I"] if is_iob2 else 0, "duplicate_entity": duplicates}
-    return sentences, ReadReport({reason: n for reason, n in counts.items() if n})
-
-
-def _read_lines(path: Path) -> list[str]:
-    """The file's lines without their ends. Only LF and CRLF end a line: `str.splitlines` would also
-    break tokens at U+0085, U+2028 and others."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    data = data.removeprefix(codecs.BOM_UTF8)
-
-    def line_at(offset: int) -> int:
-        return data.count(b"\n", 0, offset) + 1
-
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}:{line_at(error.start)}: byte 0x{data[error.start]:02x} is not UTF-8; convert the file"
-        ) from error
-    if (offset := data.find(b"\0")) >= 0:
-        raise UserError(f"{path}:{line_at(offset)}: NUL character; the file is not plain UTF-8 text")
-    lines = [line.rstrip("\r") for line in text.split("\n")]
-    if "\r" in text:
-        for number, line in enumerate(lines, 1):
-            if "\r" in line:
-                raise UserError(
-                    f"{path}:{number}: carriage return inside the line; end lines with LF or CRLF"
-                )
-    return lines
+    return Read(sentences, {reason: n for reason, n in counts.items() if n})
 
 
 def _split(line: str) -> list[str]:
@@ -221,14 +174,8 @@ class _RowParser:
             problem = f"tag {tag!r} has the unknown prefix {prefix!r}; {wanted}"
         elif not label:
             problem = f"tag {tag!r} names no type; {wanted}"
-        elif (name := self._schema.resolve(label)) is None:
-            problem = (
-                f"label {label!r} is not in schema {self._schema.name!r} "
-                f"(types: {', '.join(self._schema.names)}); use this data's schema, or add the label to "
-                "the tags of a type"
-            )
         else:
-            return prefix, name
+            return prefix, resolve_label(self._schema, label, f"{self._path}:{number}")
         raise self._error(number, problem)
 
     def _error(self, number: int, message: str) -> UserError:

@@ -58,10 +58,9 @@ def _load_columns(data: Any, splits: Sequence[str]) -> Dataset:
     sentences: dict[str, tuple[Sentence, ...]] = {}
     repairs: dict[str, Mapping[str, int]] = {}
     for split, path in _find_files(data, splits).items():
-        read, report = read_columns(
+        sentences[split], repairs[split] = read_columns(
             path, schema, split=split, token_column=data.token_column, tag_columns=data.tag_columns
         )
-        sentences[split], repairs[split] = tuple(read), report.counts
     return Dataset(schema, sentences, repairs)
 
 

@@ -7,7 +7,7 @@ Pad, decoder start and the padding of targets are id 0; the end of sequence is i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -63,9 +63,6 @@ class T5Config:
         if size not in sizes:
             raise UserError(f"Flan-T5 {size!r}: the sizes are {', '.join(sizes)}")
         return sizes[size]
-
-    def with_vocab(self, vocab_size: int) -> T5Config:
-        return replace(self, vocab_size=vocab_size)
 
 
 def relative_buckets(

@@ -108,19 +108,21 @@ class GeneratorFeatures:
             )
         return [p for part in (_part(sentence, 0, cut), _part(sentence, cut, None)) for p in self.split(part)]
 
-    def present(self, sentence: Sentence) -> np.ndarray:
-        """bool [K], the indicator of P_x."""
-        row = np.zeros(len(self.schema.types), bool)
-        row[[self.schema.index[e.type] for e in sentence.entities]] = True
-        return row
-
     def _example(self, prompt: prompts.PromptIds, target: Ids | None, sentence: Sentence) -> Example:
         return Example(
             source=np.array(prompt.ids + self._eos, np.int32),
             text_range=(prompt.text_start, prompt.text_end),
             target=np.array(() if target is None else target + self._eos, np.int32),
-            present=self.present(sentence),
+            present=present_types([sentence], self.schema)[0],
         )
+
+
+def present_types(sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
+    """bool [N, K], the indicator of P_x: which types occur in each sentence."""
+    rows = np.zeros((len(sentences), len(schema.types)), bool)
+    for i, s in enumerate(sentences):
+        rows[i, [schema.index[e.type] for e in s.entities]] = True
+    return rows
 
 
 def _middle_cut(sentence: Sentence) -> int | None:

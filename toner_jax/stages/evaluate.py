@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -21,7 +20,6 @@ from toner_jax.stages import setup
 from toner_jax.stages.generator import FOLDER as GENERATOR
 from toner_jax.stages.generator import make_recognizer, read_types_if_enabled
 from toner_jax.stages.matcher import read_similarities, read_threshold
-from toner_jax.training.checkpoint import Checkpoints
 from toner_jax.training.metrics import MetricsWriter, read_metrics, say, write_atomically
 
 Splits = Mapping[str, Sequence[Sentence]]
@@ -37,9 +35,9 @@ def evaluate_run(
     """
     model = setup.build_generator(config, workdir, schema)
     features = setup.generator_features(config, workdir / setup.TOKENIZERS, schema)
-    shapes = jax.eval_shape(setup.init_generator(model), jax.random.key(0))
-    with Checkpoints(workdir / GENERATOR / "checkpoints", read_only=True) as checkpoints:
-        params = checkpoints.restore_params(step, setup.parameter_targets(shapes, mesh, config.sharding))
+    params = setup.restore_params(
+        workdir / GENERATOR, step, setup.init_generator(model), mesh, config.sharding
+    )
     recognizer = make_recognizer(config, model, features, mesh)
     metrics = MetricsWriter(workdir)
     metrics.resume("evaluate", -1)  # an interrupted evaluation starts over
@@ -127,19 +125,14 @@ def write_predictions(
     matched: Sequence[Sequence[str]] | None,
 ) -> None:
     """One JSON object per sentence; spans are half-open character ranges of its text."""
-
-    def span(sentence: Sentence, entity: Any) -> dict[str, Any]:
-        start, end = sentence.char_span(entity)
-        return {"start": start, "end": end, "text": sentence.text[start:end], "label": entity.type}
-
     lines = []
     for i, (sentence, result) in enumerate(zip(sentences, found, strict=True)):
         entry: dict[str, Any] = {
             "id": sentence.id,
             "text": sentence.text,
-            "gold": [span(sentence, e) for e in sentence.entities],
+            "gold": [sentence.span_json(e) for e in sentence.entities],
             "predicted": [
-                {**span(sentence, e), "score": round(score, 6)}
+                {**sentence.span_json(e), "score": round(score, 6)}
                 for e, score in zip(result.entities, result.scores, strict=True)
             ],
             "types": None if matched is None else list(matched[i]),

@@ -15,11 +15,12 @@ from ml_collections import ConfigDict
 
 from toner_jax import losses
 from toner_jax.errors import UserError
+from toner_jax.evaluation.scoring import type_counts
 from toner_jax.inference.matching import TypeMatcher, choose_threshold, embed, matched_types
 from toner_jax.models import hf_weights
 from toner_jax.models.bert import Bert
 from toner_jax.pipeline.batching import choose_lengths, pad_rows, plan_epoch
-from toner_jax.pipeline.features import MatcherFeatures
+from toner_jax.pipeline.features import MatcherFeatures, present_types
 from toner_jax.schema import Schema, Sentence
 from toner_jax.stages import setup
 from toner_jax.training import state as train_state
@@ -65,7 +66,7 @@ def train_matcher(
 
     def evaluate(params: Any) -> dict[str, float]:
         similarities = matcher.similarities(params, [s.words for s in dev], schema)
-        threshold, _ = _threshold(config, similarities, _present(dev, schema))
+        threshold, _ = _threshold(config, similarities, present_types(dev, schema))
         return {"threshold": threshold, **type_scores(similarities, dev, schema, threshold, c.threshold_beta)}
 
     with Checkpoints(workdir / FOLDER / "checkpoints", config.checkpoint.keep) as checkpoints:
@@ -83,7 +84,9 @@ def train_matcher(
                 log_every=config.log_every,
                 max_skipped=config.max_skipped,
                 evaluate=evaluate,
-                evaluate_at=evaluation_steps(steps, config.eval.every, config.eval.start, per_epoch),
+                evaluate_at=evaluation_steps(
+                    steps, config.eval.every, config.eval.start, per_epoch, apart=2 * len(dev) / c.batch_size
+                ),
                 selection="f_beta",
             ),
             state,
@@ -105,7 +108,7 @@ def _plan(
     lengths = choose_lengths([len(r) for r in rows], config.matcher.max_shapes)
     shapes = [(n, 0) for n in lengths]
     assignment = [int(np.searchsorted(lengths, len(r))) for r in rows]
-    present = _present(used, schema)
+    present = present_types(used, schema)
     size = round_batch(config.matcher.batch_size, mesh)
 
     def plan(epoch: int) -> list[Any]:
@@ -158,20 +161,10 @@ def _threshold(config: ConfigDict, similarities: np.ndarray, present: np.ndarray
     return choose_threshold(similarities, present, config.matcher.threshold_beta)[0], "dev"
 
 
-def _present(sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
-    """bool [N, K], the indicator of P_x."""
-    rows = np.zeros((len(sentences), len(schema.types)), bool)
-    for i, s in enumerate(sentences):
-        rows[i, [schema.index[t] for t in s.types()]] = True
-    return rows
-
-
 def type_scores(
     similarities: np.ndarray, sentences: Sequence[Sentence], schema: Schema, threshold: float, beta: float
 ) -> dict[str, float]:
     """Type-level scores of T′ at a threshold."""
-    from toner_jax.evaluation.scoring import type_counts
-
     counts = type_counts(sentences, [matched_types(row, schema, threshold) for row in similarities])
     return {
         "type_precision": counts.precision,
@@ -188,7 +181,7 @@ def _write_types(
         name: matcher.similarities(params, [s.words for s in sentences], schema)
         for name, sentences in splits.items()
     }
-    threshold, source = _threshold(config, similarities["dev"], _present(splits["dev"], schema))
+    threshold, source = _threshold(config, similarities["dev"], present_types(splits["dev"], schema))
     scores = type_scores(similarities["dev"], splits["dev"], schema, threshold, config.matcher.threshold_beta)
     write_atomically(
         workdir / FOLDER / "thresholds.json",

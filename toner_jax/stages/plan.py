@@ -13,9 +13,8 @@ from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
 from toner_jax.stages import setup
-from toner_jax.stages.generator import TrainingData
+from toner_jax.stages.generator import TrainingData, generator_evaluations
 from toner_jax.stages.run import plan_stages, read_data
-from toner_jax.training.loop import evaluation_steps
 from toner_jax.training.sharding import make_mesh
 
 # The compute of one training token through one parameter: forward 2 FLOPs, backward 4.
@@ -49,7 +48,7 @@ def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
     shards = mesh.shape["fsdp"] * mesh.shape["tensor"]
     source = np.array([len(e.source) for e in data.examples])
     target = np.array([len(e.target) for e in data.examples])
-    evaluations = evaluation_steps(data.steps, config.eval.every, config.eval.start, data.steps_per_epoch)
+    evaluations = generator_evaluations(config, data, len(dataset.splits["dev"]))
     flops = _FLOPS_PER_PARAMETER * count * config.generator.batch_size * float(np.mean(source + target)) / 2
     lines += [
         f"source pieces: median {np.median(source):.0f}, 99 % {np.percentile(source, 99):.0f}, longest {source.max()}",

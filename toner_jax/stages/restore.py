@@ -24,7 +24,6 @@ from toner_jax.stages.generator import FOLDER as GENERATOR
 from toner_jax.stages.matcher import FOLDER as MATCHER
 from toner_jax.stages.stage import read_marker
 from toner_jax.text.tokenizers import SENTENCEPIECE_FILE, WORDPIECE_FILE
-from toner_jax.training.checkpoint import Checkpoints
 from toner_jax.training.metrics import write_atomically
 
 PRETRAINED = "toner.json"  # marks a folder of `save_pretrained`
@@ -91,9 +90,7 @@ def stage_result(workdir: Path, stage: str) -> dict[str, Any]:
 
 def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | None) -> Restored:
     def params(stage: str, at: int, init: Callable[[jax.Array], Any]) -> Any:
-        shapes = jax.eval_shape(init, jax.random.key(0))
-        with Checkpoints(workdir / stage / "checkpoints", read_only=True) as checkpoints:
-            return checkpoints.restore_params(at, setup.parameter_targets(shapes, mesh, config.sharding))
+        return setup.restore_params(workdir / stage, at, init, mesh, config.sharding)
 
     schema = setup.read_work_schema(workdir)
     generator = setup.build_generator(config, workdir, schema)

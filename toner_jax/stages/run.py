@@ -76,16 +76,11 @@ def _execute_stages(
     schema, splits = dataset.schema, dataset.splits
     results: dict[str, dict[str, Any]] = {}
 
-    def generator_step() -> int:
-        if "generator" not in results:
-            raise UserError("the evaluate stage needs the generator stage; name both in config.stages")
-        return results["generator"]["step"]
-
     work: dict[str, Callable[[], Mapping[str, Any]]] = {
         "setup": lambda: setup.prepare(config, workdir, splits["train"], schema),
         "matcher": lambda: train_matcher(config, workdir, splits, schema, mesh),
         "generator": lambda: train_generator(config, workdir, splits["train"], splits["dev"], schema, mesh),
-        "evaluate": lambda: evaluate_run(config, workdir, splits, schema, mesh, generator_step()),
+        "evaluate": lambda: evaluate_run(config, workdir, splits, schema, mesh, results["generator"]["step"]),
     }
     for name, stage in stages.items():
         results[name] = stage.run(workdir, work[name], restart)

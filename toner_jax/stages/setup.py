@@ -25,6 +25,7 @@ from toner_jax.schema import Schema, Sentence, read_schema
 from toner_jax.text import tokenizers
 from toner_jax.text.ids import WordIds
 from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
+from toner_jax.training.checkpoint import Checkpoints
 from toner_jax.training.metrics import write_atomically
 from toner_jax.training.sharding import state_shardings
 
@@ -170,6 +171,17 @@ def loader(checkpoint: str, load: Callable[[Path, Any, Any], Any]) -> Callable[[
         return None
     folder = hf_weights.resolve(checkpoint)
     return lambda shapes, shardings: load(folder, shapes, shardings)
+
+
+def restore_params(stage: Path, step: int, init: Callable[[jax.Array], Any], mesh: Mesh, preset: str) -> Any:
+    """The parameters of a stage's folder at a step, placed as training places them.
+
+    Raises:
+      UserError: there is no such step, or it is damaged.
+    """
+    shapes = jax.eval_shape(init, jax.random.key(0))
+    with Checkpoints(stage / "checkpoints", read_only=True) as checkpoints:
+        return checkpoints.restore_params(step, parameter_targets(shapes, mesh, preset))
 
 
 def parameter_targets(shapes: Any, mesh: Mesh, preset: str) -> Any:

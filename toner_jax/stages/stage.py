@@ -19,6 +19,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from toner_jax import config as configuration
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training.metrics import say, write_atomically
@@ -129,9 +130,7 @@ def config_keys(config: ConfigDict, keys: Iterable[str]) -> Fingerprint:
     """The values of dotted keys; a section stands for all keys in it."""
     values: Fingerprint = {}
     for key in keys:
-        value: Any = config
-        for part in key.split("."):
-            value = value[part]
+        value = configuration.get(config, key)
         if isinstance(value, ConfigDict):
             values.update(config_keys(config, [f"{key}.{k}" for k in sorted(value)]))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -45,20 +46,33 @@ def split_sentences(text: str) -> list[Range]:
 def split_words(text: str) -> list[Range]:
     """Character ranges of the words of any text, by Penn Treebank rules: punctuation stands apart, as in
     the benchmark sets. White space lies in no word, all other characters in one. Never raises."""
+    return [word for words in split_into_sentences(text) for word in words]
+
+
+def split_into_sentences(text: str, sentences: Sequence[Range] | None = None) -> list[list[Range]]:
+    """The words (as `split_words`) of each sentence.
+
+    Args:
+      sentences: character ranges to take as the sentences; None finds them. A range without a word is
+        left out, and what lies outside all of them has no words.
+    """
     _, treebank = _libraries()
-    words: list[Range] = []
-    for start, end in split_sentences(text):
+    out: list[list[Range]] = []
+    for start, end in split_sentences(text) if sentences is None else sentences:
         sentence = text[start:end]
         try:
             inside = list(treebank.span_tokenize(sentence))
         except ValueError:  # a few odd mixtures of quotes cannot be placed; cut at white space alone
             inside = [(0, len(sentence))]
+        words: list[Range] = []
         for a, b in _cover(sentence, inside):
             if words and sentence[a:b] == "." and _INITIALS.fullmatch(text, words[-1][0], start + a):
                 words[-1] = words[-1][0], start + b  # `U.S.` stays whole where it ends a sentence, too
             else:
                 words.append((start + a, start + b))
-    return words
+        if words:
+            out.append(words)
+    return out
 
 
 def _cover(sentence: str, spans: list[Range]) -> list[Range]:

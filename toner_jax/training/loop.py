@@ -26,6 +26,8 @@ from toner_jax.training.metrics import MetricsWriter, Progress, say
 from toner_jax.training.sharding import shard_batch
 from toner_jax.training.state import State
 
+_COSTLY_EVALUATION = 0.15  # the share of wall time above which a run is told how to spend less
+
 
 @dataclass(frozen=True)
 class HostBatch:
@@ -136,6 +138,8 @@ class _Clock:
         timing = {"seconds": wall, "evaluation_share": share, "examples_per_second": self.rate()}
         job.metrics.write(job.stage, job.steps, {"timing": timing})
         say(f"{job.stage}: {steps} steps in {wall:.0f} s, {share:.0%} of it on dev evaluation")
+        if share > _COSTLY_EVALUATION:
+            say(f"{job.stage}: evaluation is costly here; raise eval.every or lower eval.dev_max_sentences")
 
 
 def _resume(job: Fit, state: State) -> tuple[State, _Progress, int]:
@@ -204,8 +208,13 @@ def total_steps(steps_per_epoch: int, epochs: float) -> int:
     return max(1, math.ceil(steps_per_epoch * epochs))
 
 
-def evaluation_steps(steps: int, every: int, start: float, per_epoch: int) -> frozenset[int]:
-    """When to evaluate: each `every` steps (0: twice an epoch, but at most twenty times) from the share
-    `start` on, and at the end."""
-    every = every or max(1, per_epoch // 2, steps // 20)
+def evaluation_steps(
+    steps: int, every: int, start: float, per_epoch: int, apart: float = 0.0
+) -> frozenset[int]:
+    """When to evaluate: each `every` steps from the share `start` on, and at the end.
+
+    0 stands for twice an epoch, but at most twenty times and at least `apart` steps apart, which bounds
+    what evaluation costs. The bound counts steps, not seconds: two runs must choose the same ones.
+    """
+    every = every or max(1, per_epoch // 2, steps // 20, math.ceil(apart))
     return frozenset(s for s in range(every, steps + 1, every) if s >= start * steps) | {steps}

@@ -76,12 +76,11 @@ def parameter_spec(path: str, shape: tuple[int, ...], mesh: Mesh) -> P:
     raise ValueError(f"no sharding rule covers parameter {path!r}")
 
 
-def parameter_shardings(shapes: Any, mesh: Mesh, replicated: bool = False) -> Any:
+def parameter_shardings(shapes: Any, mesh: Mesh) -> Any:
     """A `NamedSharding` per parameter of a tree of arrays or shapes."""
 
     def one(path, leaf):
-        spec = parameter_spec(path_string(path), leaf.shape, mesh)
-        return NamedSharding(mesh, P() if replicated else spec)
+        return NamedSharding(mesh, parameter_spec(path_string(path), leaf.shape, mesh))
 
     return jax.tree_util.tree_map_with_path(one, shapes)
 

@@ -1,0 +1,97 @@
+"""What the readers of every format share: text from files, labels to types, and errors with their place."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from toner_jax.errors import UserError
+from toner_jax.schema import Schema, Sentence
+
+
+class Read(NamedTuple):
+    """What a reader made of its files.
+
+    Attributes:
+      sentences: in the files' order.
+      repairs: reason → times, of everything that was mended or left out; empty where nothing was.
+    """
+
+    sentences: tuple[Sentence, ...]
+    repairs: Mapping[str, int]
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, without its byte order mark; line ends as they are.
+
+    Raises:
+      UserError: the file cannot be read, is not UTF-8 or holds a NUL character, with the line.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    data = data.removeprefix(codecs.BOM_UTF8)
+
+    def line_at(offset: int) -> int:
+        return data.count(b"\n", 0, offset) + 1
+
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}:{line_at(error.start)}: byte 0x{data[error.start]:02x} is not UTF-8; convert the file"
+        ) from error
+    if (offset := data.find(b"\0")) >= 0:
+        raise UserError(f"{path}:{line_at(offset)}: NUL character; the file is not plain UTF-8 text")
+    return text
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file without their ends. Only LF and CRLF end a line: `str.splitlines` would
+    also break tokens at U+0085, U+2028 and others.
+
+    Raises:
+      UserError: as `read_text`, or a carriage return inside a line.
+    """
+    text = read_text(path)
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    if "\r" in text:
+        for number, line in enumerate(lines, 1):
+            if "\r" in line:
+                raise UserError(
+                    f"{path}:{number}: carriage return inside the line; end lines with LF or CRLF"
+                )
+    return lines
+
+
+def resolve_label(schema: Schema, label: str, place: str) -> str:
+    """The type that a file's label stands for.
+
+    Args:
+      place: `file:line` or whatever names the annotation, for the error.
+
+    Raises:
+      UserError: the schema lacks it; the message lists the schema's types.
+    """
+    name = schema.resolve(label)
+    if name is None:
+        raise UserError(
+            f"{place}: label {label!r} is not in schema {schema.name!r} (types: {', '.join(schema.names)}); "
+            "use this data's schema, or add the label to the tags of a type"
+        )
+    return name
+
+
+def check_not_empty(sentences: Iterable[Sentence], place: str | Path) -> None:
+    """Refuses what holds no sentence.
+
+    Raises:
+      UserError: naming the place.
+    """
+    if not any(True for _ in sentences):
+        raise UserError(f"{place}: empty: it holds no sentence; check that this is the right file")
