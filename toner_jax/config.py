@@ -105,6 +105,11 @@ def base() -> ConfigDict:
 
     c.decode = ConfigDict()
     c.decode.max_length = 0  # pieces; 0 for text.max_target
+    c.decode.grammar = (
+        True  # only well-formed outputs with spans of the text; False decodes as the paper does
+    )
+    c.decode.block = 0  # tokens that a pass verifies under the grammar; 0 for 4 on CPU, 8 elsewhere
+    c.decode.threshold = 0.0  # entities with a lower score are left out
 
     c.checkpoint = ConfigDict()
     c.checkpoint.every = 500  # steps between checkpoints within a stage

@@ -68,8 +68,9 @@ class Ner:
           threshold: δ of T′; None for the run's.
 
         Returns:
-          Per text, in order of appearance, {"start", "end", "text", "label", "score"}: a half-open character
-          range, its slice of the text, the type, and the probability of the item that was written.
+          Per text, in order of appearance, {"start", "end", "text", "label", "score", "type_score",
+          "span_score"}: a half-open character range, its slice of the text, the type, and the probability
+          of the entity, that of its type, and that of its span given the type.
         """
         sentences = [sentence_from_text(str(i), text) for i, text in enumerate(_checked(texts))]
         found, _ = self.recognize(sentences, self._schema(labels), threshold)
@@ -129,7 +130,7 @@ def _checked(texts: Sequence[str]) -> Sequence[str]:
 
 def _spans(sentence: Sentence, result: Recognized) -> list[dict[str, Any]]:
     found = zip(result.entities, result.scores, strict=True)
-    return [{**sentence.span_json(entity), "score": score} for entity, score in found]
+    return [{**sentence.span_json(entity), **score.to_json()} for entity, score in found]
 
 
 def read_inputs(file: IO[str], name: str, jsonl: bool) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_LENGTHS = (32, 64, 96, 128, 256, 512, 1024)
+_LENGTHS = (48, 64, 80, 96, 128, 192, 320, 512, 1024)
 
 
 def ladder(limit: int) -> tuple[int, ...]:

@@ -41,7 +41,7 @@ class TypeMatcher:
         for batch in length_sorted_batches([len(r) for r in rows], self._batch_size):
             length = padded_length(len(rows[batch[0]]), self._ladder)
             ids = pad_rows([rows[i] for i in batch], length, self._batch_size)
-            vectors = np.asarray(self._embed(params, shard_batch({"ids": ids}, self._mesh)["ids"]))
+            vectors = np.asarray(self._embed(params, shard_batch(ids, self._mesh)))
             for i, vector in zip(batch, vectors, strict=False):
                 out[i] = vector
         return np.stack(out) if out else np.zeros((0, 1), np.float32)  # type: ignore[arg-type]

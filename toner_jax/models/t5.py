@@ -128,12 +128,22 @@ class Attention(nn.Module):
         h = self.config.num_heads
         return split_heads(self.key(x_BKD), h), split_heads(self.value(x_BKD), h)
 
+    def kept(self, x_BKD: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Keys and values in the layout that decoding keeps: keys as columns."""
+        k, v = self.keys_values(x_BKD)
+        return k.swapaxes(-1, -2), v
+
     def __call__(
-        self, x_BQD: jax.Array, keys_values: tuple[jax.Array, jax.Array], bias: jax.Array, deterministic: bool
+        self,
+        x_BQD: jax.Array,
+        keys_values: tuple[jax.Array, jax.Array],
+        bias: jax.Array,
+        deterministic: bool,
+        columns: bool = False,
     ) -> jax.Array:
         q = split_heads(self.query(x_BQD), self.config.num_heads)
         k, v = keys_values
-        weights = self.dropout(attention_scores(q, k, bias), deterministic=deterministic)
+        weights = self.dropout(attention_scores(q, k, bias, columns=columns), deterministic=deterministic)
         return self.out(merge_heads(jnp.einsum("bhqk,bhkd->bhqd", weights.astype(self.dtype), v)))
 
 
@@ -195,22 +205,32 @@ class DecoderLayer(nn.Module):
         )
         return self._rest(x, self.cross_attention.keys_values(encoded), cross_bias, deterministic)
 
-    def step(self, x: jax.Array, cache: Cache, index: jax.Array, bias: jax.Array, cross_bias: jax.Array):
-        """Positions `index` … of x [B, Q, D] against and into the cached keys and values."""
+    def step(
+        self,
+        x: jax.Array,
+        kept: tuple[jax.Array, jax.Array],
+        source: tuple[jax.Array, jax.Array],
+        slot: jax.Array,
+        bias: jax.Array,
+        cross_bias: jax.Array,
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        """x [B, Q, D] against the kept keys and values, and its own, which go into slots `slot` …"""
         h = self.self_attention_norm(x)
-        k, v = self.self_attention.keys_values(h)
-        cache = dict(
-            cache,
-            key=jax.lax.dynamic_update_slice_in_dim(cache["key"], k, index, axis=2),
-            value=jax.lax.dynamic_update_slice_in_dim(cache["value"], v, index, axis=2),
-        )
-        x = x + self.self_attention(h, (cache["key"], cache["value"]), bias, True)
-        return self._rest(x, (cache["cross_key"], cache["cross_value"]), cross_bias, True), cache
+        k, v = self.self_attention.kept(h)
+        update = jax.lax.dynamic_update_slice_in_dim
+        kept = update(kept[0], k, slot, axis=3), update(kept[1], v, slot, axis=2)
+        x = x + self.self_attention(h, kept, bias, True, columns=True)
+        return self._rest(x, source, cross_bias, True, columns=True), kept
 
     def _rest(
-        self, x: jax.Array, cross: tuple[jax.Array, jax.Array], cross_bias: jax.Array, deterministic: bool
+        self,
+        x: jax.Array,
+        cross: tuple[jax.Array, jax.Array],
+        cross_bias: jax.Array,
+        deterministic: bool,
+        columns: bool = False,
     ) -> jax.Array:
-        h = self.cross_attention(self.cross_attention_norm(x), cross, cross_bias, deterministic)
+        h = self.cross_attention(self.cross_attention_norm(x), cross, cross_bias, deterministic, columns)
         x = x + self.drop(h, deterministic=deterministic)
         h = self.feed_forward(self.feed_forward_norm(x), deterministic)
         return x + self.drop(h, deterministic=deterministic)
@@ -260,41 +280,52 @@ class Decoder(nn.Module):
             x = layer(x, encoded, bias, cross_bias, deterministic)
         return self.drop(self.final_norm(x), deterministic=deterministic)
 
-    def start(self, encoded: jax.Array, source_mask_BS: jax.Array, length: int) -> Cache:
-        """Empty self-attention caches for `length` positions; cross-attention keys and values, once."""
+    def read(self, encoded: jax.Array, source_mask_BS: jax.Array) -> Cache:
+        """What decoding needs of each source, computed once: cross-attention keys, values and bias."""
+        layers = {f"layers_{i}": m.cross_attention.kept(encoded) for i, m in enumerate(self.layers)}
+        return {"bias": mask_to_bias(source_mask_BS)[:, None, None, :], "layers": layers}
+
+    def empty(self, batch: int, slots: int) -> Cache:
         c = self.config
-        shape = (encoded.shape[0], c.num_heads, length, c.d_kv)
-        layers = {}
-        for i, layer in enumerate(self.layers):
-            k, v = layer.cross_attention.keys_values(encoded)
-            layers[f"layers_{i}"] = {
-                "key": jnp.zeros(shape, self.dtype),
-                "value": jnp.zeros(shape, self.dtype),
-                "cross_key": k,
-                "cross_value": v,
-            }
+        keys, values = (batch, c.num_heads, c.d_kv, slots), (batch, c.num_heads, slots, c.d_kv)
+        names = [f"layers_{i}" for i in range(c.num_decoder_layers)]
         return {
-            "index": jnp.zeros((), jnp.int32),
-            "position_bias": self.relative_attention_bias(length, length),
-            "cross_bias": mask_to_bias(source_mask_BS)[:, None, None, :],
-            "layers": layers,
+            "slot": jnp.zeros((), jnp.int32),
+            "index": jnp.zeros((batch,), jnp.int32),
+            "positions": jnp.full((batch, slots), -1, jnp.int32),
+            # Distances beyond the slots cannot occur; [slots, H], far faster to look up than buckets.
+            "distance_bias": self.relative_attention_bias(slots, 1)[0, :, :, 0].T,
+            "layers": {n: (jnp.zeros(keys, self.dtype), jnp.zeros(values, self.dtype)) for n in names},
         }
 
-    def step(self, x_BQD: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
-        """The next Q positions; keys after each position are masked."""
-        index, queries = cache["index"], x_BQD.shape[1]
-        bias = jax.lax.dynamic_slice_in_dim(cache["position_bias"], index, queries, axis=2)
-        later = jnp.arange(bias.shape[-1])[None, :] > index + jnp.arange(queries)[:, None]
-        bias = jnp.where(later, MASKED, bias)
+    def step(self, x_BQD: jax.Array, source: Cache, cache: Cache) -> tuple[jax.Array, Cache]:
+        """The next Q positions of every row."""
+        queries, slot = x_BQD.shape[1], cache["slot"]
+        here = cache["index"][:, None] + jnp.arange(queries)
+        positions = jax.lax.dynamic_update_slice_in_dim(cache["positions"], here, slot, axis=1)
+        distance = here[:, :, None] - positions[:, None, :]
+        seen = (distance >= 0) & (positions >= 0)[:, None, :]
+        near = jnp.take(cache["distance_bias"], jnp.where(seen, distance, 0), axis=0, mode="clip")
+        bias = jnp.where(seen[..., None], near, MASKED).transpose(0, 3, 1, 2)
         x, layers = x_BQD, {}
         for i, layer in enumerate(self.layers):
             name = f"layers_{i}"
-            x, layers[name] = layer.step(x, cache["layers"][name], index, bias, cache["cross_bias"])
-        return self.final_norm(x), dict(cache, index=index + queries, layers=layers)
+            x, layers[name] = layer.step(
+                x, cache["layers"][name], source["layers"][name], slot, bias, source["bias"]
+            )
+        slots = positions.shape[1]
+        cache = dict(
+            cache,
+            slot=(slot + queries) % slots,
+            index=cache["index"] + queries,
+            positions=positions,
+            layers=layers,
+        )
+        return self.final_norm(x), cache
 
 
 class T5(nn.Module):
-    """The encoder-decoder; `encode`, `decode`, `start` and `step` are its methods for `apply`."""
+    """The encoder-decoder; `encode`, `decode`, `read`, `empty` and `step` are its methods for `apply`."""
 
     config: T5Config
     dtype: Dtype = jnp.float32
@@ -331,19 +362,70 @@ class T5(nn.Module):
         x = self.decoder(self.shared(target_in), encoded, source_mask, deterministic)
         return self.logits(x)
 
-    def start(self, encoded: jax.Array, source_mask: jax.Array, length: int) -> Cache:
-        """The cache of a decoder that will see at most `length` positions: a plain pytree."""
-        return self.decoder.start(encoded, source_mask, length)
+    def read(self, source: jax.Array, choices: jax.Array | None = None) -> Cache:
+        """All that `step` needs of sources int32 [B, S], padded with 0: a plain pytree whose leaves begin
+        with B, so that rows can be exchanged.
 
-    def step(self, tokens: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
-        """(tokens int32 [B, Q], cache) → (logits fp32 [B, Q, V], cache)."""
-        x, cache = self.decoder.step(self.shared(tokens), cache)
-        return self.logits(x), cache
+        Args:
+          choices: int32 [B, U], the only tokens to be scored for each row; None for the vocabulary.
+        """
+        mask = (source != 0).astype(jnp.float32)
+        read = self.decoder.read(self.encode(source, mask), mask)
+        return read if choices is None else dict(read, output=self.output_columns(choices))
+
+    def empty(self, batch: int, slots: int) -> Cache:
+        """The cache of a decoder before its first token: a plain pytree. Each call of `step` takes as many
+        slots as it is given tokens; they are reused from the first on when all are taken, so a row may
+        live for no more calls than that."""
+        return self.decoder.empty(batch, slots)
+
+    def step(self, tokens: jax.Array, source: Cache, cache: Cache) -> tuple[jax.Array, Cache]:
+        """(tokens int32 [B, Q], what `read` gave, cache) → (logits fp32 [B, Q, V or U], cache)."""
+        x, cache = self.decoder.step(self.shared(tokens), source, cache)
+        if "output" not in source:
+            return self.logits(x), cache
+        if self.config.tie_embeddings:
+            x = x.astype(jnp.float32) * self.config.d_model**-0.5
+        columns = source["output"]
+        return jnp.einsum("bqd,bdu->bqu", x, columns, preferred_element_type=jnp.float32), cache
+
+    def output_columns(self, ids: jax.Array) -> jax.Array:
+        """The output layer's weights for ids int32 [B, U]: [B, D, U]."""
+        if self.config.tie_embeddings:
+            return jnp.take(self.shared.embedding, ids, axis=0).swapaxes(1, 2)
+        kernel = self.lm_head.variables["params"]["kernel"]
+        return jnp.take(kernel.T, ids, axis=0).swapaxes(1, 2).astype(self.dtype)
 
     def logits(self, x: jax.Array) -> jax.Array:
         if self.config.tie_embeddings:
             return self.shared.attend(x * self.config.d_model**-0.5)
         return self.lm_head(x)
+
+
+def rewind(cache: Cache, taken: int, kept: jax.Array) -> Cache:
+    """The cache without the last tokens of its last step.
+
+    Args:
+      taken: how many tokens that step was given.
+      kept: int32 [B], how many of them each row keeps.
+    """
+    slots = cache["positions"].shape[1]
+    age = (jnp.arange(slots) - cache["slot"] + taken) % slots  # 0 … taken − 1: the last step's slots
+    dropped = (age < taken) & (age >= kept[:, None])
+    return dict(
+        cache,
+        index=cache["index"] - taken + kept,
+        positions=jnp.where(dropped, -1, cache["positions"]),
+    )
+
+
+def reset(cache: Cache, rows: jax.Array) -> Cache:
+    """The cache with `rows` as before their first token; indices past the last row are none."""
+    return dict(
+        cache,
+        index=cache["index"].at[rows].set(0, mode="drop"),
+        positions=cache["positions"].at[rows].set(-1, mode="drop"),
+    )
 
 
 def shift_right(target: jax.Array) -> jax.Array:

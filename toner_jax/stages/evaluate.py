@@ -73,7 +73,7 @@ def _render_page(
         report,
         schema,
         sentences,
-        [list(zip(r.entities, r.scores, strict=True)) for r in found],
+        [[(e, s.joint) for e, s in zip(r.entities, r.scores, strict=True)] for r in found],
         matched,
         title=f"ToNER on {config.data.name}",
         metrics=read_metrics(log.read_text(encoding="utf-8")) if log.exists() else [],
@@ -132,7 +132,7 @@ def write_predictions(
             "text": sentence.text,
             "gold": [sentence.span_json(e) for e in sentence.entities],
             "predicted": [
-                {**sentence.span_json(e), "score": round(score, 6)}
+                {**sentence.span_json(e), **score.to_json()}
                 for e, score in zip(result.entities, result.scores, strict=True)
             ],
             "types": None if matched is None else list(matched[i]),

@@ -16,7 +16,8 @@ from ml_collections import ConfigDict
 from toner_jax import losses
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import strict_counts
-from toner_jax.inference.recognize import Recognizer
+from toner_jax.inference.generate import FreeGenerator, GrammarGenerator
+from toner_jax.inference.recognize import Generate, Recognizer
 from toner_jax.models import hf_weights
 from toner_jax.models.t5 import shift_right
 from toner_jax.models.toner import ToNER
@@ -222,7 +223,10 @@ def _make_evaluation(
     chosen = sorted(np.random.default_rng([config.seed, 3]).permutation(len(dev))[:limit])
     sentences = [dev[i] for i in chosen]
     types = None if matched is None else [matched[i] for i in chosen]
-    recognizer = make_recognizer(config, model, features, mesh, max_length)
+    generate = GrammarGenerator(
+        model, features, mesh, batch_size=config.eval.batch_size, max_length=max_length
+    )
+    recognizer = Recognizer(generate, features, overlap=config.text.window_overlap)
 
     def evaluate(params: Any) -> dict[str, float]:
         found = recognizer(params, sentences, types)
@@ -232,15 +236,14 @@ def _make_evaluation(
     return evaluate
 
 
-def make_recognizer(
-    config: ConfigDict, model: ToNER, features: GeneratorFeatures, mesh: Mesh, max_length: int = 0
-) -> Recognizer:
-    """The recognizer of a configuration; `max_length` stands in for `decode.max_length`."""
-    return Recognizer(
-        model,
-        features,
-        mesh,
-        batch_size=config.eval.batch_size,
-        max_length=max_length or config.decode.max_length,
-        overlap=config.text.window_overlap,
-    )
+def make_recognizer(config: ConfigDict, model: ToNER, features: GeneratorFeatures, mesh: Mesh) -> Recognizer:
+    """The recognizer of a configuration."""
+    c = config.decode
+    room = c.max_length or features.max_target
+    batch = config.eval.batch_size
+    generate: Generate
+    if c.grammar:
+        generate = GrammarGenerator(model, features, mesh, batch_size=batch, max_length=room, block=c.block)
+    else:
+        generate = FreeGenerator(model, features, mesh, batch_size=batch, max_length=room)
+    return Recognizer(generate, features, overlap=config.text.window_overlap, threshold=c.threshold)

@@ -114,18 +114,20 @@ def _suffixes(path: str) -> list[str]:
     return ["/".join(parts[i:]) for i in range(len(parts))]
 
 
-def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Host arrays whose first dimension is the global batch → device arrays split over (data, fsdp).
+def shard_batch(batch: Any, mesh: Mesh) -> Any:
+    """A tree of host arrays whose first dimension is the global batch → device arrays split over (data, fsdp).
 
     Every process holds the whole host batch and gives its devices their rows, so the same plan serves
-    one host and many.
+    one host and many. On a single device the arrays are left to the call that takes them.
     """
+    if mesh.size == 1:
+        return batch
     sharding = NamedSharding(mesh, BATCH)
 
     def place(rows: np.ndarray) -> jax.Array:
         return jax.make_array_from_callback(rows.shape, sharding, lambda index: rows[index])
 
-    return {name: place(rows) for name, rows in batch.items()}
+    return jax.tree.map(place, batch)
 
 
 def batch_divisor(mesh: Mesh) -> int:

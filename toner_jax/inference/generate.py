@@ -1,0 +1,304 @@
+"""Prompts in, what the generator wrote out: under the grammar by default, or freely, as the paper does."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from toner_jax.decoding import blocks, grammar
+from toner_jax.decoding.drafts import make_hints
+from toner_jax.decoding.search import greedy
+from toner_jax.inference.lengths import ladder, padded_length
+from toner_jax.models import t5
+from toner_jax.models.toner import ToNER
+from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
+from toner_jax.pipeline.features import GeneratorFeatures
+from toner_jax.training.sharding import batch_divisor, round_batch, shard_batch
+
+Words = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the generator: the words of a text that fits, and its T′ (None without matching)."""
+
+    words: Words
+    matched: Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class Span:
+    """An item written under the grammar: words `start` … `end` of its input, and the probabilities of its
+    type, and of its span given the type, among all that the grammar allowed."""
+
+    start: int
+    end: int
+    type: str
+    type_score: float
+    span_score: float
+
+
+@dataclass(frozen=True)
+class Output:
+    """What was written for one input.
+
+    Attributes:
+      tokens: without the end of sequence.
+      scores: fp32, the log-probability of each.
+      spans: the items, under the grammar; None where the tokens have to be parsed.
+    """
+
+    tokens: list[int]
+    scores: np.ndarray
+    spans: tuple[Span, ...] | None = None
+
+
+class FreeGenerator:
+    """Greedy search over the whole vocabulary."""
+
+    def __init__(
+        self, model: ToNER, features: GeneratorFeatures, mesh: Mesh, *, batch_size: int, max_length: int
+    ):
+        self._features = features
+        self._mesh = mesh
+        self._batch_size = round_batch(batch_size, mesh)
+        self._max_length = max_length
+        self._ladder = ladder(features.max_source)
+        self._decode = jax.jit(functools.partial(_greedy, model), static_argnames="length")
+
+    def __call__(self, params: Any, inputs: Sequence[Input]) -> list[Output]:
+        """The outputs, in the order of the inputs.
+
+        A first pass gives every row as much room as its source is padded to; the few that need more
+        are decoded again with all the room there is.
+        """
+        eos_id = self._features.word_ids.tokenizer.eos_id
+        sources = [self._features.inference(i.words, i.matched).source for i in inputs]
+        out: list[Output | None] = [None] * len(sources)
+        todo = list(range(len(sources)))
+        for final in (False, True):
+            unfinished = []
+            for batch in length_sorted_batches([len(sources[i]) for i in todo], self._batch_size):
+                rows = [todo[k] for k in batch]
+                source_length = padded_length(len(sources[rows[0]]), self._ladder)
+                if final:
+                    source_length = self._ladder[-1]
+                length = self._max_length if final else min(source_length, self._max_length)
+                ids = pad_rows([sources[i] for i in rows], source_length, self._batch_size)
+                ids = shard_batch(ids, self._mesh)
+                tokens, scores = jax.device_get(self._decode(params, ids, length=length))
+                for i, row, score in zip(rows, tokens, scores, strict=False):
+                    ends = np.flatnonzero(row == eos_id)
+                    if len(ends) or final or length == self._max_length:
+                        count = ends[0] if len(ends) else length
+                        out[i] = Output(row[:count].tolist(), score[:count])
+                    else:
+                        unfinished.append(i)
+            todo = unfinished
+        return out  # type: ignore[return-value]
+
+
+def _greedy(model: ToNER, params: Any, source: jax.Array, length: int) -> tuple[jax.Array, jax.Array]:
+    apply = _methods(model, params)
+    read = apply("read", source)
+    cache = apply("empty", source.shape[0], length)
+    return greedy(lambda tokens, cache: apply("step", tokens, read, cache), cache, source.shape[0], length)
+
+
+def _methods(model: ToNER, params: Any) -> Callable[..., Any]:
+    return lambda method, *args: model.apply({"params": params}, *args, method=method)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What one compiled program decodes: `rows` waiting and `working` at a time, sources padded to
+    `source`, a cache of `slots`."""
+
+    rows: int
+    working: int
+    source: int
+    slots: int
+
+
+# Rows that wait for each row at work: enough that few places stand empty at the end of a queue.
+_QUEUE = 8
+# Passes that most outputs end within; the rest are decoded again with all the room there is.
+_PASSES = 24
+# On CPU, sources are read so many at a time: their activations then stay in the cache.
+_CPU_CHUNK = 32
+
+
+class GrammarGenerator:
+    """Greedy decoding in blocks under the grammar: every output is well formed, every span a run of the
+    input's words.
+
+    At most eight shapes are compiled for many inputs at a time, and as many for single ones.
+    """
+
+    def __init__(
+        self,
+        model: ToNER,
+        features: GeneratorFeatures,
+        mesh: Mesh,
+        *,
+        batch_size: int,
+        max_length: int,
+        block: int = 0,
+    ):
+        """`batch_size` rows are at work at a time; a pass feeds each `block` tokens (0: by the device)."""
+        cpu = jax.default_backend() == "cpu"
+        self._features = features
+        self._mesh = mesh
+        self._working = round_batch(batch_size, mesh)
+        # Rows on several devices cannot take each other's places without talking to each other.
+        self._rows = self._working * (_QUEUE if batch_divisor(mesh) == 1 else 1)
+        self._max_length = max_length
+        self._block = block or (4 if cpu else 8)
+        self._ladder = ladder(features.max_source)
+        types = sum(len(grammar.type_ids(features.word_ids, name)) for name in features.schema.names)
+        self._layout = grammar.make_layout(features.word_ids, types)
+        self._decode = jax.jit(
+            functools.partial(_decode, model, self._layout, self._block, _CPU_CHUNK if cpu else 0),
+            static_argnames=("shape", "length"),
+        )
+
+    def __call__(self, params: Any, inputs: Sequence[Input], temperature: float = 1.0) -> list[Output]:
+        """The outputs, in the order of the inputs.
+
+        Args:
+          temperature: divides the model's scores before they become probabilities; what is written does
+            not depend on it.
+        """
+        sources = [self._features.inference(i.words, i.matched).source for i in inputs]
+        out: list[Output | None] = [None] * len(inputs)
+        todo = list(range(len(inputs)))
+        for final in (False, True):
+            unfinished = []
+            # The next batch is prepared while the device works on the last one.
+            started: list[tuple[list[int], list[np.ndarray], Any]] = []
+            for rows, shape in self._plan([len(sources[i]) for i in todo], final):
+                chosen = [todo[k] for k in rows]
+                started.append(self._start(params, inputs, sources, chosen, shape, temperature))
+                if len(started) > 1:
+                    unfinished += self._finish(started.pop(0), out)
+            for one in started:
+                unfinished += self._finish(one, out)
+            todo = unfinished
+        return out  # type: ignore[return-value]
+
+    def _plan(self, lengths: Sequence[int], final: bool) -> Iterator[tuple[np.ndarray, _Shape]]:
+        """Which rows are decoded together, and by which program."""
+        single = batch_divisor(self._mesh) == 1 and len(lengths) < 4
+        working = 1 if single else self._working
+        for rows in length_sorted_batches(lengths, 1 if single else self._rows):
+            source = self._ladder[-1] if final else padded_length(lengths[rows[0]], self._ladder)
+            passes = self._max_length if final else _PASSES
+            yield rows, _Shape(1 if single else self._rows, working, source, passes * self._block)
+
+    def _start(
+        self,
+        params: Any,
+        inputs: Sequence[Input],
+        sources: Sequence[np.ndarray],
+        rows: list[int],
+        shape: _Shape,
+        temperature: float,
+    ) -> tuple[list[int], list[np.ndarray], Any]:
+        features, names = self._features, self._features.schema.names
+        idle = shape.rows - len(rows)
+        texts = [inputs[i].words for i in rows] + [()] * idle
+        matched = [inputs[i].matched for i in rows] + [()] * idle
+        schemas = [names] * shape.rows
+        tapes, places = grammar.make_tapes(
+            features.word_ids,
+            self._layout,
+            texts,
+            schemas,
+            self._layout.text + shape.source,
+            self._max_length,
+        )
+        tapes = make_hints(self._layout, tapes, places, texts, schemas, matched)
+        ids = pad_rows([sources[i] for i in rows], shape.source, shape.rows)
+        ids, tapes = shard_batch((ids, tapes), self._mesh)
+        decoded = self._decode(params, ids, tapes, temperature, shape=shape, length=self._max_length)
+        return rows, places, decoded
+
+    def _finish(
+        self, started: tuple[list[int], list[np.ndarray], Any], out: list[Output | None]
+    ) -> list[int]:
+        """Reads a batch's outputs into `out`, and returns the inputs that need more room."""
+        rows, places, decoded = started
+        decoded = jax.device_get(decoded)
+        counts = (decoded.tokens != 0).sum(axis=1).tolist()
+        for k, i in enumerate(rows):
+            if decoded.complete[k]:
+                count = counts[k]
+                out[i] = self._read(
+                    decoded.tokens[k, :count], decoded.scores[k, :count], decoded.spans[k, :count], places[k]
+                )
+        return [i for k, i in enumerate(rows) if not decoded.complete[k]]
+
+    def _read(self, tokens: np.ndarray, scores: np.ndarray, spans: np.ndarray, place: np.ndarray) -> Output:
+        text, names = self._layout.text, self._features.schema.names
+        found: list[Span] = []
+        # Whether there is an item at all is no part of its score: neither "(" nor what follows a span is.
+        begin = self._layout.first[1]
+        for at in np.flatnonzero(spans[:, 0] >= 0).tolist():
+            start, end, kind = spans[at].tolist()
+            # An item's tokens: the rest of the symbol before it, its type, its span, and that it ends.
+            first = at - (end - start)
+            found.append(
+                Span(
+                    int(place[start - text]),
+                    int(place[end - 1 - text]) + 1,
+                    names[kind],
+                    float(np.exp(scores[begin:first].sum())),
+                    float(np.exp(scores[first : at + 1].sum())),
+                )
+            )
+            begin = at + 1
+        return Output(tokens[:-1].tolist(), scores[:-1], tuple(found))
+
+
+def _decode(
+    model: ToNER,
+    layout: grammar.Layout,
+    block: int,
+    chunk: int,
+    params: Any,
+    source: jax.Array,
+    tape: grammar.Tape,
+    temperature: jax.Array,
+    shape: _Shape,
+    length: int,
+) -> blocks.Decoded:
+    apply = _methods(model, params)
+
+    def step(tokens: jax.Array, read: Any, cache: Any) -> tuple[jax.Array, Any]:
+        scores, cache = apply("step", tokens, read, cache)
+        return scores / temperature, cache
+
+    rows = source.shape[0]
+    if chunk and rows > chunk and rows % chunk == 0:
+        parts = (a.reshape(-1, chunk, a.shape[1]) for a in (source, tape.choices))
+        read = jax.lax.map(lambda part: apply("read", *part), tuple(parts))
+        read = jax.tree.map(lambda leaf: leaf.reshape(rows, *leaf.shape[2:]), read)
+    else:
+        read = apply("read", source, tape.choices)
+    return blocks.decode(
+        blocks.Model(step, t5.rewind, t5.reset),
+        read,
+        apply("empty", shape.working, shape.slots),
+        tape,
+        layout,
+        slots=shape.slots,
+        length=length,
+        block=block,
+        working=shape.working,
+    )
