@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from toner_jax.data.reading import Read, check_not_empty, read_lines, resolve_label
+from toner_jax.data.reading import Read, check_not_empty, read_lines, resolve_label, running_document
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, make_sentence
 
@@ -66,7 +66,7 @@ def read_columns(
     raw: list[tuple[list[str], set[Entity], str]] = []
     words: list[str] = []
     layers: list[tuple[_Tag, ...]] = []  # per word, its tag in every column
-    documents, document = 0, f"{prefix}doc-0"
+    documents, document = 0, running_document(split, 0)
 
     def end_sentence() -> None:
         nonlocal words, layers, duplicates
@@ -87,7 +87,7 @@ def read_columns(
             end_sentence()
             documents += 1
             document = fields[0].removeprefix(_MEDLINE) if medline else ""
-            document = document or f"{prefix}doc-{documents}"
+            document = document or running_document(split, documents)
             continue
         word, tags = parser(number, fields)
         words.append(word)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
+
+_RUNNING = re.compile(r"(?:train|dev|test)-doc-\d+")
 
 
 class Read(NamedTuple):
@@ -85,6 +88,16 @@ def resolve_label(schema: Schema, label: str, place: str) -> str:
             "use this data's schema, or add the label to the tags of a type"
         )
     return name
+
+
+def running_document(split: str, number: int) -> str:
+    """The id of a document that has none of its own, by its place in the file."""
+    return f"{split}-doc-{number}" if split else f"doc-{number}"
+
+
+def is_running_document(id: str) -> bool:
+    """Whether `running_document` made the id for a split: it says nothing about which document it is."""
+    return _RUNNING.fullmatch(id) is not None
 
 
 def check_not_empty(sentences: Iterable[Sentence], place: str | Path) -> None:
