@@ -197,7 +197,7 @@ def _read_mentions(path: Path) -> Iterator[_Mention]:
     for entity in tree.iter("entity"):
         label = entity.get("TYPE")
         if label is None:
-            raise UserError(f"{path}: entity {entity.get('ID')!r} has no TYPE")
+            raise UserError(f"{path}: entity {entity.get('ID')!r}: it has no TYPE")
         for mention in entity.iter("entity_mention"):
             place = f"{path}: mention {mention.get('ID')!r}"
             charseq = mention.find("extent/charseq")
