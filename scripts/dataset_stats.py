@@ -16,6 +16,9 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from toner_jax.data.columns import iob_scheme
+from toner_jax.data.detect import detect_format
+from toner_jax.data.find import find_path
 from toner_jax.data.load import SPLITS, Dataset, load_dataset
 from toner_jax.data.published import Comparison, compare, matching_copies
 from toner_jax.data.statistics import repeated_sentences, split_statistics
@@ -110,20 +113,31 @@ def tables(name: str, figures: dict[str, Any]) -> Any:
     return table
 
 
-def verdict(name: str, rows: list[Comparison]) -> tuple[str, bool]:
+def verdict(name: str, rows: list[Comparison], scheme: str) -> tuple[str, bool]:
     """What the comparison with the published sizes says, and whether some copy matches."""
     if not rows:
         return f"{name}: no published size is known for these splits", False
     copies = matching_copies(rows)
     if copies:
-        return f"{name}: the sizes are those of: {', '.join(copies)}", True
+        return f"{name}: the sizes are those of: {', '.join(copies)}{scheme}", True
     lines = [
         f"  {r.copy}, {r.splits}: {r.published[0]:,} sentences and {r.published[1]:,} entities published, "
         f"{r.found[0]:,} and {r.found[1]:,} found"
         for r in rows
         if r.published != r.found
     ]
-    return "\n".join([f"{name}: the sizes are of no published copy", *lines]), False
+    return "\n".join([f"{name}: the sizes are of no published copy{scheme}", *lines]), False
+
+
+def schemes(data: Any, dataset: Dataset) -> str:
+    """Which tagging schemes the column files use, in brackets; nothing for other formats."""
+    found = set()
+    for split in dataset.splits:
+        path = find_path(data, split) if data.format in ("auto", "columns") else None
+        if path is not None and (data.format == "columns" or detect_format(data, split) == "columns"):
+            columns = {"token_column": data.token_column, "tag_columns": data.tag_columns}
+            found.add(iob_scheme(path, dataset.schema, **columns))
+    return f" ({', '.join(sorted(found))})" if found else ""
 
 
 def run(argv: list[str]) -> int:
@@ -135,7 +149,6 @@ def run(argv: list[str]) -> int:
     figures = statistics(config, dataset, options.tokenizer)
     name = config.data.name
     sizes = {split: (f["sentences"], f["entities"]) for split, f in figures.items()}
-    text, matches = verdict(name, compare(name, sizes))
     if options.json:
         print(json.dumps(figures, indent=2))
     else:
@@ -147,6 +160,7 @@ def run(argv: list[str]) -> int:
 
         dataset_picture(dataset.splits, dataset.schema, Path(options.picture))
     if options.check:
+        text, matches = verdict(name, compare(name, sizes), schemes(config.data, dataset))
         print(text, file=sys.stderr if options.json else sys.stdout)
         return 0 if matches else 1
     return 0

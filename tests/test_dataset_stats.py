@@ -43,7 +43,7 @@ def test_wnut17(stats, capsys, tmp_path):
     }  # fmt: skip
     assert figures["test"]["without_entities"] == 598
     assert "pieces" not in figures["test"]
-    assert err == "wnut17: the sizes are those of: shared task\n"
+    assert err == "wnut17: the sizes are those of: shared task (IOB2)\n"
     assert picture.read_text().count("<svg") == 1
 
 
@@ -93,12 +93,22 @@ def test_sizes_that_are_not_published_end_with_1(stats, capsys, folder, tmp_path
     picture = tmp_path / "x.png"
     assert stats.main(arguments("wnut17.py", folder, "--check", f"--picture={picture}")) == 1
     out = capsys.readouterr().out
-    assert "wnut17: the sizes are of no published copy\n" in out
+    assert "wnut17: the sizes are of no published copy (IOB2)\n" in out
     assert "  shared task, dev: 1,009 sentences and 836 entities published, 2 and 1 found" in out
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert stats.main(arguments("wnut17.py", folder, "--check", "--config.data.name=custom")) == 2
     assert stats.main(arguments("quickstart.py", "", "--check", "--splits=dev")) == 1
     assert "generated: no published size is known" in capsys.readouterr().out
+
+
+def test_the_tagging_scheme_is_told(stats, capsys, tmp_path):
+    tags = {"eng.train": "I-PER", "eng.testa": "I-PER", "eng.testb": "B-PER"}
+    for name, tag in tags.items():
+        (tmp_path / name).write_text(f"{name} NN O {tag}\n")
+    assert stats.main(arguments("conll2003.py", tmp_path, "--check", "--splits=train,dev")) == 1
+    assert "conll2003: the sizes are of no published copy (IOB1)\n" in capsys.readouterr().out
+    assert stats.main(arguments("conll2003.py", tmp_path, "--check")) == 1
+    assert "(IOB1, IOB2)\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

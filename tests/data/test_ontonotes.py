@@ -193,7 +193,7 @@ def test_name_files(tmp_path, line, text, entities):
 def test_the_release_is_split_by_lists_of_documents(tmp_path):
     for name in ("nw/a", "nw/b", "pt/c"):
         put(tmp_path, f"data/files/data/english/annotations/{name}.name", name_file(name, name, ""))
-    lists = put(tmp_path, "development.id", "nw/b\npt/c\n")
+    lists = put(tmp_path, "development.id", "nw/b\npt/c\npt/without-names\n")
     read = read_ontonotes(lists, ONTO, root=tmp_path, split="dev")
     assert (words(read), read.repairs) == (["nw/b"], {"genre_left_out": 1})
 

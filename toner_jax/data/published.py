@@ -23,7 +23,7 @@ class Copy(NamedTuple):
 COPIES: tuple[Copy, ...] = (
     Copy(
         "conll2003",
-        "shared task, IOB1 or IOB2",
+        "shared task",
         {"train": (14_041, 23_499), "dev": (3_250, 5_942), "test": (3_453, 5_648)},
     ),
     Copy(
