@@ -151,7 +151,7 @@ DETECTED = [
     ("train.txt", "a O\n", "columns"),
     ("train.txt", "[ O\n", "columns"),
     ("train.txt", '\ufeff\n[{"sentence"', "json"),
-    ("train.txt", '{"tokens": []}\n', "json"),
+    ("train.txt", '\ufeff{"tokens": []}\n', "json"),
     ("train.txt", "[\n", "json"),
     ("train.JSON", "", "json"),
     ("train.txt", "#begin document (x); part 000\n", "ontonotes"),

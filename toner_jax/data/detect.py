@@ -7,6 +7,7 @@ from typing import Any
 
 from toner_jax.data import ace, ontonotes
 from toner_jax.data.find import data_folder, find_path
+from toner_jax.data.reading import first_line
 
 _JSON = ('{"', "[{", "[ {")
 
@@ -31,7 +32,7 @@ def detect_format(data: Any, split: str) -> str:
         return "ontonotes" if ontonotes.find_files(root) else "columns"
     if path.is_dir():
         return _of_folder(path)
-    first = ontonotes.first_line(path)
+    first = first_line(path)
     if path.suffix.lower() in (".json", ".jsonl", ".jsonlines") or first == "[" or first.startswith(_JSON):
         return "json"
     if path.name.endswith(ontonotes.SUFFIXES) or first.startswith(("#begin document", "<DOC ")):

@@ -14,7 +14,7 @@ from pathlib import Path
 from toner_jax.data.conll2012 import RawSentence, read_conll2012
 from toner_jax.data.find import check_all_found, read_document_list
 from toner_jax.data.name_files import read_name_file
-from toner_jax.data.reading import Read, check_not_empty
+from toner_jax.data.reading import Read, check_not_empty, first_line
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence, make_sentence
 
@@ -157,14 +157,3 @@ def is_list(file: Path) -> bool:
     if file.name.endswith(SUFFIXES):
         return False
     return len(first_line(file).split()) == 1
-
-
-def first_line(file: Path) -> str:
-    """The first line that is not blank, as far as its first kilobyte goes; "" in a file that has none or
-    cannot be read, about which its reader has more to say."""
-    try:
-        with file.open("rb") as opened:
-            start = opened.read(1024).decode("utf-8", errors="replace")
-    except OSError:
-        return ""
-    return next((line.strip() for line in start.split("\n") if line.strip("\ufeff \t\r")), "")

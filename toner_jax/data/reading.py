@@ -54,6 +54,17 @@ def read_text(path: Path) -> str:
     return text
 
 
+def first_line(path: Path) -> str:
+    """The first line that is not blank, as far as its first kilobyte goes; "" in a file that has none or
+    cannot be read, about which its reader has more to say."""
+    try:
+        with path.open("rb") as opened:
+            start = opened.read(1024).decode("utf-8-sig", errors="replace")
+    except OSError:
+        return ""
+    return next((line.strip() for line in start.split("\n") if line.strip()), "")
+
+
 def read_lines(path: Path) -> list[str]:
     """The lines of a UTF-8 file without their ends. Only LF and CRLF end a line: `str.splitlines` would
     also break tokens at U+0085, U+2028 and others.
