@@ -20,8 +20,9 @@ from toner_jax.data.columns import iob_scheme
 from toner_jax.data.detect import detect_format
 from toner_jax.data.find import find_path
 from toner_jax.data.load import SPLITS, Dataset, load_dataset
+from toner_jax.data.overlap import repeated_sentences
 from toner_jax.data.published import Comparison, compare, matching_copies
-from toner_jax.data.statistics import repeated_sentences, split_statistics
+from toner_jax.data.statistics import split_statistics
 from toner_jax.errors import UserError
 
 _USAGE = (

@@ -176,6 +176,12 @@ def test_detection(tmp_path, name, content, expected):
 
 @needs_shared
 def test_jnlpba_test_split_is_the_shared_tasks():
-    dataset = load_dataset(data("jnlpba", SHARED / "data" / "jnlpba"), ["test"])
+    section = data("jnlpba", SHARED / "data" / "jnlpba")
+    assert {split: detect_format(section, split) for split in SPLITS} == {
+        "train": "brat",
+        "dev": "columns",
+        "test": "columns",
+    }
+    dataset = load_dataset(section, ["test"])
     assert len(dataset.splits["test"]) == 3_856
     assert sum(len(s.entities) for s in dataset.splits["test"]) == 8_662

@@ -9,6 +9,7 @@ from toner_jax.data.overlap import (
     describe_shared_sentences,
     named_documents,
     refuse_shared_documents,
+    repeated_sentences,
 )
 from toner_jax.data.schemas import BUILTIN
 from toner_jax.errors import UserError
@@ -55,6 +56,14 @@ def test_identical_sentences_are_told():
         "identical sentences: 2 of 3 in dev also in train; 1 of 3 in test also in train; 1 of 3 in test also in dev"
     )
     assert describe_shared_sentences({"train": splits["train"], "dev": sentences((None, "e"))}) is None
+
+
+def test_repeated_sentences_are_counted_for_every_pair():
+    splits = {
+        "train": sentences((None, "a"), (None, "g"), (None, "b"), (None, "g")),
+        "dev": sentences((None, "g"), (None, "a"), (None, "new")),
+    }
+    assert repeated_sentences(splits) == {"train": {"train": 1, "dev": 3}, "dev": {"train": 2, "dev": 0}}
 
 
 ABSTRACTS = [str(90_000_000 + 137 * i) for i in range(40)]

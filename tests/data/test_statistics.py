@@ -5,7 +5,7 @@ from conftest import SHARED, needs_shared
 
 from toner_jax.data.published import COPIES, compare, matching_copies
 from toner_jax.data.schemas import BUILTIN
-from toner_jax.data.statistics import length_statistics, nesting_depths, repeated_sentences, split_statistics
+from toner_jax.data.statistics import length_statistics, nesting_depths, split_statistics
 from toner_jax.schema import Entity, make_sentence
 
 WNUT = BUILTIN["wnut17"]
@@ -73,14 +73,6 @@ def test_two_types_on_the_same_words_are_nested():
 )
 def test_lengths(lengths, expected):
     assert tuple(length_statistics(list(lengths)).values()) == expected
-
-
-def test_repeated_sentences():
-    other = [sentence("g"), sentence("a b c d"), sentence("new")]
-    assert repeated_sentences({"train": SENTENCES, "dev": other}) == {
-        "train": {"train": 1, "dev": 3},
-        "dev": {"train": 2, "dev": 0},
-    }
 
 
 class FakeIds:

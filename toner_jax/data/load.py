@@ -84,14 +84,10 @@ def _load_carved(data: Any, splits: Sequence[str]) -> Dataset:
     rest, dev = carve_dev(train.splits["train"], data.carve_dev, data.carve_seed)
     others = [split for split in splits if split not in ("train", "dev")]
     found = _load(data.format, data, others) if others else train
-    sentences, repairs = (
-        {**found.splits, "train": rest, "dev": dev},
-        {**train.repairs, **found.repairs, "dev": {}},
-    )
+    sentences = {**found.splits, "train": rest, "dev": dev}
+    repairs = {**found.repairs, "train": train.repairs["train"], "dev": {}}
     note = f"dev: {data.carve_dev} documents carved out of train (data.carve_dev); data.dev is not read"
-    return Dataset(
-        train.schema, {s: sentences[s] for s in splits}, {s: repairs[s] for s in splits}, (*found.notes, note)
-    )
+    return Dataset(train.schema, {s: sentences[s] for s in splits}, {s: repairs[s] for s in splits}, (note,))
 
 
 def _load_columns(data: Any, splits: Sequence[str]) -> Dataset:
@@ -129,10 +125,7 @@ def _load_ace(data: Any, splits: Sequence[str]) -> Dataset:
         path = find_path(data, split, folders=True)
         if path is None:
             names = " or ".join(candidates(data, split)) or "named"
-            raise missing(
-                data,
-                f"{root}: no list of document ids, nor folder, {names} (data.{split})",
-            )
+            raise missing(data, f"{root}: no list of document ids, nor folder, {names} (data.{split})")
         return read_ace(path, schema, root=root, split=split)
 
     return _read_each(data, splits, read)

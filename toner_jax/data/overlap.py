@@ -38,14 +38,27 @@ def refuse_shared_documents(splits: Splits) -> None:
             )
 
 
+def repeated_sentences(splits: Splits) -> dict[str, dict[str, int]]:
+    """Split → split → how many sentences of the first stand word for word in the second; for a split and
+    itself, how many stand there a second time or more."""
+    words = {split: {s.words for s in sentences} for split, sentences in splits.items()}
+    return {
+        a: {
+            b: len(sentences) - len(words[a]) if a == b else sum(s.words in words[b] for s in sentences)
+            for b in splits
+        }
+        for a, sentences in splits.items()
+    }
+
+
 def describe_shared_sentences(splits: Splits) -> str | None:
     """One line about the sentences that two splits have word for word in common; None without any."""
-    words = {split: {s.words for s in sentences} for split, sentences in splits.items()}
-    found = []
-    for a, b in combinations(splits, 2):
-        n = sum(s.words in words[a] for s in splits[b])
-        if n:
-            found.append(f"{n:,} of {len(splits[b]):,} in {b} also in {a}")
+    repeated = repeated_sentences(splits)
+    found = [
+        f"{repeated[b][a]:,} of {len(splits[b]):,} in {b} also in {a}"
+        for a, b in combinations(splits, 2)
+        if repeated[b][a]
+    ]
     return f"identical sentences: {'; '.join(found)}" if found else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from math import ceil
 from typing import Any
@@ -71,17 +71,4 @@ def length_statistics(lengths: Sequence[int]) -> dict[str, float]:
         "p50": percentile(50),
         "p99": percentile(99),
         "max": ordered[-1],
-    }
-
-
-def repeated_sentences(splits: Mapping[str, Sequence[Sentence]]) -> dict[str, dict[str, int]]:
-    """Split → split → how many sentences of the first stand word for word in the second; for a split and
-    itself, how many stand there a second time or more."""
-    words = {split: {s.words for s in sentences} for split, sentences in splits.items()}
-    return {
-        a: {
-            b: len(sentences) - len(words[a]) if a == b else sum(s.words in words[b] for s in sentences)
-            for b in splits
-        }
-        for a, sentences in splits.items()
     }
