@@ -66,6 +66,7 @@ COPIES = {
     "ontonotes conll-2012 in one file": (
         "ontonotes", "conll", ("train.conll", "dev.conll", "test.conll"), "PERSON",
     ),
+    "ontonotes names in one file": ("ontonotes", "name", ("train.txt", "dev.txt", "test.txt"), "PERSON"),
     "jnlpba columns": ("jnlpba", "columns", ("train.tsv", "devel.tsv", "test.tsv"), "DNA"),
     "ace2004 columns": ("ace2004", "columns", ("train.iob2", "dev.iob2", "test.iob2"), "PER"),
     "ace2005 json": ("ace2005", "json", ("train.json", "dev.json", "test.json"), "PER"),

@@ -147,8 +147,9 @@ def _unique_parts(files: Sequence[Path], schema: Schema) -> Iterator[RawSentence
 
 
 def reader_of(file: Path) -> Callable[[Path, Schema], Iterator[RawSentence]]:
-    """The reader of a file's form: `.name`, or else CoNLL-2012."""
-    return read_name_file if file.name.endswith(".name") else read_conll2012
+    """The reader of a file's form: that of `.name` files, told by name or by content, or else CoNLL-2012."""
+    is_name_file = file.name.endswith(".name") or first_line(file).startswith("<DOC ")
+    return read_name_file if is_name_file else read_conll2012
 
 
 def is_list(file: Path) -> bool:
