@@ -7,13 +7,17 @@ def get_config(arg=None):
     chosen = base.variants(arg, base.VARIANTS)
     c = base.base()
     c.data.name = "ontonotes"
-    c.data.train = "train.conll,train.txt,onto.train.ner"
-    c.data.dev = "development.conll,dev.conll,dev.txt,onto.development.ner"
-    c.data.test = "test.conll,test.txt,onto.test.ner"
+    c.data.format = "auto"
+    c.data.train = "train.conll,train.txt,onto.train.ner,train.json,train.jsonl,train.id"
+    c.data.dev = (
+        "development.conll,dev.conll,dev.txt,onto.development.ner,dev.json,dev.jsonl,development.id,dev.id"
+    )
+    c.data.test = "test.conll,test.txt,onto.test.ner,test.json,test.jsonl,test.id"
     c.data.source = (
-        "OntoNotes 5.0 is distributed by the LDC (LDC2013T19); put its CoNLL-2012 splits as IOB2 "
-        "columns (word first, tag last) into train.conll, development.conll and test.conll and pass"
-        " --config.data.dir=FOLDER"
+        "OntoNotes 5.0 is distributed by the LDC (LDC2013T19): give the folder of its CoNLL-2012 files "
+        "(*gold_conll below train, development and test), the release itself with the shared task's lists "
+        "train.id, development.id and test.id, or train, development and test as IOB2 columns "
+        "(train.conll) or preprocessed JSON (train.json); pass --config.data.dir=FOLDER"
     )
     c.matcher.threshold = 0.6
     base.apply_variants(c, chosen)

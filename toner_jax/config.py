@@ -27,13 +27,17 @@ def base() -> ConfigDict:
     c.data = ConfigDict()
     c.data.name = ""
     c.data.schema = ""  # a built-in schema or a JSON/YAML file; "" for the one called data.name
-    c.data.format = "columns"  # columns, or generated
+    c.data.format = "columns"  # columns, ontonotes, ace, json, generated, or auto: by what data.dir holds
     c.data.dir = ""
-    c.data.train = "train.txt"  # file names within data.dir; of several, the first that exists
+    c.data.train = "train.txt"  # names within data.dir; of several, the first that exists
     c.data.dev = "dev.txt"
     c.data.test = "test.txt"
     c.data.token_column = 0
     c.data.tag_columns = (-1,)  # one column per nesting level; () for all but the first
+    c.data.genres = ()  # OntoNotes: the genres to keep (bc, bn, mz, nw, pt, tc, wb); () for all
+    c.data.exclude_genres = ("pt",)  # OntoNotes: and those to leave out; nobody annotated pt with entities
+    c.data.carve_dev = 0  # > 0: where train's documents have ids, so many of them are dev, not data.dev
+    c.data.carve_seed = 0  # which of them, by their ids; `seed` does not matter
     c.data.source = ""  # which data to bring, and from where: shown when they are missing
     c.data.generated = ConfigDict({"seed": 0, "train": 24_000, "dev": 500, "test": 1_000})
 

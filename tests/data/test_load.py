@@ -30,6 +30,10 @@ def config(**changes) -> ConfigDict:
             "test": "test.conll",
             "token_column": 0,
             "tag_columns": (-1,),
+            "genres": (),
+            "exclude_genres": ("pt",),
+            "carve_dev": 0,
+            "carve_seed": 0,
             "source": SOURCE,
             "generated": {"seed": 3, "train": 20, "dev": 5, "test": 7},
         }
@@ -139,7 +143,7 @@ def test_a_malformed_file_is_named_by_line(folder):
 
 
 def test_an_unknown_format_lists_the_formats():
-    with pytest.raises(UserError, match=r"^data\.format='xml': expected one of columns, generated$"):
+    with pytest.raises(UserError, match=r"^data\.format='xml': expected one of auto, columns, .*generated$"):
         load_dataset(config(format="xml"))
 
 

@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from toner_jax.data.reading import Read, check_not_empty, read_lines, resolve_label
+from toner_jax.data.reading import Read, check_not_empty, read_lines, resolve_label, running_document
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, make_sentence
 
@@ -58,15 +59,51 @@ def read_columns(
     Raises:
       UserError: the file cannot be read, is empty, or has a malformed line, which is named.
     """
-    path = Path(path)
+    parsed = _parse(Path(path), schema, split, token_column, tag_columns)
     prefix = f"{split}-" if split else ""
+    sentences = tuple(
+        make_sentence(f"{prefix}{i}", words, entities, schema, doc_id=document)
+        for i, (words, entities, document) in enumerate(parsed.sentences)
+    )
+    check_not_empty(sentences, path)
+    counts = {
+        "i_without_b": parsed.starts["I"] if parsed.scheme == "IOB2" else 0,
+        "duplicate_entity": parsed.duplicates,
+    }
+    return Read(sentences, {reason: n for reason, n in counts.items() if n})
+
+
+def iob_scheme(
+    path: str | Path, schema: Schema, *, token_column: int = 0, tag_columns: Sequence[int] = (-1,)
+) -> str:
+    """Whether a column file is "IOB1" or "IOB2", as `read_columns` settles it.
+
+    Raises:
+      UserError: as `read_columns`.
+    """
+    return _parse(Path(path), schema, "", token_column, tag_columns).scheme
+
+
+class _Parsed(NamedTuple):
+    """A file's sentences (words, entities, document), and what `_spans` counted in it."""
+
+    sentences: list[tuple[list[str], set[Entity], str | None]]
+    starts: Counter[str]
+    duplicates: int
+
+    @property
+    def scheme(self) -> str:
+        return "IOB1" if self.starts["I"] and not self.starts["B"] else "IOB2"
+
+
+def _parse(path: Path, schema: Schema, split: str, token_column: int, tag_columns: Sequence[int]) -> _Parsed:
     parser = _RowParser(path, schema, token_column, tag_columns)
     starts: Counter[str] = Counter()
     duplicates = 0
-    raw: list[tuple[list[str], set[Entity], str]] = []
+    raw: list[tuple[list[str], set[Entity], str | None]] = []
     words: list[str] = []
     layers: list[tuple[_Tag, ...]] = []  # per word, its tag in every column
-    documents, document = 0, f"{prefix}doc-0"
+    documents, document = 0, running_document(split, 0)
 
     def end_sentence() -> None:
         nonlocal words, layers, duplicates
@@ -87,20 +124,15 @@ def read_columns(
             end_sentence()
             documents += 1
             document = fields[0].removeprefix(_MEDLINE) if medline else ""
-            document = document or f"{prefix}doc-{documents}"
+            document = document or running_document(split, documents)
             continue
         word, tags = parser(number, fields)
         words.append(word)
         layers.append(tags)
     end_sentence()
-    sentences = tuple(
-        make_sentence(f"{prefix}{i}", words, entities, schema, doc_id=document if documents else None)
-        for i, (words, entities, document) in enumerate(raw)
-    )
-    check_not_empty(sentences, path)
-    is_iob2 = starts["B"] > 0
-    counts = {"i_without_b": starts["I"] if is_iob2 else 0, "duplicate_entity": duplicates}
-    return Read(sentences, {reason: n for reason, n in counts.items() if n})
+    if not documents:
+        raw = [(words, entities, None) for words, entities, _ in raw]
+    return _Parsed(raw, starts, duplicates)
 
 
 def _split(line: str) -> list[str]:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
+from toner_jax.data.ace import read_ace
 from toner_jax.data.columns import read_columns
+from toner_jax.data.detect import detect_format
+from toner_jax.data.find import SPLITS, candidates, data_folder, find_path, find_paths, missing
+from toner_jax.data.json_shapes import read_json_shapes
+from toner_jax.data.ontonotes import read_ontonotes
+from toner_jax.data.overlap import (
+    carve_dev,
+    describe_shared_sentences,
+    named_documents,
+    refuse_shared_documents,
+)
+from toner_jax.data.reading import Read
 from toner_jax.data.schemas import get_schema
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
-
-SPLITS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -23,11 +32,13 @@ class Dataset:
       schema: what every entity's type belongs to.
       splits: the splits that were asked for, in that order.
       repairs: per split, what reading repaired: reason → times; empty where the file was clean.
+      notes: what else is to be said about the data, a line each.
     """
 
     schema: Schema
     splits: Mapping[str, tuple[Sentence, ...]]
     repairs: Mapping[str, Mapping[str, int]]
+    notes: tuple[str, ...] = ()
 
 
 def load_dataset(data: Any, splits: Sequence[str] = SPLITS) -> Dataset:
@@ -35,33 +46,111 @@ def load_dataset(data: Any, splits: Sequence[str] = SPLITS) -> Dataset:
 
     Args:
       data: the config's `data` section: `name`, `schema` (a built-in name or a file; "" for the
-        one called `name`), `format`, and what the format reads. "columns" reads `dir`, `train`,
-        `dev`, `test` (comma-separated candidates, the first that exists), `token_column`,
-        `tag_columns` and `source` (what data to bring and from where, for the errors);
-        "generated" reads `generated.seed` and the split sizes `generated.{train,dev,test}`.
+        one called `name`), `format`, and what the format reads. All but "generated" read `dir`,
+        `train`, `dev`, `test` (comma-separated candidates, the first that exists) and `source` (what
+        data to bring and from where, for the errors). "columns" reads `token_column` and `tag_columns`,
+        "ontonotes" `genres` and `exclude_genres`; "auto" chooses a format for each split by what lies there
+        (`detect_format`). "generated" reads `generated.seed` and the split sizes
+        `generated.{train,dev,test}`. With `carve_dev`, dev is carved out of train if train's documents
+        have ids.
       splits: which of train, dev and test to load.
 
     Raises:
-      UserError: an unknown format or split, a missing folder or file, one file for two splits, or a
-        malformed file.
+      UserError: an unknown format or split, a missing folder or file, one file for two splits, a
+        malformed file, or a document in two splits.
     """
     for split in splits:
         if split not in SPLITS:
             raise UserError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
-    if data.format not in _FORMATS:
-        raise UserError(f"data.format={data.format!r}: expected one of {', '.join(_FORMATS)}")
-    return _FORMATS[data.format](data, splits)
+    dataset = _load_carved(data, splits) if data.carve_dev else _load(data.format, data, splits)
+    refuse_shared_documents(dataset.splits)
+    shared = describe_shared_sentences(dataset.splits)
+    return replace(dataset, notes=(*dataset.notes, shared)) if shared else dataset
+
+
+def _load(format: str, data: Any, splits: Sequence[str]) -> Dataset:
+    if format not in _FORMATS:
+        raise UserError(f"data.format={format!r}: expected one of {', '.join(_FORMATS)}")
+    return _FORMATS[format](data, splits)
+
+
+def _load_carved(data: Any, splits: Sequence[str]) -> Dataset:
+    """The splits with dev carved out of train, or as the files have them where train names no documents."""
+    if not {"train", "dev"} & set(splits):
+        return _load(data.format, data, splits)
+    train = _load(data.format, data, ["train"])
+    if not named_documents(train.splits["train"]):
+        return _load(data.format, data, splits)
+    rest, dev = carve_dev(train.splits["train"], data.carve_dev, data.carve_seed)
+    others = [split for split in splits if split not in ("train", "dev")]
+    found = _load(data.format, data, others) if others else train
+    sentences = {**found.splits, "train": rest, "dev": dev}
+    repairs = {**found.repairs, "train": train.repairs["train"], "dev": {}}
+    note = f"dev: {data.carve_dev} documents carved out of train (data.carve_dev); data.dev is not read"
+    return Dataset(train.schema, {s: sentences[s] for s in splits}, {s: repairs[s] for s in splits}, (note,))
 
 
 def _load_columns(data: Any, splits: Sequence[str]) -> Dataset:
-    schema = get_schema(data.schema or data.name)
-    sentences: dict[str, tuple[Sentence, ...]] = {}
-    repairs: dict[str, Mapping[str, int]] = {}
-    for split, path in _find_files(data, splits).items():
-        sentences[split], repairs[split] = read_columns(
-            path, schema, split=split, token_column=data.token_column, tag_columns=data.tag_columns
+    paths = find_paths(data, splits)
+    return _read_each(
+        data,
+        splits,
+        lambda split, schema: read_columns(
+            paths[split], schema, split=split, token_column=data.token_column, tag_columns=data.tag_columns
+        ),
+    )
+
+
+def _load_json(data: Any, splits: Sequence[str]) -> Dataset:
+    paths = find_paths(data, splits)
+    return _read_each(data, splits, lambda split, schema: read_json_shapes(paths[split], schema, split))
+
+
+def _load_ontonotes(data: Any, splits: Sequence[str]) -> Dataset:
+    root = data_folder(data)
+
+    def read(split: str, schema: Schema) -> Read:
+        path = find_path(data, split, folders=True)
+        return read_ontonotes(
+            path, schema, root=root, split=split, genres=data.genres, exclude_genres=data.exclude_genres
         )
-    return Dataset(schema, sentences, repairs)
+
+    return _read_each(data, splits, read)
+
+
+def _load_ace(data: Any, splits: Sequence[str]) -> Dataset:
+    root = data_folder(data)
+
+    def read(split: str, schema: Schema) -> Read:
+        path = find_path(data, split, folders=True)
+        if path is None:
+            names = " or ".join(candidates(data, split)) or "named"
+            raise missing(data, f"{root}: no list of document ids, nor folder, {names} (data.{split})")
+        return read_ace(path, schema, root=root, split=split)
+
+    return _read_each(data, splits, read)
+
+
+def _read_each(data: Any, splits: Sequence[str], read: Callable[[str, Schema], Read]) -> Dataset:
+    schema = get_schema(data.schema or data.name)
+    reads = {split: read(split, schema) for split in splits}
+    return Dataset(
+        schema,
+        {split: r.sentences for split, r in reads.items()},
+        {split: r.repairs for split, r in reads.items()},
+    )
+
+
+def _load_auto(data: Any, splits: Sequence[str]) -> Dataset:
+    """Each split in the format of what lies at its place."""
+    formats = {split: detect_format(data, split) for split in splits}
+    parts = [
+        _load(format, data, [s for s in splits if formats[s] == format])
+        for format in dict.fromkeys(formats.values())
+    ]
+    sentences = {split: found for part in parts for split, found in part.splits.items()}
+    repairs = {split: found for part in parts for split, found in part.repairs.items()}
+    return Dataset(parts[0].schema, {s: sentences[s] for s in splits}, {s: repairs[s] for s in splits})
 
 
 def _load_generated(data: Any, splits: Sequence[str]) -> Dataset:
@@ -75,34 +164,10 @@ def _load_generated(data: Any, splits: Sequence[str]) -> Dataset:
 
 
 _FORMATS: Mapping[str, Callable[[Any, Sequence[str]], Dataset]] = {
+    "auto": _load_auto,
     "columns": _load_columns,
+    "ontonotes": _load_ontonotes,
+    "ace": _load_ace,
+    "json": _load_json,
     "generated": _load_generated,
 }
-
-
-def _find_files(data: Any, splits: Sequence[str]) -> dict[str, Path]:
-    """Split → its file, for the splits asked for; no file may serve two splits, asked for or not."""
-
-    def error(problem: str) -> UserError:
-        return UserError(f"{problem}. {data.source}" if data.source else problem)
-
-    if not data.dir:
-        raise error(f"data.dir is empty: it names the folder that holds {data.name}")
-    folder = Path(data.dir).expanduser()
-    if not folder.is_dir():
-        raise error(f"{folder}: no such folder (data.dir)")
-    found: dict[str, Path] = {}
-    for split in SPLITS:
-        names = [name.strip() for name in getattr(data, split).split(",") if name.strip()]
-        path = next((folder / name for name in names if (folder / name).is_file()), None)
-        if path is None:
-            if split not in splits:
-                continue
-            if not names:
-                raise error(f"data.{split} is empty: it names the file of the {split} split in {folder}")
-            raise error(f"{folder}: no file {' or '.join(names)} (data.{split})")
-        for other, taken in found.items():
-            if path.samefile(taken):
-                raise UserError(f"{path}: data.{other} and data.{split} are the same file; give each its own")
-        found[split] = path
-    return {split: found[split] for split in splits}

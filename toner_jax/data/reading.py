@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
+
+_RUNNING = re.compile(r"(?:train|dev|test)-doc-\d+")
 
 
 class Read(NamedTuple):
@@ -51,6 +54,17 @@ def read_text(path: Path) -> str:
     return text
 
 
+def first_line(path: Path) -> str:
+    """The first line that is not blank, as far as its first kilobyte goes; "" in a file that has none or
+    cannot be read, about which its reader has more to say."""
+    try:
+        with path.open("rb") as opened:
+            start = opened.read(1024).decode("utf-8-sig", errors="replace")
+    except OSError:
+        return ""
+    return next((line.strip() for line in start.split("\n") if line.strip()), "")
+
+
 def read_lines(path: Path) -> list[str]:
     """The lines of a UTF-8 file without their ends. Only LF and CRLF end a line: `str.splitlines` would
     also break tokens at U+0085, U+2028 and others.
@@ -85,6 +99,16 @@ def resolve_label(schema: Schema, label: str, place: str) -> str:
             "use this data's schema, or add the label to the tags of a type"
         )
     return name
+
+
+def running_document(split: str, number: int) -> str:
+    """The id of a document that has none of its own, by its place in the file."""
+    return f"{split}-doc-{number}" if split else f"doc-{number}"
+
+
+def is_running_document(id: str) -> bool:
+    """Whether `running_document` made the id for a split: it says nothing about which document it is."""
+    return _RUNNING.fullmatch(id) is not None
 
 
 def check_not_empty(sentences: Iterable[Sentence], place: str | Path) -> None:

@@ -1,13 +1,17 @@
-"""The report's pictures, as SVG text. Colours are told apart by lightness as well as by hue."""
+"""The report's pictures, as SVG text, and a data set's. Colours are told apart by lightness as well as by hue."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from toner_jax.errors import UserError
+from toner_jax.schema import Schema, Sentence
 
 _STYLE = {
     "font.size": 10,
@@ -61,15 +65,45 @@ def similarity_histogram(present: Sequence[float], absent: Sequence[float], thre
         return _svg(figure)
 
 
+def dataset_picture(splits: Mapping[str, Sequence[Sentence]], schema: Schema, path: Path) -> None:
+    """Entities by type and sentence lengths in words, by split, as an .svg or .png file.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    colors = (_DARK, _LIGHT, _ACCENT)
+    height = 1.2 + 0.3 * len(schema.types)
+    with _figure(9.6, max(3.2, height), columns=2) as (figure, (left, right)):
+        rows = np.arange(len(schema.types))
+        bar = 0.8 / len(splits)
+        for i, (split, sentences) in enumerate(splits.items()):
+            types = [e.type for s in sentences for e in s.entities]
+            counts = [types.count(name) for name in schema.names]
+            left.barh(rows + (i - (len(splits) - 1) / 2) * bar, counts, bar, color=colors[i], label=split)
+            lengths = [min(len(s.words), 80) for s in sentences]
+            right.hist(lengths, bins=range(0, 85, 5), density=True, histtype="step", color=colors[i])
+        left.set_yticks(rows, [name.replace("_", " ") for name in schema.names])
+        left.invert_yaxis()
+        left.set_xlabel("entities")
+        left.legend(frameon=False)
+        right.set_xlabel("words in a sentence (80: 80 or more)")
+        right.set_ylabel("density")
+        try:
+            metadata = {"Date": None} if path.suffix == ".svg" else {}
+            figure.savefig(path, format=path.suffix[1:], dpi=150, metadata=metadata)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+
 @contextmanager
-def _figure(width: float, height: float) -> Iterator[tuple[Any, Any]]:
+def _figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Any, Any]]:
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     with pyplot.rc_context(_STYLE):  # type: ignore[arg-type]
-        figure, axes = pyplot.subplots(figsize=(width, height), layout="constrained")
+        figure, axes = pyplot.subplots(1, columns, figsize=(width, height), layout="constrained")
         try:
             yield figure, axes
         finally:

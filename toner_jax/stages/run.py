@@ -102,6 +102,8 @@ def read_data(config: ConfigDict) -> Dataset:
         repaired = ", ".join(f"{count} {kind}" for kind, count in dataset.repairs[name].items())
         note = f" (repaired: {repaired})" if repaired else ""
         say(f"{name}: {len(sentences):,} sentences, {entities:,} entities{note}")
+    for line in dataset.notes:
+        say(line)
     return dataset
 
 

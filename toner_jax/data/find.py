@@ -1,0 +1,107 @@
+"""Where a config's splits lie on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from toner_jax.data.reading import read_lines
+from toner_jax.errors import UserError
+
+SPLITS = ("train", "dev", "test")
+
+
+def data_folder(data: Any) -> Path:
+    """The folder that `data.dir` names.
+
+    Raises:
+      UserError: it is not given or not there; the message tells which data to bring.
+    """
+    if not data.dir:
+        raise missing(data, f"data.dir is empty: it names the folder that holds {data.name}")
+    folder = Path(data.dir).expanduser()
+    if not folder.is_dir():
+        raise missing(data, f"{folder}: no such folder (data.dir)")
+    return folder
+
+
+def candidates(data: Any, split: str) -> list[str]:
+    """The names that `data.<split>` gives, in order of preference."""
+    return [name.strip() for name in getattr(data, split).split(",") if name.strip()]
+
+
+def find_path(data: Any, split: str, *, folders: bool = False) -> Path | None:
+    """The first candidate of a split that exists: a file, or with `folders` also a folder.
+
+    Raises:
+      UserError: no data folder.
+    """
+    folder = data_folder(data)
+    paths = (folder / name for name in candidates(data, split))
+    return next((p for p in paths if p.is_file() or (folders and p.is_dir())), None)
+
+
+def find_paths(data: Any, splits: Sequence[str]) -> dict[str, Path]:
+    """Split → its file, for the splits asked for; no file may serve two splits, asked for or not.
+
+    Raises:
+      UserError: a missing folder or file, or one file for two splits.
+    """
+    folder = data_folder(data)
+    found: dict[str, Path] = {}
+    for split in SPLITS:
+        path = find_path(data, split)
+        if path is None:
+            if split not in splits:
+                continue
+            names = candidates(data, split)
+            if not names:
+                raise missing(
+                    data, f"data.{split} is empty: it names the file of the {split} split in {folder}"
+                )
+            raise missing(data, f"{folder}: no file {' or '.join(names)} (data.{split})")
+        for other, taken in found.items():
+            if path.samefile(taken):
+                raise UserError(f"{path}: data.{other} and data.{split} are the same file; give each its own")
+        found[split] = path
+    return {split: found[split] for split in splits}
+
+
+def missing(data: Any, problem: str) -> UserError:
+    """The error for absent data: the problem, and what `data.source` says to bring."""
+    return UserError(f"{problem}. {data.source}" if data.source else problem)
+
+
+def read_document_list(path: Path) -> tuple[str, ...]:
+    """The document ids of a list file, one a line; blank lines and what follows a tab do not count.
+
+    Raises:
+      UserError: the file cannot be read, lists nothing, or lists a document twice.
+    """
+    first_line: dict[str, int] = {}
+    for number, line in enumerate(read_lines(path), 1):
+        name = line.split("\t")[0].strip()
+        if not name:
+            continue
+        if name in first_line:
+            raise UserError(f"{path}:{number}: document {name!r} stands on line {first_line[name]} already")
+        first_line[name] = number
+    if not first_line:
+        raise UserError(f"{path}: empty: a list holds one document id a line")
+    return tuple(first_line)
+
+
+def check_all_found(path: Path, listed: Iterable[str], found: Iterable[str], folder: Path) -> None:
+    """Refuses a list of documents that are not all there.
+
+    Raises:
+      UserError: naming the first missing document and how many there are.
+    """
+    listed = tuple(listed)
+    absent = sorted(set(listed) - set(found), key=listed.index)
+    if absent:
+        raise UserError(
+            f"{path}: {len(absent)} of its {len(listed)} documents are not in {folder}, the first is "
+            f"{absent[0]!r}; bring the missing files or another list"
+        )

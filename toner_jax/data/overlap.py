@@ -1,0 +1,96 @@
+"""What the splits of a data set share, and a development set carved out of the training documents."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+from toner_jax.data.reading import is_running_document
+from toner_jax.errors import UserError
+from toner_jax.schema import Sentence
+
+Splits = Mapping[str, Sequence[Sentence]]
+
+
+def named_documents(sentences: Iterable[Sentence]) -> tuple[str, ...]:
+    """The ids of the documents that the data themselves name, in order; numbers that a reader gave to
+    documents without one do not count."""
+    ids = dict.fromkeys(s.doc_id for s in sentences)
+    return tuple(id for id in ids if id is not None and not is_running_document(id))
+
+
+def refuse_shared_documents(splits: Splits) -> None:
+    """Refuses splits that have a document in common.
+
+    Raises:
+      UserError: naming the splits, how many documents they share and the first of them.
+    """
+    documents = {split: named_documents(sentences) for split, sentences in splits.items()}
+    for a, b in combinations(splits, 2):
+        inside = set(documents[b])
+        shared = [id for id in documents[a] if id in inside]
+        if shared:
+            raise UserError(
+                f"{a} and {b} have {len(shared)} documents in common, the first is {shared[0]!r}; "
+                "a score on one would be of what the other taught: give each document to one split"
+            )
+
+
+def repeated_sentences(splits: Splits) -> dict[str, dict[str, int]]:
+    """Split → split → how many sentences of the first stand word for word in the second; for a split and
+    itself, how many stand there a second time or more."""
+    words = {split: {s.words for s in sentences} for split, sentences in splits.items()}
+    return {
+        a: {
+            b: len(sentences) - len(words[a]) if a == b else sum(s.words in words[b] for s in sentences)
+            for b in splits
+        }
+        for a, sentences in splits.items()
+    }
+
+
+def describe_shared_sentences(splits: Splits) -> str | None:
+    """One line about the sentences that two splits have word for word in common; None without any."""
+    repeated = repeated_sentences(splits)
+    found = [
+        f"{repeated[b][a]:,} of {len(splits[b]):,} in {b} also in {a}"
+        for a, b in combinations(splits, 2)
+        if repeated[b][a]
+    ]
+    return f"identical sentences: {'; '.join(found)}" if found else None
+
+
+def carve_dev(
+    train: Sequence[Sentence], count: int, seed: int
+) -> tuple[tuple[Sentence, ...], tuple[Sentence, ...]]:
+    """Training sentences without those of `count` documents, and those as a development set.
+
+    The choice depends on the documents' ids and on the seed alone: the same documents in another order,
+    format or tokenization are carved alike. Development sentences are numbered anew.
+
+    Raises:
+      UserError: sentences without a named document, or too few documents.
+    """
+    documents = named_documents(train)
+    unnamed = sum(s.doc_id is None or is_running_document(s.doc_id) for s in train)
+    if unnamed:
+        raise UserError(
+            f"data.carve_dev={count}: {unnamed} training sentences belong to no document with an id; name a "
+            "dev file in data.dev and set data.carve_dev to 0"
+        )
+    if not 0 < count < len(documents):
+        raise UserError(
+            f"data.carve_dev={count}: train has {len(documents)} documents, and keeps at least one"
+        )
+
+    def rank(id: str) -> tuple[str, str]:
+        return hashlib.sha256(f"{seed}:{id}".encode()).hexdigest(), id
+
+    chosen = frozenset(sorted(documents, key=rank)[:count])
+    dev = [s for s in train if s.doc_id in chosen]
+    return (
+        tuple(s for s in train if s.doc_id not in chosen),
+        tuple(replace(s, id=f"dev-{i}") for i, s in enumerate(dev)),
+    )
