@@ -272,7 +272,7 @@ def test_columns_are_chosen(write, token_column, tag_columns, words, entities):
         ("a\nb\n", 1, "1 column, which leaves none for the tag beside the token; add the tags"),
         ("a O\nb PER\n", 2, "tag 'PER' has no prefix; write O, B-TYPE or I-TYPE"),
         ("a o\n", 1, "tag 'o' has no prefix; write O, B-TYPE or I-TYPE"),
-        ("a O\r\nb S-PER\r\n", 2, "tag 'S-PER' has the unknown prefix 'S'; write O, B-TYPE or I-TYPE"),
+        ("a O\r\nb X-PER\r\n", 2, "tag 'X-PER' has the unknown prefix 'X'; write O, B-TYPE or I-TYPE"),
         (
             "a creative-work\n",
             1,

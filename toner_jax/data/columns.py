@@ -1,37 +1,27 @@
 """Reader of column files: one token a line, its tags beside it, a blank line between sentences.
 
 It reads CoNLL-2003 (four columns), WNUT-17 and JNLPBA (token, tag) and GENIA's nested form (one tag
-column per level of nesting).
-
-Tags are IOB. Spans are the same whether a file is IOB1 or IOB2: `B-X` always begins an entity, and
-`I-X` begins one wherever no entity of type X is open in its column. The scheme only decides whether
-the latter is normal or a fault, and it is settled once per file. Under IOB1 an entity begins with
-`B-` only right after another of its own type. So a file is IOB1 when some entity begins with `I-`
-and none begins with `B-` where IOB1 would have put `I-`; any other file is IOB2, and each of its
-entities that begins with `I-` was repaired and is counted.
+column per level of nesting). Tags follow any scheme of
+`toner_jax.data.tags`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from toner_jax.data.reading import Read, check_not_empty, read_lines, resolve_label
+from toner_jax.data.reading import Read, check_not_empty, read_lines
+from toner_jax.data.tags import Tag, TagReader
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, make_sentence
 
 _DOCSTART = "-DOCSTART-"
 _MEDLINE = "###MEDLINE:"
 
-# A tag, parsed: its prefix and the name of its type; outside any entity both are empty.
-_Tag = tuple[str, str]
-_OUTSIDE: _Tag = ("", "")
-
 
 def read_columns(
     path: str | Path,
-    schema: Schema,
+    schema: Schema | None,
     *,
     split: str = "",
     token_column: int = 0,
@@ -45,33 +35,33 @@ def read_columns(
 
     Args:
       path: UTF-8, with or without a byte order mark, lines ending in LF or CRLF.
-      schema: its names and tags are the labels that the file may use.
+      schema: its names and tags are the labels that the file may use; None leaves them as they are.
       split: begins the sentences' ids, `{split}-{i}`, and those of documents without a number.
       token_column: the token's column, from 0; negative counts from the last.
       tag_columns: the tags' columns, likewise; empty means every column after the token (nested).
 
     Returns:
       The sentences, whose `doc_id` is MEDLINE's number or a running one, and None throughout a file
-      without document lines. Repairs: `i_without_b` (an entity of an IOB2 file began with `I-`) and
-      `duplicate_entity` (two columns annotate the same span with the same type).
+      without document lines. Repairs: those of `TagReader`, and `duplicate_entity` (two columns annotate
+      the same span with the same type).
 
     Raises:
       UserError: the file cannot be read, is empty, or has a malformed line, which is named.
     """
     path = Path(path)
     prefix = f"{split}-" if split else ""
-    parser = _RowParser(path, schema, token_column, tag_columns)
-    starts: Counter[str] = Counter()
+    reader = TagReader(schema)
+    parser = _RowParser(path, reader, token_column, tag_columns)
     duplicates = 0
     raw: list[tuple[list[str], set[Entity], str]] = []
     words: list[str] = []
-    layers: list[tuple[_Tag, ...]] = []  # per word, its tag in every column
+    layers: list[tuple[Tag, ...]] = []  # per word, its tag in every column
     documents, document = 0, f"{prefix}doc-0"
 
     def end_sentence() -> None:
         nonlocal words, layers, duplicates
         if words:
-            found = [entity for tags in zip(*layers, strict=True) for entity in _spans(tags, starts)]
+            found = [entity for tags in zip(*layers, strict=True) for entity in reader.entities(tags)]
             entities = set(found)
             duplicates += len(found) - len(entities)
             raw.append((words, entities, document))
@@ -98,9 +88,7 @@ def read_columns(
         for i, (words, entities, document) in enumerate(raw)
     )
     check_not_empty(sentences, path)
-    is_iob2 = starts["B"] > 0
-    counts = {"i_without_b": starts["I"] if is_iob2 else 0, "duplicate_entity": duplicates}
-    return Read(sentences, {reason: n for reason, n in counts.items() if n})
+    return Read(sentences, {**reader.repairs(), **({"duplicate_entity": duplicates} if duplicates else {})})
 
 
 def _split(line: str) -> list[str]:
@@ -113,14 +101,13 @@ def _split(line: str) -> list[str]:
 class _RowParser:
     """Checks the rows of one file and takes the token and the parsed tags out of each."""
 
-    def __init__(self, path: Path, schema: Schema, token_column: int, tag_columns: Sequence[int]):
-        self._path, self._schema = path, schema
+    def __init__(self, path: Path, reader: TagReader, token_column: int, tag_columns: Sequence[int]):
+        self._path, self._reader = path, reader
         self._token_column, self._tag_columns = token_column, tuple(tag_columns)
         self._first_line = self._width = self._token = 0
         self._tags: tuple[int, ...] = ()
-        self._known: dict[str, _Tag] = {"O": _OUTSIDE}
 
-    def __call__(self, number: int, fields: list[str]) -> tuple[str, tuple[_Tag, ...]]:
+    def __call__(self, number: int, fields: list[str]) -> tuple[str, tuple[Tag, ...]]:
         if len(fields) != self._width:
             if self._width:
                 raise self._error(
@@ -132,14 +119,12 @@ class _RowParser:
         word = fields[self._token]
         if not word:
             raise self._error(number, "the token is empty; remove the line or write its token")
-        known = self._known
+        known = self._reader.known
         try:
             return word, tuple([known[fields[c]] for c in self._tags])
         except KeyError:
-            for c in self._tags:
-                if fields[c] not in known:
-                    known[fields[c]] = self._parse_tag(number, fields[c])
-            return word, tuple([known[fields[c]] for c in self._tags])
+            place = f"{self._path}:{number}"
+            return word, tuple([self._reader.parse(fields[c], place) for c in self._tags])
 
     def _place_columns(self, number: int, width: int) -> None:
         """Settles on the first row which columns are meant."""
@@ -158,48 +143,9 @@ class _RowParser:
                 number, f"{_columns(width)}, which leaves none for the tag beside the token; add the tags"
             )
 
-    def _parse_tag(self, number: int, tag: str) -> _Tag:
-        prefix, dash, label = tag.partition("-")
-        wanted = "write O, B-TYPE or I-TYPE"
-        if not tag:
-            problem = f"the tag is empty; {wanted}"
-        elif not dash:
-            problem = f"tag {tag!r} has no prefix; {wanted}"
-        elif "," in tag and all(part == "O" or part[:2] in ("B-", "I-") for part in tag.split(",")):
-            problem = (
-                f"tag {tag!r} holds several annotations; keep one "
-                "(WNUT-17's emerging.test.annotated is such a copy)"
-            )
-        elif prefix not in ("B", "I"):
-            problem = f"tag {tag!r} has the unknown prefix {prefix!r}; {wanted}"
-        elif not label:
-            problem = f"tag {tag!r} names no type; {wanted}"
-        else:
-            return prefix, resolve_label(self._schema, label, f"{self._path}:{number}")
-        raise self._error(number, problem)
-
     def _error(self, number: int, message: str) -> UserError:
         return UserError(f"{self._path}:{number}: {message}")
 
 
 def _columns(n: int) -> str:
     return f"{n} column" if n == 1 else f"{n} columns"
-
-
-def _spans(tags: Sequence[_Tag], starts: Counter[str]) -> Iterator[Entity]:
-    """The entities of one column of one sentence.
-
-    Counts in `starts` what tells the schemes apart: entities that begin with `I-` (never in IOB2)
-    under "I", and with `B-` elsewhere than right after their own type (never in IOB1) under "B".
-    """
-    start, current = 0, ""
-    for i, (prefix, type_) in enumerate(tags):
-        if prefix != "B" and type_ == current:
-            continue
-        if current:
-            yield Entity(start, i, current)
-        if prefix and type_ != current:
-            starts[prefix] += 1
-        start, current = i, type_
-    if current:
-        yield Entity(start, len(tags), current)
