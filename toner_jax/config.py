@@ -26,14 +26,20 @@ def base() -> ConfigDict:
 
     c.data = ConfigDict()
     c.data.name = ""
-    c.data.schema = ""  # a built-in schema or a JSON/YAML file; "" for the one called data.name
-    c.data.format = "columns"  # columns, or generated
-    c.data.dir = ""
-    c.data.train = "train.txt"  # file names within data.dir; of several, the first that exists
-    c.data.dev = "dev.txt"
-    c.data.test = "test.txt"
+    # A built-in schema or a JSON/YAML file; "" for the one called data.name, or else from the training labels.
+    c.data.schema = ""
+    c.data.format = "columns"  # or csv, jsonl, brat, docbin, label_studio, doccano, hub, generated
+    c.data.dir = ""  # the folder of the splits' files; hub: an id, or a folder of save_to_disk
+    c.data.train = ""  # file names within data.dir; of several, the first that exists; "" for usual names
+    c.data.dev = ""
+    c.data.test = ""
     c.data.token_column = 0
     c.data.tag_columns = (-1,)  # one column per nesting level; () for all but the first
+    c.data.columns = ()  # csv, hub: the names of the columns of words, of tags (csv: and of sentences)
+    c.data.pretokenized = False  # texts of jsonl, brat, …: a sentence a line, white space around words
+    c.data.discontinuous = "refuse"  # brat: what becomes of entities in pieces: refuse, join, or skip
+    c.data.subset = ""  # hub: the configuration, of a set with several
+    c.data.revision = ""  # hub: a branch, tag or commit
     c.data.source = ""  # which data to bring, and from where: shown when they are missing
     c.data.generated = ConfigDict({"seed": 0, "train": 24_000, "dev": 500, "test": 1_000})
 
@@ -211,6 +217,7 @@ def validate(config: ConfigDict) -> None:
     """
     choices = {
         "dtype": ("auto", "float32", "bfloat16"),
+        "data.discontinuous": ("refuse", "join", "skip"),
         "tokenizer.backend": ("tf_text", "hf"),
         "generator.pool": ("text", "prompt"),
         "generator.loss_normalization": ("token", "sequence"),

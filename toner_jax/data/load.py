@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from toner_jax.data.columns import read_columns
-from toner_jax.data.schemas import get_schema
+from toner_jax.data.formats import FORMATS, Format, count_labels
+from toner_jax.data.infer import infer_schema
+from toner_jax.data.reading import Read
+from toner_jax.data.schemas import BUILTIN, get_schema
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
 
@@ -35,10 +38,12 @@ def load_dataset(data: Any, splits: Sequence[str] = SPLITS) -> Dataset:
 
     Args:
       data: the config's `data` section: `name`, `schema` (a built-in name or a file; "" for the
-        one called `name`), `format`, and what the format reads. "columns" reads `dir`, `train`,
-        `dev`, `test` (comma-separated candidates, the first that exists), `token_column`,
-        `tag_columns` and `source` (what data to bring and from where, for the errors);
-        "generated" reads `generated.seed` and the split sizes `generated.{train,dev,test}`.
+        one called `name`, or else inferred from the training labels), `format`, and what the format
+        reads. Formats of files read `dir`, `train`, `dev`, `test` (comma-separated candidates, the
+        first that exists; "" for usual names), `source` (what data to bring and from where, for the
+        errors) and their options (`toner_jax.data.formats`); "hub" reads `dir` (an id or a folder),
+        `subset`, `revision`, `columns` and the splits' names in `train`, `dev`, `test`; "generated"
+        reads `generated.seed` and the split sizes `generated.{train,dev,test}`.
       splits: which of train, dev and test to load.
 
     Raises:
@@ -53,15 +58,42 @@ def load_dataset(data: Any, splits: Sequence[str] = SPLITS) -> Dataset:
     return _FORMATS[data.format](data, splits)
 
 
-def _load_columns(data: Any, splits: Sequence[str]) -> Dataset:
-    schema = get_schema(data.schema or data.name)
-    sentences: dict[str, tuple[Sentence, ...]] = {}
-    repairs: dict[str, Mapping[str, int]] = {}
-    for split, path in _find_files(data, splits).items():
-        sentences[split], repairs[split] = read_columns(
-            path, schema, split=split, token_column=data.token_column, tag_columns=data.tag_columns
-        )
-    return Dataset(schema, sentences, repairs)
+def _load_files(format: Format, data: Any, splits: Sequence[str]) -> Dataset:
+    files = _find_files(data, splits, format.suffixes)
+
+    def labels() -> Iterable[str]:
+        train = _find_files(data, ["train"], format.suffixes)["train"]
+        return count_labels(format.read(train, None, "train", data))
+
+    schema = _schema(data, labels)
+    reads = {split: format.read(path, schema, split, data) for split, path in files.items()}
+    return Dataset(
+        schema, {s: r.sentences for s, r in reads.items()}, {s: r.repairs for s, r in reads.items()}
+    )
+
+
+def _load_hub(data: Any, splits: Sequence[str]) -> Dataset:
+    from toner_jax.data.hub import SPLIT_NAMES, open_hub, read_hub
+
+    if not data.dir:
+        raise UserError("data.dir is empty: it names a data set of the Hugging Face hub, or its folder")
+    opened = open_hub(data.dir, subset=data.subset, revision=data.revision)
+
+    def read(split: str, schema: Schema | None) -> Read:
+        names = _names(data, split) or SPLIT_NAMES[split]
+        return read_hub(opened, names, schema, split, source=data.dir, columns=data.columns)
+
+    schema = _schema(data, lambda: count_labels(read("train", None)))
+    reads = {split: read(split, schema) for split in splits}
+    return Dataset(
+        schema, {s: r.sentences for s, r in reads.items()}, {s: r.repairs for s, r in reads.items()}
+    )
+
+
+def _schema(data: Any, labels: Callable[[], Iterable[str]]) -> Schema:
+    if data.schema or data.name in BUILTIN:
+        return get_schema(data.schema or data.name)
+    return infer_schema(labels(), data.name)
 
 
 def _load_generated(data: Any, splits: Sequence[str]) -> Dataset:
@@ -75,13 +107,25 @@ def _load_generated(data: Any, splits: Sequence[str]) -> Dataset:
 
 
 _FORMATS: Mapping[str, Callable[[Any, Sequence[str]], Dataset]] = {
-    "columns": _load_columns,
+    **{name: partial(_load_files, format) for name, format in FORMATS.items()},
+    "hub": _load_hub,
     "generated": _load_generated,
 }
 
 
-def _find_files(data: Any, splits: Sequence[str]) -> dict[str, Path]:
-    """Split → its file, for the splits asked for; no file may serve two splits, asked for or not."""
+_STEMS = {"train": ("train",), "dev": ("dev", "validation", "valid"), "test": ("test",)}
+
+
+def _names(data: Any, split: str) -> list[str]:
+    return [name.strip() for name in getattr(data, split).split(",") if name.strip()]
+
+
+def _find_files(data: Any, splits: Sequence[str], suffixes: Sequence[str]) -> dict[str, Path]:
+    """Split → its file, for the splits asked for; no file may serve two splits, asked for or not.
+
+    Args:
+      suffixes: of files whose name the config does not give; "" where each split is a folder.
+    """
 
     def error(problem: str) -> UserError:
         return UserError(f"{problem}. {data.source}" if data.source else problem)
@@ -91,16 +135,16 @@ def _find_files(data: Any, splits: Sequence[str]) -> dict[str, Path]:
     folder = Path(data.dir).expanduser()
     if not folder.is_dir():
         raise error(f"{folder}: no such folder (data.dir)")
+    is_there = Path.is_dir if "" in suffixes else Path.is_file
     found: dict[str, Path] = {}
     for split in SPLITS:
-        names = [name.strip() for name in getattr(data, split).split(",") if name.strip()]
-        path = next((folder / name for name in names if (folder / name).is_file()), None)
+        names = _names(data, split) or [stem + suffix for stem in _STEMS[split] for suffix in suffixes]
+        path = next((folder / name for name in names if is_there(folder / name)), None)
         if path is None:
             if split not in splits:
                 continue
-            if not names:
-                raise error(f"data.{split} is empty: it names the file of the {split} split in {folder}")
-            raise error(f"{folder}: no file {' or '.join(names)} (data.{split})")
+            what = "folder" if is_there is Path.is_dir else "file"
+            raise error(f"{folder}: no {what} {' or '.join(names)} (data.{split})")
         for other, taken in found.items():
             if path.samefile(taken):
                 raise UserError(f"{path}: data.{other} and data.{split} are the same file; give each its own")
