@@ -24,7 +24,9 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, list[tuple
     )
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test")
-    parser.add_argument("--input", type=Path, help="a file to evaluate instead of a split, in the format of data.format")
+    parser.add_argument(
+        "--input", type=Path, help="a file to evaluate instead of a split, in the format of data.format"
+    )
     parser.add_argument("--step", type=int, help="a generator checkpoint; the chosen one by default")
     parser.add_argument("--threshold", type=float, help="another δ for T′")
     parser.add_argument("--output", type=Path, help="a folder for predictions.jsonl and report.json")

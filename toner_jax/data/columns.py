@@ -1,4 +1,4 @@
-"""Reader of column files: one token a line, its tags beside it, a blank line between sentences.
+"""Column files: one token a line, its tags beside it, a blank line between sentences.
 
 It reads CoNLL-2003 (four columns), WNUT-17 and JNLPBA (token, tag) and GENIA's nested form (one tag
 column per level of nesting). Tags follow any scheme of
@@ -7,16 +7,18 @@ column per level of nesting). Tags follow any scheme of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from toner_jax.data.reading import Read, check_not_empty, read_lines
+from toner_jax.data.reading import Read, check_not_empty, read_lines, shown
 from toner_jax.data.tags import Tag, TagReader
 from toner_jax.errors import UserError
-from toner_jax.schema import Entity, Schema, make_sentence
+from toner_jax.schema import Entity, Schema, Sentence, make_sentence
 
 _DOCSTART = "-DOCSTART-"
 _MEDLINE = "###MEDLINE:"
+_UNWRITABLE = re.compile(r"[\t\n\r]|^ | $|^$")
 
 
 def read_columns(
@@ -89,6 +91,47 @@ def read_columns(
     )
     check_not_empty(sentences, path)
     return Read(sentences, {**reader.repairs(), **({"duplicate_entity": duplicates} if duplicates else {})})
+
+
+def write_columns(sentences: Iterable[Sentence], path: Path) -> None:
+    """Writes IOB2 columns separated by tabs: a tag column for each level of nesting that some sentence has,
+    and a `-DOCSTART-` line wherever another `doc_id` begins.
+
+    `read_columns(path, schema, tag_columns=())` gives the same words, entities and bounds of documents. The
+    format has no place for the ids and for the original text.
+
+    Raises:
+      UserError: a word holds a tab, a line end or spaces at its edges, or reads as the beginning of a document.
+    """
+    sentences = list(sentences)
+    layers = [_layers(s) for s in sentences]
+    depth = max([1, *map(len, layers)])
+    document = None
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for s, levels in zip(sentences, layers, strict=True):
+            if s.doc_id != document:
+                document = s.doc_id
+                file.write("\t".join([_DOCSTART, *["O"] * depth]) + "\n\n")
+            outside = ["O"] * len(s.words)
+            for row in zip(s.words, *levels, *[outside] * (depth - len(levels)), strict=True):
+                if _UNWRITABLE.search(row[0]) or row[0] == _DOCSTART or row[0].startswith(_MEDLINE):
+                    raise UserError(f"sentence {s.id}: word {shown(row[0])} cannot stand in a column")
+                file.write("\t".join(row) + "\n")
+            file.write("\n")
+
+
+def _layers(sentence: Sentence) -> list[list[str]]:
+    """Tags of as few columns as hold the entities, none of which overlap in one."""
+    layers: list[list[str]] = []
+    ends: list[int] = []
+    for e in sentence.entities:
+        level = next((i for i, end in enumerate(ends) if end <= e.start), len(layers))
+        if level == len(layers):
+            layers.append(["O"] * len(sentence.words))
+            ends.append(0)
+        ends[level] = e.end
+        layers[level][e.start : e.end] = [f"B-{e.type}"] + [f"I-{e.type}"] * (e.end - e.start - 1)
+    return layers
 
 
 def _split(line: str) -> list[str]:
