@@ -66,7 +66,7 @@ def read_brat(
     )
     read = read_documents(documents, schema, split, pretokenized=pretokenized)
     check_not_empty(read.sentences, folder)
-    return Read(read.sentences, {**read.repairs, **{reason: n for reason, n in counts.items() if n}})
+    return Read(read.sentences, {**read.repairs, **+counts})
 
 
 def write_brat(sentences: Iterable[Sentence], folder: Path) -> None:

@@ -107,7 +107,7 @@ def read_csv_columns(
         tags.append(reader.parse(row[tag].strip(), place))
     end_sentence()
     check_not_empty(sentences, path)
-    return Read(tuple(sentences), {**reader.repairs(), **{reason: n for reason, n in counts.items() if n}})
+    return Read(tuple(sentences), {**reader.repairs(), **+counts})
 
 
 def _rows(path: Path) -> Iterator[_Row]:

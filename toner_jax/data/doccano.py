@@ -32,20 +32,17 @@ def read_doccano(path: Path, schema: Schema | None, split: str = "", *, pretoken
     Raises:
       UserError: the file cannot be read, is empty, or has a malformed object, which is named.
     """
-    relations = 0
+    counts: Counter[str] = Counter()
 
     def documents() -> Iterator[Document]:
-        nonlocal relations
         for i, (item, place) in enumerate(read_items(path)):
             text = get_text(item, "text", place)
             found = get_spans(item, one_of(item, _SPANS, place) or _SPANS[0], place)
             spans = tuple(Span(start, end, label, place) for start, end, label in found)
-            relations += len(get_list(item, "relations", place)) if "relations" in item else 0
+            counts["not_entities"] += len(get_list(item, "relations", place)) if "relations" in item else 0
             default = f"{split}-doc-{i}" if split else f"doc-{i}"
             yield Document(get_id(item, "id", place) or default, text, spans, place=place)
 
     read = read_documents(documents(), schema, split, pretokenized=pretokenized)
     check_not_empty(read.sentences, path)
-    return Read(
-        read.sentences, {**read.repairs, **Counter(not_entities=relations)} if relations else read.repairs
-    )
+    return Read(read.sentences, {**read.repairs, **+counts})

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -95,7 +95,7 @@ def read_documents(
                     document.id,
                 )
             )
-    return Read(tuple(sentences), {reason: n for reason, n in counts.items() if n})
+    return Read(tuple(sentences), +counts)
 
 
 def lines_of_words(text: str) -> list[list[Range]]:
@@ -121,7 +121,8 @@ def _sentences(
     document: Document, schema: Schema | None, pretokenized: bool, counts: Counter[str]
 ) -> Iterable[tuple[str, list[Range], tuple[Entity, ...]]]:
     """Each sentence's text, its words in it, and its entities."""
-    spans = [_checked(span, document, schema, counts) for span in document.spans]
+    edges = {edge for words in document.words or () for word in words for edge in word}
+    spans = [_checked(span, document.text, edges, schema, counts) for span in document.spans]
     groups = _words(document, pretokenized)
     whole = document.words is not None and len(groups) == 1
     groups = _joined(groups, [(a, b) for a, b, _ in spans], counts)
@@ -148,19 +149,19 @@ def _sentences(
 
 
 def _checked(
-    span: Span, document: Document, schema: Schema | None, counts: Counter[str]
+    span: Span, text: str, edges: Set[int], schema: Schema | None, counts: Counter[str]
 ) -> tuple[int, int, str]:
-    """The span without white space at its edges, and its type."""
-    start, end, text = span.start, span.end, document.text
+    """The span without white space at its ends, unless they are edges of words; and its type."""
+    start, end = span.start, span.end
     if not 0 <= start < end <= len(text):
         raise UserError(
             f"{span.place}: span [{shown(start)}, {shown(end)}) is empty or outside its text of "
             f"{len(text)} characters"
         )
     name = resolve_label(schema, span.label, span.place)
-    while start < end and text[start].isspace():
+    while start < end and text[start].isspace() and start not in edges:
         start += 1
-    while start < end and text[end - 1].isspace():
+    while start < end and text[end - 1].isspace() and end not in edges:
         end -= 1
     if start == end:
         raise UserError(f"{span.place}: span [{span.start}, {span.end}) holds only white space")

@@ -117,7 +117,7 @@ def read_hub(
         if sentence:
             sentences.append(sentence)
     check_not_empty(sentences, place)
-    return Read(tuple(sentences), {**reader.repairs(), **{reason: n for reason, n in counts.items() if n}})
+    return Read(tuple(sentences), {**reader.repairs(), **+counts})
 
 
 def _column(rows: Any, names: Sequence[str], what: str, place: str) -> str:

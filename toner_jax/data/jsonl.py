@@ -60,8 +60,12 @@ def read_jsonl(path: Path, schema: Schema | None, split: str = "", *, pretokeniz
         raise UserError(f"{place}: annotates {other} where the file began with {first}; keep to one kind")
     prefix = f"{split}-" if split else ""
     if set(kinds) <= {"characters", "characters with words"}:
-        documents = (_document(item, place, f"{prefix}doc-{i}") for i, (item, place) in enumerate(items))
+        blank: Counter[str] = Counter()
+        documents = (
+            _document(item, place, f"{prefix}doc-{i}", blank) for i, (item, place) in enumerate(items)
+        )
         read = read_documents(documents, schema, split, pretokenized=pretokenized)
+        read = Read(read.sentences, {**read.repairs, **+blank})
     else:
         read = _read_words(items, schema, prefix, "tags" in kinds)
     check_not_empty(read.sentences, path)
@@ -110,7 +114,7 @@ def _kind(item: Mapping[str, Any], place: str) -> str:
     )
 
 
-def _document(item: Mapping[str, Any], place: str, default: str) -> Document:
+def _document(item: Mapping[str, Any], place: str, default: str, counts: Counter[str]) -> Document:
     text = get_text(item, "text", place)
     spans = get_spans(item, one_of(item, _SPANS, place) or "entities", place)
     id, doc_id = get_id(item, "id", place), get_id(item, "doc_id", place)
@@ -119,14 +123,16 @@ def _document(item: Mapping[str, Any], place: str, default: str) -> Document:
         doc_id if key else doc_id or id or default,
         text,
         tuple(Span(start, end, label, place) for start, end, label in spans),
-        words=(_ranges(item, key, text, place),) if key else None,
+        words=(_ranges(item, key, text, place, counts),) if key else None,
         sentence_id=id if key else None,
         place=place,
     )
 
 
-def _ranges(item: Mapping[str, Any], key: str, text: str, place: str) -> tuple[Range, ...]:
-    """The words' ranges, which follow each other within the text and hold no bare white space."""
+def _ranges(
+    item: Mapping[str, Any], key: str, text: str, place: str, counts: Counter[str]
+) -> tuple[Range, ...]:
+    """The words' ranges, which follow each other within the text; tokens of spaces and line ends are none."""
     ranges: list[Range] = []
     for number, value in enumerate(get_list(item, key, place)):
         where = f'{place}: "{key}"[{number}]'
@@ -143,9 +149,10 @@ def _ranges(item: Mapping[str, Any], key: str, text: str, place: str) -> tuple[R
             raise UserError(
                 f"{where} is {shown(value)}: empty, outside the text, or before the word before it"
             )
-        if not text[start:end].strip():
-            raise UserError(f"{where} is {shown(value)}: it holds only white space")
-        ranges.append((start, end))
+        if text[start:end].strip(" \t\r\n"):
+            ranges.append((start, end))
+        else:
+            counts["blank_word"] += 1
     return tuple(ranges)
 
 
@@ -171,7 +178,7 @@ def _read_words(items: Iterable[_Item], schema: Schema | None, prefix: str, tagg
         )
         if sentence:
             sentences.append(sentence)
-    return Read(tuple(sentences), {**reader.repairs(), **{reason: n for reason, n in counts.items() if n}})
+    return Read(tuple(sentences), {**reader.repairs(), **+counts})
 
 
 def _tagged(item: Mapping[str, Any], length: int, reader: TagReader, place: str) -> Iterable[Entity]:

@@ -55,7 +55,7 @@ def read_label_studio(
     documents = _documents(tasks, path, split, full, counts)
     read = read_documents(documents, schema, split, pretokenized=pretokenized)
     check_not_empty(read.sentences, path)
-    return Read(read.sentences, {**read.repairs, **{reason: n for reason, n in counts.items() if n}})
+    return Read(read.sentences, {**read.repairs, **+counts})
 
 
 def _documents(tasks: _Tasks, path: Path, split: str, full: bool, counts: Counter[str]) -> Iterator[Document]:
