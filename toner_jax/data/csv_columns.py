@@ -51,7 +51,7 @@ def read_csv_columns(
       UserError: the file cannot be read, is empty, lacks a column, or has a malformed row, which is named.
     """
     rows = _rows(path)
-    number, header = next(rows, (1, []))
+    number, header = next((row for row in rows if not _blank(row[1])), (1, []))
     if not header:
         raise UserError(f"{path}: empty: it holds no sentence; check that this is the right file")
     word, tag, sentence_name = _columns(header, columns, f"{path}:{number}")
@@ -85,7 +85,7 @@ def read_csv_columns(
         words, tags = [], []
 
     for number, row in rows:
-        if not any(field.strip() for field in row):
+        if _blank(row):
             end_sentence()
             continue
         place = f"{path}:{number}"
@@ -110,10 +110,14 @@ def read_csv_columns(
     return Read(tuple(sentences), {**reader.repairs(), **+counts})
 
 
+def _blank(row: Sequence[str]) -> bool:
+    return not any(field.strip() for field in row)
+
+
 def _rows(path: Path) -> Iterator[_Row]:
     """Rows with the lines on which they begin."""
     text = read_text(path)
-    top = text.lstrip("\r\n").split("\n", 1)[0]
+    top = text.lstrip(" \r\n").split("\n", 1)[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=top.count), strict=True)
     begin = 1
     try:

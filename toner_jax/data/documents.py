@@ -179,7 +179,7 @@ def _joined(
     open_until = -1
     for group in groups:
         if out and group[0][0] < open_until:
-            out[-1] = out[-1] + group
+            out[-1].extend(group)
             counts["sentences_joined"] += 1
         else:
             out.append(group)
