@@ -161,9 +161,7 @@ def _range(pair: str, text: str, place: str) -> Range:
     except ValueError:  # Python reads no number of more than 4,300 digits
         start = end = 0
     if not start < end <= len(text):
-        raise UserError(
-            f"{place}: span [{shown(pair)}] is empty or outside its text of {len(text)} characters"
-        )
+        raise UserError(f"{place}: span {shown(pair)} is empty or outside its text of {len(text)} characters")
     return start, end
 
 

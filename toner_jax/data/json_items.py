@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from toner_jax.data.reading import read_lines, read_text, shown
+from toner_jax.data.reading import check_characters, read_lines, read_text, shown
 from toner_jax.errors import UserError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -133,6 +133,7 @@ def get_id(item: Mapping[str, Any], key: str, place: str) -> str | None:
         return str(value)
     if not isinstance(value, str) or not value:
         raise UserError(f'{place}: "{key}" is {shown(value)}; expected a string or a whole number')
+    check_characters(value, f'{place}: "{key}"')
     return value
 
 

@@ -102,6 +102,7 @@ def resolve_label(schema: Schema | None, label: str, place: str) -> str:
       UserError: the schema lacks it; the message lists the schema's types.
     """
     if schema is None:
+        check_characters(label, place)
         return label
     name = schema.resolve(label)
     if name is None:
