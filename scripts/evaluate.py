@@ -75,7 +75,9 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     if options.input:
         name = options.input.name
         format = FORMATS.get(config.data.format, FORMATS["columns"])
-        splits[name], _ = format.read(options.input, ner.schema, "input", config.data)
+        splits[name], repairs = format.read(options.input, ner.schema, "input", config.data)
+        for reason, count in repairs.items():
+            say(f"{name}: repaired {count} {reason}")
     elif name not in splits:
         splits[name] = load_sentences(split_path(options.workdir, name))
     found, matched = ner.recognize(splits[name], threshold=options.threshold)

@@ -217,7 +217,6 @@ def validate(config: ConfigDict) -> None:
     """
     choices = {
         "dtype": ("auto", "float32", "bfloat16"),
-        "data.discontinuous": ("refuse", "join", "skip"),
         "tokenizer.backend": ("tf_text", "hf"),
         "generator.pool": ("text", "prompt"),
         "generator.loss_normalization": ("token", "sequence"),

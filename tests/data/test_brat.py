@@ -79,6 +79,11 @@ def test_discontinuous_entities(folder, option, entities):
         read_brat(path, CONLL)
 
 
+def test_another_choice_is_refused(folder):
+    with pytest.raises(UserError, match=r"^data\.discontinuous='split': choose one of refuse, join, skip$"):
+        read_brat(folder("x", ""), CONLL, discontinuous="split")
+
+
 def test_folders_are_read_with_their_subfolders_in_natural_order(folder):
     for name in ("b/doc-10", "b/doc-9", "a.b", "c"):
         path = folder(f"{name}.", "", name)

@@ -100,6 +100,20 @@ def test_the_files_own_words_keep_the_whole_text():
     assert repairs == {}
 
 
+@pytest.mark.parametrize("start", [4, 5])
+@pytest.mark.parametrize("end", [9, 10])
+def test_white_space_is_trimmed_unless_words_hold_it(start, end):
+    words = (((0, 4), (5, 9), (10, 11)),)
+    found, repairs = read(document("Ivan Lima x", (start, end, "PER"), words=words))
+    assert found == [(["Ivan", "Lima", "x"], [("Lima", "per")])]
+    assert repairs == ({} if (start, end) == (5, 9) else {"span_trimmed": 1})
+    spaced = (((0, 4), (4, 10), (10, 11)),)
+    found, repairs = read(document("Ivan Lima x", (4, 10, "PER"), words=spaced))
+    assert (found, repairs) == ([(["Ivan", " Lima ", "x"], [(" Lima ", "per")])], {})
+    found, repairs = read(document("a \u3000 b", (2, 3, "PER")), pretokenized=True)
+    assert (found, repairs) == ([(["a", "\u3000", "b"], [("\u3000", "per")])], {})
+
+
 def test_words_by_sentence_are_joined_where_an_entity_crosses():
     words = (((0, 1),), ((2, 3),), ((4, 5),))
     found, repairs = read(document("a b c", (2, 5, "PER"), words=words))

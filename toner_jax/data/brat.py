@@ -22,7 +22,7 @@ from toner_jax.text.words import Range
 _ENTITY = re.compile(r"(?P<type>[^\t ]+) (?P<ranges>[0-9]+ [0-9]+(;[0-9]+ [0-9]+)*)")
 _ID = re.compile(r"T[0-9]+")
 _OTHER = re.compile(r"[REAMN][0-9]+\t|\*\t|#")
-DISCONTINUOUS = ("refuse", "join", "skip")
+_DISCONTINUOUS = ("refuse", "join", "skip")
 
 
 def read_brat(
@@ -50,6 +50,8 @@ def read_brat(
       UserError: there is nothing to read, an `.ann` lacks its `.txt`, or a line is malformed or does not fit
         the text, which is named.
     """
+    if discontinuous not in _DISCONTINUOUS:
+        raise UserError(f"data.discontinuous={discontinuous!r}: choose one of {', '.join(_DISCONTINUOUS)}")
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; brat's format is a folder of .txt and .ann files")
     annotations, texts = (

@@ -82,12 +82,12 @@ def read_documents(
         check_characters(document.text, document.place or repr(document.id))
         found = list(_sentences(document, schema, pretokenized, counts))
         counts["empty_text"] += not found
+        own_id = document.sentence_id if len(found) == 1 else None
         for text, words, entities in found:
             offsets = tuple(words)
-            number = f"{prefix}{len(sentences)}"
             sentences.append(
                 Sentence(
-                    document.sentence_id or number if len(found) == 1 else number,
+                    own_id or f"{prefix}{len(sentences)}",
                     tuple(text[a:b] for a, b in offsets),
                     offsets,
                     text,
@@ -121,9 +121,9 @@ def _sentences(
     document: Document, schema: Schema | None, pretokenized: bool, counts: Counter[str]
 ) -> Iterable[tuple[str, list[Range], tuple[Entity, ...]]]:
     """Each sentence's text, its words in it, and its entities."""
-    edges = {edge for words in document.words or () for word in words for edge in word}
-    spans = [_checked(span, document.text, edges, schema, counts) for span in document.spans]
     groups = _words(document, pretokenized)
+    edges = {a for group in groups for a, _ in group}, {b for group in groups for _, b in group}
+    spans = [_checked(span, document.text, edges, schema, counts) for span in document.spans]
     whole = document.words is not None and len(groups) == 1
     groups = _joined(groups, [(a, b) for a, b, _ in spans], counts)
     begins = [g[0][0] for g in groups]
@@ -149,9 +149,13 @@ def _sentences(
 
 
 def _checked(
-    span: Span, text: str, edges: Set[int], schema: Schema | None, counts: Counter[str]
+    span: Span, text: str, edges: tuple[Set[int], Set[int]], schema: Schema | None, counts: Counter[str]
 ) -> tuple[int, int, str]:
-    """The span without white space at its ends, unless they are edges of words; and its type."""
+    """The span without white space at its ends that belongs to no word, and its type.
+
+    Args:
+      edges: where words begin, and where they end.
+    """
     start, end = span.start, span.end
     if not 0 <= start < end <= len(text):
         raise UserError(
@@ -159,9 +163,9 @@ def _checked(
             f"{len(text)} characters"
         )
     name = resolve_label(schema, span.label, span.place)
-    while start < end and text[start].isspace() and start not in edges:
+    while start < end and text[start].isspace() and start not in edges[0]:
         start += 1
-    while start < end and text[end - 1].isspace() and end not in edges:
+    while start < end and text[end - 1].isspace() and end not in edges[1]:
         end -= 1
     if start == end:
         raise UserError(f"{span.place}: span [{span.start}, {span.end}) holds only white space")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from toner_jax.data.formats import FORMATS, Format, count_labels
+from toner_jax.data.hub import SPLIT_NAMES, open_hub, read_hub
 from toner_jax.data.infer import infer_schema
 from toner_jax.data.reading import Read
 from toner_jax.data.schemas import BUILTIN, get_schema
@@ -66,15 +67,10 @@ def _load_files(format: Format, data: Any, splits: Sequence[str]) -> Dataset:
         return count_labels(format.read(train, None, "train", data))
 
     schema = _schema(data, labels)
-    reads = {split: format.read(path, schema, split, data) for split, path in files.items()}
-    return Dataset(
-        schema, {s: r.sentences for s, r in reads.items()}, {s: r.repairs for s, r in reads.items()}
-    )
+    return _dataset(schema, {split: format.read(path, schema, split, data) for split, path in files.items()})
 
 
 def _load_hub(data: Any, splits: Sequence[str]) -> Dataset:
-    from toner_jax.data.hub import SPLIT_NAMES, open_hub, read_hub
-
     if not data.dir:
         raise UserError("data.dir is empty: it names a data set of the Hugging Face hub, or its folder")
     opened = open_hub(data.dir, subset=data.subset, revision=data.revision)
@@ -84,10 +80,12 @@ def _load_hub(data: Any, splits: Sequence[str]) -> Dataset:
         return read_hub(opened, names, schema, split, source=data.dir, columns=data.columns)
 
     schema = _schema(data, lambda: count_labels(read("train", None)))
-    reads = {split: read(split, schema) for split in splits}
-    return Dataset(
-        schema, {s: r.sentences for s, r in reads.items()}, {s: r.repairs for s, r in reads.items()}
-    )
+    return _dataset(schema, {split: read(split, schema) for split in splits})
+
+
+def _dataset(schema: Schema, reads: Mapping[str, Read]) -> Dataset:
+    sentences = {split: read.sentences for split, read in reads.items()}
+    return Dataset(schema, sentences, {split: read.repairs for split, read in reads.items()})
 
 
 def _schema(data: Any, labels: Callable[[], Iterable[str]]) -> Schema:
