@@ -16,7 +16,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from toner_jax.data.columns import iob_scheme
+from toner_jax.data.columns import tag_scheme
 from toner_jax.data.detect import detect_format
 from toner_jax.data.find import find_path
 from toner_jax.data.load import SPLITS, Dataset, load_dataset
@@ -137,7 +137,7 @@ def schemes(data: Any, dataset: Dataset) -> str:
         path = find_path(data, split) if data.format in ("auto", "columns") else None
         if path is not None and (data.format == "columns" or detect_format(data, split) == "columns"):
             columns = {"token_column": data.token_column, "tag_columns": data.tag_columns}
-            found.add(iob_scheme(path, dataset.schema, **columns))
+            found.add(tag_scheme(path, dataset.schema, **columns))
     return f" ({', '.join(sorted(found))})" if found else ""
 
 

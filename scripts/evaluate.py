@@ -24,7 +24,9 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, list[tuple
     )
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test")
-    parser.add_argument("--input", type=Path, help="a column file to evaluate instead of a split")
+    parser.add_argument(
+        "--input", type=Path, help="a file to evaluate instead of a split, in the format of data.format"
+    )
     parser.add_argument("--step", type=int, help="a generator checkpoint; the chosen one by default")
     parser.add_argument("--threshold", type=float, help="another δ for T′")
     parser.add_argument("--output", type=Path, help="a folder for predictions.jsonl and report.json")
@@ -43,7 +45,7 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     from rich.console import Console
 
     from toner_jax import config as configuration
-    from toner_jax.data.columns import read_columns
+    from toner_jax.data.formats import FORMATS
     from toner_jax.data.sentences import load_sentences
     from toner_jax.predict import Ner
     from toner_jax.stages.evaluate import make_report, write_predictions
@@ -72,10 +74,10 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     name = options.split
     if options.input:
         name = options.input.name
-        splits[name], _ = read_columns(
-            options.input, ner.schema, split="input", token_column=config.data.token_column,
-            tag_columns=config.data.tag_columns,
-        )  # fmt: skip
+        format = FORMATS.get(config.data.format, FORMATS["columns"])
+        splits[name], repairs = format.read(options.input, ner.schema, "input", config.data)
+        for reason, count in repairs.items():
+            say(f"{name}: repaired {count} {reason}")
     elif name not in splits:
         splits[name] = load_sentences(split_path(options.workdir, name))
     found, matched = ner.recognize(splits[name], threshold=options.threshold)

@@ -230,3 +230,18 @@ def test_broken_line_names_file_and_line(tmp_path, capfd):
     )  # fmt: skip
     assert status == 2
     assert "train.txt:2:" in capfd.readouterr().err
+
+
+def test_types_without_a_description_are_named(tmp_path, capfd):
+    from toner_jax.config import base
+    from toner_jax.stages.run import read_data
+
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.txt").write_text("Ajax B-Ship\nLima B-LOC\nAcme B-Firm\n")
+    config = base()
+    config.data.update(name="mine", dir=str(tmp_path))
+    assert read_data(config).schema.names == ("firm", "location", "ship")
+    assert "types without a description: firm, ship; describe them in data.schema" in capfd.readouterr().err
+    config.matcher.enabled = False
+    read_data(config)
+    assert "description" not in capfd.readouterr().err

@@ -26,14 +26,22 @@ def base() -> ConfigDict:
 
     c.data = ConfigDict()
     c.data.name = ""
-    c.data.schema = ""  # a built-in schema or a JSON/YAML file; "" for the one called data.name
-    c.data.format = "columns"  # columns, ontonotes, ace, json, generated, or auto: by what data.dir holds
-    c.data.dir = ""
-    c.data.train = "train.txt"  # names within data.dir; of several, the first that exists
-    c.data.dev = "dev.txt"
-    c.data.test = "test.txt"
+    # A built-in schema or a JSON/YAML file; "" for the one called data.name, or else from the training labels.
+    c.data.schema = ""
+    # columns, csv, json (benchmarks' shapes), jsonl, brat, docbin, label_studio, doccano, ontonotes, ace, hub,
+    # generated; or auto: each split by what lies at its place.
+    c.data.format = "columns"
+    c.data.dir = ""  # the folder of the splits' files; hub: an id, or a folder of save_to_disk
+    c.data.train = ""  # names within data.dir; of several, the first that exists; "" for usual names
+    c.data.dev = ""
+    c.data.test = ""
     c.data.token_column = 0
     c.data.tag_columns = (-1,)  # one column per nesting level; () for all but the first
+    c.data.columns = ()  # csv, hub: the names of the columns of words, of tags (csv: and of sentences)
+    c.data.pretokenized = False  # texts of jsonl, brat, …: a sentence a line, white space around words
+    c.data.discontinuous = "refuse"  # brat: what becomes of entities in pieces: refuse, join, or skip
+    c.data.subset = ""  # hub: the configuration, of a set with several
+    c.data.revision = ""  # hub: a branch, tag or commit
     c.data.genres = ()  # OntoNotes: the genres to keep (bc, bn, mz, nw, pt, tc, wb); () for all
     c.data.exclude_genres = ("pt",)  # OntoNotes: and those to leave out; nobody annotated pt with entities
     c.data.carve_dev = 0  # > 0: where train's documents have ids, so many of them are dev, not data.dev

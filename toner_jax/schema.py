@@ -162,16 +162,21 @@ class Sentence:
         return tuple(dict.fromkeys(e.type for e in self.entities))
 
 
-def sort_entities(entities: Iterable[Entity], schema: Schema) -> tuple[Entity, ...]:
-    """Order of appearance: by start, longer first, then the schema's order; duplicates removed."""
-    return tuple(sorted(set(entities), key=lambda e: (e.start, -e.end, schema.index[e.type])))
+def sort_entities(entities: Iterable[Entity], schema: Schema | None) -> tuple[Entity, ...]:
+    """Order of appearance: by start, longer first, then the schema's order (without one, the alphabet's);
+    duplicates removed."""
+
+    def place(e: Entity) -> tuple[int, int, int | str]:
+        return e.start, -e.end, schema.index[e.type] if schema else e.type
+
+    return tuple(sorted(set(entities), key=place))
 
 
 def make_sentence(
     id: str,
     words: Sequence[str],
     entities: Iterable[Entity],
-    schema: Schema,
+    schema: Schema | None,
     *,
     doc_id: str | None = None,
 ) -> Sentence:
@@ -188,7 +193,7 @@ def make_sentence(
     for e in entities:
         if not 0 <= e.start < e.end <= len(words):
             raise UserError(f"sentence {id}: span [{e.start}, {e.end}) lies outside its {len(words)} words")
-        if e.type not in schema.index:
+        if schema and e.type not in schema.index:
             raise UserError(f"sentence {id}: type {e.type!r} is not in schema {schema.name!r}")
     return Sentence(
         id, tuple(words), tuple(offsets), " ".join(words), sort_entities(entities, schema), doc_id

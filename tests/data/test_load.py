@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -10,36 +11,30 @@ import pytest
 from conftest import SHARED, needs_shared
 from ml_collections import ConfigDict
 
+from toner_jax.config import base
 from toner_jax.data import generated
 from toner_jax.data.load import load_dataset
 from toner_jax.data.schemas import BUILTIN
 from toner_jax.errors import UserError
+from toner_jax.schema import EntityType
+
+ROOT = Path(__file__).resolve().parents[2]
+get_config = runpy.run_path(str(ROOT / "configs" / "custom.py"))["get_config"]
 
 SOURCE = "The set is distributed by its authors; pass --config.data.dir=FOLDER"
 
 
 def config(**changes) -> ConfigDict:
-    data = ConfigDict(
-        {
-            "name": "wnut17",
-            "schema": "",
-            "format": "columns",
-            "dir": "",
-            "train": "train.conll,train.txt",
-            "dev": "dev.conll",
-            "test": "test.conll",
-            "token_column": 0,
-            "tag_columns": (-1,),
-            "genres": (),
-            "exclude_genres": ("pt",),
-            "carve_dev": 0,
-            "carve_seed": 0,
-            "source": SOURCE,
-            "generated": {"seed": 3, "train": 20, "dev": 5, "test": 7},
-        }
+    data = base().data
+    data.update(
+        name="wnut17",
+        train="train.conll,train.txt",
+        dev="dev.conll",
+        test="test.conll",
+        source=SOURCE,
+        generated={"seed": 3, "train": 20, "dev": 5, "test": 7},
     )
     data.update(changes)
-    data.lock()
     return data
 
 
@@ -114,9 +109,18 @@ def test_a_missing_file_is_named_with_all_its_candidates(folder):
     assert str(caught.value) == f"{folder}: no file train.conll or train.txt (data.train). {SOURCE}"
 
 
-def test_a_split_without_a_file_name_is_refused(folder):
-    with pytest.raises(UserError, match=r"^data\.dev is empty: it names the file of the dev split in "):
-        load_dataset(config(dir=str(folder), dev=" , "))
+def test_a_split_without_a_file_name_has_usual_ones(folder):
+    data = config(dir=str(folder), train="", dev=" , ", test="")
+    assert words(load_dataset(data)) == {
+        "train": [("train", "Ajax")],
+        "dev": [("dev", "x")],
+        "test": [("test",)],
+    }
+    (folder / "dev.conll").unlink()
+    with pytest.raises(
+        UserError, match=r": no file dev\.txt or dev\.conll or .* or valid\.iob2 \(data\.dev\)"
+    ):
+        load_dataset(data)
 
 
 def test_a_home_folder_is_understood(folder, monkeypatch):
@@ -143,7 +147,9 @@ def test_a_malformed_file_is_named_by_line(folder):
 
 
 def test_an_unknown_format_lists_the_formats():
-    with pytest.raises(UserError, match=r"^data\.format='xml': expected one of auto, columns, .*generated$"):
+    with pytest.raises(
+        UserError, match=r"^data\.format='xml': expected one of auto, columns, .*, generated$"
+    ):
         load_dataset(config(format="xml"))
 
 
@@ -169,8 +175,7 @@ def test_generated_data_refuses_another_schema():
 def test_reading_data_imports_neither_jax_nor_tensorflow():
     heavy = {"jax", "tensorflow", "ml_collections"}
     code = f"import sys, toner_jax.data.load; print({heavy} & set(sys.modules))"
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "set()\n"
 
 
@@ -189,3 +194,69 @@ def test_wnut17_loads_whole():
         "test": 1287,
     }
     assert dataset.repairs == {"train": {}, "dev": {}, "test": {}}
+
+
+SHIPS = {
+    "columns": ("{}.conll", "Ajax B-Ship\n"),
+    "csv": ("{}.csv", "Word,Tag\nAjax,B-Ship\n"),
+    "jsonl": ("{}.jsonl", '{"text": "Ajax", "entities": [[0, 4, "Ship"]]}\n'),
+    "doccano": ("{}.jsonl", '{"text": "Ajax", "label": [[0, 4, "Ship"]]}\n'),
+    "label_studio": ("{}.json", '[{"text": "Ajax", "label": [{"start": 0, "end": 4, "labels": ["Ship"]}]}]'),
+    "brat": ("{0}/{0}.txt", "Ajax"),
+}
+
+
+@pytest.mark.parametrize("format", SHIPS)
+def test_each_format_finds_its_files_and_its_types(tmp_path, format):
+    name, content = SHIPS[format]
+    for stem in ("train", "validation", "test"):
+        path = tmp_path / name.format(stem)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+        if format == "brat":
+            path.with_suffix(".ann").write_text("T1\tShip 0 4\tAjax\n")
+    custom = get_config().data
+    custom.update(dir=str(tmp_path), format=format)
+    dataset = load_dataset(custom)
+    assert words(dataset) == {"train": [("Ajax",)], "dev": [("Ajax",)], "test": [("Ajax",)]}
+    assert dataset.schema.types == (EntityType("ship", "", ("Ship",)),)
+    assert {e.type for split in dataset.splits.values() for s in split for e in s.entities} == {"ship"}
+
+
+def test_types_are_inferred_from_training_alone(tmp_path):
+    for split, label in (("train", "ORG"), ("dev", "ORG"), ("test", "Ship")):
+        (tmp_path / f"{split}.txt").write_text(f"Ajax B-{label}\n")
+    custom = get_config().data
+    custom.dir = str(tmp_path)
+    assert load_dataset(custom, ["dev"]).schema.names == ("organization",)
+    with pytest.raises(
+        UserError, match=r"test\.txt:1: label 'Ship' is not in schema 'custom' \(types: organization\)"
+    ):
+        load_dataset(custom)
+    (tmp_path / "train.txt").write_text("Ajax O\n")
+    with pytest.raises(UserError, match=r"^custom: a schema cannot be inferred from data without entities"):
+        load_dataset(custom)
+
+
+def test_a_missing_folder_of_brat_is_named(tmp_path):
+    custom = get_config().data
+    custom.update(dir=str(tmp_path), format="brat")
+    with pytest.raises(UserError, match=r": no folder train \(data\.train\)\. Put the train"):
+        load_dataset(custom)
+
+
+def test_options_reach_their_readers(tmp_path):
+    for split in ("train", "dev", "test"):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "a.txt").write_text("Ajax's crew\n")
+        (tmp_path / split / "a.ann").write_text("T1\tShip 0 4;7 11\tAjax crew\n")
+    custom = get_config().data
+    custom.update(dir=str(tmp_path), format="brat", discontinuous="join", pretokenized=True)
+    dataset = load_dataset(custom, ["test"])
+    assert words(dataset) == {"test": [("Ajax's", "crew")]}
+    assert dataset.repairs == {"test": {"discontinuous": 1}}
+    (tmp_path / "test.csv").write_text("w,Tag,y\nAjax,O,B-Ship\n")
+    (tmp_path / "train.csv").write_text("w,Tag,y\nAjax,O,B-Ship\n")
+    custom = get_config().data
+    custom.update(dir=str(tmp_path), format="csv", columns=("w", "y"))
+    assert load_dataset(custom, ["test"]).splits["test"][0].types() == ("ship",)

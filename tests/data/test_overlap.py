@@ -37,12 +37,12 @@ def test_a_document_in_two_splits_is_refused():
     splits = {
         "train": sentences(("b", "x"), ("a", "y"), ("c", "z")),
         "dev": sentences(("d", "x")),
-        "test": sentences(("c", "1"), ("a", "2"), ("e", "3")),
+        "test": sentences(("c", "1"), ("c", "z"), ("a", "y"), ("b", "2"), ("e", "3")),
     }
     with pytest.raises(UserError, match=r"^train and test have 2 documents in common, the first is 'a';"):
         refuse_shared_documents(splits)
-    splits["test"] = sentences(("e", "3"), ("train-doc-1", "4"))
-    splits["train"] += sentences(("train-doc-1", "5"))
+    splits["test"] = sentences(("e", "3"), ("train-doc-1", "4"), ("b", "other"), ("f", "y"))
+    splits["train"] += sentences(("train-doc-1", "4"))
     refuse_shared_documents(splits)
 
 

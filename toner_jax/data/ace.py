@@ -33,7 +33,7 @@ _TAG = re.compile(r"<[^<>]*>")
 _ESCAPE = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]+);")
 
 
-def read_ace(path: Path, schema: Schema, *, root: Path, split: str) -> Read:
+def read_ace(path: Path, schema: Schema | None, *, root: Path, split: str) -> Read:
     """Reads one split: the mentions of every kind (names, nominals and pronouns), labelled with their
     entity's type; nested ones too.
 

@@ -1,38 +1,30 @@
-"""Reader of column files: one token a line, its tags beside it, a blank line between sentences.
+"""Column files: one token a line, its tags beside it, a blank line between sentences.
 
 It reads CoNLL-2003 (four columns), WNUT-17 and JNLPBA (token, tag) and GENIA's nested form (one tag
-column per level of nesting).
-
-Tags are IOB. Spans are the same whether a file is IOB1 or IOB2: `B-X` always begins an entity, and
-`I-X` begins one wherever no entity of type X is open in its column. The scheme only decides whether
-the latter is normal or a fault, and it is settled once per file. Under IOB1 an entity begins with
-`B-` only right after another of its own type. So a file is IOB1 when some entity begins with `I-`
-and none begins with `B-` where IOB1 would have put `I-`; any other file is IOB2, and each of its
-entities that begins with `I-` was repaired and is counted.
+column per level of nesting). Tags follow any scheme of
+`toner_jax.data.tags`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from toner_jax.data.reading import Read, check_not_empty, read_lines, resolve_label, running_document
+from toner_jax.data.reading import Read, check_not_empty, read_lines, running_document, shown
+from toner_jax.data.tags import Tag, TagReader
 from toner_jax.errors import UserError
-from toner_jax.schema import Entity, Schema, make_sentence
+from toner_jax.schema import Entity, Schema, Sentence, make_sentence
 
 _DOCSTART = "-DOCSTART-"
 _MEDLINE = "###MEDLINE:"
-
-# A tag, parsed: its prefix and the name of its type; outside any entity both are empty.
-_Tag = tuple[str, str]
-_OUTSIDE: _Tag = ("", "")
+_UNWRITABLE = re.compile(r"[\t\n\r]|^ | $|^$")
 
 
 def read_columns(
     path: str | Path,
-    schema: Schema,
+    schema: Schema | None,
     *,
     split: str = "",
     token_column: int = 0,
@@ -46,15 +38,15 @@ def read_columns(
 
     Args:
       path: UTF-8, with or without a byte order mark, lines ending in LF or CRLF.
-      schema: its names and tags are the labels that the file may use.
+      schema: its names and tags are the labels that the file may use; None leaves them as they are.
       split: begins the sentences' ids, `{split}-{i}`, and those of documents without a number.
       token_column: the token's column, from 0; negative counts from the last.
       tag_columns: the tags' columns, likewise; empty means every column after the token (nested).
 
     Returns:
       The sentences, whose `doc_id` is MEDLINE's number or a running one, and None throughout a file
-      without document lines. Repairs: `i_without_b` (an entity of an IOB2 file began with `I-`) and
-      `duplicate_entity` (two columns annotate the same span with the same type).
+      without document lines. Repairs: those of `TagReader`, and `duplicate_entity` (two columns annotate
+      the same span with the same type).
 
     Raises:
       UserError: the file cannot be read, is empty, or has a malformed line, which is named.
@@ -66,49 +58,44 @@ def read_columns(
         for i, (words, entities, document) in enumerate(parsed.sentences)
     )
     check_not_empty(sentences, path)
-    counts = {
-        "i_without_b": parsed.starts["I"] if parsed.scheme == "IOB2" else 0,
-        "duplicate_entity": parsed.duplicates,
-    }
-    return Read(sentences, {reason: n for reason, n in counts.items() if n})
+    duplicates = {"duplicate_entity": parsed.duplicates} if parsed.duplicates else {}
+    return Read(sentences, {**parsed.reader.repairs(), **duplicates})
 
 
-def iob_scheme(
+def tag_scheme(
     path: str | Path, schema: Schema, *, token_column: int = 0, tag_columns: Sequence[int] = (-1,)
 ) -> str:
-    """Whether a column file is "IOB1" or "IOB2", as `read_columns` settles it.
+    """The scheme of a column file's tags, as `read_columns` settles it: "IOB1", "IOB2" or "IOBES".
 
     Raises:
       UserError: as `read_columns`.
     """
-    return _parse(Path(path), schema, "", token_column, tag_columns).scheme
+    return _parse(Path(path), schema, "", token_column, tag_columns).reader.scheme
 
 
 class _Parsed(NamedTuple):
-    """A file's sentences (words, entities, document), and what `_spans` counted in it."""
+    """A file's sentences (words, entities, document), and what its tags were like."""
 
     sentences: list[tuple[list[str], set[Entity], str | None]]
-    starts: Counter[str]
+    reader: TagReader
     duplicates: int
 
-    @property
-    def scheme(self) -> str:
-        return "IOB1" if self.starts["I"] and not self.starts["B"] else "IOB2"
 
-
-def _parse(path: Path, schema: Schema, split: str, token_column: int, tag_columns: Sequence[int]) -> _Parsed:
-    parser = _RowParser(path, schema, token_column, tag_columns)
-    starts: Counter[str] = Counter()
+def _parse(
+    path: Path, schema: Schema | None, split: str, token_column: int, tag_columns: Sequence[int]
+) -> _Parsed:
+    reader = TagReader(schema)
+    parser = _RowParser(path, reader, token_column, tag_columns)
     duplicates = 0
     raw: list[tuple[list[str], set[Entity], str | None]] = []
     words: list[str] = []
-    layers: list[tuple[_Tag, ...]] = []  # per word, its tag in every column
+    layers: list[tuple[Tag, ...]] = []  # per word, its tag in every column
     documents, document = 0, running_document(split, 0)
 
     def end_sentence() -> None:
         nonlocal words, layers, duplicates
         if words:
-            found = [entity for tags in zip(*layers, strict=True) for entity in _spans(tags, starts)]
+            found = [entity for tags in zip(*layers, strict=True) for entity in reader.entities(tags)]
             entities = set(found)
             duplicates += len(found) - len(entities)
             raw.append((words, entities, document))
@@ -132,7 +119,48 @@ def _parse(path: Path, schema: Schema, split: str, token_column: int, tag_column
     end_sentence()
     if not documents:
         raw = [(words, entities, None) for words, entities, _ in raw]
-    return _Parsed(raw, starts, duplicates)
+    return _Parsed(raw, reader, duplicates)
+
+
+def write_columns(sentences: Iterable[Sentence], path: Path) -> None:
+    """Writes IOB2 columns separated by tabs: a tag column for each level of nesting that some sentence has,
+    and a `-DOCSTART-` line wherever another `doc_id` begins.
+
+    `read_columns(path, schema, tag_columns=())` gives the same words, entities and bounds of documents. The
+    format has no place for the ids and for the original text.
+
+    Raises:
+      UserError: a word holds a tab, a line end or spaces at its edges, or reads as the beginning of a document.
+    """
+    sentences = list(sentences)
+    layers = [_layers(s) for s in sentences]
+    depth = max([1, *map(len, layers)])
+    document = None
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for s, levels in zip(sentences, layers, strict=True):
+            if s.doc_id != document:
+                document = s.doc_id
+                file.write("\t".join([_DOCSTART, *["O"] * depth]) + "\n\n")
+            outside = ["O"] * len(s.words)
+            for row in zip(s.words, *levels, *[outside] * (depth - len(levels)), strict=True):
+                if _UNWRITABLE.search(row[0]) or row[0] == _DOCSTART or row[0].startswith(_MEDLINE):
+                    raise UserError(f"sentence {s.id}: word {shown(row[0])} cannot stand in a column")
+                file.write("\t".join(row) + "\n")
+            file.write("\n")
+
+
+def _layers(sentence: Sentence) -> list[list[str]]:
+    """Tags of as few columns as hold the entities, none of which overlap in one."""
+    layers: list[list[str]] = []
+    ends: list[int] = []
+    for e in sentence.entities:
+        level = next((i for i, end in enumerate(ends) if end <= e.start), len(layers))
+        if level == len(layers):
+            layers.append(["O"] * len(sentence.words))
+            ends.append(0)
+        ends[level] = e.end
+        layers[level][e.start : e.end] = [f"B-{e.type}"] + [f"I-{e.type}"] * (e.end - e.start - 1)
+    return layers
 
 
 def _split(line: str) -> list[str]:
@@ -145,14 +173,13 @@ def _split(line: str) -> list[str]:
 class _RowParser:
     """Checks the rows of one file and takes the token and the parsed tags out of each."""
 
-    def __init__(self, path: Path, schema: Schema, token_column: int, tag_columns: Sequence[int]):
-        self._path, self._schema = path, schema
+    def __init__(self, path: Path, reader: TagReader, token_column: int, tag_columns: Sequence[int]):
+        self._path, self._reader = path, reader
         self._token_column, self._tag_columns = token_column, tuple(tag_columns)
         self._first_line = self._width = self._token = 0
         self._tags: tuple[int, ...] = ()
-        self._known: dict[str, _Tag] = {"O": _OUTSIDE}
 
-    def __call__(self, number: int, fields: list[str]) -> tuple[str, tuple[_Tag, ...]]:
+    def __call__(self, number: int, fields: list[str]) -> tuple[str, tuple[Tag, ...]]:
         if len(fields) != self._width:
             if self._width:
                 raise self._error(
@@ -164,14 +191,12 @@ class _RowParser:
         word = fields[self._token]
         if not word:
             raise self._error(number, "the token is empty; remove the line or write its token")
-        known = self._known
+        known = self._reader.known
         try:
             return word, tuple([known[fields[c]] for c in self._tags])
         except KeyError:
-            for c in self._tags:
-                if fields[c] not in known:
-                    known[fields[c]] = self._parse_tag(number, fields[c])
-            return word, tuple([known[fields[c]] for c in self._tags])
+            place = f"{self._path}:{number}"
+            return word, tuple([self._reader.parse(fields[c], place) for c in self._tags])
 
     def _place_columns(self, number: int, width: int) -> None:
         """Settles on the first row which columns are meant."""
@@ -190,48 +215,9 @@ class _RowParser:
                 number, f"{_columns(width)}, which leaves none for the tag beside the token; add the tags"
             )
 
-    def _parse_tag(self, number: int, tag: str) -> _Tag:
-        prefix, dash, label = tag.partition("-")
-        wanted = "write O, B-TYPE or I-TYPE"
-        if not tag:
-            problem = f"the tag is empty; {wanted}"
-        elif not dash:
-            problem = f"tag {tag!r} has no prefix; {wanted}"
-        elif "," in tag and all(part == "O" or part[:2] in ("B-", "I-") for part in tag.split(",")):
-            problem = (
-                f"tag {tag!r} holds several annotations; keep one "
-                "(WNUT-17's emerging.test.annotated is such a copy)"
-            )
-        elif prefix not in ("B", "I"):
-            problem = f"tag {tag!r} has the unknown prefix {prefix!r}; {wanted}"
-        elif not label:
-            problem = f"tag {tag!r} names no type; {wanted}"
-        else:
-            return prefix, resolve_label(self._schema, label, f"{self._path}:{number}")
-        raise self._error(number, problem)
-
     def _error(self, number: int, message: str) -> UserError:
         return UserError(f"{self._path}:{number}: {message}")
 
 
 def _columns(n: int) -> str:
     return f"{n} column" if n == 1 else f"{n} columns"
-
-
-def _spans(tags: Sequence[_Tag], starts: Counter[str]) -> Iterator[Entity]:
-    """The entities of one column of one sentence.
-
-    Counts in `starts` what tells the schemes apart: entities that begin with `I-` (never in IOB2)
-    under "I", and with `B-` elsewhere than right after their own type (never in IOB1) under "B".
-    """
-    start, current = 0, ""
-    for i, (prefix, type_) in enumerate(tags):
-        if prefix != "B" and type_ == current:
-            continue
-        if current:
-            yield Entity(start, i, current)
-        if prefix and type_ != current:
-            starts[prefix] += 1
-        start, current = i, type_
-    if current:
-        yield Entity(start, len(tags), current)

@@ -32,7 +32,7 @@ class RawSentence(NamedTuple):
     entities: list[Entity]
 
 
-def read_conll2012(path: Path, schema: Schema) -> Iterator[RawSentence]:
+def read_conll2012(path: Path, schema: Schema | None) -> Iterator[RawSentence]:
     """The sentences of one file, those without entities too.
 
     Words are as the file spells them, `-LRB-`, `/.` and the like included: so the published counts and
@@ -83,7 +83,7 @@ def read_conll2012(path: Path, schema: Schema) -> Iterator[RawSentence]:
 class _Sentence:
     """The rows of the sentence being read."""
 
-    def __init__(self, path: Path, schema: Schema):
+    def __init__(self, path: Path, schema: Schema | None):
         self._path, self._schema = path, schema
         self._types: dict[str, str] = {}
         self._reset()

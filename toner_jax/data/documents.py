@@ -1,22 +1,25 @@
 """Raw documents with character spans → sentences of words: what brat, JSON with offsets, ACE and the like
 come down to.
 
-Sentences and words are cut by `toner_jax.text.words`. An entity is never dropped: a word that it cuts is
-split, sentences that it crosses are joined, and both are counted.
+Sentences and words are those that the file gives, else `toner_jax.text.words` cuts them. An entity is never
+dropped: a word that it cuts is split, sentences that it crosses are joined, and both are counted.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 
-from toner_jax.data.reading import Read, resolve_label
+from toner_jax.data.reading import Read, check_characters, resolve_label, shown
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence, sort_entities
 from toner_jax.text.words import Range, split_into_sentences
+
+_NOT_SPACE = re.compile(r"[^ \t\r]+")
 
 
 @dataclass(frozen=True)
@@ -36,35 +39,55 @@ class Span:
 class Document:
     """A text and its annotations.
 
-    `sentences`, where the file gives them, are character ranges that replace the automatic splitting.
+    Attributes:
+      id: becomes the sentences' `doc_id`.
+      sentences: where the file gives them, character ranges that replace the automatic splitting.
+      words: where the file gives them, the words' character ranges, sentence by sentence; they replace both
+        splittings, and a single sentence keeps the whole text as its own.
+      sentence_id: what a single sentence is called instead of by its number.
+      place: names the document in errors (`file:line`).
     """
 
-    id: str
+    id: str | None
     text: str
     spans: tuple[Span, ...] = ()
     sentences: tuple[Range, ...] | None = None
+    words: tuple[tuple[Range, ...], ...] | None = None
+    sentence_id: str | None = None
+    place: str = ""
 
 
-def read_documents(documents: Iterable[Document], schema: Schema, split: str = "") -> Read:
+def read_documents(
+    documents: Iterable[Document], schema: Schema | None, split: str = "", *, pretokenized: bool = False
+) -> Read:
     """Sentences of documents, in order, with ids `{split}-{i}` and the documents' own as `doc_id`.
 
     Each sentence's `text` is its slice of the document. Repairs counted: `span_trimmed` (white space at
     an entity's edge), `word_split` (an entity began or ended inside a word), `sentences_joined` (an entity
-    crossed a sentence boundary), `duplicate_entity`.
+    crossed a sentence boundary), `duplicate_entity`, `empty_text` (a document without a word, left out).
+
+    Args:
+      schema: its names and tags are the labels that the documents may use; None leaves them as they are.
+      pretokenized: documents without words of their own have a sentence a line and white space around
+        words, and are not split further.
 
     Raises:
-      UserError: a span that is empty or outside its text, or a label that the schema lacks; it names the
-        span's place.
+      UserError: a span that is empty, outside its text or its words, a label that the schema lacks, or a
+        character that is none; it names the place.
     """
     counts: Counter[str] = Counter()
     prefix = f"{split}-" if split else ""
     sentences: list[Sentence] = []
     for document in documents:
-        for text, words, entities in _sentences(document, schema, counts):
+        check_characters(document.text, document.place or repr(document.id))
+        found = list(_sentences(document, schema, pretokenized, counts))
+        counts["empty_text"] += not found
+        own_id = document.sentence_id if len(found) == 1 else None
+        for text, words, entities in found:
             offsets = tuple(words)
             sentences.append(
                 Sentence(
-                    f"{prefix}{len(sentences)}",
+                    own_id or f"{prefix}{len(sentences)}",
                     tuple(text[a:b] for a, b in offsets),
                     offsets,
                     text,
@@ -72,49 +95,80 @@ def read_documents(documents: Iterable[Document], schema: Schema, split: str = "
                     document.id,
                 )
             )
-    return Read(tuple(sentences), {reason: n for reason, n in counts.items() if n})
+    return Read(tuple(sentences), +counts)
+
+
+def lines_of_words(text: str) -> list[list[Range]]:
+    """The words of each line, bounded by spaces, tabs and line ends alone; lines without words left out."""
+    lines: list[list[Range]] = []
+    start = 0
+    for line in text.split("\n"):
+        if words := [(start + m.start(), start + m.end()) for m in _NOT_SPACE.finditer(line)]:
+            lines.append(words)
+        start += len(line) + 1
+    return lines
+
+
+def _words(document: Document, pretokenized: bool) -> list[list[Range]]:
+    if document.words is not None:
+        return [list(words) for words in document.words if words]
+    if pretokenized:
+        return lines_of_words(document.text)
+    return split_into_sentences(document.text, document.sentences)
 
 
 def _sentences(
-    document: Document, schema: Schema, counts: Counter[str]
+    document: Document, schema: Schema | None, pretokenized: bool, counts: Counter[str]
 ) -> Iterable[tuple[str, list[Range], tuple[Entity, ...]]]:
-    spans = [_checked(span, document, schema, counts) for span in document.spans]
-    groups = split_into_sentences(document.text, document.sentences)
+    """Each sentence's text, its words in it, and its entities."""
+    groups = _words(document, pretokenized)
+    edges = {a for group in groups for a, _ in group}, {b for group in groups for _, b in group}
+    spans = [_checked(span, document.text, edges, schema, counts) for span in document.spans]
+    whole = document.words is not None and len(groups) == 1
     groups = _joined(groups, [(a, b) for a, b, _ in spans], counts)
-    firsts = [g[0][0] for g in groups]
+    begins = [g[0][0] for g in groups]
     found: list[list[tuple[int, int, str]]] = [[] for _ in groups]
+    places: list[list[str]] = [[] for _ in groups]
     for (a, b, name), span in zip(spans, document.spans, strict=True):
-        at = bisect_right(firsts, a) - 1
+        at = bisect_right(begins, a) - 1
         if at < 0 or b > groups[at][-1][1]:
-            raise UserError(f"{span.place}: the span lies outside the sentences of {document.id!r}")
+            raise UserError(f"{span.place}: span [{a}, {b}) lies outside the sentences of its text")
         found[at].append((a, b, name))
-    for uncut, inside in zip(groups, found, strict=True):
+        places[at].append(span.place)
+    for uncut, inside, where in zip(groups, found, places, strict=True):
         group = _with_boundaries(uncut, inside, counts)
-        begin, end = group[0][0], group[-1][1]
-        starts, ends = [a for a, _ in group], [b for _, b in group]
-        entities = [Entity(bisect_left(starts, a), bisect_left(ends, b) + 1, name) for a, b, name in inside]
+        begin, end = (0, len(document.text)) if whole else (group[0][0], group[-1][1])
+        firsts, lasts = {a: i for i, (a, _) in enumerate(group)}, {b: i for i, (_, b) in enumerate(group, 1)}
+        for (a, b, _), place in zip(inside, where, strict=True):
+            if a not in firsts or b not in lasts:
+                raise UserError(f"{place}: span [{a}, {b}) begins or ends between the words of its text")
+        entities = [Entity(firsts[a], lasts[b], name) for a, b, name in inside]
         counts["duplicate_entity"] += len(entities) - len(set(entities))
         words = [(a - begin, b - begin) for a, b in group]
         yield document.text[begin:end], words, sort_entities(entities, schema)
 
 
-def _checked(span: Span, document: Document, schema: Schema, counts: Counter[str]) -> tuple[int, int, str]:
-    """The span without white space at its edges, and its type."""
-    start, end, text = span.start, span.end, document.text
+def _checked(
+    span: Span, text: str, edges: tuple[Set[int], Set[int]], schema: Schema | None, counts: Counter[str]
+) -> tuple[int, int, str]:
+    """The span without white space at its ends that belongs to no word, and its type.
+
+    Args:
+      edges: where words begin, and where they end.
+    """
+    start, end = span.start, span.end
     if not 0 <= start < end <= len(text):
         raise UserError(
-            f"{span.place}: span [{start}, {end}) of {document.id!r} is empty or outside its text of "
+            f"{span.place}: span [{shown(start)}, {shown(end)}) is empty or outside its text of "
             f"{len(text)} characters"
         )
     name = resolve_label(schema, span.label, span.place)
-    while start < end and text[start].isspace():
+    while start < end and text[start].isspace() and start not in edges[0]:
         start += 1
-    while start < end and text[end - 1].isspace():
+    while start < end and text[end - 1].isspace() and end not in edges[1]:
         end -= 1
     if start == end:
-        raise UserError(
-            f"{span.place}: span [{span.start}, {span.end}) of {document.id!r} holds only white space"
-        )
+        raise UserError(f"{span.place}: span [{span.start}, {span.end}) holds only white space")
     counts["span_trimmed"] += (start, end) != (span.start, span.end)
     return start, end, name
 
@@ -129,7 +183,7 @@ def _joined(
     open_until = -1
     for group in groups:
         if out and group[0][0] < open_until:
-            out[-1] = out[-1] + group
+            out[-1].extend(group)
             counts["sentences_joined"] += 1
         else:
             out.append(group)

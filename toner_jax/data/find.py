@@ -10,6 +10,7 @@ from toner_jax.data.reading import read_lines
 from toner_jax.errors import UserError
 
 SPLITS = ("train", "dev", "test")
+_STEMS = {"train": ("train",), "dev": ("dev", "validation", "valid"), "test": ("test",)}
 
 
 def data_folder(data: Any) -> Path:
@@ -26,41 +27,44 @@ def data_folder(data: Any) -> Path:
     return folder
 
 
-def candidates(data: Any, split: str) -> list[str]:
-    """The names that `data.<split>` gives, in order of preference."""
-    return [name.strip() for name in getattr(data, split).split(",") if name.strip()]
+def candidates(data: Any, split: str, suffixes: Sequence[str] = ()) -> list[str]:
+    """The names that `data.<split>` gives, in order of preference, or without any the usual ones with
+    `suffixes`."""
+    given = [name.strip() for name in getattr(data, split).split(",") if name.strip()]
+    return given or [stem + suffix for stem in _STEMS[split] for suffix in suffixes]
 
 
-def find_path(data: Any, split: str, *, folders: bool = False) -> Path | None:
+def find_path(
+    data: Any, split: str, suffixes: Sequence[str] = (), *, files: bool = True, folders: bool = False
+) -> Path | None:
     """The first candidate of a split that exists: a file, or with `folders` also a folder.
 
     Raises:
       UserError: no data folder.
     """
     folder = data_folder(data)
-    paths = (folder / name for name in candidates(data, split))
-    return next((p for p in paths if p.is_file() or (folders and p.is_dir())), None)
+    paths = (folder / name for name in candidates(data, split, suffixes))
+    return next((p for p in paths if (files and p.is_file()) or (folders and p.is_dir())), None)
 
 
-def find_paths(data: Any, splits: Sequence[str]) -> dict[str, Path]:
+def find_paths(data: Any, splits: Sequence[str], suffixes: Sequence[str]) -> dict[str, Path]:
     """Split → its file, for the splits asked for; no file may serve two splits, asked for or not.
+
+    Args:
+      suffixes: of files whose names the config does not give; "" where each split is a folder.
 
     Raises:
       UserError: a missing folder or file, or one file for two splits.
     """
-    folder = data_folder(data)
+    folder, in_folders = data_folder(data), "" in suffixes
     found: dict[str, Path] = {}
     for split in SPLITS:
-        path = find_path(data, split)
+        path = find_path(data, split, suffixes, files=not in_folders, folders=in_folders)
         if path is None:
             if split not in splits:
                 continue
-            names = candidates(data, split)
-            if not names:
-                raise missing(
-                    data, f"data.{split} is empty: it names the file of the {split} split in {folder}"
-                )
-            raise missing(data, f"{folder}: no file {' or '.join(names)} (data.{split})")
+            names = " or ".join(candidates(data, split, suffixes))
+            raise missing(data, f"{folder}: no {'folder' if in_folders else 'file'} {names} (data.{split})")
         for other, taken in found.items():
             if path.samefile(taken):
                 raise UserError(f"{path}: data.{other} and data.{split} are the same file; give each its own")

@@ -43,7 +43,7 @@ class _Words:
     doc_id: str | None = None
 
 
-def read_json_shapes(path: Path, schema: Schema, split: str) -> Read:
+def read_json_shapes(path: Path, schema: Schema | None, split: str) -> Read:
     """Reads a file of one of the shapes, an array of records or a record a line.
 
     Returns:
@@ -255,7 +255,7 @@ _READERS: Mapping[str, Callable[[dict[str, Any], str, Counter[str]], Iterable[_W
 }
 
 
-def _checked(raw: _Words, schema: Schema, counts: Counter[str]) -> tuple[list[str], list[Entity]]:
+def _checked(raw: _Words, schema: Schema | None, counts: Counter[str]) -> tuple[list[str], list[Entity]]:
     """The words and the entities; words with white space inside are cut there, and spans move along."""
     starts: list[int] = []
     words: list[str] = []

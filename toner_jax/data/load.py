@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from toner_jax.data.ace import read_ace
-from toner_jax.data.columns import read_columns
 from toner_jax.data.detect import detect_format
 from toner_jax.data.find import SPLITS, candidates, data_folder, find_path, find_paths, missing
-from toner_jax.data.json_shapes import read_json_shapes
+from toner_jax.data.formats import FORMATS, Format, count_labels
+from toner_jax.data.hub import SPLIT_NAMES, open_hub, read_hub
+from toner_jax.data.infer import infer_schema
 from toner_jax.data.ontonotes import read_ontonotes
 from toner_jax.data.overlap import (
     carve_dev,
@@ -19,7 +21,7 @@ from toner_jax.data.overlap import (
     refuse_shared_documents,
 )
 from toner_jax.data.reading import Read
-from toner_jax.data.schemas import get_schema
+from toner_jax.data.schemas import BUILTIN, get_schema
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
 
@@ -46,11 +48,13 @@ def load_dataset(data: Any, splits: Sequence[str] = SPLITS) -> Dataset:
 
     Args:
       data: the config's `data` section: `name`, `schema` (a built-in name or a file; "" for the
-        one called `name`), `format`, and what the format reads. All but "generated" read `dir`,
-        `train`, `dev`, `test` (comma-separated candidates, the first that exists) and `source` (what
-        data to bring and from where, for the errors). "columns" reads `token_column` and `tag_columns`,
-        "ontonotes" `genres` and `exclude_genres`; "auto" chooses a format for each split by what lies there
-        (`detect_format`). "generated" reads `generated.seed` and the split sizes
+        one called `name`, or else inferred from the training labels), `format`, and what the format
+        reads. Formats of files read `dir`, `train`, `dev`, `test` (comma-separated candidates, the
+        first that exists; "" for usual names), `source` (what data to bring and from where, for the
+        errors) and their options (`toner_jax.data.formats`); "ontonotes" also `genres` and
+        `exclude_genres`; "auto" chooses a format for each split by what lies there (`detect_format`);
+        "hub" reads `dir` (an id or a folder), `subset`, `revision`, `columns` and the splits' names in
+        `train`, `dev`, `test`; "generated" reads `generated.seed` and the split sizes
         `generated.{train,dev,test}`. With `carve_dev`, dev is carved out of train if train's documents
         have ids.
       splits: which of train, dev and test to load.
@@ -90,26 +94,10 @@ def _load_carved(data: Any, splits: Sequence[str]) -> Dataset:
     return Dataset(train.schema, {s: sentences[s] for s in splits}, {s: repairs[s] for s in splits}, (note,))
 
 
-def _load_columns(data: Any, splits: Sequence[str]) -> Dataset:
-    paths = find_paths(data, splits)
-    return _read_each(
-        data,
-        splits,
-        lambda split, schema: read_columns(
-            paths[split], schema, split=split, token_column=data.token_column, tag_columns=data.tag_columns
-        ),
-    )
-
-
-def _load_json(data: Any, splits: Sequence[str]) -> Dataset:
-    paths = find_paths(data, splits)
-    return _read_each(data, splits, lambda split, schema: read_json_shapes(paths[split], schema, split))
-
-
 def _load_ontonotes(data: Any, splits: Sequence[str]) -> Dataset:
     root = data_folder(data)
 
-    def read(split: str, schema: Schema) -> Read:
+    def read(split: str, schema: Schema | None) -> Read:
         path = find_path(data, split, folders=True)
         return read_ontonotes(
             path, schema, root=root, split=split, genres=data.genres, exclude_genres=data.exclude_genres
@@ -121,7 +109,7 @@ def _load_ontonotes(data: Any, splits: Sequence[str]) -> Dataset:
 def _load_ace(data: Any, splits: Sequence[str]) -> Dataset:
     root = data_folder(data)
 
-    def read(split: str, schema: Schema) -> Read:
+    def read(split: str, schema: Schema | None) -> Read:
         path = find_path(data, split, folders=True)
         if path is None:
             names = " or ".join(candidates(data, split)) or "named"
@@ -131,8 +119,33 @@ def _load_ace(data: Any, splits: Sequence[str]) -> Dataset:
     return _read_each(data, splits, read)
 
 
-def _read_each(data: Any, splits: Sequence[str], read: Callable[[str, Schema], Read]) -> Dataset:
-    schema = get_schema(data.schema or data.name)
+def _load_files(format: Format, data: Any, splits: Sequence[str]) -> Dataset:
+    def read(split: str, schema: Schema | None) -> Read:
+        path = find_paths(data, [split], format.suffixes)[split]
+        return format.read(path, schema, split, data)
+
+    find_paths(data, splits, format.suffixes)  # all that is missing shows before anything is read
+    return _read_each(data, splits, read)
+
+
+def _load_hub(data: Any, splits: Sequence[str]) -> Dataset:
+    if not data.dir:
+        raise UserError("data.dir is empty: it names a data set of the Hugging Face hub, or its folder")
+    opened = open_hub(data.dir, subset=data.subset, revision=data.revision)
+
+    def read(split: str, schema: Schema | None) -> Read:
+        names = candidates(data, split) or SPLIT_NAMES[split]
+        return read_hub(opened, names, schema, split, source=data.dir, columns=data.columns)
+
+    return _read_each(data, splits, read)
+
+
+def _read_each(data: Any, splits: Sequence[str], read: Callable[[str, Schema | None], Read]) -> Dataset:
+    """The splits, with the schema that is named or that the training labels make."""
+    if data.schema or data.name in BUILTIN:
+        schema = get_schema(data.schema or data.name)
+    else:
+        schema = infer_schema(count_labels(read("train", None)), data.name)
     reads = {split: read(split, schema) for split in splits}
     return Dataset(
         schema,
@@ -165,9 +178,9 @@ def _load_generated(data: Any, splits: Sequence[str]) -> Dataset:
 
 _FORMATS: Mapping[str, Callable[[Any, Sequence[str]], Dataset]] = {
     "auto": _load_auto,
-    "columns": _load_columns,
+    **{name: partial(_load_files, format) for name, format in FORMATS.items()},
     "ontonotes": _load_ontonotes,
     "ace": _load_ace,
-    "json": _load_json,
+    "hub": _load_hub,
     "generated": _load_generated,
 }

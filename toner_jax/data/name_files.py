@@ -34,7 +34,7 @@ class _Mention:
     spare: int  # and of the last (E_OFF)
 
 
-def read_name_file(path: Path, schema: Schema) -> Iterator[RawSentence]:
+def read_name_file(path: Path, schema: Schema | None) -> Iterator[RawSentence]:
     """The sentences of one file.
 
     Where `S_OFF` or `E_OFF` say that an entity begins or ends inside a word, the word is split there.
@@ -70,7 +70,7 @@ def read_name_file(path: Path, schema: Schema) -> Iterator[RawSentence]:
         )
 
 
-def _read_line(line: str, schema: Schema, place: str) -> tuple[list[str], list[_Mention]]:
+def _read_line(line: str, schema: Schema | None, place: str) -> tuple[list[str], list[_Mention]]:
     words: list[str] = []
     mentions: list[_Mention] = []
     open_: list[_Mention] = []
@@ -106,7 +106,7 @@ def _read_line(line: str, schema: Schema, place: str) -> tuple[list[str], list[_
     return words, mentions
 
 
-def _opened(tag: str, schema: Schema, place: str) -> _Mention:
+def _opened(tag: str, schema: Schema | None, place: str) -> _Mention:
     match = _ENAMEX.fullmatch(tag)
     if match is None:
         raise UserError(f'{place}: unknown tag {tag!r}; expected <ENAMEX TYPE="…"> or </ENAMEX>')

@@ -68,7 +68,7 @@ def _split_folder(path: Path) -> str | None:
 
 def read_ontonotes(
     path: Path | None,
-    schema: Schema,
+    schema: Schema | None,
     *,
     root: Path,
     split: str,
@@ -134,7 +134,7 @@ def _is_kept(document: str, genres: Collection[str], exclude_genres: Collection[
     return genre not in exclude_genres and (not genres or genre in genres)
 
 
-def _unique_parts(files: Sequence[Path], schema: Schema) -> Iterator[RawSentence]:
+def _unique_parts(files: Sequence[Path], schema: Schema | None) -> Iterator[RawSentence]:
     owners: dict[tuple[str, str], Path] = {}
     for file in files:
         for raw in reader_of(file)(file, schema):
@@ -146,7 +146,7 @@ def _unique_parts(files: Sequence[Path], schema: Schema) -> Iterator[RawSentence
             yield raw
 
 
-def reader_of(file: Path) -> Callable[[Path, Schema], Iterator[RawSentence]]:
+def reader_of(file: Path) -> Callable[[Path, Schema | None], Iterator[RawSentence]]:
     """The reader of a file's form: that of `.name` files, told by name or by content, or else CoNLL-2012."""
     is_name_file = file.name.endswith(".name") or first_line(file).startswith("<DOC ")
     return read_name_file if is_name_file else read_conll2012

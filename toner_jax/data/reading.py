@@ -83,19 +83,45 @@ def read_lines(path: Path) -> list[str]:
     return lines
 
 
-def resolve_label(schema: Schema, label: str, place: str) -> str:
+def shown(value: object) -> str:
+    """A value of the user's for an error message: its `repr`, cut where it is long, on one line."""
+    text = repr(value[:60] + "…" if isinstance(value, str) and len(value) > 60 else value)
+    return text if len(text) <= 80 else text[:80] + "…"
+
+
+def check_characters(text: str, place: str) -> None:
+    """Refuses text that no UTF-8 file could hold, which JSON's escapes can.
+
+    Raises:
+      UserError: an unpaired surrogate or a NUL character, naming the place.
+    """
+    if "\0" in text:
+        raise UserError(f"{place}: NUL character at {text.index(chr(0))} of the text; remove it")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{place}: unpaired surrogate at {error.start} of the text; write the character whole"
+        ) from error
+
+
+def resolve_label(schema: Schema | None, label: str, place: str) -> str:
     """The type that a file's label stands for.
 
     Args:
+      schema: None leaves the label as it is, for reading files whose types are still to be found.
       place: `file:line` or whatever names the annotation, for the error.
 
     Raises:
       UserError: the schema lacks it; the message lists the schema's types.
     """
+    if schema is None:
+        check_characters(label, place)
+        return label
     name = schema.resolve(label)
     if name is None:
         raise UserError(
-            f"{place}: label {label!r} is not in schema {schema.name!r} (types: {', '.join(schema.names)}); "
+            f"{place}: label {shown(label)} is not in schema {schema.name!r} (types: {', '.join(schema.names)}); "
             "use this data's schema, or add the label to the tags of a type"
         )
     return name

@@ -94,6 +94,11 @@ def read_data(config: ConfigDict) -> Dataset:
       UserError: missing or malformed data, or a split without sentences.
     """
     dataset = load_dataset(config.data, SPLITS)
+    bare = [t.name for t in dataset.schema.types if not t.description]
+    if bare and config.matcher.enabled:
+        say(
+            f"types without a description: {', '.join(bare)}; describe them in data.schema, the matcher reads it"
+        )
     for name in SPLITS:
         sentences = dataset.splits[name]
         if not sentences:

@@ -17,6 +17,7 @@ _ABBREVIATIONS = (
     "mr mrs ms dr prof st sr jr gen gov sen rep rev hon lt col sgt capt inc ltd co corp vs etc no vol fig al "
     "e.g i.e u.s u.k u.n jan feb mar apr jun jul aug sep sept oct nov dec a.m p.m"
 )
+_BLANK_LINES = re.compile(r"\n[ \t\r]*\n")
 _INITIALS = re.compile(r"(?:\w\.)+\w")
 
 
@@ -34,12 +35,12 @@ def split_sentences(text: str) -> list[Range]:
     """Character ranges of the sentences of any text, by Punkt's rules; a blank line always ends one."""
     punkt, _ = _libraries()
     ranges: list[Range] = []
-    start = 0
-    for paragraph in text.split("\n\n"):
+    blank_lines = [m.span() for m in _BLANK_LINES.finditer(text)]
+    for (_, start), (end, _) in pairwise([(0, 0), *blank_lines, (len(text), len(text))]):
+        paragraph = text[start:end]
         ranges += [
             (start + a, start + b) for a, b in punkt.span_tokenize(paragraph) if paragraph[a:b].strip()
         ]
-        start += len(paragraph) + 2
     return ranges
 
 

@@ -1,0 +1,130 @@
+"""Hugging Face data sets, made here with the library itself: both label orders, strings, faults."""
+
+import pytest
+
+from toner_jax.config import base
+from toner_jax.data.load import load_dataset
+from toner_jax.errors import UserError
+
+# eriktks/conll2003 and tner/conll2003 order their labels so.
+HUB = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC"]
+TNER = ["O", "B-ORG", "B-MISC", "B-PER", "I-PER", "B-LOC", "I-ORG", "I-MISC", "I-LOC"]
+
+TOKENS = [["Ivan", "Lima", "saw", "Acme"], ["Rain", "in", "Lima"]]
+TAGS = [["B-PER", "I-PER", "O", "B-ORG"], ["O", "O", "B-LOC"]]
+SPANS = [[("Ivan Lima", "person"), ("Acme", "organization")], [("Lima", "location")]]
+
+
+@pytest.fixture(scope="module")
+def datasets():
+    return pytest.importorskip("datasets")
+
+
+@pytest.fixture
+def save(datasets, tmp_path):
+    def save(columns, feature, splits=("train", "validation", "test"), words="tokens", tags="ner_tags"):
+        features = datasets.Features({words: datasets.List(datasets.Value("string")), tags: feature})
+        made = datasets.Dataset.from_dict({words: columns[0], tags: columns[1]}, features=features)
+        datasets.DatasetDict(dict.fromkeys(splits, made)).save_to_disk(tmp_path / "set")
+        return str(tmp_path / "set")
+
+    return save
+
+
+def load(folder, splits=("train",), **changes):
+    data = base().data
+    data.update({"name": "conll2003", "format": "hub", "dir": folder, **changes})
+    return load_dataset(data, splits)
+
+
+def found(sentences):
+    return [[(s.surface(e), e.type) for e in s.entities] for s in sentences]
+
+
+@pytest.mark.parametrize("names", [HUB, TNER], ids=["hub", "tner"])
+def test_label_names_come_from_the_features(save, datasets, names):
+    numbers = [[names.index(tag) for tag in tags] for tags in TAGS]
+    folder = save((TOKENS, numbers), datasets.List(datasets.ClassLabel(names=names)))
+    loaded = load(folder, ("train", "dev", "test"))
+    assert [found(s) for s in loaded.splits.values()] == [SPANS] * 3
+    assert [s.id for s in loaded.splits["dev"]] == ["dev-0", "dev-1"]
+    assert loaded.splits["test"][1].words == ("Rain", "in", "Lima")
+    assert loaded.repairs == {"train": {}, "dev": {}, "test": {}}
+
+
+@pytest.mark.parametrize(("words", "tags"), [("words", "tags"), ("tokens", "labels"), ("words", "ner_tags")])
+def test_usual_columns_are_found_and_tags_may_be_strings(save, datasets, words, tags):
+    folder = save((TOKENS, TAGS), datasets.List(datasets.Value("string")), words=words, tags=tags)
+    assert found(load(folder).splits["train"]) == SPANS
+
+
+def test_other_columns_and_splits_are_named(save, datasets):
+    strings = datasets.List(datasets.Value("string"))
+    folder = save((TOKENS, TAGS), strings, ("a", "b"), words="w", tags="t")
+    loaded = load(folder, columns=("w", "t"), train="b")
+    assert found(loaded.splits["train"]) == SPANS
+    with pytest.raises(
+        UserError, match=r"split b: no column tokens or words; its columns are w, t: name those"
+    ):
+        load(folder, train="b")
+    with pytest.raises(UserError, match=r"no split train \(data\.train\); it has a, b$"):
+        load(folder)
+
+
+def test_a_schema_is_inferred_from_the_training_labels(save, datasets):
+    tags = [["B-Ship", "I-Ship", "O", "B-ORG"], ["O", "O", "B-LOC"]]
+    folder = save((TOKENS, tags), datasets.List(datasets.Value("string")))
+    assert load(folder, ("dev",), name="custom").schema.names == ("location", "organization", "ship")
+
+
+@pytest.mark.parametrize(
+    ("tags", "feature", "problem"),
+    [
+        ([[0, 0, 0, 0], [0, 0, 0]], "int64", "column 'ner_tags' holds int64 without names"),
+        ([["O"], ["O", "O", "O"]], "string", "row 0: 1 tags for 4 words"),
+        ([["O"] * 4, ["O", "O", "PER"]], "string", "row 1: tag 'PER' has no prefix"),
+        ([["O"] * 4, ["O", "O", "B-GPE"]], "string", "row 1: label 'GPE' is not in schema"),
+        ([["O"] * 4, None], "string", "row 1: the tags are None; expected a list without gaps"),
+        ([["O"] * 4, ["O", None, "O"]], "string", "row 1: the tags are ['O', None, 'O']"),
+    ],
+)
+def test_a_fault_is_named(save, datasets, tags, feature, problem):
+    folder = save((TOKENS, tags), datasets.List(datasets.Value(feature)))
+    with pytest.raises(UserError) as caught:
+        load(folder)
+    assert str(caught.value).startswith(f"{folder}: split train: {problem}")
+
+
+def test_a_number_without_a_name(save, datasets):
+    folder = save((TOKENS, [[-1, 0, 0, 0], [0, 0, 0]]), datasets.List(datasets.ClassLabel(names=HUB)))
+    with pytest.raises(UserError, match=r"row 0: tag -1 has no name; the set names 9 of them$"):
+        load(folder)
+
+
+def test_tags_that_are_no_list(save, datasets):
+    folder = save((TOKENS, ["O", "O"]), datasets.Value("string"))
+    with pytest.raises(UserError, match=r"split train: column 'ner_tags' is no list of tags"):
+        load(folder)
+
+
+def test_a_script_points_to_the_converted_copy(datasets, tmp_path):
+    (tmp_path / "conll").mkdir()
+    (tmp_path / "conll" / "conll.py").write_text("import datasets\n")
+    with pytest.raises(UserError) as caught:
+        load(str(tmp_path / "conll"))
+    assert "data.revision=refs/convert/parquet" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_not_there_is_one_line(datasets, tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match=r"^[^\n]*absent: cannot be loaded \([^\n]*\)$"):
+        load(str(tmp_path / "absent"))
+    with pytest.raises(UserError, match=r"^data\.dir is empty: it names a data set of the Hugging Face hub"):
+        load("")
+
+
+def test_a_single_split_is_not_a_set(datasets, tmp_path):
+    datasets.Dataset.from_dict({"tokens": TOKENS, "ner_tags": TAGS}).save_to_disk(tmp_path / "one")
+    with pytest.raises(UserError, match="one split alone"):
+        load(str(tmp_path / "one"))

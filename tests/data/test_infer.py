@@ -1,0 +1,129 @@
+"""Schemas from labels."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from toner_jax.config import base
+from toner_jax.data.formats import FORMATS, labels_of
+from toner_jax.data.infer import infer_schema, write_schema_file
+from toner_jax.data.schemas import BUILTIN, get_schema
+from toner_jax.errors import UserError
+from toner_jax.schema import EntityType
+
+
+def description(schema, name):
+    return BUILTIN[schema].types[BUILTIN[schema].index[name]].description
+
+
+@pytest.mark.parametrize(
+    ("labels", "types"),
+    [
+        (["SHIP"], [("ship", "", ("SHIP",))]),
+        (
+            ["b", "CellKind", "a (x), y", "Two-part Name"],
+            [
+                ("a_x_y", "", ("a (x), y",)),
+                ("b", "", ("b",)),
+                ("cell_kind", "", ("CellKind",)),
+                ("two_part_name", "", ("Two-part Name",)),
+            ],
+        ),
+        (
+            ["MISC", "PER", "LOC", "ORG"],
+            [
+                ("location", description("conll2003", "location"), ("LOC",)),
+                ("miscellaneous", description("conll2003", "miscellaneous"), ("MISC",)),
+                ("organization", description("conll2003", "organization"), ("ORG",)),
+                ("person", description("conll2003", "person"), ("PER",)),
+            ],
+        ),
+        (
+            ["LOC", "GPE", "WORK_OF_ART"],
+            [
+                ("gpe", description("ontonotes", "gpe"), ("GPE",)),
+                ("location", description("ontonotes", "location"), ("LOC",)),
+                ("work_of_art", description("ontonotes", "work_of_art"), ("WORK_OF_ART",)),
+            ],
+        ),
+        (
+            ["WEA", "VEH", "GPE", "LANGUAGE"],
+            [
+                ("gpe", description("ace2004", "gpe"), ("GPE",)),
+                ("language", description("ontonotes", "language"), ("LANGUAGE",)),
+                ("vehicle", description("ace2004", "vehicle"), ("VEH",)),
+                ("weapon", description("ace2004", "weapon"), ("WEA",)),
+            ],
+        ),
+        (
+            ["PER", "person", "Person"],
+            [("person", description("conll2003", "person"), ("PER", "Person", "person"))],
+        ),
+        (["CellType"], [("cell_type", description("jnlpba", "cell_type"), ("CellType",))]),
+    ],
+)
+def test_types_of_labels(labels, types):
+    for given in (labels, labels[::-1], labels * 2):
+        schema = infer_schema(given, "mine")
+        assert schema.name == "mine"
+        assert schema.types == tuple(EntityType(*t) for t in types)
+        assert all(schema.resolve(label) for label in labels)
+
+
+@pytest.mark.parametrize("labels", [[], ["()"], [" "], ["PER", ","]])
+def test_what_names_nothing_is_refused(labels):
+    with pytest.raises(UserError, match=r"data\.schema"):
+        infer_schema(labels, "mine")
+
+
+def test_a_written_schema_reads_back(tmp_path):
+    schema = infer_schema(["GPE", "Schiffe", "Ærø"], "mine")
+    write_schema_file(schema, tmp_path / "mine.json")
+    assert get_schema(str(tmp_path / "mine.json")) == schema
+    assert '"description": ""' in (tmp_path / "mine.json").read_text(encoding="utf-8")
+
+
+FILES = {
+    "columns": "a B-Ship\nb I-Ship\n\nc I-Port\nd B-Port\n",
+    "csv": "Word,Tag\na,B-Ship\nb,I-Ship\nc,B-Port\nd,B-Port\n",
+    "jsonl": '{"text": "abc", "entities": [[0, 1, "Ship"], [1, 2, "Port"], [2, 3, "Port"]]}',
+    "label_studio": '[{"text": "abc", "label": [{"start": 0, "end": 1, "labels": ["Ship", "Port"]}, '
+    '{"start": 1, "end": 3, "labels": ["Port"]}]}]',
+    "doccano": '{"text": "abc", "label": [[0, 1, "Ship"], [1, 2, "Port"], [2, 3, "Port"]]}',
+}
+
+
+@pytest.mark.parametrize("format", FILES)
+def test_labels_are_collected_without_a_schema(tmp_path, format):
+    (tmp_path / "file").write_text(FILES[format])
+    counts = labels_of(tmp_path / "file", format, base().data)
+    assert counts == {"Port": 2, "Ship": 1}
+    assert list(counts) == ["Port", "Ship"]
+
+
+def test_every_format_of_files_is_read_here_or_by_itself():
+    assert set(FORMATS) == {*FILES, "brat", "docbin", "json"}
+
+
+def test_the_program_writes_a_schema(tmp_path):
+    (tmp_path / "train.txt").write_text(FILES["columns"])
+    root = Path(__file__).resolve().parents[2]
+
+    def run(*arguments):
+        program = [sys.executable, str(root / "scripts" / "infer_schema.py"), *map(str, arguments)]
+        return subprocess.run(
+            program, cwd=root, env={"PYTHONPATH": str(root)}, capture_output=True, text=True, check=False
+        )
+
+    output = tmp_path / "ships.json"
+    done = run(f"--input={tmp_path / 'train.txt'}", f"--output={output}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "port: 2 entities (Port)\nship: 1 entities (Ship)\n"
+    assert get_schema(str(output)).names == ("port", "ship")
+    done = run(f"--input={tmp_path / 'train.txt'}", f"--output={output}")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"infer_schema: {output}: exists; give the schema a new file\n",
+    )

@@ -1,0 +1,177 @@
+"""brat's standoff format: a folder of `.txt` files, each with the annotations of its text in an `.ann` file.
+
+T1	Person 0 6	Wellington          an entity: type, half-open range of characters, and what stands there
+T2	Person 0 4;9 12	left hand       a discontinuous one
+R1 … E1 … A1 … M1 … N1 … * … #1 …    relations, events, attributes and notes, which are no entities
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from toner_jax.data.documents import Document, Span, read_documents
+from toner_jax.data.reading import Read, check_not_empty, read_text, shown
+from toner_jax.errors import UserError
+from toner_jax.schema import Schema, Sentence
+from toner_jax.text.words import Range
+
+_ENTITY = re.compile(r"(?P<type>[^\t ]+) (?P<ranges>[0-9]+ [0-9]+(;[0-9]+ [0-9]+)*)")
+_ID = re.compile(r"T[0-9]+")
+_OTHER = re.compile(r"[REAMN][0-9]+\t|\*\t|#")
+_DISCONTINUOUS = ("refuse", "join", "skip")
+
+
+def read_brat(
+    folder: Path,
+    schema: Schema | None,
+    split: str = "",
+    *,
+    discontinuous: str = "refuse",
+    pretokenized: bool = False,
+) -> Read:
+    """Sentences of a folder, with its subfolders; a file's path within it, less `.txt`, is the `doc_id`.
+
+    Args:
+      schema: its names and tags are the labels that the files may use; None leaves them as they are.
+      discontinuous: what becomes of an entity in several pieces: "refuse" it, "join" it into one that also
+        covers what lies between, or "skip" it.
+      pretokenized: as for `read_documents`; set it for what `write_brat` wrote.
+
+    Returns:
+      Sentences by file, in the order of the files' names with numbers by value. Repairs: those of
+      `read_documents`, `discontinuous`, `not_entities` (lines), and `text_without_annotations` (a `.txt`
+      without `.ann`, which is left out).
+
+    Raises:
+      UserError: there is nothing to read, an `.ann` lacks its `.txt`, or a line is malformed or does not fit
+        the text, which is named.
+    """
+    if discontinuous not in _DISCONTINUOUS:
+        raise UserError(f"data.discontinuous={discontinuous!r}: choose one of {', '.join(_DISCONTINUOUS)}")
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; brat's format is a folder of .txt and .ann files")
+    annotations, texts = (
+        {p.with_suffix("") for p in folder.rglob(f"*{suffix}") if not p.name.startswith(".")}
+        for suffix in (".ann", ".txt")
+    )
+    if lonely := sorted(annotations - texts):
+        raise UserError(f"{lonely[0]}.ann: there is no {lonely[0].name}.txt beside it")
+    if not annotations:
+        raise UserError(f"{folder}: holds no .txt file with an .ann file")
+    counts = Counter(text_without_annotations=len(texts - annotations))
+    documents = (
+        _document(stem, folder, discontinuous, counts) for stem in sorted(annotations, key=_natural_order)
+    )
+    read = read_documents(documents, schema, split, pretokenized=pretokenized)
+    check_not_empty(read.sentences, folder)
+    return Read(read.sentences, {**read.repairs, **+counts})
+
+
+def write_brat(sentences: Iterable[Sentence], folder: Path) -> None:
+    """Writes one `.txt` and `.ann` a document, a sentence a line, words separated by single spaces.
+
+    `read_brat(folder, schema, pretokenized=True)` gives the same words, entities and documents. The format
+    has no place for the sentences' ids, for white space within words (such a word becomes several) and for
+    the original text. Sentences without a `doc_id` go to `document.txt`.
+
+    Raises:
+      UserError: the folder exists and is not empty, or a word holds a line end.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder}: not an empty folder; give a new one")
+    documents: dict[str, list[Sentence]] = {}
+    for s in sentences:
+        documents.setdefault(s.doc_id or "document", []).append(s)
+    folder.mkdir(parents=True, exist_ok=True)
+    for doc_id, members in documents.items():
+        stem = re.sub(r"^\.", "%2E", quote(doc_id, safe=" ,+@()="))
+        text = ""
+        lines: list[str] = []
+        for s in members:
+            starts = [len(text)]
+            for word in s.words:
+                if "\n" in word:
+                    raise UserError(
+                        f"sentence {s.id}: word {shown(word)} holds a line end, which brat cannot"
+                    )
+                starts.append(starts[-1] + len(word) + 1)
+            line = " ".join(s.words)
+            for e in s.entities:
+                start, end = starts[e.start], starts[e.end] - 1
+                label = e.type.replace(" ", "_")
+                surface = line[start - len(text) : end - len(text)]
+                lines.append(f"T{len(lines) + 1}\t{label} {start} {end}\t{surface}\n")
+            text += line + "\n"
+        for suffix, content in ((".txt", text), (".ann", "".join(lines))):
+            try:
+                (folder / f"{stem}{suffix}").write_text(content, encoding="utf-8", newline="\n")
+            except OSError as error:
+                raise UserError(f"{folder / stem}{suffix}: cannot be written ({error.strerror})") from error
+
+
+def _natural_order(path: Path) -> list[str | int]:
+    parts = re.split(r"([0-9]+)", path.as_posix())
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def _document(stem: Path, folder: Path, discontinuous: str, counts: Counter[str]) -> Document:
+    path = stem.with_name(f"{stem.name}.txt")
+    text = read_text(path)
+    spans = tuple(_spans(stem.with_name(f"{stem.name}.ann"), text, discontinuous, counts))
+    return Document(stem.relative_to(folder).as_posix(), text, spans, place=str(path))
+
+
+def _spans(path: Path, text: str, discontinuous: str, counts: Counter[str]) -> Iterator[Span]:
+    ids: dict[str, int] = {}
+    # brat leaves the carriage returns of a text with CRLF in the annotations' own lines.
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        place = f"{path}:{number}"
+        if not line.strip():
+            continue
+        if _OTHER.match(line):
+            counts["not_entities"] += 1
+            continue
+        id, _, rest = line.partition("\t")
+        body, tab, surface = rest.partition("\t")
+        match = _ENTITY.fullmatch(body)
+        if not _ID.fullmatch(id) or not match or not tab:
+            raise UserError(f"{place}: {shown(line)} is not an annotation T1<tab>TYPE START END<tab>TEXT")
+        if id in ids:
+            raise UserError(f"{place}: {id} was already used in line {ids[id]}")
+        ids[id] = number
+        ranges = [_range(pair, text, place) for pair in match["ranges"].split(";")]
+        _check_surface(ranges, text, surface, place)
+        if len(ranges) > 1:
+            if discontinuous == "refuse":
+                raise UserError(
+                    f"{place}: {id} is discontinuous, which entities here cannot be; "
+                    "set data.discontinuous to join or skip"
+                )
+            counts["discontinuous"] += 1
+            if discontinuous == "skip":
+                continue
+        yield Span(min(a for a, _ in ranges), max(b for _, b in ranges), match["type"], place)
+
+
+def _range(pair: str, text: str, place: str) -> Range:
+    try:
+        start, end = map(int, pair.split(" "))
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        start = end = 0
+    if not start < end <= len(text):
+        raise UserError(f"{place}: span {shown(pair)} is empty or outside its text of {len(text)} characters")
+    return start, end
+
+
+def _check_surface(ranges: list[Range], text: str, surface: str, place: str) -> None:
+    """brat writes line ends as spaces and a space between pieces; white space is not compared."""
+    there = " ".join(" ".join(text[a:b] for a, b in ranges).split())
+    if there != " ".join(surface.split()):
+        raise UserError(
+            f"{place}: the text there is {shown(there)}, not {shown(surface)}; "
+            "ranges count characters (code points) of the text, line ends as they are"
+        )

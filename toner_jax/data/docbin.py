@@ -1,0 +1,79 @@
+"""spaCy's `DocBin` files (`.spacy`), what its training and annotation tools write."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from toner_jax.data.documents import Document, Span, read_documents
+from toner_jax.data.reading import Read, check_not_empty
+from toner_jax.errors import UserError
+from toner_jax.schema import Schema
+from toner_jax.text.words import Range, split_sentences
+
+SPAN_GROUP = "sc"  # the key that spaCy's own span categorizer reads and writes
+
+
+def read_docbin(path: Path, schema: Schema | None, split: str = "") -> Read:
+    """Sentences of a `.spacy` file; its words are spaCy's tokens, less white space.
+
+    Entities are a doc's `ents`, or where it has none, its span group "sc", whose spans may overlap.
+    Sentences are the doc's own where it knows them, else found in its text.
+
+    Args:
+      schema: its names and tags are the labels that the file may use; None leaves them as they are.
+      split: begins the ids of sentences and documents.
+
+    Returns:
+      The sentences. Repairs: those of `read_documents`.
+
+    Raises:
+      UserError: spaCy is not installed, the file is missing, is no `DocBin` or empty.
+    """
+    prefix = f"{split}-" if split else ""
+    documents = (
+        Document(f"{prefix}doc-{i}", doc.text, _spans(doc, place), words=_words(doc), place=place)
+        for i, (doc, place) in enumerate(_docs(path))
+    )
+    read = read_documents(documents, schema, split)
+    check_not_empty(read.sentences, path)
+    return read
+
+
+def _docs(path: Path) -> Iterator[tuple[Any, str]]:
+    try:
+        import spacy
+        from spacy.tokens import DocBin
+    except ImportError as error:
+        raise UserError(
+            f'{path}: reading .spacy files needs spaCy; install it with pip install "toner-jax[spacy]"'
+        ) from error
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        docs = list(DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab))
+    except Exception as error:  # whatever its compression, packing and arrays raise on damaged bytes
+        reason = f"{type(error).__name__}: {error}".split("\n")[0]
+        raise UserError(f"{path}: not a spaCy DocBin, or damaged ({reason[:200]})") from error
+    for i, doc in enumerate(docs):
+        yield doc, f"{path}: doc {i}"
+
+
+def _spans(doc: Any, place: str) -> tuple[Span, ...]:
+    found = doc.ents or doc.spans.get(SPAN_GROUP, ())
+    return tuple(Span(s.start_char, s.end_char, s.label_, place) for s in found)
+
+
+def _words(doc: Any) -> tuple[tuple[Range, ...], ...]:
+    """The tokens' ranges by sentence; a token belongs to the sentence in which it begins."""
+    if doc.has_annotation("SENT_START"):
+        starts = [sentence.start_char for sentence in doc.sents]
+    else:
+        starts = [start for start, _ in split_sentences(doc.text)]
+    sentences: list[list[Range]] = [[] for _ in range(len(starts) + 1)]
+    for token in doc:
+        if not token.is_space:
+            sentences[bisect_right(starts, token.idx)].append((token.idx, token.idx + len(token.text)))
+    return tuple(tuple(words) for words in sentences if words)

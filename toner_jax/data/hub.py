@@ -1,0 +1,163 @@
+"""Hugging Face data sets: of the hub by their id, or a folder that `save_to_disk` wrote.
+
+Label names are always those of the set's features: copies of one set order their labels differently.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from toner_jax.data.reading import Read, check_not_empty, shown
+from toner_jax.data.tags import TagReader
+from toner_jax.data.word_lists import sentence_from_words
+from toner_jax.errors import UserError
+from toner_jax.schema import Schema, Sentence
+
+SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
+    "train": ("train",),
+    "dev": ("validation", "dev", "valid", "devel"),
+    "test": ("test",),
+}
+_WORDS = ("tokens", "words")
+_TAGS = ("ner_tags", "tags", "labels", "ner")
+
+
+def open_hub(source: str, *, subset: str = "", revision: str = "") -> Mapping[str, Any]:
+    """The splits of a data set.
+
+    Args:
+      source: a hub id, or a folder.
+      subset: its configuration, where it has several; revision: a branch, tag or commit of the hub.
+
+    Raises:
+      UserError: it cannot be found or loaded, for a reason that is given.
+    """
+    import datasets
+
+    folder = Path(source).expanduser()
+    saved = (folder / "dataset_dict.json").is_file()
+    if (folder / "state.json").is_file() and not saved:
+        raise UserError(f"{source}: one split alone; save the DatasetDict with train, validation and test")
+    try:
+        if saved:
+            loaded = datasets.load_from_disk(str(folder))
+        else:
+            loaded = datasets.load_dataset(source, subset or None, revision=revision or None)
+    except Exception as error:  # of the network, the hub, the file formats and the library: no common class
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+        hint = ""
+        if "script" in reason.lower():
+            hint = "; its script is not run: try data.revision=refs/convert/parquet, the hub's converted copy"
+        elif "config name" in reason.lower() or "BuilderConfig" in reason:
+            hint = "; name one in data.subset"
+        raise UserError(
+            f"{source}: cannot be loaded ({type(error).__name__}: {reason[:300]}){hint}"
+        ) from error
+    if not isinstance(loaded, Mapping):
+        raise UserError(f"{source}: one split alone; save the DatasetDict with train, validation and test")
+    return loaded
+
+
+def read_hub(
+    splits: Mapping[str, Any],
+    names: Sequence[str],
+    schema: Schema | None,
+    split: str,
+    *,
+    source: str,
+    columns: Sequence[str] = (),
+) -> Read:
+    """Sentences of one split.
+
+    Args:
+      splits: from `open_hub`.
+      names: the split's possible names; the first that exists.
+      schema: its names and tags are the labels that the set may use; None leaves them as they are.
+      split: begins the sentences' ids.
+      source: names the set in errors.
+      columns: the names of the columns of words and of tags; () finds the usual ones.
+
+    Returns:
+      The sentences. Repairs: those of `sentence_from_words` and `TagReader`.
+
+    Raises:
+      UserError: no such split or column, numbers without names, or a malformed row, which is named.
+    """
+    name = next((n for n in names if n in splits), None)
+    if name is None:
+        raise UserError(f"{source}: no split {' or '.join(names)} (data.{split}); it has {', '.join(splits)}")
+    rows, place = splits[name], f"{source}: split {name}"
+    if columns and len(columns) != 2:
+        raise UserError(f"data.columns={tuple(columns)!r}: give the columns of words and of tags")
+    words_of = _column(rows, columns[:1] or _WORDS, "words", place)
+    tags_of = _column(rows, columns[1:] or _TAGS, "tags", place)
+    labels = _label_names(rows.features[tags_of], f"{place}: column {tags_of!r}")
+    reader = TagReader(schema)
+    counts: Counter[str] = Counter()
+    sentences: list[Sentence] = []
+    for i, (words, tags) in enumerate(_rows(rows, words_of, tags_of)):
+        where = f"{place}: row {i}"
+        parsed = [reader.parse(tag, where) for tag in _spelled(tags, labels, where)]
+        if not isinstance(words, list) or not all(isinstance(w, str) for w in words):
+            raise UserError(f"{where}: {words_of!r} is {shown(words)}; expected a list of strings")
+        if len(words) != len(parsed):
+            raise UserError(f"{where}: {len(parsed)} tags for {len(words)} words")
+        sentence = sentence_from_words(
+            f"{split}-{len(sentences)}",
+            words,
+            reader.entities(parsed),
+            schema,
+            doc_id=None,
+            place=where,
+            counts=counts,
+        )
+        if sentence:
+            sentences.append(sentence)
+    check_not_empty(sentences, place)
+    return Read(tuple(sentences), {**reader.repairs(), **+counts})
+
+
+def _column(rows: Any, names: Sequence[str], what: str, place: str) -> str:
+    found = [n for n in names if n in rows.column_names]
+    if len(found) != 1:
+        problem = f"several columns may hold {what}" if found else f"no column {' or '.join(names)}"
+        raise UserError(
+            f"{place}: {problem}; its columns are {', '.join(rows.column_names)}: name those of words and of "
+            "tags in data.columns"
+        )
+    return found[0]
+
+
+def _label_names(feature: Any, place: str) -> Sequence[str] | None:
+    """The names of a column's numbers; None where the tags are strings already."""
+    inner = getattr(feature, "feature", None)
+    if inner is None:
+        raise UserError(
+            f"{place} is no list of tags but {shown(str(feature))}; choose another in data.columns"
+        )
+    if hasattr(inner, "names"):
+        return inner.names
+    if getattr(inner, "dtype", "") in ("string", "large_string"):
+        return None
+    raise UserError(
+        f"{place} holds {getattr(inner, 'dtype', inner)} without names; a ClassLabel feature must name them"
+    )
+
+
+def _rows(rows: Any, words: str, tags: str) -> Iterator[tuple[Any, Any]]:
+    for batch in rows.select_columns([words, tags]).iter(1000):
+        yield from zip(batch[words], batch[tags], strict=True)
+
+
+def _spelled(tags: Any, labels: Sequence[str] | None, place: str) -> Sequence[str]:
+    if not isinstance(tags, list) or any(tag is None for tag in tags):
+        raise UserError(f"{place}: the tags are {shown(tags)}; expected a list without gaps")
+    if labels is None:
+        return tags
+    for tag in tags:
+        if not 0 <= tag < len(labels):
+            raise UserError(f"{place}: tag {tag} has no name; the set names {len(labels)} of them")
+    return [labels[tag] for tag in tags]
