@@ -96,7 +96,12 @@ def decode(
       length: T; no tape's limit may pass it.
       block: Q.
       working: B, at most N.
+
+    Raises:
+      ValueError: slots that are no whole number of blocks.
     """
+    if slots % block:
+        raise ValueError(f"{slots} slots are no whole number of blocks of {block}")
     n = tape.slot.shape[0]
     out = Decoded(
         jnp.zeros((n, length), jnp.int32),

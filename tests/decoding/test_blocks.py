@@ -1,0 +1,167 @@
+"""Block decoding against a plain loop, one token at a time, over a table of pseudo-random scores."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from chunks import word_ids
+
+from toner_jax.decoding import blocks, grammar
+from toner_jax.decoding.drafts import make_hints
+
+TYPES = ("cell", "cell_type", "gene")
+WORDS = ["Ab", "abc", "abcd", "x", "),", "(", "cell", "Gene", "p53", "of"]
+VOCABULARY, POSITIONS = 64, 64
+
+
+@dataclass
+class Case:
+    layout: grammar.Layout
+    tape: grammar.Tape
+    table: np.ndarray  # [N, POSITIONS, VOCABULARY, VOCABULARY]: scores after a token at a position
+
+
+@functools.cache
+def case(rows: int = 13, limit: int = 40, seed: int = 0) -> Case:
+    ids, rng = word_ids(), np.random.default_rng(seed)
+    texts = [tuple(rng.choice(WORDS, rng.integers(0, 9))) for _ in range(rows)]
+    names = sum(len(grammar.type_ids(ids, n)) for n in TYPES)
+    layout = grammar.make_layout(ids, names)
+    schemas = [TYPES] * rows
+    tape, places = grammar.make_tapes(ids, layout, texts, schemas, layout.text + 20, limit)
+    matched = [(), ("gene",), None, ("cell_type", "cell")]
+    tape = make_hints(layout, tape, places, texts, schemas, [matched[i % 4] for i in range(rows)])
+    table = rng.normal(0, 2, (rows, POSITIONS, VOCABULARY, VOCABULARY)).astype(np.float32)
+    table[..., [ids.symbols.first_item[0], ids.symbols.item_end[0]]] += 2  # several items a row
+    return Case(layout, tape, table)
+
+
+@functools.partial(jax.jit, static_argnames=("layout", "block", "working", "slots", "temperature"))
+def decode(table, tape, layout, block, working, slots, temperature=1.0):
+    """The model is the table; its cache, like a transformer's, holds what was fed at which position."""
+
+    def step(tokens, source, cache):
+        rows = jnp.arange(tokens.shape[0])[:, None]
+        here = cache["index"][:, None] + jnp.arange(tokens.shape[1])
+        scores = source["table"][rows, here % POSITIONS, tokens % VOCABULARY]
+        scores = jnp.take_along_axis(scores, source["choices"][:, None] % VOCABULARY, axis=-1)
+        fed = cache["fed"].at[rows, here].set(tokens, mode="drop")
+        return scores / temperature, {"index": here[:, -1] + 1, "fed": fed}
+
+    def rewind(cache, taken, kept):
+        return dict(cache, index=cache["index"] - taken + kept)
+
+    def reset(cache, rows):
+        return dict(cache, index=cache["index"].at[rows].set(0, mode="drop"))
+
+    source = {"table": table, "choices": tape.choices}
+    cache = {
+        "index": jnp.zeros(working, jnp.int32),
+        "fed": jnp.zeros((working, POSITIONS), jnp.int32),
+    }
+    return blocks.decode(
+        blocks.Model(step, rewind, reset), source, cache, tape, layout,
+        slots=slots, length=40, block=block, working=working,
+    )  # fmt: skip
+
+
+@functools.cache
+def plain(rows: int = 13, limit: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tokens, log-probabilities and spans, one row and one token at a time."""
+    c = case(rows, limit)
+    advance = jax.jit(functools.partial(grammar.advance, c.layout))
+    tokens, scores = np.zeros((rows, 40), int), np.zeros((rows, 40))
+    spans = np.full((rows, 40, 3), -1)
+    for row in range(rows):
+        tape = jax.tree.map(lambda leaf, row=row: jnp.asarray(leaf[row : row + 1]), c.tape)
+        state, last, at = grammar.initial(tape, c.layout), 0, 0
+        slot_at = np.asarray(tape.slot)[0]
+        ends = {int(slot_at[c.layout.another[0]]), int(slot_at[c.layout.last[0]])}
+        while np.asarray(state.allowed).any():
+            allowed = sorted({int(s) for s in slot_at[np.asarray(state.allowed)[0]]})
+            after = c.table[row, at, last % VOCABULARY].astype(np.float64)
+            score = {s: after[int(tape.choices[0, s]) % VOCABULARY] for s in allowed}
+            best = max(score, key=lambda s: score[s])
+            total = np.log(sum(np.exp(v) for v in score.values()))
+            before, state = state, advance(tape, state, jnp.array([best]))
+            ended = int(state.items[0]) > int(before.items[0])
+            counted = [v for s, v in score.items() if s in ends] if ended else [score[best]]
+            last = tokens[row, at] = int(tape.choices[0, best])
+            scores[row, at] = np.log(sum(np.exp(v) for v in counted)) - total
+            if ended:
+                spans[row, at] = int(state.start[0]), int(state.end[0]), int(state.last_type[0])
+            at += 1
+    return tokens, scores, spans
+
+
+@pytest.mark.parametrize(("block", "working"), [(1, 13), (4, 5), (4, 1), (7, 13)])
+def test_blocks_write_what_one_token_at_a_time_does(block, working):
+    c = case()
+    out = decode(c.table, c.tape, c.layout, block, working, slots=block * 40)
+    tokens, scores, spans = plain()
+    assert np.asarray(out.complete).all()
+    np.testing.assert_array_equal(out.tokens, tokens)
+    np.testing.assert_allclose(out.scores, scores, atol=2e-5)
+    np.testing.assert_array_equal(out.spans, spans)
+
+
+def test_the_case_has_something_to_compare():
+    tokens, scores, spans = plain()
+    lengths = (tokens > 0).sum(axis=1)
+    assert lengths.min() < 8 < 25 < lengths.max()
+    assert (spans[..., 0] >= 0).sum() > 10
+    assert ((scores < 0) & (tokens > 0)).sum() > 50  # choices
+    assert ((scores == 0) & (tokens > 0)).sum() > 50  # forced
+
+
+def test_larger_blocks_take_fewer_passes():
+    c = case()
+    one, seven = (int(decode(c.table, c.tape, c.layout, b, 13, slots=b * 40).passes) for b in (1, 7))
+    assert one == (plain()[0] > 0).sum(axis=1).max()
+    assert one > 1.5 * seven
+
+
+def test_rows_that_need_more_passes_than_slots_are_said_to_be_incomplete():
+    c = case()
+    whole = decode(c.table, c.tape, c.layout, 4, 5, slots=160)
+    out = decode(c.table, c.tape, c.layout, 4, 5, slots=16)
+    complete = np.asarray(out.complete)
+    assert 0 < complete.sum() < len(complete)
+    np.testing.assert_array_equal(np.asarray(out.tokens)[complete], np.asarray(whole.tokens)[complete])
+    with pytest.raises(ValueError, match="slots"):
+        decode(c.table, c.tape, c.layout, 4, 5, slots=18)
+
+
+def test_the_limit_holds():
+    c = case(limit=12)
+    out = decode(c.table, c.tape, c.layout, 4, 5, slots=160)
+    tokens = np.asarray(out.tokens)
+    np.testing.assert_array_equal(tokens, plain(limit=12)[0])
+    assert (tokens[:, 12:] == 0).all()
+    assert ((tokens == 1).sum(axis=1) == 1).all()  # each is closed
+
+
+def test_hints_change_no_output():
+    c = case()
+    p = c.tape.slot.shape[1]
+    rng = np.random.default_rng(5)
+    hint = grammar.Hint(
+        rng.integers(-1, p, c.tape.slot.shape, np.int32),
+        rng.random(c.tape.slot.shape) < 0.5,
+        rng.integers(-1, p, 13, np.int32),
+    )
+    out = decode(c.table, c.tape._replace(hint=hint), c.layout, 4, 5, slots=160)
+    np.testing.assert_array_equal(out.tokens, plain()[0])
+
+
+def test_temperature_changes_probabilities_alone():
+    c = case()
+    hot = decode(c.table, c.tape, c.layout, 4, 5, 160, temperature=2.0)
+    tokens, scores, _ = plain()
+    np.testing.assert_array_equal(hot.tokens, tokens)
+    assert scores.sum() > float(hot.scores.sum())
