@@ -60,7 +60,7 @@ def train_matcher(
         setup.loader(c.checkpoint, hf_weights.load_bert),
     )  # fmt: skip
     say(f"{FOLDER}: {train_state.count_parameters(state['params']):,} parameters, {steps} steps")
-    loss = _make_loss(config, model, features.descriptions(schema))
+    loss = make_loss(config, model, features.descriptions(schema))
     matcher = TypeMatcher(model, features, mesh, config.eval.batch_size)
     dev = splits["dev"]
 
@@ -135,7 +135,7 @@ def _plan(
     return batches, per_epoch
 
 
-def _make_loss(config: ConfigDict, model: Bert, descriptions: Sequence[np.ndarray]) -> train_state.Loss:
+def make_loss(config: ConfigDict, model: Bert, descriptions: Sequence[np.ndarray]) -> train_state.Loss:
     """Eq. 4; the descriptions are encoded once a step, not once a sentence."""
     c = config.matcher
     types = jnp.asarray(pad_rows(descriptions, max(len(d) for d in descriptions), len(descriptions)))
