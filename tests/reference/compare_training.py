@@ -20,7 +20,7 @@ from toner_jax.data.generated import SCHEMA, generate
 from toner_jax.models import hf_weights
 from toner_jax.models.hf_names import BERT_NAMES, T5_NAMES, Names
 from toner_jax.pipeline.batching import pad_rows
-from toner_jax.stages import generator, matcher, setup
+from toner_jax.stages import generator, matcher, pretrained, setup
 from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
 from toner_jax.training.optimizer import adamw, linear_schedule
 from toner_jax.training.sharding import make_mesh, shard_batch
@@ -90,7 +90,7 @@ def train_generator(folder: Path, steps: int = STEPS) -> Trained:
         beta2=c.beta2,
         clip_norm=c.clip_norm,
     )
-    load = setup.loader(c.checkpoint, hf_weights.load_t5)
+    load = pretrained.loader(c.checkpoint, hf_weights.load_t5)
     state = create_state(setup.init_generator(model), tx, config.seed, mesh, config.sharding, load)
 
     reference = toner_torch.Generator(oracles.read_t5(folder / "t5"), len(SCHEMA.types))
@@ -127,7 +127,7 @@ def train_matcher(folder: Path, steps: int = STEPS) -> Trained:
         beta2=0.999,
         clip_norm=c.clip_norm,
     )
-    load = setup.loader(c.checkpoint, hf_weights.load_bert)
+    load = pretrained.loader(c.checkpoint, hf_weights.load_bert)
     state = create_state(setup.init_matcher(model), tx, config.seed, mesh, config.sharding, load)
 
     reference = toner_torch.Matcher(oracles.read_bert(folder / "bert", add_pooling_layer=False))

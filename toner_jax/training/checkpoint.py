@@ -146,16 +146,20 @@ class Checkpoints:
         """The parameters of a step alone, as arrays like `like`; optimizer moments are not read.
 
         Raises:
-          UserError: the step does not exist or is damaged.
+          UserError: the step does not exist, is damaged, or holds other shapes.
         """
         self.verify(step)
         target = {"params": jax.tree.map(ocp.utils.to_shape_dtype_struct, like)}
         with ocp.PyTreeCheckpointer() as reader:
             arguments = ocp.checkpoint_utils.construct_restore_args(target)
-            restored = reader.restore(
-                self.directory / str(step) / "state",
-                args=ocp.args.PyTreeRestore(item=target, restore_args=arguments, partial_restore=True),
-            )
+            try:
+                restored = reader.restore(
+                    self.directory / str(step) / "state",
+                    args=ocp.args.PyTreeRestore(item=target, restore_args=arguments, partial_restore=True),
+                )
+            except (ValueError, KeyError) as error:
+                reason = str(error).split("\n")[0][:200]
+                raise UserError(f"{self.directory / str(step)}: cannot be restored ({reason})") from error
         return restored["params"]
 
     def verify(self, step: int) -> None:
