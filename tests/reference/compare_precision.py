@@ -1,0 +1,115 @@
+"""bfloat16: how far ours and PyTorch's own are from PyTorch's fp32, and whether anything overflows."""
+
+from __future__ import annotations
+
+import copy
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import torch
+from compare_models import QUICK, Pair, apply, tensor, torch_forward
+
+from toner_jax import losses
+from toner_jax.models.t5 import T5, T5Config, shift_right
+from toner_jax.training.optimizer import adamw, linear_schedule
+from toner_jax.training.sharding import make_mesh
+from toner_jax.training.state import create_state, make_train_step
+
+RATIO = 1.5  # our error over PyTorch's own
+LARGE = 1e4  # activations that fp16, whose largest number is 65,504, does not survive
+DEEP = T5Config(
+    vocab_size=64, d_model=32, d_kv=8, d_ff=64, num_layers=24, num_decoder_layers=24, num_heads=4,
+    dropout_rate=0.0,
+)  # fmt: skip
+
+
+def t5_ratios(pair: Pair) -> dict[str, float]:
+    """Of encoder states and of logits, over all real positions: our error over PyTorch's."""
+    source, mask, target = oracles.random_batch(rows=16)
+    half, ours = copy.deepcopy(pair.reference).bfloat16(), pair.model.clone(dtype=jnp.bfloat16)
+    real, written = mask.astype(bool), target != 0
+
+    def torch_states(model):
+        return model.encoder(tensor(source), attention_mask=tensor(mask)).last_hidden_state
+
+    def torch_logits(model):
+        return torch_forward(model, source, mask, target).logits
+
+    states = apply(ours, "encode", pair.params, source, mask)
+    logits = apply(ours, None, pair.params, source, mask, shift_right(target))
+    return {
+        "states": _ratio(states, torch_states, pair.reference, half, real),
+        "logits": _ratio(logits, torch_logits, pair.reference, half, written),
+    }
+
+
+def bert_ratio(pair: Pair) -> float:
+    """The same of BERT's states."""
+    ids, mask = oracles.random_rows(7, 16, 29)
+    half, ours = copy.deepcopy(pair.reference).bfloat16(), pair.model.clone(dtype=jnp.bfloat16)
+    states = apply(ours, None, pair.params, ids, mask)
+    return _ratio(
+        states,
+        lambda model: model(tensor(ids), attention_mask=tensor(mask)).last_hidden_state,
+        pair.reference,
+        half,
+        mask.astype(bool),
+    )
+
+
+def _ratio(ours, compute, full, half, chosen) -> float:
+    with torch.no_grad():
+        exact, rounded = (compute(model).float().numpy()[chosen] for model in (full, half))
+    own = np.linalg.norm(rounded - exact)
+    assert own > 0
+    return float(np.linalg.norm(np.asarray(ours, np.float32)[chosen] - exact) / own)
+
+
+def large_activations(pair: Pair, dtype) -> tuple[float, float, bool]:
+    """(largest activation, relative error of the encoder states against fp32, all finite?) of a T5 whose
+    embeddings and first feed-forward layer are so large that its residual stream passes `LARGE`."""
+    source, mask, target = oracles.random_batch()
+    params = jax.tree.map(jnp.asarray, pair.params)
+    table = params["shared"]["embedding"]
+    scale = 2 * LARGE / float(jnp.abs(table[source]).max())
+    params = {**params, "shared": {"embedding": table * scale}}
+    ours = pair.model.clone(dtype=dtype)
+    exact = np.asarray(apply(pair.model, "encode", params, source, mask))
+    states = np.asarray(apply(ours, "encode", params, source, mask), np.float32)
+
+    def loss(params):
+        logits = ours.apply({"params": params}, source, mask, shift_right(target))
+        return losses.generation_loss(logits, jnp.asarray(target), jnp.ones(len(target)))
+
+    value, gradient = jax.jit(jax.value_and_grad(loss), compiler_options=QUICK)(params)
+    finite = all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves((value, gradient, states)))
+    real = mask.astype(bool)
+    error = np.linalg.norm(states[real] - exact[real]) / np.linalg.norm(exact[real])
+    return float(jnp.abs(table * scale)[source].max()), float(error), finite
+
+
+def deep_losses(steps: int = 200) -> np.ndarray:
+    """Losses of training a T5 of xl's depth in bfloat16, narrow enough for a test, on random targets."""
+    model = T5(DEEP, jnp.bfloat16)
+    ids = jnp.ones((1, 2), jnp.int32)
+    tx = adamw(linear_schedule(1e-3, steps, 0.1), weight_decay=0.01, beta2=0.999, clip_norm=1.0)
+    state = create_state(
+        lambda key: model.init(key, ids, ids, ids)["params"], tx, seed=0, mesh=make_mesh(), preset="fsdp"
+    )
+
+    def loss(params, batch, key):
+        logits = model.apply({"params": params}, batch["source"], batch["mask"], shift_right(batch["target"]))
+        value = losses.generation_loss(logits, batch["target"], jnp.ones(len(batch["target"])))
+        return value, {"loss": value}
+
+    step, measured = make_train_step(loss, tx, state), []
+    for i in range(steps):
+        rng = np.random.default_rng(i)
+        source = rng.integers(2, 64, (4, 12)).astype(np.int32)
+        batch = {"source": source, "mask": np.ones_like(source), "target": source[:, :6]}
+        state, metrics = step(state, batch)
+        assert not metrics["skipped"]
+        measured.append(float(metrics["loss"]))
+    return np.array(measured)
