@@ -7,9 +7,8 @@ from pathlib import Path
 import jax
 import numpy as np
 import oracles
-from compare_models import Decoded, Pair, decode, largest_difference
+from compare_models import Decoded, Pair, decode, largest_difference, torch_embedding
 from jax.sharding import Mesh
-from transformers import AutoTokenizer
 
 from toner_jax.data.sentences import load_sentences
 from toner_jax.inference.matching import TypeMatcher
@@ -20,7 +19,6 @@ from toner_jax.stages import setup
 from toner_jax.stages.convert import convert
 from toner_jax.stages.restore import Restored, restore
 from toner_jax.stages.run import split_path
-from toner_jax.text import prompts
 from toner_jax.training.sharding import make_mesh
 
 LONGEST = 128  # tokens of an output
@@ -37,9 +35,8 @@ def mesh() -> Mesh:
 
 
 def sentences_of(workdir: Path, count: int) -> list[Sentence]:
-    """The first sentences of a run's dev split, and of its others where that is too short."""
-    splits = (load_sentences(split_path(workdir, name)) for name in ("dev", "test", "train"))
-    return [s for sentences in splits for s in sentences][:count]
+    """The first sentences of a run's dev split."""
+    return list(load_sentences(split_path(workdir, "dev")))[:count]
 
 
 def decoded(run: Restored, folder: Path, sentences: list[Sentence]) -> Decoded:
@@ -54,8 +51,6 @@ def decoded(run: Restored, folder: Path, sentences: list[Sentence]) -> Decoded:
 
 def embeddings(run: Restored, folder: Path, sentences: list[Sentence]) -> float:
     """The largest difference of the sentences' unit vectors."""
-    from compare_models import torch_embedding
-
     assert run.matcher is not None
     features = setup.matcher_features(run.config, run.tokenizers, run.matcher.config.max_position_embeddings)
     rows = [features.encode(s.words) for s in sentences]
@@ -63,13 +58,3 @@ def embeddings(run: Restored, folder: Path, sentences: list[Sentence]) -> float:
     ids = pad_rows(rows, max(map(len, rows)), len(rows))
     theirs = torch_embedding(oracles.read_bert(folder / "matcher"), ids, (ids != 0).astype(np.int32))
     return largest_difference(ours, theirs)
-
-
-def different_prompts(run: Restored, folder: Path, sentences: list[Sentence]) -> list[str]:
-    """The prompts whose ids are others than the exported tokenizer gives their string. It sees the whole
-    string, so it may join the end of a word and the format; ours never does."""
-    features = setup.generator_features(run.config, run.tokenizers, run.schema)
-    tokenizer = AutoTokenizer.from_pretrained(folder / "generator")
-    strings = [prompts.ner_prompt(run.schema.names, s.words, s.types()) for s in sentences]
-    ids = [features.inference(s.words, s.types()).source.tolist() for s in sentences]
-    return [text for text, row in zip(strings, ids, strict=True) if tokenizer(text)["input_ids"] != row]
