@@ -8,10 +8,12 @@ import jax
 import numpy as np
 import oracles
 from compare_models import Decoded, Pair, decode, largest_difference, torch_embedding
+from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
 from toner_jax.data.sentences import load_sentences
 from toner_jax.inference.matching import TypeMatcher
+from toner_jax.models.hf_names import T5_NAMES
 from toner_jax.models.t5 import T5
 from toner_jax.pipeline.batching import pad_rows
 from toner_jax.schema import Sentence
@@ -58,3 +60,17 @@ def embeddings(run: Restored, folder: Path, sentences: list[Sentence]) -> float:
     ids = pad_rows(rows, max(map(len, rows)), len(rows))
     theirs = torch_embedding(oracles.read_bert(folder / "matcher"), ids, (ids != 0).astype(np.int32))
     return largest_difference(ours, theirs)
+
+
+def reimported(run: Restored, folder: Path) -> int:
+    """How many parameters differ in any bit after the export is read back. The type head is not exported,
+    and a pooler may be added."""
+    again = restore(folder, mesh())
+    pairs = [(run.generator_params, again.generator_params), (run.matcher_params, again.matcher_params)]
+    different = 0
+    for before, after in pairs:
+        read = flatten_dict(after, sep="/")
+        for path, value in flatten_dict(before, sep="/").items():
+            if not T5_NAMES.is_ours_alone(path):
+                different += not np.array_equal(value, read[path])
+    return different
