@@ -93,6 +93,7 @@ def assert_remat_changes_nothing(model, params, loss):
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), plain, again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("t5", ["flan"], indirect=True)
 def test_remat_changes_nothing_in_t5(t5):
     source, mask, target = oracles.random_batch()

@@ -25,6 +25,7 @@ def test_bert_in_bfloat16(tmp_path):
     assert compare_precision.bert_ratio(pair) < compare_precision.RATIO
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("t5", ["flan"], indirect=True)
 def test_large_activations_overflow_in_fp16_alone(t5):
     largest, error, finite = compare_precision.large_activations(t5, jnp.bfloat16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -76,9 +77,13 @@ def large_activations(pair: Pair, dtype) -> tuple[float, float, bool]:
     flat["encoder/layers_0/feed_forward/wi_1/kernel"] *= LARGE
     params = unflatten_dict(flat, sep="/")
     ours = pair.model.clone(dtype=dtype)
-    exact, seen = pair.model.apply(
-        {"params": params}, source, mask, method="encode", capture_intermediates=True, mutable="intermediates"
-    )
+
+    @functools.partial(jax.jit, compiler_options=QUICK)
+    def observed(params):
+        options = {"method": "encode", "capture_intermediates": True, "mutable": "intermediates"}
+        return pair.model.apply({"params": params}, source, mask, **options)
+
+    exact, seen = observed(params)
     states = apply(ours, "encode", params, source, mask)
 
     def loss(params):
