@@ -5,28 +5,17 @@ import shutil
 import subprocess
 import sys
 
+import compare_tokenizers
 import pytest
 from conftest import SHARED, needs_shared
 
-from toner_jax.data.columns import read_columns
 from toner_jax.data.generated import SCHEMA, generate
-from toner_jax.data.schemas import BUILTIN
 from toner_jax.errors import UserError
 from toner_jax.text.tokenizers import load_sentencepiece, load_wordpiece
 from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
 
 BACKENDS = ("tf_text", "hf")
 LOADERS = {"t5": load_sentencepiece, "bert": load_wordpiece}
-
-REAL_FILES = (
-    ("wnut17/wnut17train.conll", "wnut17", (-1,)),
-    ("wnut17/emerging.dev.conll", "wnut17", (-1,)),
-    ("wnut17/emerging.test.annotated", "wnut17", (-1,)),
-    ("jnlpba/Genia4EReval1.iob2", "jnlpba", (-1,)),
-    ("jnlpba/devel.tsv", "jnlpba", (-1,)),
-    ("genia_nested/genia.dev.iob2", "jnlpba", ()),
-    ("genia_nested/genia.test.iob2", "jnlpba", ()),
-)
 
 # Words with two segmentations of one score, of which each back end takes another.
 T5_TIES = {
@@ -69,15 +58,6 @@ def real():
         for kind, load in LOADERS.items()
         for backend in BACKENDS
     }
-
-
-@pytest.fixture(scope="module")
-def real_words():
-    words = set()
-    for file, schema, tag_columns in REAL_FILES:
-        sentences, _ = read_columns(SHARED / "data" / file, BUILTIN[schema], tag_columns=tag_columns)
-        words.update(w for s in sentences for w in s.words)
-    return sorted(words)
 
 
 # What the ids are.
@@ -130,9 +110,8 @@ def test_a_cased_vocabulary_keeps_case_and_accents(tmp_path, backend):
 
 
 @needs_shared
-def test_both_t5_back_ends_agree_on_all_real_words(real, real_words):
-    first, second = (real["t5", b].encode(real_words) for b in BACKENDS)
-    different = {w: (a, b) for w, a, b in zip(real_words, first, second, strict=True) if a != b}
+def test_both_t5_back_ends_agree_on_all_real_words(real):
+    different = compare_tokenizers.t5_differences()
     assert different.keys() == T5_TIES
     score = real["t5", "hf"]._vocabulary.get_score
     for a, b in different.values():
@@ -141,8 +120,8 @@ def test_both_t5_back_ends_agree_on_all_real_words(real, real_words):
 
 
 @needs_shared
-def test_both_bert_back_ends_agree_on_all_real_words(real, real_words):
-    assert real["bert", "tf_text"].encode(real_words) == real["bert", "hf"].encode(real_words)
+def test_bert_ids_of_all_real_words_are_those_of_transformers():
+    assert compare_tokenizers.bert_differences() == []
 
 
 @needs_shared
@@ -165,15 +144,6 @@ def test_both_back_ends_agree_with_trained_vocabularies(folders, kind):
     strings = [w for s in generate(1, {"test": 300})["test"] for w in s.words] + ["x", "Zoë", "…", "</s>"]
     first, second = (LOADERS[kind](folders, b).encode(strings) for b in BACKENDS)
     assert first == second
-
-
-@needs_shared
-def test_bert_ids_are_those_of_transformers(real, real_words):
-    from transformers import BertTokenizer
-
-    reference = BertTokenizer.from_pretrained(str(SHARED / "bert_vocab"))
-    ids = reference(real_words, add_special_tokens=False)["input_ids"]
-    assert [list(row) for row in real["bert", "tf_text"].encode(real_words)] == ids
 
 
 # That text is text.

@@ -123,6 +123,16 @@ def bert_json(config: BertConfig) -> dict[str, Any]:
     }
 
 
+def architecture(folder: Path) -> str:
+    """ "t5" or "bert".
+
+    Raises:
+      UserError: no such file, or a model of another type.
+    """
+    _, config = _read(folder, (*T5_TYPES, *BERT_TYPES), {})
+    return "t5" if config["model_type"] in T5_TYPES else "bert"
+
+
 def scales_outputs(folder: Path) -> bool:
     """Whether the T5 in a folder multiplies its last states by d^-0.5; errors as in `t5_config`."""
     return _scales_outputs(_read(folder, T5_TYPES, _T5_FIXED)[1])

@@ -123,8 +123,15 @@ def save_bert(
     dtype: Any = jnp.float32,
     max_shard_bytes: int = MAX_SHARD_BYTES,
 ) -> None:
-    """Writes a folder that `BertModel.from_pretrained` loads, with `add_pooling_layer=False` where there
-    is no pooler; processes as in `save_t5`."""
+    """Writes a folder that `BertModel.from_pretrained` loads; processes as in `save_t5`.
+
+    Where there is no pooler, zeros stand for it: `AutoModel` always makes one, which mean pooling never
+    reads, and would warn of random weights.
+    """
+    if not config.pooler:
+        width = config.hidden_size
+        zeros = {"kernel": np.zeros((width, width), np.float32), "bias": np.zeros(width, np.float32)}
+        params = {**params, "pooler": zeros}
     _save(folder, params, BERT_NAMES, hf_config.bert_json(config), jnp.dtype(dtype), max_shard_bytes)
 
 

@@ -24,7 +24,7 @@ from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.batching import Shape, assign, choose_shapes, collate, plan_epoch
 from toner_jax.pipeline.features import Example, GeneratorFeatures
 from toner_jax.schema import Schema, Sentence
-from toner_jax.stages import setup
+from toner_jax.stages import pretrained, setup
 from toner_jax.stages.matcher import read_types
 from toner_jax.training import state as train_state
 from toner_jax.training.checkpoint import Checkpoints
@@ -64,7 +64,7 @@ def train_generator(
     )
     state = train_state.create_state(
         setup.init_generator(model), tx, config.seed, mesh, config.sharding,
-        setup.loader(c.checkpoint, hf_weights.load_t5),
+        pretrained.loader(c.checkpoint, hf_weights.load_t5),
     )  # fmt: skip
     say(
         f"{FOLDER}: {train_state.count_parameters(state['params']):,} parameters, {data.steps} steps, "

@@ -22,7 +22,7 @@ from toner_jax.models.bert import Bert
 from toner_jax.pipeline.batching import choose_lengths, pad_rows, plan_epoch
 from toner_jax.pipeline.features import MatcherFeatures, present_types
 from toner_jax.schema import Schema, Sentence
-from toner_jax.stages import setup
+from toner_jax.stages import pretrained, setup
 from toner_jax.training import state as train_state
 from toner_jax.training.checkpoint import Checkpoints
 from toner_jax.training.loop import Fit, HostBatch, evaluation_steps, fit, total_steps
@@ -57,10 +57,10 @@ def train_matcher(
     )
     state = train_state.create_state(
         setup.init_matcher(model), tx, config.seed, mesh, config.sharding,
-        setup.loader(c.checkpoint, hf_weights.load_bert),
+        pretrained.loader(c.checkpoint, hf_weights.load_bert),
     )  # fmt: skip
     say(f"{FOLDER}: {train_state.count_parameters(state['params']):,} parameters, {steps} steps")
-    loss = _make_loss(config, model, features.descriptions(schema))
+    loss = make_loss(config, model, features.descriptions(schema))
     matcher = TypeMatcher(model, features, mesh, config.eval.batch_size)
     dev = splits["dev"]
 
@@ -135,7 +135,7 @@ def _plan(
     return batches, per_epoch
 
 
-def _make_loss(config: ConfigDict, model: Bert, descriptions: Sequence[np.ndarray]) -> train_state.Loss:
+def make_loss(config: ConfigDict, model: Bert, descriptions: Sequence[np.ndarray]) -> train_state.Loss:
     """Eq. 4; the descriptions are encoded once a step, not once a sentence."""
     c = config.matcher
     types = jnp.asarray(pad_rows(descriptions, max(len(d) for d in descriptions), len(descriptions)))

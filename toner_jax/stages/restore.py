@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -19,15 +19,14 @@ from toner_jax.models import hf_weights
 from toner_jax.models.bert import Bert
 from toner_jax.models.toner import ToNER
 from toner_jax.schema import Schema
-from toner_jax.stages import setup
+from toner_jax.stages import pretrained, setup
 from toner_jax.stages.generator import FOLDER as GENERATOR
 from toner_jax.stages.matcher import FOLDER as MATCHER
 from toner_jax.stages.stage import read_marker
-from toner_jax.text.tokenizers import SENTENCEPIECE_FILE, WORDPIECE_FILE
 from toner_jax.training.metrics import write_atomically
 
 PRETRAINED = "toner.json"  # marks a folder of `save_pretrained`
-_TOKENIZER_FILES = (SENTENCEPIECE_FILE, WORDPIECE_FILE, "tokenizer_config.json")
+TOKENIZER_CONFIG = "tokenizer_config.json"
 
 
 @dataclass(frozen=True)
@@ -142,20 +141,17 @@ def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Res
     return Restored(config, schema, folder, generator, weights, step, **restored)
 
 
-def save_pretrained(restored: Restored, folder: Path) -> None:
-    """Writes both models as Hugging Face folders, `generator/` and `matcher/`, with their tokenizer files,
-    and `toner.json` with the rest. The type head serves training alone and is left out."""
+def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32) -> None:
+    """Writes both models as Hugging Face folders, `generator/` and `matcher/`, with their tokenizers, and
+    `toner.json` with the rest. The type head serves training alone and is left out."""
     folder.mkdir(parents=True, exist_ok=True)
-    hf_weights.save_t5(folder / GENERATOR, restored.generator_params, restored.generator.config)
-    names = [GENERATOR]
-    if restored.matcher is not None:
-        hf_weights.save_bert(folder / MATCHER, restored.matcher_params, restored.matcher.config)
-        names.append(MATCHER)
-    for name in names:
-        for file in _TOKENIZER_FILES:
-            source = restored.tokenizers / name / file
-            if source.is_file() and source.parent != folder / name:
-                shutil.copy(source, folder / name / file)
+    r = restored
+    hf_weights.save_t5(folder / GENERATOR, r.generator_params, r.generator.config, dtype)
+    _save_tokenizer(r, GENERATOR, folder, {"tokenizer_class": "T5Tokenizer", "extra_ids": 0})
+    if r.matcher is not None:
+        hf_weights.save_bert(folder / MATCHER, r.matcher_params, r.matcher.config, dtype)
+        limit = r.matcher.config.max_position_embeddings
+        _save_tokenizer(r, MATCHER, folder, {"tokenizer_class": "BertTokenizer", "model_max_length": limit})
     saved = {
         "step": restored.step,
         "threshold": restored.threshold,
@@ -163,3 +159,12 @@ def save_pretrained(restored: Restored, folder: Path) -> None:
         "config": restored.config.to_dict(),
     }
     write_atomically(folder / PRETRAINED, json.dumps(saved, indent=2) + "\n")
+
+
+def _save_tokenizer(restored: Restored, name: str, folder: Path, settings: dict[str, Any]) -> None:
+    """A model's tokenizer, for `AutoTokenizer` too: tokenizers that we trained have no settings of their
+    own, and by default T5's would add a hundred ids for which a small model has no embeddings."""
+    pretrained.copy_tokenizer(restored.tokenizers / name, folder / name)
+    path = folder / name / TOKENIZER_CONFIG
+    if not path.is_file():
+        write_atomically(path, json.dumps(settings, indent=2) + "\n")

@@ -22,6 +22,7 @@ from toner_jax.models.t5 import T5Config
 from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.features import GeneratorFeatures, MatcherFeatures
 from toner_jax.schema import Schema, Sentence, read_schema
+from toner_jax.stages import pretrained
 from toner_jax.text import tokenizers
 from toner_jax.text.ids import WordIds
 from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
@@ -86,7 +87,7 @@ def _prepare_tokenizer(
 
 def _generator_config(config: ConfigDict, workdir: Path) -> T5Config:
     if config.generator.checkpoint:
-        return hf_weights.t5_config(hf_weights.resolve(config.generator.checkpoint))
+        return pretrained.t5_config(config.generator.checkpoint)
     vocab = tokenizers.load_sentencepiece(
         workdir / TOKENIZERS / "generator", config.tokenizer.backend
     ).vocab_size
@@ -95,7 +96,7 @@ def _generator_config(config: ConfigDict, workdir: Path) -> T5Config:
 
 def _matcher_config(config: ConfigDict, workdir: Path) -> BertConfig:
     if config.matcher.checkpoint:
-        return hf_weights.bert_config(hf_weights.resolve(config.matcher.checkpoint))
+        return pretrained.bert_config(config.matcher.checkpoint)
     vocab = tokenizers.load_wordpiece(workdir / TOKENIZERS / "matcher", config.tokenizer.backend).vocab_size
     return BertConfig(vocab_size=vocab, pooler=False, **config.matcher.model.to_dict())
 
@@ -163,14 +164,6 @@ def init_generator(model: ToNER) -> Callable[[jax.Array], Any]:
         return copying(params, model.config, key) if model.config.init == "copy" else params
 
     return init
-
-
-def loader(checkpoint: str, load: Callable[[Path, Any, Any], Any]) -> Callable[[Any, Any], Any] | None:
-    """(shapes, shardings) → a checkpoint's parameters; None for a run from random weights."""
-    if not checkpoint:
-        return None
-    folder = hf_weights.resolve(checkpoint)
-    return lambda shapes, shardings: load(folder, shapes, shardings)
 
 
 def restore_params(stage: Path, step: int, init: Callable[[jax.Array], Any], mesh: Mesh, preset: str) -> Any:

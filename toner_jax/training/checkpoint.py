@@ -23,6 +23,7 @@ from orbax.checkpoint.checkpoint_managers import PolicyCheckpointInfo, Preservat
 
 from toner_jax.errors import UserError
 from toner_jax.training.metrics import say, write_atomically
+from toner_jax.training.sharding import path_string
 
 # Orbax reports every file it touches, and failures twice; ours to tell once.
 logging.getLogger("absl").setLevel(logging.CRITICAL)
@@ -146,17 +147,29 @@ class Checkpoints:
         """The parameters of a step alone, as arrays like `like`; optimizer moments are not read.
 
         Raises:
-          UserError: the step does not exist or is damaged.
+          UserError: the step does not exist, is damaged, or holds other shapes.
         """
         self.verify(step)
         target = {"params": jax.tree.map(ocp.utils.to_shape_dtype_struct, like)}
+        path = self.directory / str(step) / "state"
         with ocp.PyTreeCheckpointer() as reader:
+            self._compare_shapes(step, reader.metadata(path).item_metadata.tree, target)
             arguments = ocp.checkpoint_utils.construct_restore_args(target)
             restored = reader.restore(
-                self.directory / str(step) / "state",
+                path,
                 args=ocp.args.PyTreeRestore(item=target, restore_args=arguments, partial_restore=True),
             )
         return restored["params"]
+
+    def _compare_shapes(self, step: int, stored: Any, target: Any) -> None:
+        """Before anything is read: Orbax itself finds out half way, and leaves the other half pending."""
+        found = {path_string(path): leaf.shape for path, leaf in jax.tree_util.tree_leaves_with_path(stored)}
+        for path, leaf in jax.tree_util.tree_leaves_with_path(target):
+            name = path_string(path)
+            if found.get(name) != leaf.shape:
+                raise UserError(
+                    f"{self.directory / str(step)}: {name} has shape {found.get(name)}, the model's is {leaf.shape}"
+                )
 
     def verify(self, step: int) -> None:
         """Raises a UserError unless the step exists and is undamaged."""

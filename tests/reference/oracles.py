@@ -38,8 +38,8 @@ BERT_SIZE: dict[str, Any] = {
 T5_VARIANTS = ("v1_0", "flan")
 
 
-def torch_t5(variant: str, seed: int = 0) -> transformers.T5ForConditionalGeneration:
-    """ReLU and tied ("v1_0"), or gated GELU and untied ("flan"), in eval mode.
+def torch_t5(variant: str, seed: int = 0, **sizes: int) -> transformers.T5ForConditionalGeneration:
+    """ReLU and tied ("v1_0"), or gated GELU and untied ("flan"), in eval mode; `sizes` override T5_SIZE's.
 
     transformers 5 ties every T5 it creates, whatever its config says; a parameter of its own unties it.
     """
@@ -47,18 +47,29 @@ def torch_t5(variant: str, seed: int = 0) -> transformers.T5ForConditionalGenera
     flan: dict[str, Any] = (
         {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False} if variant == "flan" else {}
     )
-    config = transformers.T5Config(**T5_SIZE, **flan)
+    config = transformers.T5Config(**{**T5_SIZE, **sizes}, **flan)
     model = transformers.T5ForConditionalGeneration._from_config(config, attn_implementation="eager")
     if variant == "flan":
-        model.lm_head.weight = torch.nn.Parameter(torch.randn(VOCAB, T5_SIZE["d_model"]))
+        model.lm_head.weight = torch.nn.Parameter(torch.randn(config.vocab_size, config.d_model))
     return _shake(model)
 
 
-def torch_bert(seed: int = 0) -> transformers.BertModel:
-    """With its pooler, in eval mode."""
+def torch_bert(seed: int = 0, pooler: bool = True, **sizes: int) -> transformers.BertModel:
+    """In eval mode; `sizes` override BERT_SIZE's."""
     torch.manual_seed(seed)
-    config = transformers.BertConfig(**BERT_SIZE)
-    return _shake(transformers.BertModel._from_config(config, attn_implementation="eager"))
+    config = transformers.BertConfig(**{**BERT_SIZE, **sizes})
+    model = transformers.BertModel._from_config(config, attn_implementation="eager", add_pooling_layer=pooler)
+    return _shake(model)
+
+
+def read_t5(folder: Path) -> transformers.T5ForConditionalGeneration:
+    """PyTorch's T5 of a folder, in eval mode."""
+    return transformers.T5ForConditionalGeneration.from_pretrained(folder, attn_implementation="eager").eval()
+
+
+def read_bert(folder: Path, **options) -> transformers.BertModel:
+    """PyTorch's BERT of a folder, in eval mode."""
+    return transformers.BertModel.from_pretrained(folder, attn_implementation="eager", **options).eval()
 
 
 def _shake(model):
