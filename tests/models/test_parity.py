@@ -121,6 +121,10 @@ def test_cached_logits_are_the_uncached_ones(t5, blocks):
     assert compare_models.cached_logits(t5, blocks) < LOGITS
 
 
+def test_logits_of_chosen_tokens_after_taking_back_wrong_ones(t5):
+    assert compare_models.rewound_logits(t5) < LOGITS
+
+
 @pytest.mark.parametrize("rows", [40, pytest.param(200, marks=pytest.mark.slow)])
 def test_greedy_tokens_are_those_of_generate(t5, rows):
     decoded = compare_models.decode_random(t5, rows)

@@ -18,7 +18,7 @@ from toner_jax import losses
 from toner_jax.decoding.search import greedy
 from toner_jax.models.bert import mean_pool, normalize
 from toner_jax.models.hf_names import BERT_NAMES, T5_NAMES, Names
-from toner_jax.models.t5 import relative_buckets, shift_right
+from toner_jax.models.t5 import relative_buckets, rewind, shift_right
 
 LOGITS = 1e-4  # absolute, on logits of order 10
 STATES = 2e-5  # absolute, on normalised states
@@ -163,15 +163,51 @@ def cached_logits(pair: Pair, blocks: list[int]) -> float:
     """The largest difference of logits step by step, in blocks of so many tokens, from those at once."""
     source, mask, target = oracles.random_batch()
     tokens = shift_right(target)
-    states = apply(pair.model, "encode", pair.params, source, mask)
-    start = jax.jit(lambda params: pair.model.apply({"params": params}, states, mask, 16, method="start"))
-    cache, parts = start(pair.params), []
+    read, cache = _begin(pair, source, 16)
+    parts = []
     for block in jnp.split(tokens, np.cumsum(blocks)[:-1], axis=1):
-        logits, cache = apply(pair.model, "step", pair.params, block, cache)
+        logits, cache = apply(pair.model, "step", pair.params, block, read, cache)
         parts.append(logits)
-    assert int(cache["index"]) == sum(blocks) == tokens.shape[1]
+    assert (cache["index"] == sum(blocks)).all()
+    assert sum(blocks) == tokens.shape[1]
     expected = apply(pair.model, None, pair.params, source, mask, tokens)
     return float(jnp.abs(jnp.concatenate(parts, axis=1) - expected).max())
+
+
+def rewound_logits(pair: Pair) -> float:
+    """As `cached_logits`, where each row is fed wrong tokens after a number of right ones that are its own, and
+    takes the wrong ones back; the choices scored are some of the vocabulary."""
+    source, mask, target = oracles.random_batch()
+    tokens = np.asarray(shift_right(target))
+    rng, (rows, length), fed = np.random.default_rng(0), tokens.shape, 4
+    choices = rng.integers(0, pair.model.config.vocab_size, (rows, 9), np.int32)
+    read, cache = _begin(pair, source, fed * length, jnp.asarray(choices))
+    expected = apply(pair.model, None, pair.params, source, mask, tokens)
+    expected = np.take_along_axis(np.asarray(expected), choices[:, None], axis=2)
+    at, worst = np.zeros(rows, int), 0.0
+    while (at < length).any():
+        kept = np.minimum(rng.integers(1, fed + 1, rows), length - at)
+        block = rng.integers(2, 20, (rows, fed), np.int32)
+        for row in range(rows):
+            block[row, : kept[row]] = tokens[row, at[row] : at[row] + kept[row]]
+        logits, cache = apply(pair.model, "step", pair.params, block, read, cache)
+        cache = rewind(cache, fed, jnp.asarray(kept, jnp.int32))
+        for row in range(rows):
+            places = slice(at[row], at[row] + kept[row])
+            worst = max([worst, *np.abs(logits[row, : kept[row]] - expected[row, places]).max(axis=1)])
+        at += kept
+        assert (cache["index"] == at).all()
+    return float(worst)
+
+
+def _begin(pair: Pair, source, slots: int, choices: jax.Array | None = None):
+    """What decoding reads of the sources, and an empty cache."""
+    return jax.jit(
+        lambda params: (
+            pair.model.apply({"params": params}, source, choices, method="read"),
+            pair.model.apply({"params": params}, len(source), slots, method="empty"),
+        )
+    )(pair.params)
 
 
 @dataclass(frozen=True)
@@ -223,7 +259,7 @@ def our_greedy(pair: Pair, source, mask, length: int) -> np.ndarray:
         def call(method, *args):
             return pair.model.apply({"params": params}, *args, method=method)
 
-        cache = call("start", call("encode", source, mask), mask, length)
-        return greedy(functools.partial(call, "step"), cache, len(source), length)[0]
+        read, cache = call("read", source), call("empty", len(source), length)
+        return greedy(lambda tokens, cache: call("step", tokens, read, cache), cache, len(source), length)[0]
 
     return np.asarray(run(pair.params))
