@@ -46,6 +46,9 @@ def base() -> ConfigDict:
     c.data.exclude_genres = ("pt",)  # OntoNotes: and those to leave out; nobody annotated pt with entities
     c.data.carve_dev = 0  # > 0: where train's documents have ids, so many of them are dev, not data.dev
     c.data.carve_seed = 0  # which of them, by their ids; `seed` does not matter
+    c.data.cache = (
+        True  # keep what was read in ~/.cache/toner_jax ($XDG_CACHE_HOME); changed files are read anew
+    )
     c.data.source = ""  # which data to bring, and from where: shown when they are missing
     c.data.generated = ConfigDict({"seed": 0, "train": 24_000, "dev": 500, "test": 1_000})
 

@@ -11,6 +11,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from toner_jax.data.cache import user_cache
 from toner_jax.errors import UserError
 from toner_jax.training.interrupts import Preempted, install
 
@@ -110,8 +111,7 @@ def _configure_jax() -> None:
     import jax
 
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "toner_jax" / "xla"
-        jax.config.update("jax_compilation_cache_dir", str(cache))
+        jax.config.update("jax_compilation_cache_dir", str(user_cache() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 

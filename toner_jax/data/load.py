@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from toner_jax.data import cache
 from toner_jax.data.ace import read_ace
 from toner_jax.data.detect import detect_format
 from toner_jax.data.find import SPLITS, candidates, data_folder, find_path, find_paths, missing
@@ -22,6 +25,7 @@ from toner_jax.data.overlap import (
 )
 from toner_jax.data.reading import Read
 from toner_jax.data.schemas import BUILTIN, get_schema
+from toner_jax.data.sentences import dump_sentences, load_sentences
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
 
@@ -66,6 +70,39 @@ def load_dataset(data: Any, splits: Sequence[str] = SPLITS) -> Dataset:
     for split in splits:
         if split not in SPLITS:
             raise UserError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
+    # Generated data take less time to make than to read; the hub keeps its own.
+    folder = Path(data.dir).expanduser()
+    if not data.cache or data.format == "generated" or not (data.dir and folder.is_dir()):
+        return _load_and_compare(data, splits)
+    schema_file = Path(data.schema)
+    key = cache.digest(
+        data.to_dict(),
+        list(splits),
+        cache.code_digest(),
+        cache.tree_state(folder),
+        schema_file.read_bytes() if schema_file.is_file() else None,
+    )
+    return cache.kept("data", key, lambda: _load_and_compare(data, splits), _write, _read)
+
+
+def _write(dataset: Dataset, folder: Path) -> None:
+    rest = {"schema": dataset.schema.to_json(), "repairs": dataset.repairs, "notes": dataset.notes}
+    (folder / "dataset.json").write_text(json.dumps(rest))
+    for split, sentences in dataset.splits.items():
+        (folder / f"{split}.jsonl").write_text(dump_sentences(sentences), encoding="utf-8")
+
+
+def _read(folder: Path) -> Dataset:
+    rest = json.loads((folder / "dataset.json").read_text())
+    return Dataset(
+        Schema.from_json(rest["schema"]),
+        {split: tuple(load_sentences(folder / f"{split}.jsonl")) for split in rest["repairs"]},
+        rest["repairs"],
+        tuple(rest["notes"]),
+    )
+
+
+def _load_and_compare(data: Any, splits: Sequence[str]) -> Dataset:
     dataset = _load_carved(data, splits) if data.carve_dev else _load(data.format, data, splits)
     refuse_shared_documents(dataset.splits)
     shared = describe_shared_sentences(dataset.splits)

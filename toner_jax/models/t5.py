@@ -394,7 +394,7 @@ class T5(nn.Module):
         if self.config.tie_embeddings:
             return jnp.take(self.shared.embedding, ids, axis=0).swapaxes(1, 2)
         kernel = self.lm_head.variables["params"]["kernel"]
-        return jnp.take(kernel.T, ids, axis=0).swapaxes(1, 2).astype(self.dtype)
+        return jnp.take(kernel, ids, axis=1).swapaxes(0, 1).astype(self.dtype)
 
     def logits(self, x: jax.Array) -> jax.Array:
         if self.config.tie_embeddings:

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
+from pathlib import Path
 
+import numpy as np
+
+from toner_jax.data import cache
 from toner_jax.errors import UserError
 from toner_jax.text.tokenizers import SentencePieceTokenizer
 
@@ -19,6 +23,20 @@ Ids = tuple[int, ...]
 # No vocabulary holds this private-use character and no piece can cross it, so what follows it in a
 # string is segmented as if glued to the characters before: without a word-initial piece.
 _GLUE = "\ue000"
+
+
+_MANY = 2_000  # words; for fewer, tokenizing takes no time
+
+
+def _write(rows: Sequence[Ids], folder: Path) -> None:
+    ends = np.cumsum([len(ids) for ids in rows])
+    np.savez(folder / "ids.npz", ids=np.fromiter(chain.from_iterable(rows), np.int32, ends[-1]), ends=ends)
+
+
+def _read(folder: Path) -> list[Ids]:
+    with np.load(folder / "ids.npz") as arrays:
+        ids, ends = arrays["ids"].tolist(), arrays["ends"].tolist()
+    return [tuple(ids[a:b]) for a, b in pairwise([0, *ends])]
 
 
 @dataclass(frozen=True)
@@ -56,9 +74,14 @@ class WordIds:
         )
 
     def prepare(self, words: Iterable[str]) -> None:
-        """Tokenizes all words not yet known in one batched call."""
+        """Tokenizes all words not yet known in one batched call. Those of a whole data set are kept between
+        runs."""
         new = list(dict.fromkeys(w for w in words if w not in self._words))
-        if new:
+        if len(new) >= _MANY:
+            key = cache.digest(self.tokenizer.digest, cache.code_digest(), new)
+            ids = cache.kept("pieces", key, lambda: self.tokenizer.encode(new), _write, _read)
+            self._words.update(zip(new, ids, strict=True))
+        elif new:
             self._words.update(zip(new, self.tokenizer.encode(new), strict=True))
 
     def word(self, word: str) -> Ids:

@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
+from toner_jax.data.cache import digest
 from toner_jax.errors import UserError
 
 SENTENCEPIECE_FILE = "spiece.model"
@@ -40,6 +41,7 @@ class Tokenizer(Protocol):
 
 class SentencePieceTokenizer(Tokenizer, Protocol):
     eos_id: int
+    digest: str  # of all that the ids depend on
 
 
 class WordPieceTokenizer(Tokenizer, Protocol):
@@ -91,6 +93,7 @@ class _SentencePieceVocabulary:
         except (OSError, RuntimeError) as error:
             raise UserError(f"{path}: not a SentencePiece model ({error})") from error
         self.vocab_size: int = self._vocabulary.vocab_size()
+        self.digest = digest(type(self).__name__, path.read_bytes())
         self.pad_id: int = self._vocabulary.pad_id()
         self.unk_id: int = self._vocabulary.unk_id()
         self.eos_id: int = self._vocabulary.eos_id()
