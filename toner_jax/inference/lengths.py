@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-_LENGTHS = (48, 64, 80, 96, 128, 192, 320, 512, 1024)
+_LENGTHS = (48, 64, 80, 96, 128, 256, 512, 1024)
 
 
 def ladder(limit: int) -> tuple[int, ...]:
-    """At most eight lengths, the last of them `limit`."""
+    """At most eight lengths (seven up to 512), the last of them `limit`."""
     return (*(n for n in _LENGTHS if n < limit), limit)
 
 

@@ -1,0 +1,109 @@
+"""Whatever the text and the weights, what is written under the grammar is used whole."""
+
+from __future__ import annotations
+
+import random
+import sys
+
+import jax
+import numpy as np
+import pytest
+import tiny
+from conftest import SHARED, needs_shared
+
+from toner_jax.data.columns import read_columns
+from toner_jax.data.schemas import BUILTIN
+from toner_jax.inference.generate import GrammarGenerator, Input
+from toner_jax.inference.recognize import Recognizer
+from toner_jax.models.t5 import T5Config
+from toner_jax.models.toner import ToNER
+from toner_jax.pipeline.features import GeneratorFeatures
+from toner_jax.stages import setup
+from toner_jax.text.ids import WordIds
+from toner_jax.text.tokenizers import load_sentencepiece
+from toner_jax.text.words import sentence_from_text
+from toner_jax.training.sharding import make_mesh
+
+sys.path.insert(0, str(tiny.ROOT / "tests" / "stress"))
+import fuzz_grammar
+
+SCHEMA = BUILTIN["jnlpba"]
+CONFIG = T5Config(d_model=16, d_kv=8, d_ff=16, num_layers=1, num_decoder_layers=1, num_heads=2)
+
+
+@pytest.fixture(scope="module")
+def features():
+    word_ids = WordIds(load_sentencepiece(SHARED / "t5_vocab", "hf"))
+    return GeneratorFeatures(word_ids, SCHEMA, max_source=256, max_target=96)
+
+
+@pytest.fixture(scope="module")
+def params():
+    return setup.init_generator(model())(jax.random.key(0))
+
+
+def model() -> ToNER:
+    return ToNER(CONFIG, num_types=len(SCHEMA.types))
+
+
+def generator(features, **options) -> GrammarGenerator:
+    return GrammarGenerator(model(), features, make_mesh(1), batch_size=4, max_length=96, **options)
+
+
+def check(sentences, params, features, seed: int) -> int:
+    rng = random.Random(seed)
+    types = [fuzz_grammar.random_types(rng, SCHEMA.names) for _ in sentences]
+    found = Recognizer(generator(features), features)(params, sentences, types)
+    for sentence, result in zip(sentences, found, strict=True):
+        assert not fuzz_grammar.faults(sentence, result, SCHEMA, features.word_ids), sentence.text
+    return sum(len(r.entities) for r in found)
+
+
+@needs_shared
+@pytest.mark.parametrize("seed", [1, 2])
+def test_made_up_texts(features, params, seed):
+    rng = random.Random(seed)
+    sentences = [sentence_from_text(str(i), fuzz_grammar.make_text(rng)) for i in range(150)]
+    assert check(sentences, fuzz_grammar.random_weights(params, seed), features, seed) > 100
+
+
+@needs_shared
+def test_real_texts(features, params):
+    sentences = read_columns(SHARED / "data/jnlpba/Genia4EReval1.iob2", SCHEMA).sentences[:150]
+    assert check(sentences, fuzz_grammar.random_weights(params, 3), features, 3) > 100
+
+
+@needs_shared
+def test_one_at_a_time_and_together_are_the_same(features, params):
+    """Other batches, blocks and rooms: the same output, in the order of the inputs."""
+    texts = [
+        "IL-2 gene expression",
+        "",
+        "NF-kappa B and NF-kappa B",
+        "of the",
+        "x" * 40,
+        "the human T cell line",
+    ]
+    inputs = [Input(tuple(t.split()), ("dna",) if i % 2 else ()) for i, t in enumerate(texts)]
+    weights = fuzz_grammar.random_weights(params, 5)
+    together = generator(features)(weights, inputs)
+    assert len({tuple(o.tokens) for o in together}) > 3
+    one = generator(features, block=1)
+    for output, alone in zip(together, [one(weights, [i])[0] for i in inputs], strict=True):
+        assert output.tokens == alone.tokens
+        np.testing.assert_allclose(output.scores, alone.scores, atol=1e-4)
+        assert [(s.start, s.end, s.type) for s in output.spans] == [
+            (s.start, s.end, s.type) for s in alone.spans
+        ]
+        assert all(0 < s.type_score <= 1.00001 and 0 < s.span_score <= 1.00001 for s in output.spans)
+
+
+@needs_shared
+def test_few_shapes_are_compiled(features, params):
+    generate = generator(features)
+    rng = random.Random(0)
+    words = ["IL-2", "gene", "of", "the", "human", "NF-kappa"]
+    for count in (5, 9, 40, 17, 33):
+        inputs = [Input(tuple(rng.choices(words, k=rng.randrange(60))), ()) for _ in range(count)]
+        assert len(generate(params, inputs)) == count
+    assert generate._decode._cache_size() <= 8
