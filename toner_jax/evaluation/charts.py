@@ -65,6 +65,61 @@ def similarity_histogram(present: Sequence[float], absent: Sequence[float], thre
         return _svg(figure)
 
 
+def score_curve(scores: Mapping[str, Any]) -> str | None:
+    """Precision, recall and F1 by the least score of the entities that count; None without any.
+
+    Args:
+      scores: `scores` of a report: `curve`, `best` and `threshold` are read.
+    """
+    points = scores["curve"]
+    if not points:
+        return None
+    with _figure(5.2, 2.9) as (figure, axes):
+        # Below the lowest score nothing changes; each point holds from the score before it on.
+        x = [0.0, *(p["threshold"] for p in points)]
+        for name, color in (("precision", _LIGHT), ("recall", _ACCENT), ("f1", _DARK)):
+            y = [p[name] for p in points]
+            axes.step(x, [y[0], *y], where="pre", color=color, label="F1" if name == "f1" else name)
+        best = scores["best"]
+        label = f"best F1 {best['f1']:.3f}, at {best['threshold']:.2f}"
+        axes.plot(best["threshold"], best["f1"], "o", color=_DARK, markersize=5, label=label)
+        if scores["threshold"]:
+            axes.axvline(scores["threshold"], color="#555", linestyle=":", label="decode.threshold")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1.02)
+        axes.set_xlabel("least score")
+        axes.legend(loc="lower left", frameon=False)
+        return _svg(figure)
+
+
+def reliability_diagram(bins: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:
+    """How often entities of each score are right; the bars show how many joint scores there are. None
+    without any.
+
+    Args:
+      bins: those of `toner_jax.evaluation.calibration.reliability`, by "joint", "type" and "span".
+    """
+    total = sum(b["count"] for b in bins["joint"])
+    if not total:
+        return None
+    width = 1 / len(bins["joint"])
+    with _figure(5.2, 2.9) as (figure, axes):
+        middles = [(i + 0.5) * width for i in range(len(bins["joint"]))]
+        shares = [b["count"] / total for b in bins["joint"]]
+        axes.bar(middles, shares, 0.9 * width, color=_LIGHT, alpha=0.6, label="share of the joint scores")
+        axes.plot([0, 1], [0, 1], color="#888", linestyle="--", linewidth=1)
+        for name, color, marker in (("joint", _DARK, "o"), ("type", _ACCENT, "^"), ("span", "#555", "s")):
+            known = [(b["confidence"], b["accuracy"]) for b in bins[name] if b["count"]]
+            if known:
+                axes.plot(*zip(*known, strict=True), color=color, marker=marker, markersize=4, label=name)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1.02)
+        axes.set_xlabel("score")
+        axes.set_ylabel("share that is right")
+        axes.legend(loc="upper left", frameon=False)
+        return _svg(figure)
+
+
 def dataset_picture(splits: Mapping[str, Sequence[Sentence]], schema: Schema, path: Path) -> None:
     """Entities by type and sentence lengths in words, by split, as an .svg or .png file.
 
