@@ -111,15 +111,18 @@ def threshold_curve(scores: np.ndarray, right: np.ndarray, gold: int) -> Curve:
 
 
 def thin(curve: Curve, most: int = MOST_POINTS) -> list[int]:
-    """At most so many points of a curve, evenly spread over them, with its ends and its best."""
+    """At most so many points of a curve, with its ends and its best: half evenly by rank, for the shape,
+    half evenly by threshold, since most scores are near 1."""
     best = curve.best()
     if best is None:
         return []
     count = len(curve.f1)
     if count <= most:
         return list(range(count))
-    spread = np.round(np.linspace(0, count - 1, most - 1)).astype(int)
-    return sorted({*spread.tolist(), best})
+    half = (most - 1) // 2
+    by_rank = np.round(np.linspace(0, count - 1, half)).astype(int)
+    by_threshold = np.searchsorted(curve.thresholds[:-1], np.linspace(0, 1, half))
+    return sorted({*by_rank.tolist(), *by_threshold.tolist(), best})
 
 
 def reliability(scores: np.ndarray, right: np.ndarray) -> list[dict[str, Any]]:

@@ -93,30 +93,30 @@ def score_curve(scores: Mapping[str, Any]) -> str | None:
 
 
 def reliability_diagram(bins: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:
-    """How often entities of each score are right; the bars show how many joint scores there are. None
+    """How often predictions of each score are right; a point is the larger the more there are. None
     without any.
 
     Args:
       bins: those of `toner_jax.evaluation.calibration.reliability`, by "joint", "type" and "span".
     """
-    total = sum(b["count"] for b in bins["joint"])
-    if not total:
+    if not any(b["count"] for b in bins["joint"]):
         return None
-    width = 1 / len(bins["joint"])
     with _figure(5.2, 2.9) as (figure, axes):
-        middles = [(i + 0.5) * width for i in range(len(bins["joint"]))]
-        shares = [b["count"] / total for b in bins["joint"]]
-        axes.bar(middles, shares, 0.9 * width, color=_LIGHT, alpha=0.6, label="share of the joint scores")
         axes.plot([0, 1], [0, 1], color="#888", linestyle="--", linewidth=1)
-        for name, color, marker in (("joint", _DARK, "o"), ("type", _ACCENT, "^"), ("span", "#555", "s")):
-            known = [(b["confidence"], b["accuracy"]) for b in bins[name] if b["count"]]
-            if known:
-                axes.plot(*zip(*known, strict=True), color=color, marker=marker, markersize=4, label=name)
-        axes.set_xlim(0, 1)
-        axes.set_ylim(0, 1.02)
+        for name, color, marker in (("joint", _DARK, "o"), ("type", _ACCENT, "^"), ("span", _LIGHT, "s")):
+            known = [b for b in bins[name] if b["count"]]
+            x, y = [b["confidence"] for b in known], [b["accuracy"] for b in known]
+            most = max((b["count"] for b in known), default=1)
+            areas = [6 + 60 * (b["count"] / most) ** 0.5 for b in known]
+            axes.plot(x, y, color=color, linewidth=1)
+            axes.scatter(x, y, areas, color=color, marker=marker, label=name)
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(0, 1.04)
         axes.set_xlabel("score")
         axes.set_ylabel("share that is right")
-        axes.legend(loc="upper left", frameon=False)
+        legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+        for handle in legend.legend_handles:
+            handle.set_sizes([20])
         return _svg(figure)
 
 

@@ -1,0 +1,54 @@
+"""What a threshold leaves out of what was recognized."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from toner_jax.config import base, override, validate
+from toner_jax.errors import UserError
+from toner_jax.inference.recognize import Recognized, Score
+from toner_jax.schema import Entity
+
+ANN, BO, ANN_AGAIN = Entity(0, 1, "person"), Entity(1, 2, "place"), Entity(4, 5, "person")
+SURE, HALF, UNSURE = Score(1.0, 0.9), Score(0.5, 1.0), Score(0.5, 0.4)
+
+FOUND = Recognized(
+    (ANN, BO, ANN_AGAIN),
+    (SURE, HALF, UNSURE),
+    {("person", "Ann"): SURE, ("place", "Bo"): HALF, ("place", "Mars"): UNSURE},
+    "[…]",
+    Counter(duplicate=2),
+)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "entities", "items", "dropped"),
+    [
+        (0.0, [ANN, BO, ANN_AGAIN], ["Ann", "Bo", "Mars"], {"duplicate": 2}),
+        (0.21, [ANN, BO], ["Ann", "Bo"], {"duplicate": 2, "below_threshold": 1}),
+        (0.5, [ANN, BO], ["Ann", "Bo"], {"duplicate": 2, "below_threshold": 1}),
+        (0.9, [ANN], ["Ann"], {"duplicate": 2, "below_threshold": 2}),
+        (0.91, [], [], {"duplicate": 2, "below_threshold": 3}),
+    ],
+)
+def test_what_is_below_the_threshold_is_left_out_and_counted(threshold, entities, items, dropped):
+    kept = FOUND.above(threshold)
+    assert list(kept.entities) == entities
+    assert list(kept.scores) == list(FOUND.scores[: len(entities)])
+    assert [string for _, string in kept.items] == items
+    assert dict(kept.dropped) == dropped
+    assert kept.output == FOUND.output
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("threshold", "1.5"), ("threshold", "-0.1"), ("temperature", "-1"), ("temperature", "1e999")],
+)
+def test_settings_out_of_range_are_refused(key, value):
+    config = base()
+    config.stages = ()
+    override(config, f"decode.{key}", value)
+    with pytest.raises(UserError, match=rf"^decode\.{key}="):
+        validate(config)
