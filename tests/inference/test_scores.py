@@ -1,13 +1,16 @@
-"""What a threshold leaves out of what was recognized."""
+"""What a temperature does to scores, and a threshold to what was recognized."""
 
 from __future__ import annotations
 
 from collections import Counter
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from toner_jax.config import base, override, validate
 from toner_jax.errors import UserError
+from toner_jax.inference import generate
 from toner_jax.inference.recognize import Recognized, Score
 from toner_jax.schema import Entity
 
@@ -52,3 +55,25 @@ def test_settings_out_of_range_are_refused(key, value):
     override(config, f"decode.{key}", value)
     with pytest.raises(UserError, match=rf"^decode\.{key}="):
         validate(config)
+
+
+class _Table:
+    """A model that scores four tokens the same at every step, but ends at the third."""
+
+    logits = np.array([[0.0, 0.0, 3.0, 1.0], [0.0, 0.0, 3.0, 1.0], [0.0, 2.0, 1.0, 0.0]], np.float32)
+
+    def apply(self, _, *args, method):
+        if method == "step":
+            at = args[2]
+            return jnp.asarray(self.logits)[at][:, None, :], at + 1
+        return jnp.zeros(args[0] if method == "empty" else 1, jnp.int32)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_free_decoding_divides_logits_by_the_temperature(temperature):
+    source = jnp.zeros((1, 3), jnp.int32)
+    tokens, scores = generate._greedy(_Table(), {}, source, jnp.asarray(temperature), length=5)
+    assert tokens.tolist() == [[2, 2, 1, 0, 0]]
+    scaled = np.exp(_Table.logits / temperature)
+    expected = np.log(scaled.max(axis=1) / scaled.sum(axis=1))
+    np.testing.assert_allclose(scores[0], [*expected, 0, 0], rtol=1e-5)
