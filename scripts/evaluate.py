@@ -81,9 +81,10 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     elif name not in splits:
         splits[name] = load_sentences(split_path(options.workdir, name))
     found, matched = ner.recognize(splits[name], threshold=options.threshold)
-    report = make_report(config, splits, name, found, matched, ner.schema, ner.features)
+    report = make_report(config, splits, name, found, matched, ner.schema, ner.features, ner.temperature)
     if options.output:
-        write_predictions(options.output / "predictions.jsonl", splits[name], found, matched)
+        kept = [r.above(config.decode.threshold) for r in found]
+        write_predictions(options.output / "predictions.jsonl", splits[name], kept, matched)
         write_atomically(options.output / "report.json", json.dumps(report, indent=2) + "\n")
     if options.json:
         print(json.dumps(report, indent=2))

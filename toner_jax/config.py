@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,7 @@ def base() -> ConfigDict:
     )
     c.decode.block = 0  # tokens that a pass verifies under the grammar; 0 for 4 on CPU, 8 elsewhere
     c.decode.threshold = 0.0  # entities with a lower score are left out
+    c.decode.temperature = 1.0  # of the scores, not of what is written; 0 fits it on dev when evaluating
 
     c.checkpoint = ConfigDict()
     c.checkpoint.every = 500  # steps between checkpoints within a stage
@@ -265,6 +267,12 @@ def validate(config: ConfigDict) -> None:
     for key in ("matcher.dropout", "generator.dropout"):
         if not 0 <= get(config, key) < 1:
             raise UserError(f"{key}={get(config, key)}: must lie in [0, 1)")
+    if not 0 <= config.decode.threshold <= 1:
+        raise UserError(f"decode.threshold={config.decode.threshold}: a score lies between 0 and 1")
+    if not 0 <= config.decode.temperature < math.inf:
+        raise UserError(
+            f"decode.temperature={config.decode.temperature}: must be above 0, or 0 to fit it on dev"
+        )
     if not -1 <= config.matcher.threshold <= 1:
         raise UserError(f"matcher.threshold={config.matcher.threshold}: a cosine lies between -1 and 1")
 

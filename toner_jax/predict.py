@@ -43,7 +43,8 @@ class Ner:
         """
         mesh = make_mesh(jax.device_count())
         self._restored = r = restore(Path(folder), mesh, config, step)
-        self.config, self.schema, self.step, self.threshold = r.config, r.schema, r.step, r.threshold
+        self.config, self.schema, self.step = r.config, r.schema, r.step
+        self.threshold, self.temperature = r.threshold, r.temperature
         self.features = setup.generator_features(r.config, r.tokenizers, r.schema)
         self._mesh = mesh
         self._recognizers: dict[Schema, Recognizer] = {}
@@ -58,7 +59,11 @@ class Ner:
         save_pretrained(self._restored, Path(folder))
 
     def predict(
-        self, texts: Sequence[str], labels: Labels | None = None, threshold: float | None = None
+        self,
+        texts: Sequence[str],
+        labels: Labels | None = None,
+        threshold: float | None = None,
+        min_score: float | None = None,
     ) -> list[list[dict[str, Any]]]:
         """Entities of each text.
 
@@ -66,15 +71,20 @@ class Ner:
           texts: raw text of any length.
           labels: other types to look for: names, or name → description; None for those of training.
           threshold: δ of T′; None for the run's.
+          min_score: entities with a lower score are left out; None for `decode.threshold`.
 
         Returns:
           Per text, in order of appearance, {"start", "end", "text", "label", "score", "type_score",
           "span_score"}: a half-open character range, its slice of the text, the type, and the probability
           of the entity, that of its type, and that of its span given the type.
+
+        Raises:
+          UserError: a min_score that is no probability.
         """
+        least = self.config.decode.threshold if min_score is None else _probability(min_score)
         sentences = [sentence_from_text(str(i), text) for i, text in enumerate(_checked(texts))]
         found, _ = self.recognize(sentences, self._schema(labels), threshold)
-        return [_spans(s, r) for s, r in zip(sentences, found, strict=True)]
+        return [_spans(s, r.above(least)) for s, r in zip(sentences, found, strict=True)]
 
     def match_types(self, texts: Sequence[str], labels: Labels | None = None) -> list[dict[str, float]]:
         """The cosine of Eq. 3 of each text and type, by descending value.
@@ -94,13 +104,14 @@ class Ner:
     def recognize(
         self, sentences: Sequence[Sentence], schema: Schema | None = None, threshold: float | None = None
     ) -> tuple[list[Recognized], list[tuple[str, ...]] | None]:
-        """What is found in each sentence, and its T′ (None without type matching)."""
+        """What is found in each sentence, of whatever score, and its T′ (None without type matching)."""
         schema = schema or self.schema
         matched = None
         if self._matcher is not None:
             delta = self.threshold if threshold is None else threshold
             matched = [matched_types(row, schema, delta) for row in self._similarities(sentences, schema)]
-        return self._recognizer(schema)(self._restored.generator_params, sentences, matched), matched
+        recognizer, params = self._recognizer(schema), self._restored.generator_params
+        return recognizer(params, sentences, matched, self.temperature), matched
 
     def _similarities(self, sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
         assert self._matcher is not None
@@ -126,6 +137,12 @@ def _checked(texts: Sequence[str]) -> Sequence[str]:
     if isinstance(texts, str):
         raise TypeError("predict takes a list of texts; wrap a single one: [text]")
     return texts
+
+
+def _probability(min_score: float) -> float:
+    if not 0 <= min_score <= 1:
+        raise UserError(f"min_score={min_score}: a score lies between 0 and 1")
+    return min_score
 
 
 def _spans(sentence: Sentence, result: Recognized) -> list[dict[str, Any]]:
@@ -164,6 +181,7 @@ def main(argv: list[str] | None = None) -> int:
         "--input", required=True, help="FILE.txt (a text a line), FILE.jsonl, or - for lines of text"
     )
     parser.add_argument("--output", default="-", help="FILE.jsonl, or - for standard output")
+    parser.add_argument("--min_score", type=float, help="leave out entities with a lower score")
     parser.add_argument("--batch", type=int, default=1024, help="texts held in memory at once")
     arguments = parser.parse_args(argv)
     try:
@@ -177,6 +195,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _predict_file(arguments: argparse.Namespace) -> None:
+    if arguments.min_score is not None:
+        _probability(arguments.min_score)  # before the output file is begun
     with ExitStack() as files:
         try:
             source, sink = sys.stdin, sys.stdout
@@ -189,7 +209,8 @@ def _predict_file(arguments: argparse.Namespace) -> None:
             raise UserError(f"{error.filename}: cannot be opened ({error.strerror})") from error
         entries = read_inputs(source, arguments.input, arguments.input.endswith(".jsonl"))
         for batch in _batches(entries, arguments.batch):
-            for entry, entities in zip(batch, ner.predict([e["text"] for e in batch]), strict=True):
+            found = ner.predict([e["text"] for e in batch], min_score=arguments.min_score)
+            for entry, entities in zip(batch, found, strict=True):
                 sink.write(json.dumps({**entry, "entities": entities}, ensure_ascii=False) + "\n")
             sink.flush()
 

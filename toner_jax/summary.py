@@ -53,7 +53,9 @@ def result_table(report: dict[str, Any]) -> Table:
         row("baseline: type prior", report["baselines"]["type_prior"], "dim")
     ceiling = report["alignment_ceiling"]
     dropped = ", ".join(f"{n} {reason}" for reason, n in report["dropped"].items()) or "none"
-    table.caption = f"alignment ceiling {ceiling:.4f}; dropped items: {dropped}"
+    error = report["scores"]["ece"]["joint"]
+    calibration = "" if error is None else f"; calibration error of the scores {error:.4f}"
+    table.caption = f"alignment ceiling {ceiling:.4f}; dropped items: {dropped}{calibration}"
     return table
 
 

@@ -65,6 +65,61 @@ def similarity_histogram(present: Sequence[float], absent: Sequence[float], thre
         return _svg(figure)
 
 
+def score_curve(scores: Mapping[str, Any]) -> str | None:
+    """Precision, recall and F1 by the least score of the entities that count; None without any.
+
+    Args:
+      scores: `scores` of a report: `curve`, `best` and `threshold` are read.
+    """
+    points = scores["curve"]
+    if not points:
+        return None
+    with _figure(5.2, 2.9) as (figure, axes):
+        # Below the lowest score nothing changes; each point holds from the score before it on.
+        x = [0.0, *(p["threshold"] for p in points)]
+        for name, color in (("precision", _LIGHT), ("recall", _ACCENT), ("f1", _DARK)):
+            y = [p[name] for p in points]
+            axes.step(x, [y[0], *y], where="pre", color=color, label="F1" if name == "f1" else name)
+        best = scores["best"]
+        label = f"best F1 {best['f1']:.3f}, at {best['threshold']:.2f}"
+        axes.plot(best["threshold"], best["f1"], "o", color=_DARK, markersize=5, label=label)
+        if scores["threshold"]:
+            axes.axvline(scores["threshold"], color="#555", linestyle=":", label="decode.threshold")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1.02)
+        axes.set_xlabel("least score")
+        axes.legend(loc="lower left", frameon=False)
+        return _svg(figure)
+
+
+def reliability_diagram(bins: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:
+    """How often predictions of each score are right; a point is the larger the more there are. None
+    without any.
+
+    Args:
+      bins: those of `toner_jax.evaluation.calibration.reliability`, by "joint", "type" and "span".
+    """
+    if not any(b["count"] for b in bins["joint"]):
+        return None
+    with _figure(5.2, 2.9) as (figure, axes):
+        axes.plot([0, 1], [0, 1], color="#888", linestyle="--", linewidth=1)
+        for name, color, marker in (("joint", _DARK, "o"), ("type", _ACCENT, "^"), ("span", _LIGHT, "s")):
+            known = [b for b in bins[name] if b["count"]]
+            x, y = [b["confidence"] for b in known], [b["accuracy"] for b in known]
+            most = max((b["count"] for b in known), default=1)
+            areas = [6 + 60 * (b["count"] / most) ** 0.5 for b in known]
+            axes.plot(x, y, color=color, linewidth=1)
+            axes.scatter(x, y, areas, color=color, marker=marker, label=name)
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(0, 1.04)
+        axes.set_xlabel("score")
+        axes.set_ylabel("share that is right")
+        legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+        for handle in legend.legend_handles:
+            handle.set_sizes([20])
+        return _svg(figure)
+
+
 def dataset_picture(splits: Mapping[str, Sequence[Sentence]], schema: Schema, path: Path) -> None:
     """Entities by type and sentence lengths in words, by split, as an .svg or .png file.
 

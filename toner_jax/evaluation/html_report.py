@@ -8,7 +8,12 @@ from typing import Any
 
 import jinja2
 
-from toner_jax.evaluation.charts import similarity_histogram, training_curves
+from toner_jax.evaluation.charts import (
+    reliability_diagram,
+    score_curve,
+    similarity_histogram,
+    training_curves,
+)
 from toner_jax.evaluation.scoring import ERROR_KINDS, sentence_errors
 from toner_jax.schema import Entity, Schema, Sentence
 
@@ -36,6 +41,8 @@ def render(
     charts = {
         "generator": training_curves(metrics, "generator", "dev_f1", "dev span F1"),
         "matcher": training_curves(metrics, "matcher", "dev_type_f1", "dev type F1"),
+        "curve": score_curve(report["scores"]),
+        "reliability": reliability_diagram(report["scores"]["bins"]),
     }
     if similarities is not None and threshold is not None:
         present: list[float] = []

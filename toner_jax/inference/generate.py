@@ -72,8 +72,8 @@ class FreeGenerator:
         self._ladder = ladder(features.max_source)
         self._decode = jax.jit(functools.partial(_greedy, model), static_argnames="length")
 
-    def __call__(self, params: Any, inputs: Sequence[Input]) -> list[Output]:
-        """The outputs, in the order of the inputs.
+    def __call__(self, params: Any, inputs: Sequence[Input], temperature: float = 1.0) -> list[Output]:
+        """The outputs, in the order of the inputs; `temperature` as in `GrammarGenerator`.
 
         A first pass gives every row as much room as its source is padded to; the few that need more
         are decoded again with all the room there is.
@@ -92,7 +92,7 @@ class FreeGenerator:
                 length = self._max_length if final else min(source_length, self._max_length)
                 ids = pad_rows([sources[i] for i in rows], source_length, self._batch_size)
                 ids = shard_batch(ids, self._mesh)
-                tokens, scores = jax.device_get(self._decode(params, ids, length=length))
+                tokens, scores = jax.device_get(self._decode(params, ids, temperature, length=length))
                 for i, row, score in zip(rows, tokens, scores, strict=False):
                     ends = np.flatnonzero(row == eos_id)
                     if len(ends) or final or length == self._max_length:
@@ -104,11 +104,17 @@ class FreeGenerator:
         return out  # type: ignore[return-value]
 
 
-def _greedy(model: ToNER, params: Any, source: jax.Array, length: int) -> tuple[jax.Array, jax.Array]:
+def _greedy(
+    model: ToNER, params: Any, source: jax.Array, temperature: jax.Array, length: int
+) -> tuple[jax.Array, jax.Array]:
     apply = _methods(model, params)
     read = apply("read", source)
-    cache = apply("empty", source.shape[0], length)
-    return greedy(lambda tokens, cache: apply("step", tokens, read, cache), cache, source.shape[0], length)
+
+    def step(tokens: jax.Array, cache: Any) -> tuple[jax.Array, Any]:
+        scores, cache = apply("step", tokens, read, cache)
+        return scores / temperature, cache
+
+    return greedy(step, apply("empty", source.shape[0], length), source.shape[0], length)
 
 
 def _methods(model: ToNER, params: Any) -> Callable[..., Any]:

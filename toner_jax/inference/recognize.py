@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +16,12 @@ from toner_jax.schema import Entity, Sentence, sort_entities
 from toner_jax.text.align import SourceIndex, align
 from toner_jax.text.linearize import Item, parse
 
-Generate = Callable[[Any, Sequence[Input]], list[Output]]
+Generate = Callable[[Any, Sequence[Input], float], list[Output]]  # the last: a temperature
 
 
 @dataclass(frozen=True)
 class Score:
-    """How sure the model is of an entity: the probability of what it wrote.
+    """How sure the model is of an entity: the probability of what it wrote, supposing that it writes another.
 
     Attributes:
       type: of the type. Under the grammar, among the schema's types that could stand there.
@@ -50,37 +50,52 @@ class Recognized:
 
     Attributes:
       entities: spans in order of appearance, and `scores` of each.
-      items: the usable items, aligned or not (what the paper's metric counts).
+      items: the usable items, aligned or not (what the paper's metric counts), each with its best score.
       output: the string the model wrote; of a windowed text, the windows' strings joined by lines.
       dropped: how much of it could not be used, by reason.
     """
 
     entities: tuple[Entity, ...]
     scores: tuple[Score, ...]
-    items: tuple[Item, ...]
+    items: Mapping[Item, Score]
     output: str
     dropped: Counter[str] = field(default_factory=Counter)
+
+    def above(self, threshold: float) -> Recognized:
+        """Without what has a joint score below `threshold`; entities left out are counted in `dropped`."""
+        kept = [(e, s) for e, s in zip(self.entities, self.scores, strict=True) if s.joint >= threshold]
+        return Recognized(
+            tuple(e for e, _ in kept),
+            tuple(s for _, s in kept),
+            {item: s for item, s in self.items.items() if s.joint >= threshold},
+            self.output,
+            # Adding counters drops what is zero.
+            self.dropped + Counter(below_threshold=len(self.entities) - len(kept)),
+        )
 
 
 class Recognizer:
     """Runs a generator over sentences of any length."""
 
-    def __init__(
-        self, generate: Generate, features: GeneratorFeatures, *, overlap: int = 16, threshold: float = 0.0
-    ):
-        """Args:
-        overlap: words that neighbouring windows of a long sentence share.
-        threshold: entities whose joint score is below it are left out.
-        """
+    def __init__(self, generate: Generate, features: GeneratorFeatures, *, overlap: int = 16):
+        """`overlap`: words that neighbouring windows of a long sentence share."""
         self.features = features
         self._generate = generate
         self._overlap = overlap
-        self._threshold = threshold
 
     def __call__(
-        self, params: Any, sentences: Sequence[Sentence], matched: Sequence[Sequence[str]] | None
+        self,
+        params: Any,
+        sentences: Sequence[Sentence],
+        matched: Sequence[Sequence[str]] | None,
+        temperature: float = 1.0,
     ) -> list[Recognized]:
-        """Recognizes entities; `matched` gives T′ of each sentence, or None without type matching."""
+        """Recognizes entities, of whatever score.
+
+        Args:
+          matched: T′ of each sentence, or None without type matching.
+          temperature: what the scores are computed at; it changes nothing else.
+        """
         self.features.prepare(sentences)
         windows: list[Window] = []
         skipped: list[int] = []  # words of each sentence that no input can hold
@@ -95,7 +110,7 @@ class Recognizer:
             for w in windows
         ]
         parts: list[list[tuple[Window, Recognized]]] = [[] for _ in sentences]
-        for window, output in zip(windows, self._generate(params, inputs), strict=True):
+        for window, output in zip(windows, self._generate(params, inputs, temperature), strict=True):
             parts[window.sentence].append((window, self._read(sentences[window.sentence], window, output)))
         return [self._merge(p, skipped[i]) for i, p in enumerate(parts)]
 
@@ -114,12 +129,11 @@ class Recognizer:
             found, items, dropped = self._parse(words, text, starts, output.scores)
         else:
             found, dropped = self._place(words, output.spans), Counter[str]()
-            items = tuple((s.type, " ".join(words[s.start : s.end])) for s in output.spans)
-        scores = {
-            Entity(e.start + window.start, e.end + window.start, e.type): score
-            for e, score in found.items()
-            if score.joint >= self._threshold
-        }
+            items = _best(
+                ((s.type, " ".join(words[s.start : s.end])), Score(s.type_score, s.span_score))
+                for s in output.spans
+            )
+        scores = {Entity(e.start + window.start, e.end + window.start, e.type): s for e, s in found.items()}
         entities = sort_entities(scores, self.features.schema)
         return Recognized(
             entities, tuple(scores[e] for e in entities), items, " ".join(text.split()), dropped
@@ -142,7 +156,7 @@ class Recognizer:
 
     def _parse(
         self, words: Sequence[str], text: str, starts: Sequence[int], log_probabilities: np.ndarray
-    ) -> tuple[dict[Entity, Score], tuple[Item, ...], Counter[str]]:
+    ) -> tuple[dict[Entity, Score], dict[Item, Score], Counter[str]]:
         """Entities, usable items and losses of a freely written output."""
         source = SourceIndex([self.features.word_ids.surface(w) for w in words])
         parsed = parse(text, self.features.schema.names, source)
@@ -153,16 +167,16 @@ class Recognizer:
             return float(np.exp(log_probabilities[(begins < b) & (ends > a)].sum()))
 
         found: dict[Entity, Score] = {}
-        items: list[Item] = []
+        items: list[tuple[Item, Score]] = []
         for item, entity, (a, b) in zip(parsed.items, aligned, parsed.ranges, strict=True):
-            if entity is None:
-                items.append(item)
-                continue
-            # The tokenizer may have respelled the words (NFKC, ⁇): the source's own spelling counts.
-            items.append((entity.type, " ".join(words[entity.start : entity.end])))
             comma = text.index(",", a) + 1
-            found[entity] = Score(probability(a, comma), probability(comma, b))
-        return found, tuple(items), parsed.dropped + dropped
+            score = Score(probability(a, comma), probability(comma, b))
+            if entity is not None:
+                found[entity] = score
+                # The tokenizer may have respelled the words (NFKC, ⁇): the source's own spelling counts.
+                item = entity.type, " ".join(words[entity.start : entity.end])
+            items.append((item, score))
+        return found, _best(items), parsed.dropped + dropped
 
     def _merge(self, parts: Sequence[tuple[Window, Recognized]], skipped: int) -> Recognized:
         """The windows of one sentence as one; an entity is its window's whose core it begins in."""
@@ -181,7 +195,16 @@ class Recognizer:
         return Recognized(
             entities,
             tuple(scores[e] for e in entities),
-            tuple(dict.fromkeys(i for _, r in parts for i in r.items)),
+            _best(scored for _, r in parts for scored in r.items.items()),
             "\n".join(r.output for _, r in parts),
             dropped,
         )
+
+
+def _best(items: Iterable[tuple[Item, Score]]) -> dict[Item, Score]:
+    """Each item once, with the best of its scores."""
+    best: dict[Item, Score] = {}
+    for item, score in items:
+        if item not in best or score.joint > best[item].joint:
+            best[item] = score
+    return best

@@ -11,14 +11,15 @@ from typing import Any
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from toner_jax.evaluation import baselines, html_report, scoring
+from toner_jax.evaluation import baselines, calibration, html_report, scoring
 from toner_jax.evaluation.ceiling import alignment_ceiling
-from toner_jax.inference.recognize import Recognized
+from toner_jax.evaluation.temperature import Fitted, fit_temperature
+from toner_jax.inference.recognize import Recognized, Recognizer
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.schema import Schema, Sentence
 from toner_jax.stages import setup
 from toner_jax.stages.generator import FOLDER as GENERATOR
-from toner_jax.stages.generator import make_recognizer, read_types_if_enabled
+from toner_jax.stages.generator import dev_sample, make_recognizer, read_types_if_enabled
 from toner_jax.stages.matcher import read_similarities, read_threshold
 from toner_jax.training.metrics import MetricsWriter, read_metrics, say, write_atomically
 
@@ -31,7 +32,8 @@ def evaluate_run(
     """Evaluates dev and test with the generator's weights of `step`.
 
     Returns:
-      Per split, the strict span scores; the whole reports stand in `report/{split}.json`.
+      Per split, the strict span scores (the whole reports stand in `report/{split}.json`); `temperature`, the
+      one that the scores were computed at; and `fitted`, how it was found, where `decode.temperature` is 0.
     """
     model = setup.build_generator(config, workdir, schema)
     features = setup.generator_features(config, workdir / setup.TOKENIZERS, schema)
@@ -41,21 +43,48 @@ def evaluate_run(
     recognizer = make_recognizer(config, model, features, mesh)
     metrics = MetricsWriter(workdir)
     metrics.resume("evaluate", -1)  # an interrupted evaluation starts over
-    result = {}
+    fitted = None
+    if not config.decode.temperature:
+        fitted = _fit_on_dev(config, workdir, recognizer, params, splits["dev"])
+    temperature = fitted.temperature if fitted else config.decode.temperature
+    result: dict[str, Any] = {"temperature": temperature, "fitted": fitted and fitted.to_json()}
     for name in ("dev", "test"):
         sentences = splits[name]
         matched = read_types_if_enabled(config, workdir, name, sentences)
-        found = recognizer(params, sentences, matched)
-        write_predictions(workdir / "predictions" / f"{name}.jsonl", sentences, found, matched)
-        report = make_report(config, splits, name, found, matched, schema, features)
+        found = recognizer(params, sentences, matched, temperature)
+        kept = [r.above(config.decode.threshold) for r in found]
+        write_predictions(workdir / "predictions" / f"{name}.jsonl", sentences, kept, matched)
+        report = make_report(config, splits, name, found, matched, schema, features, temperature, fitted)
         write_atomically(workdir / "report" / f"{name}.json", json.dumps(report, indent=2) + "\n")
-        page = _render_page(config, workdir, name, sentences, found, matched, report, schema)
+        page = _render_page(config, workdir, name, sentences, kept, matched, report, schema)
         write_atomically(workdir / "report" / f"{name}.html", page)
         strict = report["strict"]
         metrics.write("evaluate", step, {f"{name}_{k}": v for k, v in strict.items()})
         say(f"evaluate: {name}: strict span F1 {strict['f1']:.4f} on {len(sentences):,} sentences")
         result[name] = strict
     return result
+
+
+def _fit_on_dev(
+    config: ConfigDict, workdir: Path, recognizer: Recognizer, params: Any, dev: Sequence[Sentence]
+) -> Fitted:
+    """The temperature that suits at most `eval.dev_max_sentences` of dev."""
+    matched = read_types_if_enabled(config, workdir, "dev", dev)
+    chosen = dev_sample(config, len(dev))
+    sentences = [dev[i] for i in chosen]
+    types = None if matched is None else [matched[i] for i in chosen]
+    fitted = fit_temperature(lambda t: _judge(sentences, recognizer(params, sentences, types, t)))
+    found = f"evaluate: temperature {fitted.temperature:.3f}, fitted on {len(chosen):,} dev sentences"
+    if fitted.ece_before is None:
+        say(f"{found}: they have no predictions to fit it on")
+    else:
+        say(f"{found}: calibration error of the scores {fitted.ece_before:.4f} → {fitted.ece_after:.4f}")
+    return fitted
+
+
+def _judge(sentences: Sequence[Sentence], found: Sequence[Recognized]) -> calibration.Judged:
+    scored = [[(e, s.type, s.span) for e, s in zip(r.entities, r.scores, strict=True)] for r in found]
+    return calibration.judge(sentences, scored)
 
 
 def _render_page(
@@ -90,19 +119,34 @@ def make_report(
     matched: Sequence[Sequence[str]] | None,
     schema: Schema,
     features: GeneratorFeatures,
+    temperature: float,
+    fitted: Fitted | None = None,
 ) -> dict[str, Any]:
-    """All figures of one split, as JSON."""
+    """All figures of one split, as JSON.
+
+    Args:
+      found: what was recognized at `temperature`, of whatever score. `scores` is of all that; everything
+        else is of the entities that `decode.threshold` keeps.
+      fitted: how the temperature was found, if it was.
+    """
     sentences, train = splits[name], splits["train"]
-    predicted = [r.entities for r in found]
+    kept = [r.above(config.decode.threshold) for r in found]
+    predicted = [r.entities for r in kept]
     strings = {s.surface(e) for s in train for e in s.entities}
     memorised = scoring.strict_counts(sentences, baselines.memorised_mentions(train, sentences))
     parts = scoring.seen_unseen(sentences, predicted, strings)
     report: dict[str, Any] = {
         "split": name,
-        **scoring.evaluate(sentences, predicted, [r.items for r in found], schema),
+        **scoring.evaluate(sentences, predicted, [r.items for r in kept], schema),
         "seen_in_training": parts["seen"].to_json(),
         "unseen_in_training": parts["unseen"].to_json(),
-        "dropped": dict(sum((r.dropped for r in found), Counter())),
+        "dropped": dict(sum((r.dropped for r in kept), Counter())),
+        "scores": {
+            "temperature": temperature,
+            "fitted": fitted and fitted.to_json(),
+            "threshold": config.decode.threshold,
+            **calibration.describe_scores(_judge(sentences, found)),
+        },
         "alignment_ceiling": alignment_ceiling(sentences, schema, features.word_ids),
         "baselines": {"memorised_mentions": memorised.to_json()},
     }

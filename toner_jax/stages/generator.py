@@ -175,6 +175,12 @@ def generator_evaluations(config: ConfigDict, data: TrainingData, dev: int) -> f
     return evaluation_steps(data.steps, config.eval.every, config.eval.start, data.steps_per_epoch, apart)
 
 
+def dev_sample(config: ConfigDict, count: int) -> list[int]:
+    """Which of dev's `count` sentences stand for all: at most `eval.dev_max_sentences`, drawn by seed."""
+    limit = config.eval.dev_max_sentences or count
+    return sorted(np.random.default_rng([config.seed, 3]).permutation(count)[:limit].tolist())
+
+
 def make_loss(config: ConfigDict, model: ToNER) -> train_state.Loss:
     """Eq. 6 of a batch (`toner_jax.pipeline.batching.Batch.arrays`)."""
     c = config.generator
@@ -218,9 +224,8 @@ def _make_evaluation(
     """
     if not any(s.entities for s in dev):
         raise UserError("the dev split has no entities: no step can be chosen on it")
-    limit = config.eval.dev_max_sentences or len(dev)
     matched = read_types_if_enabled(config, workdir, "dev", dev)
-    chosen = sorted(np.random.default_rng([config.seed, 3]).permutation(len(dev))[:limit])
+    chosen = dev_sample(config, len(dev))
     sentences = [dev[i] for i in chosen]
     types = None if matched is None else [matched[i] for i in chosen]
     generate = GrammarGenerator(
@@ -246,4 +251,4 @@ def make_recognizer(config: ConfigDict, model: ToNER, features: GeneratorFeature
         generate = GrammarGenerator(model, features, mesh, batch_size=batch, max_length=room, block=c.block)
     else:
         generate = FreeGenerator(model, features, mesh, batch_size=batch, max_length=room)
-    return Recognizer(generate, features, overlap=config.text.window_overlap, threshold=c.threshold)
+    return Recognizer(generate, features, overlap=config.text.window_overlap)

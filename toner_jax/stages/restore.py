@@ -23,7 +23,7 @@ from toner_jax.stages import pretrained, setup
 from toner_jax.stages.generator import FOLDER as GENERATOR
 from toner_jax.stages.matcher import FOLDER as MATCHER
 from toner_jax.stages.stage import read_marker
-from toner_jax.training.metrics import write_atomically
+from toner_jax.training.metrics import say, write_atomically
 
 PRETRAINED = "toner.json"  # marks a folder of `save_pretrained`
 TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -33,7 +33,8 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 class Restored:
     """Both trained models and what they were trained with; `matcher` is None without type matching.
 
-    `tokenizers` is a folder with `generator/` and `matcher/`, which hold the tokenizer files.
+    `tokenizers` is a folder with `generator/` and `matcher/`, which hold the tokenizer files; `temperature`
+    is the scores', `decode.temperature` or what was fitted for it.
     """
 
     config: ConfigDict
@@ -42,6 +43,7 @@ class Restored:
     generator: ToNER
     generator_params: Any
     step: int
+    temperature: float
     matcher: Bert | None = None
     matcher_params: Any = None
     threshold: float = 0.0
@@ -87,6 +89,20 @@ def stage_result(workdir: Path, stage: str) -> dict[str, Any]:
     return marker["result"]
 
 
+def _temperature(config: ConfigDict, workdir: Path) -> float:
+    """The scores' temperature: of the configuration, or the one that the evaluate stage has fitted."""
+    if config.decode.temperature:
+        return config.decode.temperature
+    marker = read_marker(workdir / "evaluate" / "stage.json")
+    fitted = marker["result"].get("fitted") if marker and marker["complete"] else None
+    if fitted is None:
+        say(
+            "decode.temperature=0: no evaluate stage with this setting is complete, so the scores are unscaled"
+        )
+        return 1.0
+    return fitted["temperature"]
+
+
 def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | None) -> Restored:
     def params(stage: str, at: int, init: Callable[[jax.Array], Any]) -> Any:
         return setup.restore_params(workdir / stage, at, init, mesh, config.sharding)
@@ -109,6 +125,7 @@ def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | Non
         generator,
         params(GENERATOR, step, setup.init_generator(generator)),
         step,
+        _temperature(config, workdir),
         **restored,
     )
 
@@ -119,6 +136,7 @@ def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Res
         schema = Schema.from_json(saved["schema"], str(folder / PRETRAINED))
         config = config or configuration.from_json(saved["config"], str(folder / PRETRAINED))
         step, threshold = int(saved["step"]), float(saved["threshold"])
+        temperature = config.decode.temperature or float(saved["temperature"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / PRETRAINED}: damaged ({error!r})") from error
 
@@ -138,7 +156,7 @@ def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Res
             "threshold": threshold,
         }
     weights = params(GENERATOR, setup.init_generator(generator), hf_weights.load_t5)
-    return Restored(config, schema, folder, generator, weights, step, **restored)
+    return Restored(config, schema, folder, generator, weights, step, temperature, **restored)
 
 
 def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32) -> None:
@@ -155,6 +173,7 @@ def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32) 
     saved = {
         "step": restored.step,
         "threshold": restored.threshold,
+        "temperature": restored.temperature,
         "schema": restored.schema.to_json(),
         "config": restored.config.to_dict(),
     }
