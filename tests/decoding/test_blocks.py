@@ -71,11 +71,12 @@ def decode(table, tape, layout, block, working, slots, temperature=1.0):
 
 
 @functools.cache
-def plain(rows: int = 13, limit: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tokens, log-probabilities and spans, one row and one token at a time."""
+def plain(rows: int = 13, limit: int = 40) -> tuple[np.ndarray, ...]:
+    """Tokens, log-probabilities, those of ending, and spans, one row and one token at a time."""
     c = case(rows, limit)
     advance = jax.jit(functools.partial(grammar.advance, c.layout))
-    tokens, scores = np.zeros((rows, 40), int), np.zeros((rows, 40))
+    tokens = np.zeros((rows, 40), int)
+    scores, ending = np.zeros((rows, 40)), np.zeros((rows, 40))
     spans = np.full((rows, 40, 3), -1)
     for row in range(rows):
         tape = jax.tree.map(lambda leaf, row=row: jnp.asarray(leaf[row : row + 1]), c.tape)
@@ -90,28 +91,29 @@ def plain(rows: int = 13, limit: int = 40) -> tuple[np.ndarray, np.ndarray, np.n
             total = np.log(sum(np.exp(v) for v in score.values()))
             before, state = state, advance(tape, state, jnp.array([best]))
             ended = int(state.items[0]) > int(before.items[0])
-            counted = [v for s, v in score.items() if s in ends] if ended else [score[best]]
             last = tokens[row, at] = int(tape.choices[0, best])
-            scores[row, at] = np.log(sum(np.exp(v) for v in counted)) - total
+            scores[row, at] = score[best] - total
             if ended:
+                ending[row, at] = np.log(sum(np.exp(v) for s, v in score.items() if s in ends)) - total
                 spans[row, at] = int(state.start[0]), int(state.end[0]), int(state.last_type[0])
             at += 1
-    return tokens, scores, spans
+    return tokens, scores, ending, spans
 
 
 @pytest.mark.parametrize(("block", "working"), [(1, 13), (4, 5), (4, 1), (7, 13)])
 def test_blocks_write_what_one_token_at_a_time_does(block, working):
     c = case()
     out = decode(c.table, c.tape, c.layout, block, working, slots=block * 40)
-    tokens, scores, spans = plain()
+    tokens, scores, ending, spans = plain()
     assert np.asarray(out.complete).all()
     np.testing.assert_array_equal(out.tokens, tokens)
     np.testing.assert_allclose(out.scores, scores, atol=2e-5)
+    np.testing.assert_allclose(out.ending, ending, atol=2e-5)
     np.testing.assert_array_equal(out.spans, spans)
 
 
 def test_the_case_has_something_to_compare():
-    tokens, scores, spans = plain()
+    tokens, scores, _, spans = plain()
     lengths = (tokens > 0).sum(axis=1)
     assert lengths.min() < 8 < 25 < lengths.max()
     assert (spans[..., 0] >= 0).sum() > 10
@@ -162,6 +164,6 @@ def test_hints_change_no_output():
 def test_temperature_changes_probabilities_alone():
     c = case()
     hot = decode(c.table, c.tape, c.layout, 4, 5, 160, temperature=2.0)
-    tokens, scores, _ = plain()
+    tokens, scores, *_ = plain()
     np.testing.assert_array_equal(hot.tokens, tokens)
     assert scores.sum() > float(hot.scores.sum())

@@ -27,11 +27,12 @@ from toner_jax.text.linearize import parse
 from toner_jax.text.words import sentence_from_text
 
 # The format's own characters, types, special tokens, what tokenizers respell, join, drop or do not know.
-_PARTS = (
+_SHORT = (
     "a Ab Paris U.S. 12.5 IL-2 -- ( ) [ ] , ), )] [( (person, person location ]) </s> <pad> <extra_id_0> ⁇ é ﬁ ½ … ™ "
-    "ñ ` { } ~ ^ < ß İ 𝒳 ﷽ 中文 😀 👩\u200d👩\u200d👧 \u200b \ufeff e\u0301 \ue000 "
-    + " ".join(["A" * 30, "x" * 200, "\\"])
-).split(" ") + ["\u00a0", "\x85", "\u2028", "\t", "\n", "\n\n", " ", "  "]  # fmt: skip
+    "ñ ` { } ~ ^ < \\ ß İ 𝒳 ﷽ 中文 😀 👩\u200d👩\u200d👧 \u200b \ufeff e\u0301 \ue000"
+)
+_SPACES = ("\u00a0", "\x85", "\u2028", "\t", "\n", "\n\n", " ", "  ")
+_PARTS = (*_SHORT.split(" "), *_SPACES, "A" * 30, "x" * 200)
 
 
 def make_text(rng: random.Random) -> str:

@@ -41,8 +41,9 @@ class Decoded(NamedTuple):
 
     Attributes:
       tokens: int32 [N, T], the end of sequence included, 0 after it.
-      scores: fp32 [N, T], the log-probability of each among the tokens that the grammar allowed. At the
-        end of a span it is that of ending there, whichever symbol follows.
+      scores: fp32 [N, T], the log-probability of each among the tokens that the grammar allowed.
+      ending: fp32 [N, T], where a span ends the log-probability that it does, whichever symbol follows; 0
+        elsewhere.
       spans: int32 [N, T, 3]: at the token that ends an item its span's tape positions (half-open) and its
         type; −1 elsewhere.
       complete: bool [N]; False where the cache had no room for as many passes as the row needed.
@@ -51,6 +52,7 @@ class Decoded(NamedTuple):
 
     tokens: jax.Array
     scores: jax.Array
+    ending: jax.Array
     spans: jax.Array
     complete: jax.Array
     passes: jax.Array
@@ -105,6 +107,7 @@ def decode(
     n = tape.slot.shape[0]
     out = Decoded(
         jnp.zeros((n, length), jnp.int32),
+        jnp.zeros((n, length), jnp.float32),
         jnp.zeros((n, length), jnp.float32),
         jnp.full((n, length, 3), -1, jnp.int32),
         jnp.zeros((n,), bool),
@@ -163,8 +166,8 @@ def _pass(
         jnp.where(places == last[:, None], new[:, None], old) for old, new in zip(after, now, strict=True)
     )
     ends = items > stacked.items
-    score = jnp.take_along_axis(scores, chosen[..., None], axis=-1)[..., 0]
-    score = jnp.where(ends, _end_score(scores, tape, layout), score) - total
+    score = jnp.take_along_axis(scores, chosen[..., None], axis=-1)[..., 0] - total
+    ending = jnp.where(ends, _end_score(scores, tape, layout) - total, 0.0)
     row = jnp.where(places < emitted[:, None], work.row[:, None], n)  # rows past the last are not written
     column = work.written[:, None] + places
     tokens = jnp.take_along_axis(tape.choices, chosen, axis=1)
@@ -174,6 +177,7 @@ def _pass(
     out = Decoded(
         out.tokens.at[row, column].set(tokens, mode="drop"),
         out.scores.at[row, column].set(score, mode="drop"),
+        out.ending.at[row, column].set(ending, mode="drop"),
         out.spans.at[row, column].set(spans, mode="drop"),
         out.complete.at[jnp.where(done, work.row, n)].set(True, mode="drop"),
         out.passes + 1,

@@ -8,8 +8,8 @@ so that they multiply as the scores do. Predictions are paired with gold entitie
   span: asked of those whose type is right; right when it is that gold entity, both ends;
   joint: right when it is a gold entity, type and both ends, as `scoring.strict_counts` counts it.
 
-The model's scores suppose that there is an entity to be written at all, so what it invents counts against
-the type and the joint score. Entities that were never predicted have no score: recall says how many.
+What the model invents counts against the type and the joint score. Entities that were never predicted have
+no score: recall says how many.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ class Input:
 
 @dataclass(frozen=True)
 class Span:
-    """An item written under the grammar: words `start` … `end` of its input, and the probabilities of its
-    type, and of its span given the type, among all that the grammar allowed."""
+    """An item written under the grammar: words `start` … `end` of its input, and the probabilities that
+    another item of its type follows, and of its span given that, among all that the grammar allowed."""
 
     start: int
     end: int
@@ -245,31 +245,32 @@ class GrammarGenerator:
         for k, i in enumerate(rows):
             if decoded.complete[k]:
                 count = counts[k]
-                out[i] = self._read(
-                    decoded.tokens[k, :count], decoded.scores[k, :count], decoded.spans[k, :count], places[k]
-                )
+                names = ("tokens", "scores", "ending", "spans")
+                row = decoded._replace(**{name: getattr(decoded, name)[k, :count] for name in names})
+                out[i] = self._read(row, places[k])
         return [i for k, i in enumerate(rows) if not decoded.complete[k]]
 
-    def _read(self, tokens: np.ndarray, scores: np.ndarray, spans: np.ndarray, place: np.ndarray) -> Output:
+    def _read(self, row: Any, place: np.ndarray) -> Output:
+        """One row's output; `place` is the word of each of its text's pieces."""
         text, names = self._layout.text, self._features.schema.names
-        found: list[Span] = []
-        # Whether there is an item at all is no part of its score: neither "(" nor what follows a span is.
-        begin = self._layout.first[1]
-        for at in np.flatnonzero(spans[:, 0] >= 0).tolist():
-            start, end, kind = spans[at].tolist()
-            # An item's tokens: the rest of the symbol before it, its type, its span, and that it ends.
+        scores, found = row.scores, list[Span]()
+        begin = self._layout.open[1]
+        more = 0.0  # the log-probability that another item follows, given that the last one ended
+        for at in np.flatnonzero(row.spans[:, 0] >= 0).tolist():
+            start, end, kind = row.spans[at].tolist()
+            # An item's tokens: a symbol, its type, its span, and the first of the symbol that ends it.
             first = at - (end - start)
             found.append(
                 Span(
                     int(place[start - text]),
                     int(place[end - 1 - text]) + 1,
                     names[kind],
-                    float(np.exp(scores[begin:first].sum())),
-                    float(np.exp(scores[first : at + 1].sum())),
+                    float(np.exp(more + scores[begin:first].sum())),
+                    float(np.exp(scores[first:at].sum() + row.ending[at])),
                 )
             )
-            begin = at + 1
-        return Output(tokens[:-1].tolist(), scores[:-1], tuple(found))
+            begin, more = at + 1, scores[at] - row.ending[at]
+        return Output(row.tokens[:-1].tolist(), scores[:-1], tuple(found))
 
 
 def _decode(

@@ -21,12 +21,13 @@ Generate = Callable[[Any, Sequence[Input], float], list[Output]]  # the last: a 
 
 @dataclass(frozen=True)
 class Score:
-    """How sure the model is of an entity: the probability of what it wrote, supposing that it writes another.
+    """How sure the model is of an entity: the probability of what it wrote.
 
     Attributes:
-      type: of the type. Under the grammar, among the schema's types that could stand there.
-      span: of the span, given the type; under the grammar, among the spans of the text. What the format
-        forces costs nothing, so long entities compare with short ones.
+      type: that an entity of this type comes next. Under the grammar, among the schema's types that could
+        stand there, and the end of the output.
+      span: of the span, given that; under the grammar, among the spans of the text. What the format forces
+        costs nothing, so long entities compare with short ones.
     """
 
     type: float
