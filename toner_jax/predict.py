@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -16,12 +17,14 @@ from ml_collections import ConfigDict
 
 from toner_jax.errors import UserError
 from toner_jax.inference.matching import TypeMatcher, matched_types
+from toner_jax.inference.passages import passages
 from toner_jax.inference.recognize import Recognized, Recognizer
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.schema import EntityType, Schema, Sentence
 from toner_jax.stages import setup
 from toner_jax.stages.generator import make_recognizer
 from toner_jax.stages.restore import restore, save_pretrained
+from toner_jax.text.ids import WordIds
 from toner_jax.text.words import sentence_from_text
 from toner_jax.training.sharding import make_mesh
 
@@ -63,7 +66,8 @@ class Ner:
         """Entities of each text.
 
         Args:
-          texts: raw text of any length.
+          texts: raw text of any length; one that the generator cannot read at once is read some sentences
+            at a time.
           labels: other types to look for: names, or name → description; None for those of training.
           threshold: δ of T′; None for the run's.
 
@@ -72,9 +76,35 @@ class Ner:
           "span_score"}: a half-open character range, its slice of the text, the type, and the probability
           of the entity, that of its type, and that of its span given the type.
         """
-        sentences = [sentence_from_text(str(i), text) for i, text in enumerate(_checked(texts))]
-        found, _ = self.recognize(sentences, self._schema(labels), threshold)
-        return [_spans(s, r) for s, r in zip(sentences, found, strict=True)]
+        found: list[list[dict[str, Any]]] = [[] for _ in _checked(texts)]
+        for i, spans, _ in self.stream(texts, labels, threshold):
+            found[i] += spans
+        return found
+
+    def stream(
+        self,
+        texts: Iterable[str],
+        labels: Labels | None = None,
+        threshold: float | None = None,
+        batch: int = 1024,
+    ) -> Iterator[tuple[int, list[dict[str, Any]], bool]]:
+        """As `predict`, in memory that does not depend on how many texts there are, or how long one is.
+
+        Args:
+          texts: read as they are needed.
+          batch: the most inputs, texts or parts of long ones, that are prepared at a time.
+
+        Yields:
+          The number of a text, entities of it, and whether these are its last: in order, at least once for
+          each text.
+        """
+        schema = self._schema(labels)
+        room = self.features.max_source - self._recognizer(schema).features.source_overhead()
+        for group in _groups(_parts(texts, self.features.word_ids, room), batch):
+            sentences = [part for _, part, _ in group]
+            found, _ = self.recognize(sentences, schema, threshold)
+            for (i, part, is_last), result in zip(group, found, strict=True):
+                yield i, _spans(part, result), is_last
 
     def match_types(self, texts: Sequence[str], labels: Labels | None = None) -> list[dict[str, float]]:
         """The cosine of Eq. 3 of each text and type, by descending value.
@@ -128,6 +158,36 @@ def _checked(texts: Sequence[str]) -> Sequence[str]:
     return texts
 
 
+# Words that are prepared at a time, whatever the number of inputs.
+_WORDS = 1 << 17
+
+
+_Part = tuple[int, Sentence, bool]  # the number of a text, a passage of it, whether it is the last
+
+
+def _parts(texts: Iterable[str], word_ids: WordIds, limit: int) -> Iterator[_Part]:
+    for i, text in enumerate(texts):
+        rest = passages(str(i), text, word_ids, limit)
+        part = next(rest)
+        for following in rest:
+            yield i, part, False
+            part = following
+        yield i, part, True
+
+
+def _groups(parts: Iterable[_Part], size: int) -> Iterator[list[_Part]]:
+    group: list[_Part] = []
+    words = 0
+    for part in parts:
+        group.append(part)
+        words += len(part[1].words)
+        if len(group) == size or words >= _WORDS:
+            yield group
+            group, words = [], 0
+    if group:
+        yield group
+
+
 def _spans(sentence: Sentence, result: Recognized) -> list[dict[str, Any]]:
     found = zip(result.entities, result.scores, strict=True)
     return [{**sentence.span_json(entity), **score.to_json()} for entity, score in found]
@@ -164,7 +224,9 @@ def main(argv: list[str] | None = None) -> int:
         "--input", required=True, help="FILE.txt (a text a line), FILE.jsonl, or - for lines of text"
     )
     parser.add_argument("--output", default="-", help="FILE.jsonl, or - for standard output")
-    parser.add_argument("--batch", type=int, default=1024, help="texts held in memory at once")
+    parser.add_argument(
+        "--batch", type=int, default=1024, help="texts, or parts of long ones, prepared at a time"
+    )
     arguments = parser.parse_args(argv)
     try:
         _predict_file(arguments)
@@ -188,21 +250,32 @@ def _predict_file(arguments: argparse.Namespace) -> None:
         except OSError as error:
             raise UserError(f"{error.filename}: cannot be opened ({error.strerror})") from error
         entries = read_inputs(source, arguments.input, arguments.input.endswith(".jsonl"))
-        for batch in _batches(entries, arguments.batch):
-            for entry, entities in zip(batch, ner.predict([e["text"] for e in batch]), strict=True):
-                sink.write(json.dumps({**entry, "entities": entities}, ensure_ascii=False) + "\n")
+        _write(ner, entries, sink, arguments.batch)
+
+
+def _write(ner: Ner, entries: Iterator[dict[str, Any]], sink: IO[str], batch: int) -> None:
+    """Writes each entry with its entities, a line each. Entities are written as they are found: those of a
+    long text need not be in memory together."""
+    waiting: deque[dict[str, Any]] = deque()
+
+    def texts() -> Iterator[str]:
+        for entry in entries:
+            waiting.append(entry)
+            yield entry["text"]
+
+    begun, separator = False, ""
+    for _, spans, is_last in ner.stream(texts(), batch=batch):
+        if not begun:
+            entry = {key: value for key, value in waiting.popleft().items() if key != "entities"}
+            sink.write(json.dumps(entry, ensure_ascii=False)[:-1] + ', "entities": [')
+            begun, separator = True, ""
+        for span in spans:
+            sink.write(separator + json.dumps(span, ensure_ascii=False))
+            separator = ", "
+        if is_last:
+            sink.write("]}\n")
             sink.flush()
-
-
-def _batches(entries: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
-    batch: list[dict[str, Any]] = []
-    for entry in entries:
-        batch.append(entry)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+            begun = False
 
 
 if __name__ == "__main__":

@@ -139,3 +139,21 @@ def test_no_benchmark_entity_begins_or_ends_inside_a_word(file, schema, entities
         assert edges.issuperset(edge for e in s.entities for edge in s.char_span(e))
         count += len(s.entities)
     assert count == entities
+
+
+def test_long_texts_are_split_like_short_ones():
+    """Longer than what is searched at a time: the sentences are those of its parts."""
+    part = "Dr. Al met Bo at 5 p.m. on Monday. “Why?” she said... He left the U.S. in May!  "
+    ranges = split_sentences(part * 1_000)
+    once = split_sentences(part)
+    assert len(part * 1_000) > 2 * 2**15
+    assert ranges == [(i * len(part) + a, i * len(part) + b) for i in range(1_000) for a, b in once]
+
+
+def test_text_without_an_end_is_cut_at_white_space():
+    text = "well " * 20_000 + "a" * 70_000
+    ranges = split_sentences(text)
+    assert len(ranges) > 3
+    assert [w for a, b in ranges for w in text[a:b].split()][:20_000] == ["well"] * 20_000
+    assert "".join(text[a:b] for a, b in ranges).replace("well", "").replace(" ", "") == "a" * 70_000
+    assert all(text[a:b] == text[a:b].strip() for a, b in ranges)
