@@ -17,15 +17,13 @@ from ml_collections import ConfigDict
 
 from toner_jax.errors import UserError
 from toner_jax.inference.matching import TypeMatcher, matched_types
-from toner_jax.inference.passages import passages
 from toner_jax.inference.recognize import Recognized, Recognizer
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.schema import EntityType, Schema, Sentence
 from toner_jax.stages import setup
 from toner_jax.stages.generator import make_recognizer
 from toner_jax.stages.restore import restore, save_pretrained
-from toner_jax.text.ids import WordIds
-from toner_jax.text.words import sentence_from_text
+from toner_jax.text.words import sentence_from_text, sentences_from_text
 from toner_jax.training.sharding import make_mesh
 
 Labels = Sequence[str] | Mapping[str, str]
@@ -66,8 +64,7 @@ class Ner:
         """Entities of each text.
 
         Args:
-          texts: raw text of any length; one that the generator cannot read at once is read some sentences
-            at a time.
+          texts: raw text of any length, which is read as the models were trained: a sentence at a time.
           labels: other types to look for: names, or name → description; None for those of training.
           threshold: δ of T′; None for the run's.
 
@@ -92,19 +89,17 @@ class Ner:
 
         Args:
           texts: read as they are needed.
-          batch: the most inputs, texts or parts of long ones, that are prepared at a time.
+          batch: the most sentences that are prepared at a time.
 
         Yields:
-          The number of a text, entities of it, and whether these are its last: in order, at least once for
-          each text.
+          For each sentence in order, and once for a text without any: the number of its text, its entities,
+          and whether it is the text's last.
         """
         schema = self._schema(labels)
-        room = self.features.max_source - self._recognizer(schema).features.source_overhead()
-        for group in _groups(_parts(texts, self.features.word_ids, room), batch):
-            sentences = [part for _, part, _ in group]
-            found, _ = self.recognize(sentences, schema, threshold)
-            for (i, part, is_last), result in zip(group, found, strict=True):
-                yield i, _spans(part, result), is_last
+        for group in _groups(_sentences(texts), batch):
+            found, _ = self.recognize([sentence for _, sentence, _ in group], schema, threshold)
+            for (i, sentence, is_last), result in zip(group, found, strict=True):
+                yield i, _spans(sentence, result), is_last
 
     def match_types(self, texts: Sequence[str], labels: Labels | None = None) -> list[dict[str, float]]:
         """The cosine of Eq. 3 of each text and type, by descending value.
@@ -158,29 +153,28 @@ def _checked(texts: Sequence[str]) -> Sequence[str]:
     return texts
 
 
-# Words that are prepared at a time, whatever the number of inputs.
+# A sentence, the number of its text, and whether it is the text's last.
+_Numbered = tuple[int, Sentence, bool]
+# Words that are prepared at a time, whatever the number of sentences.
 _WORDS = 1 << 17
 
 
-_Part = tuple[int, Sentence, bool]  # the number of a text, a passage of it, whether it is the last
-
-
-def _parts(texts: Iterable[str], word_ids: WordIds, limit: int) -> Iterator[_Part]:
+def _sentences(texts: Iterable[str]) -> Iterator[_Numbered]:
     for i, text in enumerate(texts):
-        rest = passages(str(i), text, word_ids, limit)
-        part = next(rest)
-        for following in rest:
-            yield i, part, False
-            part = following
-        yield i, part, True
+        sentences = sentences_from_text(str(i), text)
+        sentence = next(sentences)
+        for following in sentences:
+            yield i, sentence, False
+            sentence = following
+        yield i, sentence, True
 
 
-def _groups(parts: Iterable[_Part], size: int) -> Iterator[list[_Part]]:
-    group: list[_Part] = []
+def _groups(sentences: Iterable[_Numbered], size: int) -> Iterator[list[_Numbered]]:
+    group: list[_Numbered] = []
     words = 0
-    for part in parts:
-        group.append(part)
-        words += len(part[1].words)
+    for numbered in sentences:
+        group.append(numbered)
+        words += len(numbered[1].words)
         if len(group) == size or words >= _WORDS:
             yield group
             group, words = [], 0
@@ -224,9 +218,7 @@ def main(argv: list[str] | None = None) -> int:
         "--input", required=True, help="FILE.txt (a text a line), FILE.jsonl, or - for lines of text"
     )
     parser.add_argument("--output", default="-", help="FILE.jsonl, or - for standard output")
-    parser.add_argument(
-        "--batch", type=int, default=1024, help="texts, or parts of long ones, prepared at a time"
-    )
+    parser.add_argument("--batch", type=int, default=1024, help="sentences prepared at a time")
     arguments = parser.parse_args(argv)
     try:
         _predict_file(arguments)

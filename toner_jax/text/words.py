@@ -112,3 +112,15 @@ def sentence_from_text(id: str, text: str) -> Sentence:
     """The user's text as an unannotated sentence; offsets lead back to it."""
     ranges = split_words(text)
     return Sentence(id, tuple(text[a:b] for a, b in ranges), tuple(ranges), text)
+
+
+def sentences_from_text(id: str, text: str) -> Iterator[Sentence]:
+    """The sentences of the user's text, made as they are asked for; of a text without words one, empty.
+    `text` of each is the whole text, and `offsets` lead into it."""
+    found = False
+    for start, end in iter_sentences(text):
+        ranges = words_between(text, start, end)
+        yield Sentence(id, tuple(text[a:b] for a, b in ranges), tuple(ranges), text)
+        found = True
+    if not found:
+        yield Sentence(id, (), (), text)
