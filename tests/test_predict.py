@@ -53,6 +53,25 @@ def test_predict_is_what_evaluation_found(ner, finished):
         assert entry["types"] == list(types)
 
 
+def test_a_long_text_is_its_sentences(ner):
+    """Parts of a text are found as each by itself, at their own places."""
+    sentences = [f"Judge Ivan Borcalski married Professor Jaman in Selqua in 19{i}." for i in range(10, 25)]
+    text = "  ".join(sentences)
+    expected = []
+    for sentence, found in zip(sentences, ner.predict(sentences), strict=True):
+        at = text.index(sentence)
+        expected += [(e["start"] + at, e["end"] + at, e["label"]) for e in found]
+    (found,) = ner.predict([text])
+    assert [(e["start"], e["end"], e["label"]) for e in found] == expected
+    assert expected
+    for batch in (1, 7):  # however many are prepared at a time
+        streamed = list(ner.stream(iter([TEXTS[0], text, ""]), batch=batch))
+        assert [i for i, _, _ in streamed] == [0, *[1] * len(sentences), 2]
+        assert [last for _, _, last in streamed] == [True, *[False] * (len(sentences) - 1), True, True]
+        spans = [(e["start"], e["end"], e["label"]) for i, found, _ in streamed for e in found if i == 1]
+        assert spans == expected
+
+
 def test_match_types(ner):
     (types,) = ner.match_types(TEXTS[:1])
     assert set(types) == set(ner.schema.names)
@@ -121,13 +140,15 @@ def test_a_moved_run_works_without_its_data(finished, tmp_path, cache):
     assert "eval.batch_size: 64 in training, 7 here" in done.stderr
 
 
-def test_command_line(finished, tmp_path):
+def test_command_line(ner, finished, tmp_path):
     source, sink = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text(json.dumps({"text": TEXTS[0], "key": 7}) + "\n\n" + json.dumps({"text": ""}) + "\n")
+    entries = [{"entities": 1, "text": TEXTS[0], "key": 7}, {"text": ""}, {"text": " ".join(TEXTS[:1] * 40)}]
+    source.write_text("\n\n".join(json.dumps(e) for e in entries) + "\n")
     assert main([f"--model={finished[0]}", f"--input={source}", f"--output={sink}"]) == 0
-    first, second = [json.loads(line) for line in sink.read_text().splitlines()]
-    assert (first["key"], first["text"]) == (7, TEXTS[0])
-    assert second["entities"] == []
+    found = [json.loads(line) for line in sink.read_text().splitlines()]
+    assert (found[0]["key"], found[0]["text"]) == (7, TEXTS[0])
+    assert [e["entities"] for e in found] == ner.predict([e["text"] for e in entries])
+    assert found[1]["entities"] == []
 
 
 @pytest.mark.parametrize(

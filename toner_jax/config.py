@@ -125,6 +125,8 @@ def base() -> ConfigDict:
         True  # only well-formed outputs with spans of the text; False decodes as the paper does
     )
     c.decode.block = 0  # tokens that a pass verifies under the grammar; 0 for 4 on CPU, 8 elsewhere
+    c.decode.beam_size = 1  # hypotheses of free decoding; 1 is greedy
+    c.decode.length_penalty = 1.0  # beams are compared by log-probability / tokens ** this
     c.decode.threshold = 0.0  # entities with a lower score are left out
     c.decode.temperature = 1.0  # of the scores, not of what is written; 0 fits it on dev when evaluating
 
@@ -255,7 +257,7 @@ def validate(config: ConfigDict) -> None:
         "matcher.batch_size", "matcher.epochs", "matcher.tau", "matcher.learning_rate",
         "generator.batch_size", "generator.epochs", "generator.learning_rate",
         "eval.batch_size", "checkpoint.every", "checkpoint.keep", "log_every", "max_skipped",
-        "text.max_source", "text.max_target",
+        "text.max_source", "text.max_target", "decode.beam_size",
         "tokenizer.generator_vocab_size", "tokenizer.matcher_vocab_size",
     )  # fmt: skip
     for key in positive:
@@ -272,6 +274,15 @@ def validate(config: ConfigDict) -> None:
     if not 0 <= config.decode.temperature < math.inf:
         raise UserError(
             f"decode.temperature={config.decode.temperature}: must be above 0, or 0 to fit it on dev"
+        )
+    if not math.isfinite(config.decode.length_penalty):
+        raise UserError(f"decode.length_penalty={config.decode.length_penalty}: must be a finite number")
+    if config.decode.beam_size > 1 and config.decode.temperature != 1:
+        raise UserError("decode.temperature: beams are compared by unscaled scores; leave it at 1")
+    if config.decode.beam_size > 1 and config.decode.grammar:
+        raise UserError(
+            f"decode.beam_size={config.decode.beam_size}: beams are for free decoding; "
+            "add --config.decode.grammar=False"
         )
     if not -1 <= config.matcher.threshold <= 1:
         raise UserError(f"matcher.threshold={config.matcher.threshold}: a cosine lies between -1 and 1")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -22,7 +23,7 @@ from toner_jax.schema import EntityType, Schema, Sentence
 from toner_jax.stages import setup
 from toner_jax.stages.generator import make_recognizer
 from toner_jax.stages.restore import restore, save_pretrained
-from toner_jax.text.words import sentence_from_text
+from toner_jax.text.words import sentence_from_text, sentences_from_text
 from toner_jax.training.sharding import make_mesh
 
 Labels = Sequence[str] | Mapping[str, str]
@@ -68,7 +69,7 @@ class Ner:
         """Entities of each text.
 
         Args:
-          texts: raw text of any length.
+          texts: raw text of any length, which is read as the models were trained: a sentence at a time.
           labels: other types to look for: names, or name → description; None for those of training.
           threshold: δ of T′; None for the run's.
           min_score: entities with a lower score are left out; None for `decode.threshold`.
@@ -81,10 +82,35 @@ class Ner:
         Raises:
           UserError: a min_score that is no probability.
         """
+        found: list[list[dict[str, Any]]] = [[] for _ in _checked(texts)]
+        for i, spans, _ in self.stream(texts, labels, threshold, min_score):
+            found[i] += spans
+        return found
+
+    def stream(
+        self,
+        texts: Iterable[str],
+        labels: Labels | None = None,
+        threshold: float | None = None,
+        min_score: float | None = None,
+        batch: int = 1024,
+    ) -> Iterator[tuple[int, list[dict[str, Any]], bool]]:
+        """As `predict`, in memory that does not depend on how many texts there are, or how long one is.
+
+        Args:
+          texts: read as they are needed.
+          batch: the most sentences that are prepared at a time.
+
+        Yields:
+          For each sentence in order, and once for a text without any: the number of its text, its entities,
+          and whether it is the text's last.
+        """
         least = self.config.decode.threshold if min_score is None else _probability(min_score)
-        sentences = [sentence_from_text(str(i), text) for i, text in enumerate(_checked(texts))]
-        found, _ = self.recognize(sentences, self._schema(labels), threshold)
-        return [_spans(s, r.above(least)) for s, r in zip(sentences, found, strict=True)]
+        schema = self._schema(labels)
+        for group in _groups(_sentences(texts), batch):
+            found, _ = self.recognize([sentence for _, sentence, _ in group], schema, threshold)
+            for (i, sentence, is_last), result in zip(group, found, strict=True):
+                yield i, _spans(sentence, result.above(least)), is_last
 
     def match_types(self, texts: Sequence[str], labels: Labels | None = None) -> list[dict[str, float]]:
         """The cosine of Eq. 3 of each text and type, by descending value.
@@ -145,6 +171,35 @@ def _probability(min_score: float) -> float:
     return min_score
 
 
+# A sentence, the number of its text, and whether it is the text's last.
+_Numbered = tuple[int, Sentence, bool]
+# Words that are prepared at a time, whatever the number of sentences.
+_WORDS = 1 << 17
+
+
+def _sentences(texts: Iterable[str]) -> Iterator[_Numbered]:
+    for i, text in enumerate(texts):
+        sentences = sentences_from_text(str(i), text)
+        sentence = next(sentences)
+        for following in sentences:
+            yield i, sentence, False
+            sentence = following
+        yield i, sentence, True
+
+
+def _groups(sentences: Iterable[_Numbered], size: int) -> Iterator[list[_Numbered]]:
+    group: list[_Numbered] = []
+    words = 0
+    for numbered in sentences:
+        group.append(numbered)
+        words += len(numbered[1].words)
+        if len(group) == size or words >= _WORDS:
+            yield group
+            group, words = [], 0
+    if group:
+        yield group
+
+
 def _spans(sentence: Sentence, result: Recognized) -> list[dict[str, Any]]:
     found = zip(result.entities, result.scores, strict=True)
     return [{**sentence.span_json(entity), **score.to_json()} for entity, score in found]
@@ -182,7 +237,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--output", default="-", help="FILE.jsonl, or - for standard output")
     parser.add_argument("--min_score", type=float, help="leave out entities with a lower score")
-    parser.add_argument("--batch", type=int, default=1024, help="texts held in memory at once")
+    parser.add_argument("--batch", type=int, default=1024, help="sentences prepared at a time")
     arguments = parser.parse_args(argv)
     try:
         _predict_file(arguments)
@@ -208,22 +263,34 @@ def _predict_file(arguments: argparse.Namespace) -> None:
         except OSError as error:
             raise UserError(f"{error.filename}: cannot be opened ({error.strerror})") from error
         entries = read_inputs(source, arguments.input, arguments.input.endswith(".jsonl"))
-        for batch in _batches(entries, arguments.batch):
-            found = ner.predict([e["text"] for e in batch], min_score=arguments.min_score)
-            for entry, entities in zip(batch, found, strict=True):
-                sink.write(json.dumps({**entry, "entities": entities}, ensure_ascii=False) + "\n")
+        _write(ner, entries, sink, arguments.batch, arguments.min_score)
+
+
+def _write(
+    ner: Ner, entries: Iterator[dict[str, Any]], sink: IO[str], batch: int, least: float | None
+) -> None:
+    """Writes each entry with its entities, a line each. Entities are written as they are found: those of a
+    long text need not be in memory together."""
+    waiting: deque[dict[str, Any]] = deque()
+
+    def texts() -> Iterator[str]:
+        for entry in entries:
+            waiting.append(entry)
+            yield entry["text"]
+
+    begun, separator = False, ""
+    for _, spans, is_last in ner.stream(texts(), min_score=least, batch=batch):
+        if not begun:
+            entry = {key: value for key, value in waiting.popleft().items() if key != "entities"}
+            sink.write(json.dumps(entry, ensure_ascii=False)[:-1] + ', "entities": [')
+            begun, separator = True, ""
+        for span in spans:
+            sink.write(separator + json.dumps(span, ensure_ascii=False))
+            separator = ", "
+        if is_last:
+            sink.write("]}\n")
             sink.flush()
-
-
-def _batches(entries: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
-    batch: list[dict[str, Any]] = []
-    for entry in entries:
-        batch.append(entry)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+            begun = False
 
 
 if __name__ == "__main__":

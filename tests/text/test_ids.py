@@ -297,3 +297,36 @@ def test_joint_tokenization_of_type_lists_is_the_same_for_every_schema(t5):
             for name in names:  # every type opens a list, stands alone, and opens an item
                 assert t5.type_list([name]) == t5.tokenizer.encode([f"[{name}]"])[0]
                 assert ids_of(t5, [(name, "Al")]) == t5.tokenizer.encode([f"[({name}, Al)]"])[0]
+
+
+class Counting:
+    """Knows how often each string was tokenized."""
+
+    pad_id, eos_id, unk_id, vocab_size = 0, 1, 2, 1 << 21
+
+    def __init__(self):
+        self.asked = []
+
+    def encode(self, strings):
+        self.asked += strings
+        return [tuple(ord(c) for c in s) for s in strings]
+
+    def piece(self, id):
+        return chr(id)
+
+
+def test_only_so_many_words_are_remembered(monkeypatch):
+    monkeypatch.setattr("toner_jax.text.ids.MOST_WORDS", 10)
+    tokenizer = Counting()
+    ids = WordIds(tokenizer)  # two words of the format are known
+    tokenizer.asked.clear()
+    for words in ("abcdefgh", "hij", "hij", "a"):
+        ids.prepare(words)
+        assert ids.words(words) == tuple(ord(w) for w in words)
+    # "ij" were two too many: all but "h", which was asked for with them, went.
+    assert tokenizer.asked == [*"abcdefgh", *"ij", "a"]
+    many = [chr(i) for i in range(200, 230)]
+    ids.prepare(many)  # more at once than are remembered: all of them are, for now
+    tokenizer.asked.clear()
+    assert ids.words(many) == tuple(range(200, 230))
+    assert tokenizer.asked == []

@@ -1,5 +1,6 @@
 """Words and sentences of raw text: literal tables, and what holds for any text."""
 
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from toner_jax.data.columns import read_columns
 from toner_jax.data.schemas import BUILTIN
-from toner_jax.text.words import sentence_from_text, split_sentences, split_words
+from toner_jax.text.words import sentence_from_text, sentences_from_text, split_sentences, split_words
 
 
 def words(text):
@@ -139,3 +140,60 @@ def test_no_benchmark_entity_begins_or_ends_inside_a_word(file, schema, entities
         assert edges.issuperset(edge for e in s.entities for edge in s.char_span(e))
         count += len(s.entities)
     assert count == entities
+
+
+def test_long_texts_are_split_like_short_ones():
+    """Longer than what is searched at a time: the sentences are those of its parts."""
+    part = "Dr. Al met Bo at 5 p.m. on Monday. “Why?” she said... He left the U.S. in May!  "
+    ranges = split_sentences(part * 1_000)
+    once = split_sentences(part)
+    assert len(part * 1_000) > 2 * 2**15
+    assert ranges == [(i * len(part) + a, i * len(part) + b) for i in range(1_000) for a, b in once]
+
+
+def test_text_without_an_end_is_cut_at_white_space():
+    text = "well " * 20_000 + "a" * 70_000
+    ranges = split_sentences(text)
+    assert len(ranges) > 3
+    assert [w for a, b in ranges for w in text[a:b].split()][:20_000] == ["well"] * 20_000
+    assert "".join(text[a:b] for a, b in ranges).replace("well", "").replace(" ", "") == "a" * 70_000
+    assert all(text[a:b] == text[a:b].strip() for a, b in ranges)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", [()]),
+        (" \n ", [()]),
+        ("Ann ran.  Bo sat", [("Ann", "ran", "."), ("Bo", "sat")]),
+        ("Ann ran\n\nBo sat", [("Ann", "ran"), ("Bo", "sat")]),
+    ],
+)
+def test_sentences_from_text(text, expected):
+    found = list(sentences_from_text("id", text))
+    assert [s.words for s in found] == expected
+    for s in found:
+        assert (s.id, s.text) == ("id", text)
+        assert s.words == tuple(text[a:b] for a, b in s.offsets)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("aB.! \n\"'", max_size=80))
+def test_sentences_from_text_hold_every_word_once(text):
+    assert [offset for s in sentences_from_text("id", text) for offset in s.offsets] == split_words(text)
+
+
+@pytest.mark.parametrize("sentence", ["Bo met Cy. ", "well well "])
+def test_a_long_text_is_read_as_it_is_needed(sentence, monkeypatch):
+    """Three times the text, with or without ends of sentences, takes no more memory."""
+    monkeypatch.setattr("toner_jax.text.words._BLOCK", 1 << 12)
+    list(sentences_from_text("id", "Bo."))
+    peaks = []
+    for count in (1_500, 4_500):
+        text = sentence * count
+        tracemalloc.start()
+        found = sum(len(s.words) for s in sentences_from_text("id", text))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert found == count * len(sentence.replace(".", " .").split())
+    assert peaks[1] < 1.3 * peaks[0]

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
 from toner_jax.decoding import blocks, grammar
 from toner_jax.decoding.drafts import make_hints
-from toner_jax.decoding.search import greedy
+from toner_jax.decoding.search import beam, greedy
 from toner_jax.inference.lengths import ladder, padded_length
 from toner_jax.models import t5
 from toner_jax.models.toner import ToNER
@@ -60,17 +61,27 @@ class Output:
 
 
 class FreeGenerator:
-    """Greedy search over the whole vocabulary."""
+    """Greedy or beam search over the whole vocabulary."""
 
     def __init__(
-        self, model: ToNER, features: GeneratorFeatures, mesh: Mesh, *, batch_size: int, max_length: int
+        self,
+        model: ToNER,
+        features: GeneratorFeatures,
+        mesh: Mesh,
+        *,
+        batch_size: int,
+        max_length: int,
+        beams: int = 1,
+        length_penalty: float = 1.0,
     ):
+        """`batch_size` hypotheses are at work at a time, as far as a batch holds a row for each device."""
         self._features = features
         self._mesh = mesh
-        self._batch_size = round_batch(batch_size, mesh)
+        self._batch_size = round_batch(max(1, batch_size // beams), mesh)
         self._max_length = max_length
         self._ladder = ladder(features.max_source)
-        self._decode = jax.jit(functools.partial(_greedy, model), static_argnames="length")
+        search = functools.partial(_search, model, features.word_ids.tokenizer.eos_id, beams, length_penalty)
+        self._decode = jax.jit(search, static_argnames="length")
 
     def __call__(self, params: Any, inputs: Sequence[Input], temperature: float = 1.0) -> list[Output]:
         """The outputs, in the order of the inputs; `temperature` as in `GrammarGenerator`.
@@ -92,10 +103,10 @@ class FreeGenerator:
                 length = self._max_length if final else min(source_length, self._max_length)
                 ids = pad_rows([sources[i] for i in rows], source_length, self._batch_size)
                 ids = shard_batch(ids, self._mesh)
-                tokens, scores = jax.device_get(self._decode(params, ids, temperature, length=length))
-                for i, row, score in zip(rows, tokens, scores, strict=False):
+                found = jax.device_get(self._decode(params, ids, temperature, length=length))
+                for i, row, score, whole in zip(rows, *found, strict=False):
                     ends = np.flatnonzero(row == eos_id)
-                    if len(ends) or final or length == self._max_length:
+                    if whole or final or length == self._max_length:
                         count = ends[0] if len(ends) else length
                         out[i] = Output(row[:count].tolist(), score[:count])
                     else:
@@ -104,17 +115,35 @@ class FreeGenerator:
         return out  # type: ignore[return-value]
 
 
-def _greedy(
-    model: ToNER, params: Any, source: jax.Array, temperature: jax.Array, length: int
-) -> tuple[jax.Array, jax.Array]:
+def _search(
+    model: ToNER,
+    eos_id: int,
+    beams: int,
+    length_penalty: float,
+    params: Any,
+    source: jax.Array,
+    temperature: jax.Array,
+    length: int,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Tokens and their log-probabilities [B, T], and whether each output is that of any longer T."""
     apply = _methods(model, params)
+    rows = source.shape[0]
     read = apply("read", source)
+    if beams > 1:
+        read = jax.tree.map(lambda leaf: jnp.repeat(leaf, beams, axis=0), read)
+    cache = apply("empty", rows * beams, length)
 
     def step(tokens: jax.Array, cache: Any) -> tuple[jax.Array, Any]:
         scores, cache = apply("step", tokens, read, cache)
         return scores / temperature, cache
 
-    return greedy(step, apply("empty", source.shape[0], length), source.shape[0], length)
+    if beams == 1:
+        tokens, scores = greedy(step, cache, rows, length, eos_id=eos_id)
+        return tokens, scores, jnp.any(tokens == eos_id, axis=1)
+    best = beam(
+        step, t5.reorder, cache, rows, length, beams=beams, length_penalty=length_penalty, eos_id=eos_id
+    )
+    return best.tokens, best.scores, best.complete
 
 
 def _methods(model: ToNER, params: Any) -> Callable[..., Any]:

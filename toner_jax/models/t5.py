@@ -428,6 +428,12 @@ def reset(cache: Cache, rows: jax.Array) -> Cache:
     )
 
 
+def reorder(cache: Cache, rows: jax.Array) -> Cache:
+    """The cache whose row i is row rows[i] of this one."""
+    own = {key: cache[key] for key in ("index", "positions", "layers")}
+    return {**cache, **jax.tree.map(lambda leaf: jnp.take(leaf, rows, axis=0), own)}
+
+
 def shift_right(target: jax.Array) -> jax.Array:
     """Decoder inputs of targets [B, T]: the start id 0, then all but the last."""
     return jnp.pad(target[:, :-1], ((0, 0), (1, 0)))

@@ -15,7 +15,7 @@ import numpy as np
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence
 from toner_jax.text import prompts
-from toner_jax.text.ids import Ids, WordIds
+from toner_jax.text.ids import MOST_WORDS, Ids, WordIds
 from toner_jax.text.tokenizers import WordPieceTokenizer
 
 NER, TYPE_RECOGNITION = "ner", "tr"
@@ -167,7 +167,11 @@ class MatcherFeatures:
         return np.array([self._tokenizer.cls_id, *ids[:room], self._tokenizer.sep_id], np.int32)
 
     def prepare(self, words: Iterable[str]) -> None:
-        new = list(dict.fromkeys(w for w in words if w not in self._words))
+        """Tokenizes all words not yet known in one call; as `WordIds` it remembers only so many."""
+        asked = dict.fromkeys(words)
+        new = [w for w in asked if w not in self._words]
+        if len(self._words) + len(new) > MOST_WORDS:
+            self._words = {w: self._words[w] for w in asked if w in self._words}
         self._words.update(zip(new, self._tokenizer.encode(new), strict=True))
 
     def descriptions(self, schema: Schema) -> list[np.ndarray]:

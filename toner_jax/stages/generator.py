@@ -250,5 +250,13 @@ def make_recognizer(config: ConfigDict, model: ToNER, features: GeneratorFeature
     if c.grammar:
         generate = GrammarGenerator(model, features, mesh, batch_size=batch, max_length=room, block=c.block)
     else:
-        generate = FreeGenerator(model, features, mesh, batch_size=batch, max_length=room)
+        generate = FreeGenerator(
+            model,
+            features,
+            mesh,
+            batch_size=batch,
+            max_length=room,
+            beams=c.beam_size,
+            length_penalty=c.length_penalty,
+        )
     return Recognizer(generate, features, overlap=config.text.window_overlap)

@@ -20,6 +20,9 @@ from toner_jax.text.tokenizers import SentencePieceTokenizer
 
 Ids = tuple[int, ...]
 
+# Words that are remembered, more than any benchmark has: texts without end bring new ones all the time.
+MOST_WORDS = 200_000
+
 # No vocabulary holds this private-use character and no piece can cross it, so what follows it in a
 # string is segmented as if glued to the characters before: without a word-initial piece.
 _GLUE = "\ue000"
@@ -75,8 +78,11 @@ class WordIds:
 
     def prepare(self, words: Iterable[str]) -> None:
         """Tokenizes all words not yet known in one batched call. Those of a whole data set are kept between
-        runs."""
-        new = list(dict.fromkeys(w for w in words if w not in self._words))
+        runs. When there are too many to remember, those not asked for now are forgotten."""
+        asked = dict.fromkeys(words)
+        new = [w for w in asked if w not in self._words]
+        if len(self._words) + len(new) > MOST_WORDS:
+            self._words = {w: self._words[w] for w in asked if w in self._words}
         if len(new) >= _MANY:
             key = cache.digest(self.tokenizer.digest, cache.code_digest(), new)
             ids = cache.kept("pieces", key, lambda: self.tokenizer.encode(new), _write, _read)

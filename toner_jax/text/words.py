@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from toner_jax.schema import Sentence
@@ -17,6 +17,9 @@ _ABBREVIATIONS = (
     "mr mrs ms dr prof st sr jr gen gov sen rep rev hon lt col sgt capt inc ltd co corp vs etc no vol fig al "
     "e.g i.e u.s u.k u.n jan feb mar apr jun jul aug sep sept oct nov dec a.m p.m"
 )
+# Characters that are searched for sentences at a time: Punkt's time grows with the square of a text.
+_BLOCK = 1 << 15
+_SPACES = re.compile(r"\s+")
 _BLANK_LINES = re.compile(r"\n[ \t\r]*\n")
 _INITIALS = re.compile(r"(?:\w\.)+\w")
 
@@ -31,17 +34,31 @@ def _libraries() -> tuple[Any, Any]:
     return PunktSentenceTokenizer(parameters), NLTKWordTokenizer()
 
 
-def split_sentences(text: str) -> list[Range]:
-    """Character ranges of the sentences of any text, by Punkt's rules; a blank line always ends one."""
+def iter_sentences(text: str) -> Iterator[Range]:
+    """Character ranges of the sentences of any text, by Punkt's rules; a blank line always ends one. They
+    are found as they are asked for, in time proportional to the text; without an end in `_BLOCK` characters
+    one is cut at white space."""
     punkt, _ = _libraries()
-    ranges: list[Range] = []
-    blank_lines = [m.span() for m in _BLANK_LINES.finditer(text)]
-    for (_, start), (end, _) in pairwise([(0, 0), *blank_lines, (len(text), len(text))]):
-        paragraph = text[start:end]
-        ranges += [
-            (start + a, start + b) for a, b in punkt.span_tokenize(paragraph) if paragraph[a:b].strip()
-        ]
-    return ranges
+    edges = chain([(0, 0)], (m.span() for m in _BLANK_LINES.finditer(text)), [(len(text), len(text))])
+    for (_, start), (end, _) in pairwise(edges):
+        while start < end:
+            block = text[start : min(start + _BLOCK, end)]
+            found = list(punkt.span_tokenize(block))
+            if start + len(block) == end:
+                done = end
+            elif len(found) > 1:
+                done = start + found.pop()[0]  # where it ends is not known yet
+            else:
+                spaces = list(_SPACES.finditer(block))
+                cut, after = spaces[-1].span() if spaces else (len(block), len(block))
+                found, done = [(0, cut)], start + after
+            yield from ((start + a, start + b) for a, b in found if block[a:b].strip())
+            start = done
+
+
+def split_sentences(text: str) -> list[Range]:
+    """All of `iter_sentences`."""
+    return list(iter_sentences(text))
 
 
 def split_words(text: str) -> list[Range]:
@@ -57,23 +74,25 @@ def split_into_sentences(text: str, sentences: Sequence[Range] | None = None) ->
       sentences: character ranges to take as the sentences; None finds them. A range without a word is
         left out, and what lies outside all of them has no words.
     """
+    ranges = iter_sentences(text) if sentences is None else sentences
+    return [words for start, end in ranges if (words := words_between(text, start, end))]
+
+
+def words_between(text: str, start: int, end: int) -> list[Range]:
+    """The words (as `split_words`) of the sentence at characters `start` … `end`."""
     _, treebank = _libraries()
-    out: list[list[Range]] = []
-    for start, end in split_sentences(text) if sentences is None else sentences:
-        sentence = text[start:end]
-        try:
-            inside = list(treebank.span_tokenize(sentence))
-        except ValueError:  # a few odd mixtures of quotes cannot be placed; cut at white space alone
-            inside = [(0, len(sentence))]
-        words: list[Range] = []
-        for a, b in _cover(sentence, inside):
-            if words and sentence[a:b] == "." and _INITIALS.fullmatch(text, words[-1][0], start + a):
-                words[-1] = words[-1][0], start + b  # `U.S.` stays whole where it ends a sentence, too
-            else:
-                words.append((start + a, start + b))
-        if words:
-            out.append(words)
-    return out
+    sentence = text[start:end]
+    try:
+        inside = list(treebank.span_tokenize(sentence))
+    except ValueError:  # a few odd mixtures of quotes cannot be placed; cut at white space alone
+        inside = [(0, len(sentence))]
+    words: list[Range] = []
+    for a, b in _cover(sentence, inside):
+        if words and sentence[a:b] == "." and _INITIALS.fullmatch(text, words[-1][0], start + a):
+            words[-1] = words[-1][0], start + b  # `U.S.` stays whole where it ends a sentence, too
+        else:
+            words.append((start + a, start + b))
+    return words
 
 
 def _cover(sentence: str, spans: list[Range]) -> list[Range]:
@@ -93,3 +112,15 @@ def sentence_from_text(id: str, text: str) -> Sentence:
     """The user's text as an unannotated sentence; offsets lead back to it."""
     ranges = split_words(text)
     return Sentence(id, tuple(text[a:b] for a, b in ranges), tuple(ranges), text)
+
+
+def sentences_from_text(id: str, text: str) -> Iterator[Sentence]:
+    """The sentences of the user's text, made as they are asked for; of a text without words one, empty.
+    `text` of each is the whole text, and `offsets` lead into it."""
+    found = False
+    for start, end in iter_sentences(text):
+        ranges = words_between(text, start, end)
+        yield Sentence(id, tuple(text[a:b] for a, b in ranges), tuple(ranges), text)
+        found = True
+    if not found:
+        yield Sentence(id, (), (), text)
