@@ -9,17 +9,15 @@ docs/benchmarks/README.md says what is measured and what is not. Everything runs
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
+from benchmarks.machine import limit_threads
 from toner_jax.errors import UserError
-
-THREADS = 2
 
 
 def main(argv: list[str] | None = None) -> int:
     """Exit status 0, 2 for bad input, 130 when interrupted."""
-    _limit_threads()
+    limit_threads()
     from benchmarks import decode
 
     parser = argparse.ArgumentParser(
@@ -29,18 +27,13 @@ def main(argv: list[str] | None = None) -> int:
     decode.add_options(commands.add_parser("decode", help="the generator's decoding"))
     options = parser.parse_args(argv)
     try:
-        decode.run(options, THREADS)
+        decode.run(options)
     except UserError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     return 0
-
-
-def _limit_threads() -> None:
-    """Before JAX and OpenMP start: XLA's pool on CPU has as many threads as NPROC says."""
-    os.environ.update(JAX_PLATFORMS="cpu", NPROC=str(THREADS), OMP_NUM_THREADS=str(THREADS))
 
 
 if __name__ == "__main__":

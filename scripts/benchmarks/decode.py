@@ -7,6 +7,7 @@ import json
 import statistics
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from toner_jax.errors import UserError
 from toner_jax.inference.generate import Output
 from toner_jax.training.metrics import say, write_atomically
 
-PEERS = ("transformers", "ctranslate2-float32", "ctranslate2-int8")
+_WIDTH = 140  # of the table, also where the output is no terminal
+_PEERS = ("transformers", "ctranslate2-float32", "ctranslate2-int8")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a table for docs/benchmarks/")
 
 
-def run(options: argparse.Namespace, threads: int) -> None:
+def run(options: argparse.Namespace) -> None:
     """Measures, prints a table, and writes the files asked for.
 
     Raises:
@@ -54,7 +56,7 @@ def run(options: argparse.Namespace, threads: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         contenders = [
             *ours.contenders(subject, batches),
-            *peers.contenders(subject, Path(folder), batches, threads),
+            *peers.contenders(subject, Path(folder), batches),
             *ours.floor(subject, batches),
         ]
         chosen = _chosen(contenders, options.only)
@@ -62,7 +64,7 @@ def run(options: argparse.Namespace, threads: int) -> None:
     report = {
         "benchmark": "decode",
         "command": _command(options),
-        **machine(threads),
+        **machine(),
         **_described(subject, options),
         "left_out": left_out,
         "contenders": _figures(subject, measured, batches),
@@ -71,7 +73,7 @@ def run(options: argparse.Namespace, threads: int) -> None:
         write_atomically(options.json, json.dumps(report, indent=2) + "\n")
     if options.markdown:
         write_atomically(options.markdown, markdown(report))
-    Console().print(table(report))
+    Console(width=max(Console().width, _WIDTH)).print(table(report))
 
 
 def _command(options: argparse.Namespace) -> str:
@@ -125,7 +127,7 @@ def _figures(subject: Subject, measured: Sequence[Measured], batches: Sequence[i
     reference = by_name.get(ours.REFERENCE)
     greedy = reference.result if reference else ours.free(subject)(Setting(batches[0]))(subject.inputs)
     assert greedy.outputs is not None
-    rivals = {name: by_name[name] for name in PEERS if name in by_name}
+    rivals = {name: by_name[name] for name in _PEERS if name in by_name}
     return [_figures_of(subject, m, greedy.outputs, rivals) for m in measured]
 
 
@@ -140,9 +142,8 @@ def _figures_of(
     return {
         "name": m.contender.name,
         "title": m.contender.title,
-        "batch": m.setting.batch,
-        "workers": m.setting.workers,
-        "workers_single": m.single_setting.workers,
+        "setting": asdict(m.setting),
+        "single_setting": asdict(m.single_setting),
         "sentences_per_second": {"median": count / seconds, "best": count / min(m.seconds)},
         "latency_ms": {"p50": 1e3 * m.latency(50), "p95": 1e3 * m.latency(95)},
         "passes_per_sentence": None if result.rows is None else result.rows / count,

@@ -1,4 +1,4 @@
-"""What a figure was measured with: versions and processors, nothing that tells whose machine it was."""
+"""What figures are measured with: threads, versions, processors; nothing tells whose machine it was."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ import platform
 from importlib import metadata
 from typing import Any
 
+THREADS = 2  # that each contender may use
 _PACKAGES = ("jax", "flax", "numpy", "torch", "transformers", "ctranslate2")
 
 
-def machine(threads: int) -> dict[str, Any]:
+def limit_threads() -> None:
+    """To be called before JAX and OpenMP start: XLA's pool on CPU has as many threads as NPROC says."""
+    os.environ.update(JAX_PLATFORMS="cpu", NPROC=str(THREADS), OMP_NUM_THREADS=str(THREADS))
+
+
+def machine() -> dict[str, Any]:
     """Versions of what is installed, the number of processors, and the threads each contender may use."""
     versions = {"python": platform.python_version()}
     for name in _PACKAGES:
@@ -22,5 +28,5 @@ def machine(threads: int) -> dict[str, Any]:
         "versions": versions,
         "system": f"{platform.system()} {platform.machine()}",
         "cpus": os.cpu_count(),
-        "threads": threads,
+        "threads": THREADS,
     }

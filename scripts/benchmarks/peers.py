@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,28 +34,31 @@ def missing() -> dict[str, str]:
     }
 
 
-def contenders(subject: Subject, folder: Path, batches: Sequence[int], threads: int) -> list[Contender]:
-    """Those whose libraries are installed; `folder`, an empty one, takes the exported weights."""
+def contenders(subject: Subject, folder: Path, batches: Sequence[int]) -> list[Contender]:
+    """Those whose libraries are installed; the weights are exported to `folder`, an empty one, when one of
+    them is first made."""
     absent = missing()
     if "transformers" in absent:
         return []
-    model = _load_torch(subject, folder / "exported", threads)
-    settings = tuple(Setting(b) for b in batches)
+    model = functools.cache(lambda: _load_torch(subject, folder / "exported"))
+    # A small model alone may be faster on one thread than on two.
+    settings = tuple(Setting(b, 1, threads) for b in batches for threads in (2, 1))
     out = [
         Contender(
             "transformers",
             "transformers, PyTorch with SDPA",
             settings,
-            lambda s: _transformers(subject, model, s.batch),
+            lambda s: _transformers(subject, model(), s),
         )
     ]
     if "ctranslate2" in absent:
         return out
-    pieces = _convert(model, subject.features.word_ids.tokenizer, folder / "converted")
-    settings = tuple(Setting(b, workers) for b in batches for workers in (threads, 1))
+    tokenizer, converted = subject.features.word_ids.tokenizer, folder / "converted"
+    pieces = functools.cache(lambda: _convert(model(), tokenizer, converted))
+    settings = tuple(Setting(b, *split) for b in batches for split in ((2, 1), (1, 2)))
 
     def translate(compute_type: str) -> Callable[[Setting], Run]:
-        return lambda s: _ctranslate2(subject, folder / "converted", pieces, compute_type, s, threads)
+        return lambda s: _ctranslate2(subject, converted, pieces(), compute_type, s)
 
     return [
         *out,
@@ -65,25 +69,27 @@ def contenders(subject: Subject, folder: Path, batches: Sequence[int], threads: 
     ]
 
 
-def _load_torch(subject: Subject, folder: Path, threads: int) -> Any:
-    import torch
+def _load_torch(subject: Subject, folder: Path) -> Any:
     from transformers import T5ForConditionalGeneration
+    from transformers.utils import logging
 
-    torch.set_num_threads(threads)
+    logging.set_verbosity_error()  # it warns of the output layer that it rightly leaves untied
+    logging.disable_progress_bar()
     save_pretrained(subject.restored, folder)
     return T5ForConditionalGeneration.from_pretrained(folder / GENERATOR, attn_implementation="sdpa").eval()
 
 
-def _transformers(subject: Subject, model: Any, batch: int) -> Run:
+def _transformers(subject: Subject, model: Any, setting: Setting) -> Run:
     import torch
 
     eos_id = subject.features.word_ids.tokenizer.eos_id
 
     def run(inputs: Sequence[Input]) -> Result:
+        torch.set_num_threads(setting.threads)
         sources = subject.sources(inputs)
         outputs: list[Any] = [None] * len(sources)
         passes = rows = 0
-        for chosen in length_sorted_batches([len(s) for s in sources], batch):
+        for chosen in length_sorted_batches([len(s) for s in sources], setting.batch):
             padded = pad_rows([sources[i] for i in chosen], len(sources[chosen[0]]), len(chosen))
             ids = torch.from_numpy(padded).long()
             with torch.inference_mode():
@@ -139,7 +145,7 @@ def _convert(model: Any, tokenizer: SentencePieceTokenizer, folder: Path) -> lis
 
 
 def _ctranslate2(
-    subject: Subject, folder: Path, pieces: list[str], compute_type: str, setting: Setting, threads: int
+    subject: Subject, folder: Path, pieces: list[str], compute_type: str, setting: Setting
 ) -> Run:
     import ctranslate2
 
@@ -148,7 +154,7 @@ def _ctranslate2(
         device="cpu",
         compute_type=compute_type,
         inter_threads=setting.workers,
-        intra_threads=threads // setting.workers,
+        intra_threads=setting.threads,
     )
     ids = {piece: i for i, piece in enumerate(pieces)}
 

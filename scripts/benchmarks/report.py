@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 Cell = Callable[[dict[str, Any]], str]
@@ -15,7 +16,8 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _settings(c: dict[str, Any]) -> str:
-    return f"{c['batch']}" + (f" × {c['workers']}" if c["workers"] > 1 else "")
+    """Rows at a time, workers, and threads of each."""
+    return " × ".join(str(n) for n in c["setting"].values())
 
 
 _COLUMNS: tuple[tuple[str, Cell], ...] = (
@@ -45,12 +47,12 @@ def _columns(report: dict[str, Any]) -> tuple[tuple[str, Cell], ...]:
 def table(report: dict[str, Any]) -> Table:
     """For a terminal."""
     columns = _columns(report)
-    out = Table(title=_summary(report), caption="\n".join(report["left_out"]))
+    out = Table(title=_summary(report), caption="\n".join(report["left_out"]), box=box.SIMPLE)
     out.add_column("")
     for header, _ in columns:
-        out.add_column(header, justify="right")
+        out.add_column(header.replace("-", "\n"), justify="right", no_wrap=True)
     for contender in report["contenders"]:
-        out.add_row(contender["title"], *(cell(contender) for _, cell in columns))
+        out.add_row(contender["name"], *(cell(contender) for _, cell in columns))
     return out
 
 

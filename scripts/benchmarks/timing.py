@@ -9,15 +9,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from benchmarks.machine import THREADS
 from toner_jax.inference.generate import Input, Output
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How a contender is run: rows at a time, and how many workers share the threads."""
+    """How a contender is run: rows at a time, and for those that let it be chosen, so many workers with so
+    many threads each."""
 
     batch: int
     workers: int = 1
+    threads: int = THREADS
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def measure(
     measured = []
     for contender in contenders:
         measured.append(_tune(contender, inputs, singles))
-        say(f"{contender.name}: {describe(measured[-1].setting)}")
+        say(f"{contender.name}: {measured[-1].setting}")
     for number in range(rounds):
         for one in measured if number % 2 == 0 else measured[::-1]:
             with _timed(one.seconds, one.cpu_seconds):
@@ -93,10 +96,6 @@ def measure(
             one.latencies.append([_seconds(one.single, single) for single in singles])
         say(f"round {number + 1} of {rounds}")
     return measured
-
-
-def describe(setting: Setting) -> str:
-    return f"batch {setting.batch}" + (f", {setting.workers} workers" if setting.workers > 1 else "")
 
 
 def _tune(contender: Contender, inputs: Sequence[Input], singles: Sequence[Sequence[Input]]) -> Measured:
