@@ -31,7 +31,7 @@ def files(finished, cache, tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
     command = [
         sys.executable, "scripts/benchmark.py", "decode",
-        f"--model={finished[0]}", "--split=dev", "--sentences=8", "--rounds=1", "--requests=2", "--batches=8",
+        f"--model={finished[0]}", "--split=dev", "--sentences=8", "--rounds=1", "--requests=1", "--batches=8",
         f"--only={','.join((*OURS, *INSTALLED, 'floor-read'))}",
         f"--json={folder / 'decode.json'}", f"--markdown={folder / 'decode.md'}",
     ]  # fmt: skip
@@ -70,7 +70,7 @@ def test_blocks_take_fewer_passes(figures):
     """Plain greedy search takes a pass for each token, so that its passes are whole batches' longest."""
     plain, blocks = figures["greedy"], figures["refill-4"]
     assert plain["passes_per_sentence"] == int(plain["passes_per_sentence"])
-    assert blocks["passes_per_sentence"] > 0
+    assert 0 < blocks["passes_per_sentence"] < plain["passes_per_sentence"]
     if "transformers" in figures:
         assert figures["transformers"]["passes_per_sentence"] == plain["passes_per_sentence"]
 

@@ -22,7 +22,7 @@ from toner_jax.errors import UserError
 from toner_jax.inference.generate import Output
 from toner_jax.training.metrics import say, write_atomically
 
-_WIDTH = 140  # of the table, also where the output is no terminal
+_WIDTH = 240  # wider than the table, which is not to be cut where the output is no terminal
 _PEERS = ("transformers", "ctranslate2-float32", "ctranslate2-int8")
 
 
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
         write_atomically(options.json, json.dumps(report, indent=2) + "\n")
     if options.markdown:
         write_atomically(options.markdown, markdown(report))
-    Console(width=max(Console().width, _WIDTH)).print(table(report))
+    Console(width=_WIDTH).print(table(report))
 
 
 def _command(options: argparse.Namespace) -> str:

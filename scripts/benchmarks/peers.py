@@ -167,7 +167,9 @@ def _ctranslate2(
             max_decoding_length=subject.max_length,
         )
         outputs = [_unscored([ids[piece] for piece in r.hypotheses[0]]) for r in results]
-        # Rows that have ended leave their batch, so every row takes as many passes as it has tokens.
-        return Result(outputs, None, sum(len(o.tokens) + 1 for o in outputs))
+        # Rows that have ended leave their batch, so every row takes as many passes as it has tokens,
+        # and one for its end, unless it has no room.
+        rows = sum(min(len(o.tokens) + 1, subject.max_length) for o in outputs)
+        return Result(outputs, None, rows)
 
     return run

@@ -48,7 +48,7 @@ def table(report: dict[str, Any]) -> Table:
     """For a terminal."""
     columns = _columns(report)
     out = Table(title=_summary(report), caption="\n".join(report["left_out"]), box=box.SIMPLE)
-    out.add_column("")
+    out.add_column("", no_wrap=True)
     for header, _ in columns:
         out.add_column(header.replace("-", "\n"), justify="right", no_wrap=True)
     for contender in report["contenders"]:
