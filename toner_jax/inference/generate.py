@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -60,8 +60,25 @@ class Output:
     spans: tuple[Span, ...] | None = None
 
 
+@dataclass
+class Work:
+    """What a generator has asked of the decoder so far.
+
+    Attributes:
+      passes: how often it was called.
+      rows: over how many rows in all these calls, those with nothing to write included.
+    """
+
+    passes: int = 0
+    rows: int = 0
+
+    def add(self, passes: int, rows: int) -> None:
+        self.passes += passes
+        self.rows += passes * rows
+
+
 class FreeGenerator:
-    """Greedy or beam search over the whole vocabulary."""
+    """Greedy or beam search over the whole vocabulary; `work` counts what it took."""
 
     def __init__(
         self,
@@ -82,6 +99,7 @@ class FreeGenerator:
         self._ladder = ladder(features.max_source)
         search = functools.partial(_search, model, features.word_ids.tokenizer.eos_id, beams, length_penalty)
         self._decode = jax.jit(search, static_argnames="length")
+        self.work = Work()
 
     def __call__(self, params: Any, inputs: Sequence[Input], temperature: float = 1.0) -> list[Output]:
         """The outputs, in the order of the inputs; `temperature` as in `GrammarGenerator`.
@@ -101,9 +119,14 @@ class FreeGenerator:
                 if final:
                     source_length = self._ladder[-1]
                 length = self._max_length if final else min(source_length, self._max_length)
-                ids = pad_rows([sources[i] for i in rows], source_length, self._batch_size)
+                # Idle rows repeat the first: after an empty source the end might never be written.
+                repeated = [rows[0]] * (self._batch_size - len(rows))
+                ids = pad_rows([sources[i] for i in rows + repeated], source_length, self._batch_size)
                 ids = shard_batch(ids, self._mesh)
                 found = jax.device_get(self._decode(params, ids, temperature, length=length))
+                ended = found[0] == eos_id
+                taken = np.where(ended.any(axis=1), ended.argmax(axis=1) + 1, length)
+                self.work.add(int(taken.max()), self._batch_size)
                 for i, row, score, whole in zip(rows, *found, strict=False):
                     ends = np.flatnonzero(row == eos_id)
                     if whole or final or length == self._max_length:
@@ -161,17 +184,28 @@ class _Shape:
     slots: int
 
 
-# Rows that wait for each row at work: enough that few places stand empty at the end of a queue.
+class _Started(NamedTuple):
+    """A batch that the device works on: which inputs its rows are, and the words that their tapes' positions
+    belong to."""
+
+    rows: list[int]
+    places: list[np.ndarray]
+    working: int
+    decoded: blocks.Decoded
+
+
+# Rows in a queue for each row at work: enough that few places stand empty at its end.
 _QUEUE = 8
-# Passes that most outputs end within; the rest are decoded again with all the room there is.
-_PASSES = 24
+# Passes that most outputs end within, and tokens that they have at most; the rest are decoded again with
+# all the room there is.
+_PASSES, _TOKENS = 24, 96
 # On CPU, sources are read so many at a time: their activations then stay in the cache.
 _CPU_CHUNK = 32
 
 
 class GrammarGenerator:
     """Greedy decoding in blocks under the grammar: every output is well formed, every span a run of the
-    input's words.
+    input's words. `work` counts what it took.
 
     At most eight shapes are compiled for many inputs at a time, and as many for single ones.
     """
@@ -185,16 +219,27 @@ class GrammarGenerator:
         batch_size: int,
         max_length: int,
         block: int = 0,
+        queue: int = _QUEUE,
+        hints: bool = True,
     ):
-        """`batch_size` rows are at work at a time; a pass feeds each `block` tokens (0: by the device)."""
+        """Args:
+        batch_size: rows that are at work at a time.
+        block: tokens that a pass feeds each row (0: by the device).
+        queue: rows that are decoded by one call, as a multiple of those at work; where that is more than 1,
+          rows that end are replaced by waiting ones.
+        hints: False drafts only what the format forces, and no item that it does not.
+        """
         cpu = jax.default_backend() == "cpu"
         self._features = features
         self._mesh = mesh
         self._working = round_batch(batch_size, mesh)
         # Rows on several devices cannot take each other's places without talking to each other.
-        self._rows = self._working * (_QUEUE if batch_divisor(mesh) == 1 else 1)
+        self._rows = self._working * (queue if batch_divisor(mesh) == 1 else 1)
         self._max_length = max_length
         self._block = block or (4 if cpu else 8)
+        self._passes = min(max(_PASSES, -(-_TOKENS // self._block)), max_length)
+        self._hints = hints
+        self.work = Work()
         self._ladder = ladder(features.max_source)
         types = sum(len(grammar.type_ids(features.word_ids, name)) for name in features.schema.names)
         self._layout = grammar.make_layout(features.word_ids, types)
@@ -216,7 +261,7 @@ class GrammarGenerator:
         for final in (False, True):
             unfinished = []
             # The next batch is prepared while the device works on the last one.
-            started: list[tuple[list[int], list[np.ndarray], Any]] = []
+            started: list[_Started] = []
             for rows, shape in self._plan([len(sources[i]) for i in todo], final):
                 chosen = [todo[k] for k in rows]
                 started.append(self._start(params, inputs, sources, chosen, shape, temperature))
@@ -233,7 +278,7 @@ class GrammarGenerator:
         working = 1 if single else self._working
         for rows in length_sorted_batches(lengths, 1 if single else self._rows):
             source = self._ladder[-1] if final else padded_length(lengths[rows[0]], self._ladder)
-            passes = self._max_length if final else _PASSES
+            passes = self._max_length if final else self._passes
             yield rows, _Shape(1 if single else self._rows, working, source, passes * self._block)
 
     def _start(
@@ -244,7 +289,7 @@ class GrammarGenerator:
         rows: list[int],
         shape: _Shape,
         temperature: float,
-    ) -> tuple[list[int], list[np.ndarray], Any]:
+    ) -> _Started:
         features, names = self._features, self._features.schema.names
         idle = shape.rows - len(rows)
         texts = [inputs[i].words for i in rows] + [()] * idle
@@ -258,18 +303,18 @@ class GrammarGenerator:
             self._layout.text + shape.source,
             self._max_length,
         )
-        tapes = make_hints(self._layout, tapes, places, texts, schemas, matched)
+        if self._hints:
+            tapes = make_hints(self._layout, tapes, places, texts, schemas, matched)
         ids = pad_rows([sources[i] for i in rows], shape.source, shape.rows)
         ids, tapes = shard_batch((ids, tapes), self._mesh)
         decoded = self._decode(params, ids, tapes, temperature, shape=shape, length=self._max_length)
-        return rows, places, decoded
+        return _Started(rows, places, shape.working, decoded)
 
-    def _finish(
-        self, started: tuple[list[int], list[np.ndarray], Any], out: list[Output | None]
-    ) -> list[int]:
+    def _finish(self, started: _Started, out: list[Output | None]) -> list[int]:
         """Reads a batch's outputs into `out`, and returns the inputs that need more room."""
-        rows, places, decoded = started
-        decoded = jax.device_get(decoded)
+        rows, places = started.rows, started.places
+        decoded = jax.device_get(started.decoded)
+        self.work.add(int(decoded.passes), started.working)
         counts = (decoded.tokens != 0).sum(axis=1).tolist()
         for k, i in enumerate(rows):
             if decoded.complete[k]:

@@ -1,0 +1,159 @@
+"""`benchmark.py decode`: one trained model decoded in this package's ways and by other libraries."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from benchmarks import ours, peers
+from benchmarks.machine import machine
+from benchmarks.report import markdown, table
+from benchmarks.subject import Subject, load
+from benchmarks.timing import Contender, Measured, Setting, measure
+from toner_jax.errors import UserError
+from toner_jax.inference.generate import Output
+from toner_jax.training.metrics import say, write_atomically
+
+_WIDTH = 240  # wider than the table, which is not to be cut where the output is no terminal
+_PEERS = ("transformers", "ctranslate2-float32", "ctranslate2-int8")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", type=Path, required=True, help="the work directory of a finished run")
+    parser.add_argument("--split", choices=("train", "dev", "test"), default="test")
+    parser.add_argument("--sentences", type=int, default=500, help="how many of the split; 0 for all")
+    parser.add_argument("--requests", type=int, default=100, help="sentences decoded one by one")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batches", default="16,32,64,128", help="batch sizes to choose from")
+    parser.add_argument("--only", default="", help="contenders by name, comma-separated; all by default")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a table for docs/benchmarks/")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measures, prints a table, and writes the files asked for.
+
+    Raises:
+      UserError: an option that means nothing, or no finished run.
+    """
+    from rich.console import Console
+
+    batches = _batches(options.batches)
+    if min(options.requests, options.rounds) < 1 or options.sentences < 0:
+        raise UserError("--requests and --rounds are at least 1, --sentences at least 0")
+    subject = load(options.model, options.split, options.sentences)
+    left_out = [f"{name}: not installed ({advice})" for name, advice in peers.missing().items()]
+    for line in left_out:
+        say(line)
+    with tempfile.TemporaryDirectory() as folder:
+        contenders = [
+            *ours.contenders(subject, batches),
+            *peers.contenders(subject, Path(folder), batches),
+            *ours.floor(subject, batches),
+        ]
+        chosen = _chosen(contenders, options.only)
+        measured = measure(chosen, subject.inputs, options.requests, options.rounds, say)
+    report = {
+        "benchmark": "decode",
+        "command": _command(options),
+        **machine(),
+        **_described(subject, options),
+        "left_out": left_out,
+        "contenders": _figures(subject, measured, batches),
+    }
+    if options.json:
+        write_atomically(options.json, json.dumps(report, indent=2) + "\n")
+    if options.markdown:
+        write_atomically(options.markdown, markdown(report))
+    Console(width=_WIDTH).print(table(report))
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command, without the places of files on this machine."""
+    values = {k: getattr(options, k) for k in ("split", "sentences", "requests", "rounds", "batches", "only")}
+    shown = [f"--{k}={v}" for k, v in values.items() if v != ""]
+    return " ".join(["python scripts/benchmark.py decode --model=WORKDIR", *shown])
+
+
+def _batches(argument: str) -> tuple[int, ...]:
+    sizes = argument.split(",")
+    if not all(s.isdecimal() and int(s) for s in sizes):
+        raise UserError(f"--batches={argument}: write sizes with commas between, as 16,64")
+    return tuple(map(int, sizes))
+
+
+def _chosen(contenders: Sequence[Contender], only: str) -> list[Contender]:
+    names = only.split(",") if only else [c.name for c in contenders]
+    unknown = [n for n in names if n not in {c.name for c in contenders}]
+    if unknown:
+        raise UserError(
+            f"--only: no contender {unknown[0]!r}; there are {', '.join(c.name for c in contenders)}"
+        )
+    return [c for c in contenders if c.name in names]
+
+
+def _described(subject: Subject, options: argparse.Namespace) -> dict[str, Any]:
+    config = subject.restored.generator.config
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(subject.restored.generator_params))
+    return {
+        "model": {
+            "parameters": parameters,
+            "d_model": config.d_model,
+            "layers": [config.num_layers, config.num_decoder_layers],
+            "vocabulary": config.vocab_size,
+        },
+        "data": {
+            "name": subject.restored.config.data.name,
+            "split": options.split,
+            "sentences": len(subject.sentences),
+            "inputs": len(subject.inputs),
+            "source_tokens": statistics.fmean(len(s) for s in subject.sources(subject.inputs)),
+        },
+        "rounds": options.rounds,
+        "requests": min(options.requests, len(subject.inputs)),
+    }
+
+
+def _figures(subject: Subject, measured: Sequence[Measured], batches: Sequence[int]) -> list[dict[str, Any]]:
+    by_name = {m.contender.name: m for m in measured}
+    reference = by_name.get(ours.REFERENCE)
+    greedy = reference.result if reference else ours.free(subject)(Setting(batches[0]))(subject.inputs)
+    assert greedy.outputs is not None
+    rivals = {name: by_name[name] for name in _PEERS if name in by_name}
+    return [_figures_of(subject, m, greedy.outputs, rivals) for m in measured]
+
+
+def _figures_of(
+    subject: Subject, m: Measured, greedy: Sequence[Output], rivals: dict[str, Measured]
+) -> dict[str, Any]:
+    count, seconds, result = len(subject.sentences), statistics.median(m.seconds), m.result
+    same, f1 = None, None
+    if result.outputs is not None:
+        same = statistics.fmean(a.tokens == b.tokens for a, b in zip(result.outputs, greedy, strict=True))
+        f1 = subject.f1(result.outputs)
+    return {
+        "name": m.contender.name,
+        "title": m.contender.title,
+        "setting": asdict(m.setting),
+        "single_setting": asdict(m.single_setting),
+        "sentences_per_second": {"median": count / seconds, "best": count / min(m.seconds)},
+        "latency_ms": {"p50": 1e3 * m.latency(50), "p95": 1e3 * m.latency(95)},
+        "passes_per_sentence": None if result.rows is None else result.rows / count,
+        "ms_per_pass": None if result.passes is None else 1e3 * seconds / result.passes,
+        "cpu_ms_per_sentence": 1e3 * statistics.median(m.cpu_seconds) / count,
+        "identical_to_greedy": same,
+        "strict_f1": f1,
+        # Of the same round, so that a slow minute of the machine cancels out.
+        "times_as_fast_as": {
+            name: statistics.median(a / b for a, b in zip(rival.seconds, m.seconds, strict=True))
+            for name, rival in rivals.items()
+        },
+    }

@@ -1,0 +1,84 @@
+"""What all contenders are given: one trained model and the same prompts; and how their outputs are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from toner_jax.data.sentences import load_sentences
+from toner_jax.errors import UserError
+from toner_jax.evaluation.scoring import strict_counts
+from toner_jax.inference.generate import Input, Output
+from toner_jax.inference.recognize import Recognizer
+from toner_jax.pipeline.features import GeneratorFeatures
+from toner_jax.schema import Sentence
+from toner_jax.stages import setup
+from toner_jax.stages.generator import read_types_if_enabled
+from toner_jax.stages.restore import Restored, restore
+from toner_jax.stages.run import split_path
+from toner_jax.training.sharding import make_mesh
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A finished run's generator, and sentences of one of its splits with the T′ that the run gave them.
+
+    Attributes:
+      inputs: a long sentence is several.
+    """
+
+    restored: Restored
+    features: GeneratorFeatures
+    mesh: Mesh
+    sentences: Sequence[Sentence]
+    matched: Sequence[Sequence[str]] | None
+    inputs: Sequence[Input]
+
+    @property
+    def max_length(self) -> int:
+        """The most tokens of an output, its end of sequence included."""
+        return self.restored.config.decode.max_length or self.features.max_target
+
+    def sources(self, inputs: Sequence[Input]) -> list[np.ndarray]:
+        """The prompts' ids, end of sequence included."""
+        return [self.features.inference(i.words, i.matched).source for i in inputs]
+
+    def f1(self, outputs: Sequence[Output]) -> float:
+        """Strict span F1 of what was written for `inputs`."""
+        found = self._recognize(lambda _, inputs: list(outputs))
+        return strict_counts(self.sentences, [r.entities for r in found]).f1
+
+    def _recognize(self, generate: Any) -> Any:
+        overlap = self.restored.config.text.window_overlap
+        return Recognizer(generate, self.features, overlap=overlap)(None, self.sentences, self.matched)
+
+
+def load(workdir: Path, split: str, count: int) -> Subject:
+    """The first `count` sentences of a split (0: all) of a finished run.
+
+    Raises:
+      UserError: the folder holds no finished run, or the split has no sentences.
+    """
+    mesh = make_mesh(jax.device_count())
+    restored = restore(workdir, mesh)
+    features = setup.generator_features(restored.config, restored.tokenizers, restored.schema)
+    sentences = load_sentences(split_path(workdir, split))
+    if not sentences:
+        raise UserError(f"{workdir}: its {split} split is empty; choose another --split")
+    matched = read_types_if_enabled(restored.config, workdir, split, sentences)
+    count = count or len(sentences)
+    sentences, matched = sentences[:count], None if matched is None else matched[:count]
+    inputs: list[Input] = []
+
+    def listen(_: Any, given: Sequence[Input]) -> list[Output]:
+        inputs.extend(given)
+        return [Output([], np.zeros(0, np.float32))] * len(given)
+
+    Subject(restored, features, mesh, sentences, matched, ())._recognize(listen)
+    return Subject(restored, features, mesh, sentences, matched, inputs)
