@@ -51,7 +51,7 @@ class Subject:
 
     def f1(self, outputs: Sequence[Output]) -> float:
         """Strict span F1 of what was written for `inputs`."""
-        found = self._recognize(lambda _, inputs: list(outputs))
+        found = self._recognize(lambda _, inputs, temperature: list(outputs))
         return strict_counts(self.sentences, [r.entities for r in found]).f1
 
     def _recognize(self, generate: Any) -> Any:
@@ -76,7 +76,7 @@ def load(workdir: Path, split: str, count: int) -> Subject:
     sentences, matched = sentences[:count], None if matched is None else matched[:count]
     inputs: list[Input] = []
 
-    def listen(_: Any, given: Sequence[Input]) -> list[Output]:
+    def listen(_: Any, given: Sequence[Input], temperature: float) -> list[Output]:
         inputs.extend(given)
         return [Output([], np.zeros(0, np.float32))] * len(given)
 

@@ -42,7 +42,7 @@ def case(rows: int = 13, limit: int = 40, seed: int = 0) -> Case:
 
 
 @functools.partial(jax.jit, static_argnames=("layout", "block", "working", "slots", "temperature"))
-def decode(table, tape, layout, block, working, slots, temperature=1.0):
+def decode(table, tape, layout, block, working, slots, temperature=1.0, count=None):
     """The model is the table; its cache, like a transformer's, holds what was fed at which position."""
 
     def step(tokens, source, cache):
@@ -65,7 +65,7 @@ def decode(table, tape, layout, block, working, slots, temperature=1.0):
         "fed": jnp.zeros((working, POSITIONS), jnp.int32),
     }
     return blocks.decode(
-        blocks.Model(step, rewind, reset), source, cache, tape, layout,
+        blocks.Model(step, rewind, reset), source, cache, tape, layout, tape.slot.shape[0] if count is None else count,
         slots=slots, length=40, block=block, working=working,
     )  # fmt: skip
 
@@ -167,3 +167,13 @@ def test_temperature_changes_probabilities_alone():
     tokens, scores, *_ = plain()
     np.testing.assert_array_equal(hot.tokens, tokens)
     assert scores.sum() > float(hot.scores.sum())
+
+
+@pytest.mark.parametrize("count", [0, 3, 9])
+def test_rows_past_the_count_cost_nothing(count):
+    c = case()
+    out = decode(c.table, c.tape, c.layout, 4, 5, slots=160, count=jnp.int32(count))
+    np.testing.assert_array_equal(out.tokens[:count], plain()[0][:count])
+    assert not np.asarray(out.tokens[count:]).any()
+    assert np.asarray(out.complete).tolist() == [True] * count + [False] * (13 - count)
+    assert (int(out.passes) == 0) == (count == 0)

@@ -83,6 +83,7 @@ def decode(
     cache: Any,
     tape: Tape,
     layout: Layout,
+    count: jax.Array,
     *,
     slots: int,
     length: int,
@@ -94,6 +95,7 @@ def decode(
 
     Args:
       source: any pytree whose leaves begin with N.
+      count: int32, how many rows of the queue there are; those after them stay unwritten, at no cost.
       cache: of `working` rows, with `slots` slots; a row may take slots // block passes.
       length: T; no tape's limit may pass it.
       block: Q.
@@ -114,17 +116,18 @@ def decode(
         jnp.zeros((), jnp.int32),
     )
     first = jax.tree.map(lambda leaf: leaf[:working], (source, tape))
-    work = _begin(jnp.arange(working), first[0], first[1], layout, start_id)
+    rows = jnp.arange(working)
+    work = _begin(jnp.where(rows < count, rows, n), first[0], first[1], layout, start_id)
 
     def running(carry):
         work, waiting, _, _ = carry
-        return jnp.any(work.row < n) | (waiting < n)
+        return jnp.any(work.row < n) | (waiting < count)
 
     def one_pass(carry):
         work, waiting, cache, out = carry
         work, cache, out = _pass(model, layout, block, slots, work, cache, out)
         if working < n:
-            work, waiting, cache = _refill(model, work, waiting, cache, source, tape, layout, start_id)
+            work, waiting, cache = _refill(model, work, waiting, count, cache, source, tape, layout, start_id)
         return work, waiting, cache, out
 
     carry = (work, jnp.asarray(working, jnp.int32), cache, out)
@@ -216,6 +219,7 @@ def _refill(
     model: Model,
     work: _Working,
     waiting: jax.Array,
+    count: jax.Array,
     cache: Any,
     source: Any,
     tape: Tape,
@@ -227,7 +231,7 @@ def _refill(
     few = max(1, b // 8)
     free = jnp.nonzero(work.row >= n, size=few, fill_value=b)[0]
     take = waiting + jnp.arange(few)
-    take = jnp.where((free < b) & (take < n), take, n)
+    take = jnp.where((free < b) & (take < count), take, n)
     place = jnp.where(take < n, free, b)
     new = jax.tree.map(lambda leaf: jnp.take(leaf, take, axis=0, mode="clip"), (source, tape))
     fresh = _begin(take, new[0], new[1], layout, start_id)

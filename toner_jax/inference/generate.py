@@ -175,10 +175,11 @@ def _methods(model: ToNER, params: Any) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class _Shape:
-    """What one compiled program decodes: `rows` waiting and `working` at a time, sources padded to
-    `source`, a cache of `slots`."""
+    """What one compiled program decodes: a queue of `rows`, read `chunk` and decoded `working` at a time, with
+    sources padded to `source` and a cache of `slots`."""
 
     rows: int
+    chunk: int
     working: int
     source: int
     slots: int
@@ -199,7 +200,7 @@ _QUEUE = 8
 # Passes that most outputs end within, and tokens that they have at most; the rest are decoded again with
 # all the room there is.
 _PASSES, _TOKENS = 24, 96
-# On CPU, sources are read so many at a time: their activations then stay in the cache.
+# On CPU, so many sources are read at a time: their activations then stay in the cache.
 _CPU_CHUNK = 32
 
 
@@ -235,6 +236,8 @@ class GrammarGenerator:
         self._working = round_batch(batch_size, mesh)
         # Rows on several devices cannot take each other's places without talking to each other.
         self._rows = self._working * (queue if batch_divisor(mesh) == 1 else 1)
+        most = _CPU_CHUNK if cpu and self._rows > self._working else self._working
+        self._chunk = max(n for n in range(1, most + 1) if self._rows % n == 0)
         self._max_length = max_length
         self._block = block or (4 if cpu else 8)
         self._passes = min(max(_PASSES, -(-_TOKENS // self._block)), max_length)
@@ -244,7 +247,7 @@ class GrammarGenerator:
         types = sum(len(grammar.type_ids(features.word_ids, name)) for name in features.schema.names)
         self._layout = grammar.make_layout(features.word_ids, types)
         self._decode = jax.jit(
-            functools.partial(_decode, model, self._layout, self._block, _CPU_CHUNK if cpu else 0),
+            functools.partial(_decode, model, self._layout, self._block),
             static_argnames=("shape", "length"),
         )
 
@@ -279,7 +282,8 @@ class GrammarGenerator:
         for rows in length_sorted_batches(lengths, 1 if single else self._rows):
             source = self._ladder[-1] if final else padded_length(lengths[rows[0]], self._ladder)
             passes = self._max_length if final else self._passes
-            yield rows, _Shape(1 if single else self._rows, working, source, passes * self._block)
+            queue = 1 if single else self._rows
+            yield rows, _Shape(queue, min(self._chunk, queue), working, source, passes * self._block)
 
     def _start(
         self,
@@ -307,7 +311,9 @@ class GrammarGenerator:
             tapes = make_hints(self._layout, tapes, places, texts, schemas, matched)
         ids = pad_rows([sources[i] for i in rows], shape.source, shape.rows)
         ids, tapes = shard_batch((ids, tapes), self._mesh)
-        decoded = self._decode(params, ids, tapes, temperature, shape=shape, length=self._max_length)
+        decoded = self._decode(
+            params, ids, tapes, len(rows), temperature, shape=shape, length=self._max_length
+        )
         return _Started(rows, places, shape.working, decoded)
 
     def _finish(self, started: _Started, out: list[Output | None]) -> list[int]:
@@ -351,35 +357,53 @@ def _decode(
     model: ToNER,
     layout: grammar.Layout,
     block: int,
-    chunk: int,
     params: Any,
     source: jax.Array,
     tape: grammar.Tape,
+    count: jax.Array,
     temperature: jax.Array,
     shape: _Shape,
     length: int,
 ) -> blocks.Decoded:
+    """Decodes the first `count` of the rows."""
     apply = _methods(model, params)
 
     def step(tokens: jax.Array, read: Any, cache: Any) -> tuple[jax.Array, Any]:
         scores, cache = apply("step", tokens, read, cache)
         return scores / temperature, cache
 
-    rows = source.shape[0]
-    if chunk and rows > chunk and rows % chunk == 0:
-        parts = (a.reshape(-1, chunk, a.shape[1]) for a in (source, tape.choices))
-        read = jax.lax.map(lambda part: apply("read", *part), tuple(parts))
-        read = jax.tree.map(lambda leaf: leaf.reshape(rows, *leaf.shape[2:]), read)
-    else:
-        read = apply("read", source, tape.choices)
     return blocks.decode(
         blocks.Model(step, t5.rewind, t5.reset),
-        read,
+        _read(functools.partial(apply, "read"), source, tape.choices, count, shape.chunk),
         apply("empty", shape.working, shape.slots),
         tape,
         layout,
+        count,
         slots=shape.slots,
         length=length,
         block=block,
         working=shape.working,
     )
+
+
+def _read(
+    read: Callable[[jax.Array, jax.Array], Any],
+    source: jax.Array,
+    choices: jax.Array,
+    count: jax.Array,
+    chunk: int,
+) -> Any:
+    """What the decoder needs of the first `count` rows, `chunk` of them at a time; the rest stay zero."""
+    if chunk >= source.shape[0]:
+        return read(source, choices)
+    empty = jax.tree.map(
+        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(read, source, choices)
+    )
+
+    def one(i: jax.Array, whole: Any) -> Any:
+        part = read(*(jax.lax.dynamic_slice_in_dim(a, i * chunk, chunk) for a in (source, choices)))
+        return jax.tree.map(
+            lambda to, new: jax.lax.dynamic_update_slice_in_dim(to, new, i * chunk, axis=0), whole, part
+        )
+
+    return jax.lax.fori_loop(0, -(-count // chunk), one, empty)
