@@ -20,7 +20,7 @@ from toner_jax.text.tokenizers import SentencePieceTokenizer
 
 Ids = tuple[int, ...]
 
-# Words that are remembered, more than any benchmark has: texts without end bring new ones all the time.
+# Words that are remembered: texts without end bring new ones all the time.
 MOST_WORDS = 200_000
 
 # No vocabulary holds this private-use character and no piece can cross it, so what follows it in a
