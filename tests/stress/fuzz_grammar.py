@@ -47,13 +47,15 @@ def make_text(rng: random.Random) -> str:
     return rng.choice(["", " "]).join(rng.choice(_PARTS) for _ in range(rng.randrange(25)))
 
 
-def random_weights(params: Any, seed: int) -> Any:
-    """Weights of the same shapes and about the same size."""
+def random_weights(params: Any, seed: int, scale: float = 3.0) -> Any:
+    """Weights of the same shapes, `scale` times the size."""
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(seed), len(leaves))
     return tree.unflatten(
         [
-            3 * (float(leaf.std()) + 1e-3) * jax.random.normal(k, leaf.shape, leaf.dtype)
+            scale * float(leaf.std()) * jax.random.normal(k, leaf.shape, leaf.dtype)
+            if leaf.std() > 0
+            else leaf
             for k, leaf in zip(keys, leaves, strict=True)
         ]
     )
