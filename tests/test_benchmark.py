@@ -46,6 +46,7 @@ def figures(files):
     return {c["name"]: c for c in files[0]["contenders"]}
 
 
+@pytest.mark.slow
 def test_every_contender_has_every_figure(figures):
     assert list(figures) == [*OURS, *INSTALLED, "floor-read"]
     for name, one in figures.items():
@@ -59,6 +60,7 @@ def test_every_contender_has_every_figure(figures):
         assert figures[name]["times_as_fast_as"][name] == 1
 
 
+@pytest.mark.slow
 def test_the_same_weights_write_the_same(figures):
     """Greedy search in any order and by any library in fp32; what is written alike scores alike."""
     for name in ("greedy-unsorted", "greedy", *(n for n in INSTALLED if n != "ctranslate2-int8")):
@@ -66,6 +68,7 @@ def test_the_same_weights_write_the_same(figures):
         assert figures[name]["strict_f1"] == figures["greedy"]["strict_f1"]
 
 
+@pytest.mark.slow
 def test_blocks_take_fewer_passes(figures):
     """Plain greedy search takes a pass for each token, so that its passes are whole batches' longest."""
     plain, blocks = figures["greedy"], figures["refill-4"]
@@ -75,6 +78,7 @@ def test_blocks_take_fewer_passes(figures):
         assert figures["transformers"]["passes_per_sentence"] == plain["passes_per_sentence"]
 
 
+@pytest.mark.slow
 def test_nothing_tells_whose_machine_it_was(files, finished):
     report, page = files
     assert report["threads"] == 2

@@ -48,6 +48,7 @@ def test_read_back_bit_for_bit(finished, exported):
     assert compare_export.reimported(restore(finished[0], make_mesh()), exported) == 0
 
 
+@pytest.mark.slow
 def test_bfloat16_and_errors(finished, exported, cache, tmp_path):
     done = convert(finished[0], tmp_path / "half", cache, "--dtype=bfloat16")
     assert done.stdout.strip().endswith("bfloat16")

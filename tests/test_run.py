@@ -99,6 +99,7 @@ def test_killed_and_resumed_is_the_same_run(finished, cache, tmp_path):
     assert kill_and_resume.differences(finished[0], tmp_path / "run") == []
 
 
+@pytest.mark.slow
 def test_sigterm_while_training_saves_and_exits_75(cache, tmp_path):
     process = subprocess.Popen(
         tiny.command(tmp_path / "run", "--config.matcher.epochs=4000.0", "--config.checkpoint.every=100000"),
