@@ -19,7 +19,7 @@ from benchmarks.report import markdown, table
 from benchmarks.subject import Subject, load
 from benchmarks.timing import Contender, Measured, Setting, measure
 from toner_jax.errors import UserError
-from toner_jax.inference.generate import Output
+from toner_jax.inference.written import Output
 from toner_jax.training.metrics import say, write_atomically
 
 _WIDTH = 240  # wider than the table, which is not to be cut where the output is no terminal

@@ -11,8 +11,10 @@ import jax
 
 from benchmarks.subject import Subject
 from benchmarks.timing import Contender, Result, Run, Setting
-from toner_jax.inference.generate import FreeGenerator, GrammarGenerator, Input
+from toner_jax.inference.constrained import GrammarGenerator
+from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.lengths import ladder, padded_length
+from toner_jax.inference.written import Input
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.training.sharding import round_batch, shard_batch
 

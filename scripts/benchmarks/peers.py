@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.subject import Subject
 from benchmarks.timing import Contender, Result, Run, Setting
-from toner_jax.inference.generate import Input, Output
+from toner_jax.inference.written import Input, Output
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.stages.generator import FOLDER as GENERATOR
 from toner_jax.stages.restore import save_pretrained

@@ -14,8 +14,8 @@ from jax.sharding import Mesh
 from toner_jax.data.sentences import load_sentences
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import strict_counts
-from toner_jax.inference.generate import Input, Output
 from toner_jax.inference.recognize import Recognizer
+from toner_jax.inference.written import Input, Output
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.schema import Sentence
 from toner_jax.stages import setup

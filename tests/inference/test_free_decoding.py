@@ -6,7 +6,8 @@ import functools
 
 import pytest
 
-from toner_jax.inference.generate import FreeGenerator, Input
+from toner_jax.inference.free import FreeGenerator
+from toner_jax.inference.written import Input
 from toner_jax.stages import setup
 from toner_jax.stages.restore import restore
 from toner_jax.training.sharding import make_mesh

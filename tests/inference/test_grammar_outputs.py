@@ -13,8 +13,9 @@ from conftest import SHARED, needs_shared
 
 from toner_jax.data.columns import read_columns
 from toner_jax.data.schemas import BUILTIN
-from toner_jax.inference.generate import GrammarGenerator, Input
+from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.recognize import Recognizer
+from toner_jax.inference.written import Input
 from toner_jax.models.t5 import T5Config
 from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.features import GeneratorFeatures

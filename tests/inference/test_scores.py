@@ -10,7 +10,7 @@ import pytest
 
 from toner_jax.config import base, override, validate
 from toner_jax.errors import UserError
-from toner_jax.inference import generate
+from toner_jax.inference import free
 from toner_jax.inference.recognize import Recognized, Score
 from toner_jax.schema import Entity
 
@@ -72,7 +72,7 @@ class _Table:
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_free_decoding_divides_logits_by_the_temperature(temperature):
     source = jnp.zeros((1, 3), jnp.int32)
-    tokens, scores, _ = generate._search(_Table(), 1, 1, 1.0, {}, source, jnp.asarray(temperature), length=5)
+    tokens, scores, _ = free._search(_Table(), 1, 1, 1.0, {}, source, jnp.asarray(temperature), length=5)
     assert tokens.tolist() == [[2, 2, 1, 0, 0]]
     scaled = np.exp(_Table.logits / temperature)
     expected = np.log(scaled.max(axis=1) / scaled.sum(axis=1))

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from toner_jax.inference.generate import Input, Output, Span
 from toner_jax.inference.windows import Window, make_windows
+from toner_jax.inference.written import Input, Output, Span
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.schema import Entity, Sentence, sort_entities
 from toner_jax.text.align import SourceIndex, align

@@ -16,7 +16,8 @@ from ml_collections import ConfigDict
 from toner_jax import losses
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import strict_counts
-from toner_jax.inference.generate import FreeGenerator, GrammarGenerator
+from toner_jax.inference.constrained import GrammarGenerator
+from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.recognize import Generate, Recognizer
 from toner_jax.models import hf_weights
 from toner_jax.models.t5 import shift_right

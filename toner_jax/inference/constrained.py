@@ -1,4 +1,4 @@
-"""Prompts in, what the generator wrote out: under the grammar by default, or freely, as the paper does."""
+"""Generation under the grammar, the default: many inputs through few compiled programs."""
 
 from __future__ import annotations
 
@@ -14,163 +14,13 @@ from jax.sharding import Mesh
 
 from toner_jax.decoding import blocks, grammar
 from toner_jax.decoding.drafts import make_hints
-from toner_jax.decoding.search import beam, greedy
 from toner_jax.inference.lengths import ladder, padded_length
+from toner_jax.inference.written import Input, Output, Span, Work, methods
 from toner_jax.models import t5
 from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.training.sharding import batch_divisor, round_batch, shard_batch
-
-Words = Sequence[str]
-
-
-@dataclass(frozen=True)
-class Input:
-    """One input of the generator: the words of a text that fits, and its T′ (None without matching)."""
-
-    words: Words
-    matched: Sequence[str] | None
-
-
-@dataclass(frozen=True)
-class Span:
-    """An item written under the grammar: words `start` … `end` of its input, and the probabilities that
-    another item of its type follows, and of its span given that, among all that the grammar allowed."""
-
-    start: int
-    end: int
-    type: str
-    type_score: float
-    span_score: float
-
-
-@dataclass(frozen=True)
-class Output:
-    """What was written for one input.
-
-    Attributes:
-      tokens: without the end of sequence.
-      scores: fp32, the log-probability of each.
-      spans: the items, under the grammar; None where the tokens have to be parsed.
-    """
-
-    tokens: list[int]
-    scores: np.ndarray
-    spans: tuple[Span, ...] | None = None
-
-
-@dataclass
-class Work:
-    """What a generator has asked of the decoder so far.
-
-    Attributes:
-      passes: how often it was called.
-      rows: over how many rows in all these calls, those with nothing to write included.
-    """
-
-    passes: int = 0
-    rows: int = 0
-
-    def add(self, passes: int, rows: int) -> None:
-        self.passes += passes
-        self.rows += passes * rows
-
-
-class FreeGenerator:
-    """Greedy or beam search over the whole vocabulary; `work` counts what it took."""
-
-    def __init__(
-        self,
-        model: ToNER,
-        features: GeneratorFeatures,
-        mesh: Mesh,
-        *,
-        batch_size: int,
-        max_length: int,
-        beams: int = 1,
-        length_penalty: float = 1.0,
-    ):
-        """`batch_size` hypotheses are at work at a time, as far as a batch holds a row for each device."""
-        self._features = features
-        self._mesh = mesh
-        self._batch_size = round_batch(max(1, batch_size // beams), mesh)
-        self._max_length = max_length
-        self._ladder = ladder(features.max_source)
-        search = functools.partial(_search, model, features.word_ids.tokenizer.eos_id, beams, length_penalty)
-        self._decode = jax.jit(search, static_argnames="length")
-        self.work = Work()
-
-    def __call__(self, params: Any, inputs: Sequence[Input], temperature: float = 1.0) -> list[Output]:
-        """The outputs, in the order of the inputs; `temperature` as in `GrammarGenerator`.
-
-        A first pass gives every row as much room as its source is padded to; the few that need more
-        are decoded again with all the room there is.
-        """
-        eos_id = self._features.word_ids.tokenizer.eos_id
-        sources = [self._features.inference(i.words, i.matched).source for i in inputs]
-        out: list[Output | None] = [None] * len(sources)
-        todo = list(range(len(sources)))
-        for final in (False, True):
-            unfinished = []
-            for batch in length_sorted_batches([len(sources[i]) for i in todo], self._batch_size):
-                rows = [todo[k] for k in batch]
-                source_length = padded_length(len(sources[rows[0]]), self._ladder)
-                if final:
-                    source_length = self._ladder[-1]
-                length = self._max_length if final else min(source_length, self._max_length)
-                # Idle rows repeat the first: after an empty source the end might never be written.
-                repeated = [rows[0]] * (self._batch_size - len(rows))
-                ids = pad_rows([sources[i] for i in rows + repeated], source_length, self._batch_size)
-                ids = shard_batch(ids, self._mesh)
-                found = jax.device_get(self._decode(params, ids, temperature, length=length))
-                ended = found[0] == eos_id
-                taken = np.where(ended.any(axis=1), ended.argmax(axis=1) + 1, length)
-                self.work.add(int(taken.max()), self._batch_size)
-                for i, row, score, whole in zip(rows, *found, strict=False):
-                    ends = np.flatnonzero(row == eos_id)
-                    if whole or final or length == self._max_length:
-                        count = ends[0] if len(ends) else length
-                        out[i] = Output(row[:count].tolist(), score[:count])
-                    else:
-                        unfinished.append(i)
-            todo = unfinished
-        return out  # type: ignore[return-value]
-
-
-def _search(
-    model: ToNER,
-    eos_id: int,
-    beams: int,
-    length_penalty: float,
-    params: Any,
-    source: jax.Array,
-    temperature: jax.Array,
-    length: int,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Tokens and their log-probabilities [B, T], and whether each output is that of any longer T."""
-    apply = _methods(model, params)
-    rows = source.shape[0]
-    read = apply("read", source)
-    if beams > 1:
-        read = jax.tree.map(lambda leaf: jnp.repeat(leaf, beams, axis=0), read)
-    cache = apply("empty", rows * beams, length)
-
-    def step(tokens: jax.Array, cache: Any) -> tuple[jax.Array, Any]:
-        scores, cache = apply("step", tokens, read, cache)
-        return scores / temperature, cache
-
-    if beams == 1:
-        tokens, scores = greedy(step, cache, rows, length, eos_id=eos_id)
-        return tokens, scores, jnp.any(tokens == eos_id, axis=1)
-    best = beam(
-        step, t5.reorder, cache, rows, length, beams=beams, length_penalty=length_penalty, eos_id=eos_id
-    )
-    return best.tokens, best.scores, best.complete
-
-
-def _methods(model: ToNER, params: Any) -> Callable[..., Any]:
-    return lambda method, *args: model.apply({"params": params}, *args, method=method)
 
 
 @dataclass(frozen=True)
@@ -366,7 +216,7 @@ def _decode(
     length: int,
 ) -> blocks.Decoded:
     """Decodes the first `count` of the rows."""
-    apply = _methods(model, params)
+    apply = methods(model, params)
 
     def step(tokens: jax.Array, read: Any, cache: Any) -> tuple[jax.Array, Any]:
         scores, cache = apply("step", tokens, read, cache)
