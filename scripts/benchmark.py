@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py decode --model=WORKDIR [--split=test] [--sentences=N] [--rounds=N]
         [--json=FILE] [--markdown=FILE]
+    python scripts/benchmark.py data --tokenizer=DIR [--sentences=N] [--json=FILE]
 
 docs/benchmarks/README.md says what is measured and what is not. Everything runs on CPU, with two threads.
 """
@@ -18,16 +19,17 @@ from toner_jax.errors import UserError
 def main(argv: list[str] | None = None) -> int:
     """Exit status 0, 2 for bad input, 130 when interrupted."""
     limit_threads()
-    from benchmarks import decode
+    from benchmarks import data, decode
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="benchmark", required=True)
     decode.add_options(commands.add_parser("decode", help="the generator's decoding"))
+    data.add_options(commands.add_parser("data", help="reading data and making samples"))
     options = parser.parse_args(argv)
     try:
-        decode.run(options)
+        {"decode": decode.run, "data": data.run}[options.benchmark](options)
     except UserError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 2

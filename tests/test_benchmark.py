@@ -1,4 +1,4 @@
-"""scripts/benchmark.py decode on a tiny run: every figure is there, and what must agree agrees."""
+"""scripts/benchmark.py on a tiny run and little data: every figure is there, and what must agree agrees."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import sys
 import pytest
 import tiny
 
+from toner_jax.data.generated import SCHEMA, generate
 from toner_jax.errors import UserError
+from toner_jax.text.train_tokenizers import train_sentencepiece
 
 OURS = ("greedy-unsorted", "greedy", "refill-4")
 PEERS = ("transformers", "ctranslate2-float32", "ctranslate2-int8")
@@ -108,3 +110,24 @@ def test_bad_options(monkeypatch, arguments, expected):
     decode.add_options(parser)
     with pytest.raises(UserError, match=expected):
         decode.run(parser.parse_args(["--model=nowhere", *arguments]))
+
+
+def test_data(monkeypatch, tmp_path, capsys):
+    monkeypatch.syspath_prepend(str(tiny.ROOT / "scripts"))
+    from benchmarks import data
+
+    parser = argparse.ArgumentParser()
+    data.add_options(parser)
+    train_sentencepiece(tmp_path / "pieces", generate(seed=1, sizes={"train": 300})["train"], SCHEMA, 400)
+    file = tmp_path / "data.json"
+    data.run(
+        parser.parse_args(
+            [f"--tokenizer={tmp_path / 'pieces'}", "--backend=hf", "--sentences=100", f"--json={file}"]
+        )
+    )
+    report = json.loads(file.read_text())
+    expected = generate(seed=0, sizes={"train": 80, "dev": 10, "test": 10})
+    assert report["sentences"] == 100
+    assert report["entities"] == sum(len(s.entities) for split in expected.values() for s in split)
+    assert set(report["seconds"]) == {"read", "samples"}
+    assert "100 sentences in CoNLL-2012 files" in capsys.readouterr().err

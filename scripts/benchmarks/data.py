@@ -1,0 +1,98 @@
+"""`benchmark.py data`: reading a data set of OntoNotes' size and making the generator's samples of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.machine import machine
+from toner_jax.config import base
+from toner_jax.data.generated import SCHEMA, generate
+from toner_jax.data.load import load_dataset
+from toner_jax.errors import UserError
+from toner_jax.pipeline.features import GeneratorFeatures
+from toner_jax.schema import Sentence
+from toner_jax.text.ids import WordIds
+from toner_jax.text.tokenizers import load_sentencepiece
+from toner_jax.training.metrics import say, write_atomically
+
+_SENTENCES_A_FILE = 40
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tokenizer", type=Path, required=True, help="a folder with spiece.model")
+    parser.add_argument("--backend", choices=("tf_text", "hf"), default="tf_text")
+    parser.add_argument("--sentences", type=int, default=75_000)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measures and prints seconds and peak memory.
+
+    Raises:
+      UserError: too few sentences, or no tokenizer.
+    """
+    if options.sentences < 3:
+        raise UserError("--sentences is at least 3")
+    word_ids = WordIds(load_sentencepiece(options.tokenizer, options.backend))
+    sizes = {"train": options.sentences * 8 // 10, "dev": options.sentences // 10}
+    sizes["test"] = options.sentences - sum(sizes.values())
+    seconds: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for split, made in generate(seed=0, sizes=sizes).items():
+            _write_conll2012(Path(folder) / {"dev": "development"}.get(split, split), made)
+        data = base().data
+        schema = Path(folder, "schema.json")
+        schema.write_text(json.dumps(SCHEMA.to_json()))
+        data.update(name="ontonotes", format="ontonotes", dir=folder, schema=str(schema), cache=False)
+        begun = time.perf_counter()
+        dataset = load_dataset(data)
+        seconds["read"] = time.perf_counter() - begun
+    sentences = [s for split in dataset.splits.values() for s in split]
+    features = GeneratorFeatures(word_ids, dataset.schema)
+    begun = time.perf_counter()
+    features.prepare(sentences)
+    for sentence in sentences:
+        for part in features.split(sentence):
+            features.ner(part, part.types())
+    seconds["samples"] = time.perf_counter() - begun
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    report = {
+        "benchmark": "data",
+        **machine(),
+        "sentences": len(sentences),
+        "entities": sum(len(s.entities) for s in sentences),
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
+        "peak_bytes": peak,
+    }
+    if options.json:
+        write_atomically(options.json, json.dumps(report, indent=2) + "\n")
+    say(
+        f"{len(sentences):,} sentences in CoNLL-2012 files: read in {seconds['read']:.1f} s, samples with prompts in "
+        f"{seconds['samples']:.1f} s, peak memory {peak / 2**30:.2f} GiB"
+    )
+
+
+def _write_conll2012(folder: Path, sentences: Sequence[Sentence]) -> None:
+    """Files of a few dozen sentences, one document each, with the columns of the shared task."""
+    folder.mkdir()
+    for k in range(0, len(sentences), _SENTENCES_A_FILE):
+        name = f"nw/made/{folder.name}_{k // _SENTENCES_A_FILE:05}"
+        lines = [f"#begin document ({name}); part 000"]
+        for s in sentences[k : k + _SENTENCES_A_FILE]:
+            opened, closed = [""] * len(s.words), [0] * len(s.words)
+            for e in s.entities:
+                opened[e.start] += f"({e.type}"
+                closed[e.end - 1] += 1
+            for i, word in enumerate(s.words):
+                cell = opened[i] + "*" + ")" * closed[i]
+                lines.append(f"{name} 0 {i} {word} NN * - - - - {cell} -")
+            lines.append("")
+        lines.append("#end document")
+        path = folder / f"{k // _SENTENCES_A_FILE:05}.v4_gold_conll"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
