@@ -53,6 +53,7 @@ def test_predict_is_what_evaluation_found(ner, finished):
         assert entry["types"] == list(types)
 
 
+@pytest.mark.slow
 def test_a_long_text_is_its_sentences(ner):
     """Parts of a text are found as each by itself, at their own places."""
     sentences = [f"Judge Ivan Borcalski married Professor Jaman in Selqua in 19{i}." for i in range(10, 25)]
@@ -90,6 +91,7 @@ def test_other_labels(ner):
         ner.predict("one text")
 
 
+@pytest.mark.slow
 def test_saved_pretrained_predicts_the_same(ner, tmp_path):
     ner.save_pretrained(tmp_path / "saved")
     again = toner_jax.load(tmp_path / "saved")

@@ -64,6 +64,7 @@ def test_second_start_does_nothing(finished, cache):
     assert (workdir / "metrics.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_changed_decoding_evaluates_again_and_trains_nothing(finished, cache, tmp_path):
     workdir = tmp_path / "copy"
     shutil.copytree(finished[0], workdir)

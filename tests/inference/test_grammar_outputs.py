@@ -61,7 +61,8 @@ def check(sentences, params, features, seed: int) -> int:
 
 
 @needs_shared
-@pytest.mark.parametrize("seed", [7, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [7, 8])
 def test_made_up_texts(features, params, seed):
     rng = random.Random(seed)
     sentences = [sentence_from_text(str(i), fuzz_grammar.make_text(rng)) for i in range(80)]
@@ -100,6 +101,7 @@ def test_one_at_a_time_and_together_are_the_same(features, params):
 
 
 @needs_shared
+@pytest.mark.slow
 def test_few_shapes_are_compiled(features, params):
     generate = generator(features)
     rng = random.Random(0)

@@ -35,6 +35,7 @@ def ner(fitted):
     return toner_jax.load(fitted[0])
 
 
+@pytest.mark.slow
 def test_the_temperature_is_fitted_recorded_and_restored(fitted, ner, tmp_path):
     workdir, said = fitted
     result = json.loads((workdir / "evaluate/stage.json").read_text())["result"]
