@@ -51,10 +51,12 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     from toner_jax.stages.evaluate import make_report, write_predictions
     from toner_jax.stages.restore import read_work_config
     from toner_jax.stages.run import split_path
+    from toner_jax.stages.setup import keep_compiled_programs
     from toner_jax.stages.stage import read_marker
     from toner_jax.summary import result_table
     from toner_jax.training.metrics import say, write_atomically
 
+    keep_compiled_programs()
     config = read_work_config(options.workdir)
     for key, value in overrides:
         old = configuration.get(config, key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from toner_jax.data.cache import user_cache
 from toner_jax.errors import UserError
 from toner_jax.training.interrupts import Preempted, install
 
@@ -25,11 +23,12 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command line and returns its exit status: 0, 2 for bad input, 130 for Ctrl-C, 75 for SIGTERM."""
     try:
         options = _parse(sys.argv if argv is None else argv)
-        _configure_jax()
         from toner_jax.stages.plan import describe
         from toner_jax.stages.run import execute
+        from toner_jax.stages.setup import keep_compiled_programs
         from toner_jax.summary import show_run
 
+        keep_compiled_programs()
         install()
         if options.dry_run:
             print(describe(options.config, options.workdir, options.restart))
@@ -104,15 +103,6 @@ def _flag_problem(error: Exception) -> str:
     """What went wrong, as one line without a file's worth of context."""
     text = " ".join(str(error).split()).strip("'\"")
     return f"{text or type(error).__name__}; usage: {_USAGE}"
-
-
-def _configure_jax() -> None:
-    """Keeps compiled programs between runs, so that a second start does not compile again."""
-    import jax
-
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", str(user_cache() / "xla"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 if __name__ == "__main__":

@@ -239,6 +239,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--min_score", type=float, help="leave out entities with a lower score")
     parser.add_argument("--batch", type=int, default=1024, help="sentences prepared at a time")
     arguments = parser.parse_args(argv)
+    setup.keep_compiled_programs()
     try:
         _predict_file(arguments)
     except UserError as error:

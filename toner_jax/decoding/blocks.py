@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from toner_jax.decoding import grammar
 from toner_jax.decoding.drafts import propose
-from toner_jax.decoding.grammar import Layout, State, Tape
+from toner_jax.decoding.grammar import Layout, State, Tape, value_at
 
 
 class Model(NamedTuple):
@@ -157,9 +157,9 @@ def _pass(
     going = jnp.any(stacked.allowed, axis=-1)
     kept = jnp.cumprod((chosen == draft) & going, axis=1)
     last = jnp.sum(kept, axis=1)  # the place in the block of the first choice that is no draft
-    emitted = last + jnp.take_along_axis(going, last[:, None], axis=1)[:, 0]
-    before = jax.tree.map(lambda leaf: _at(leaf, last), stacked)
-    state = grammar.advance(layout, tape, before, _at(chosen, last))
+    emitted = last + value_at(going, last)
+    before = jax.tree.map(lambda leaf: value_at(leaf, last), stacked)
+    state = grammar.advance(layout, tape, before, value_at(chosen, last))
 
     # What each place of the block left behind: the drafts' states, and the new one at its end.
     places = jnp.arange(block)
@@ -188,7 +188,7 @@ def _pass(
     work = work._replace(
         row=jnp.where(done | lost, n, work.row),
         state=state,
-        token=_at(tokens, last),
+        token=value_at(tokens, last),
         written=work.written + emitted,
         age=work.age + 1,
     )
@@ -237,9 +237,3 @@ def _refill(
     fresh = _begin(take, new[0], new[1], layout, start_id)
     work = jax.tree.map(lambda old, new: old.at[place].set(new, mode="drop"), work, fresh)
     return work, waiting + jnp.sum(take < n), model.reset(cache, place)
-
-
-def _at(values: jax.Array, place: jax.Array) -> jax.Array:
-    """values[b, place[b]] of [B, Q, …]."""
-    index = place.reshape(-1, *(1,) * (values.ndim - 1))
-    return jnp.take_along_axis(values, index, axis=1)[:, 0]

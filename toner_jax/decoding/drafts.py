@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toner_jax.decoding.grammar import Hint, Layout, State, Tape
+from toner_jax.decoding.grammar import Hint, Layout, State, Tape, value_at
 
 
 def make_hints(
@@ -61,24 +61,19 @@ def _looks_like_a_name(word: str, begins: bool) -> bool:
 def propose(layout: Layout, tape: Tape, state: State) -> jax.Array:
     """For each row the choice int32 [B] that likely comes next: one of those allowed, if any is."""
     allowed, hint = state.allowed, tape.hint
-    p = allowed.shape[1]
-
-    def at(values: jax.Array, position: jax.Array) -> jax.Array:
-        return jnp.take_along_axis(values, jnp.clip(position, 0, p - 1)[:, None], axis=1)[:, 0]
-
     guess = jnp.argmax(allowed, axis=1)  # what is forced, and a word that goes on
     reached = jnp.maximum(state.boundary, jnp.maximum(state.end, layout.text))
-    likely = jnp.where(reached < p, at(hint.start, reached), -1)
+    likely = jnp.where(reached < allowed.shape[1], value_at(hint.start, reached), -1)
     more = (likely >= 0) & (hint.type >= 0)
     ended = state.boundary >= 0
     stop = jnp.where(more & allowed[:, layout.another[0]], layout.another[0], layout.last[0])
-    goes_on = at(allowed, state.boundary) & ~at(hint.ends, state.boundary - 1)
+    goes_on = value_at(allowed, state.boundary) & ~value_at(hint.ends, state.boundary - 1)
     guess = jnp.where(ended, jnp.where(goes_on, state.boundary, stop), guess)
     opened = allowed[:, layout.empty[0]]
     guess = jnp.where(
         opened, jnp.where(more & allowed[:, layout.first[0]], layout.first[0], layout.empty[0]), guess
     )
-    guess = jnp.where((hint.type >= 0) & at(allowed, hint.type), hint.type, guess)
-    begins = (likely >= 0) & (state.taken == 0) & at(allowed, likely)
+    guess = jnp.where((hint.type >= 0) & value_at(allowed, hint.type), hint.type, guess)
+    begins = (likely >= 0) & (state.taken == 0) & value_at(allowed, likely)
     guess = jnp.where(begins, likely, guess)
-    return at(tape.slot, guess)
+    return value_at(tape.slot, guess)

@@ -63,7 +63,7 @@ class Tape(NamedTuple):
 
     Attributes:
       slot: which of the row's `choices` stands at each position, −1 where there is none.
-      choices: [B, U] the distinct tokens of the tape, padded by repeating the first.
+      choices: [B, U] the distinct tokens of the tape, padded by repeating the largest.
       togo: tokens from each position to the end of its unit: its word, its type with the comma.
       unit_start, unit_end: bool, the first and last position of each word, type and symbol.
       type: which type stands at each position.
@@ -268,18 +268,16 @@ def advance(layout: Layout, tape: Tape, state: State, slot: jax.Array) -> State:
     # The end of a type begins a span; the end of a word may end it.
     type_done = hit_types & tape.unit_end[:, layout.types : layout.text]
     span_begins = jnp.any(type_done, axis=1)
-    kind = jnp.where(span_begins, _at_first(tape.type[:, layout.types : layout.text], type_done), state.type)
+    kind = value_at(tape.type[:, layout.types : layout.text], jnp.argmax(type_done, axis=1))
+    kind = jnp.where(span_begins, kind, state.type)
     taken = jnp.where(span_begins, 0, state.taken + in_text)
     word_done = hit_text & tape.unit_end[:, layout.text :]
     boundary = jnp.where(jnp.any(word_done, axis=1), layout.text + jnp.argmax(word_done, axis=1) + 1, -1)
     ends = hit[:, layout.another[0]] | hit[:, layout.last[0]]
-    state = state._replace(
+    state = _after_item(state, ends)._replace(
         type=kind,
         taken=taken,
         boundary=boundary.astype(jnp.int32),
-        start=jnp.where(ends, state.boundary - state.taken, state.start),
-        end=jnp.where(ends, state.boundary, state.end),
-        last_type=jnp.where(ends, state.type, state.last_type),
         left=left,
         items=state.items + ends,
     )
@@ -315,11 +313,7 @@ def _allowed(
 
     # Symbols: after "[", and after a word as if the item ended there.
     ended = state.boundary >= 0
-    after = state._replace(
-        start=jnp.where(ended, state.boundary - state.taken, state.start),
-        end=jnp.where(ended, state.boundary, state.end),
-        last_type=jnp.where(ended, state.type, state.last_type),
-    )
+    after = _after_item(state, ended)
     opened = hit[:, layout.open[1] - 1]
     item = _shortest_item(layout, tape, after) + layout.closing
     first_fits = item + (layout.first[1] - layout.first[0]) <= state.left
@@ -330,6 +324,15 @@ def _allowed(
     symbols = symbols.at[:, layout.another[0]].set(ended & another_fits)
     symbols = symbols.at[:, layout.last[0]].set(ended)
     return symbols | names | words
+
+
+def _after_item(state: State, ends: jax.Array) -> State:
+    """The state whose last item is the current one, where `ends`, with its span up to the boundary."""
+    return state._replace(
+        start=jnp.where(ends, state.boundary - state.taken, state.start),
+        end=jnp.where(ends, state.boundary, state.end),
+        last_type=jnp.where(ends, state.type, state.last_type),
+    )
 
 
 def _shortest_item(layout: Layout, tape: Tape, state: State) -> jax.Array:
@@ -343,19 +346,15 @@ def _shortest_item(layout: Layout, tape: Tape, state: State) -> jax.Array:
 def _shortest_spans(layout: Layout, tape: Tape, state: State) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The fewest pieces [B] of a span that may follow the last item: one that begins later; one that begins
     there and is shorter; the same or a shorter one with a later type. `_FAR` where there is none."""
-    p = tape.slot.shape[1]
-
-    def at(values: jax.Array, position: jax.Array) -> jax.Array:
-        return jnp.take_along_axis(values, jnp.clip(position, 0, p - 1)[:, None], axis=1)[:, 0]
-
     # Before the first item, `start` is −1 and everything is later.
     begin = jnp.maximum(state.start + 1, layout.text)
-    later = jnp.where(tape.last_start > state.start, at(tape.shortest, begin), _FAR)
-    same = jnp.where(state.start >= 0, at(tape.togo, state.start), _FAR)
-    inside = jnp.where(at(tape.word_end, state.start) < state.end, same, _FAR)
+    later = jnp.where(tape.last_start > state.start, value_at(tape.shortest, begin), _FAR)
+    same = jnp.where(state.start >= 0, value_at(tape.togo, state.start), _FAR)
+    inside = jnp.where(value_at(tape.word_end, state.start) < state.end, same, _FAR)
     return later, inside, same
 
 
-def _at_first(values: jax.Array, mask: jax.Array) -> jax.Array:
-    """The value [B] at each row's first True."""
-    return jnp.take_along_axis(values, jnp.argmax(mask, axis=1)[:, None], axis=1)[:, 0]
+def value_at(values: jax.Array, place: jax.Array) -> jax.Array:
+    """values[b, place[b]] of [B, P, …], for places int32 [B]; those outside take the nearest."""
+    place = jnp.clip(place, 0, values.shape[1] - 1).reshape(-1, *(1,) * (values.ndim - 1))
+    return jnp.take_along_axis(values, place, axis=1)[:, 0]

@@ -143,9 +143,11 @@ class Recognizer:
     def _place(self, words: Sequence[str], spans: Sequence[Span]) -> dict[Entity, Score]:
         """Entities of items written under the grammar. Their strings are runs of the words; where one
         occurs more than once, `align` says which is meant."""
-        source = SourceIndex([self.features.word_ids.surface(w) for w in words])
-        strings = [" ".join(self.features.word_ids.surface(w) for w in words[s.start : s.end]) for s in spans]
-        aligned, _ = align([(s.type, string) for s, string in zip(spans, strings, strict=True)], source)
+        if not spans:
+            return {}
+        surfaces = [self.features.word_ids.surface(w) for w in words]
+        items = [(s.type, " ".join(surfaces[s.start : s.end])) for s in spans]
+        aligned, _ = align(items, SourceIndex(surfaces))
         own = [Entity(s.start, s.end, s.type) for s in spans]
         # Words that differ can read alike; then the places that the grammar itself found stand.
         entities = own if None in aligned or len(set(aligned)) < len(own) else aligned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from toner_jax.data.cache import user_cache
 from toner_jax.errors import UserError
 from toner_jax.models import hf_weights
 from toner_jax.models.bert import Bert, BertConfig
@@ -34,6 +36,13 @@ from toner_jax.training.sharding import state_shardings
 SCHEMA = "schema.json"
 MODELS = "models.json"  # both architectures
 TOKENIZERS = "tokenizers"  # generator/spiece.model, matcher/vocab.txt
+
+
+def keep_compiled_programs() -> None:
+    """Keeps compiled programs between processes, so that a second start does not compile again."""
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", str(user_cache() / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 def compute_dtype(config: ConfigDict) -> Any:
