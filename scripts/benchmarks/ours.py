@@ -130,7 +130,10 @@ def _joined(parts: Sequence[Result]) -> Result:
 
 def _read(subject: Subject, method: str, batch: int) -> Run:
     model, params = subject.restored.generator, subject.restored.generator_params
-    lengths, rows = ladder(subject.features.max_source), round_batch(batch, subject.mesh)
+    lengths, rows = (
+        ladder(subject.features.max_source, subject.features.source_overhead()),
+        round_batch(batch, subject.mesh),
+    )
 
     @jax.jit
     def read(params: Any, ids: jax.Array) -> Any:

@@ -47,7 +47,7 @@ class Subject:
 
     def sources(self, inputs: Sequence[Input]) -> list[np.ndarray]:
         """The prompts' ids, end of sequence included."""
-        return [self.features.inference(i.words, i.matched).source for i in inputs]
+        return [self.features.source(i.words, i.matched) for i in inputs]
 
     def f1(self, outputs: Sequence[Output]) -> float:
         """Strict span F1 of what was written for `inputs`."""

@@ -13,6 +13,7 @@ from chunks import word_ids
 
 from toner_jax.decoding import blocks, grammar
 from toner_jax.decoding.drafts import make_hints
+from toner_jax.decoding.forms import EntityList
 
 TYPES = ("cell", "cell_type", "gene")
 WORDS = ["Ab", "abc", "abcd", "x", "),", "(", "cell", "Gene", "p53", "of"]
@@ -41,8 +42,8 @@ def case(rows: int = 13, limit: int = 40, seed: int = 0) -> Case:
     return Case(layout, tape, table)
 
 
-@functools.partial(jax.jit, static_argnames=("layout", "block", "working", "slots", "temperature"))
-def decode(table, tape, layout, block, working, slots, temperature=1.0, count=None):
+@functools.partial(jax.jit, static_argnames=("layout", "block", "working", "slots", "temperature", "chunk"))
+def decode(table, tape, layout, block, working, slots, temperature=1.0, count=None, chunk=1):
     """The model is the table; its cache, like a transformer's, holds what was fed at which position."""
 
     def step(tokens, source, cache):
@@ -59,14 +60,17 @@ def decode(table, tape, layout, block, working, slots, temperature=1.0, count=No
     def reset(cache, rows):
         return dict(cache, index=cache["index"].at[rows].set(0, mode="drop"))
 
-    source = {"table": table, "choices": tape.choices}
+    def read(source, choices):
+        return {"table": source, "choices": choices}
+
     cache = {
         "index": jnp.zeros(working, jnp.int32),
         "fed": jnp.zeros((working, POSITIONS), jnp.int32),
     }
     return blocks.decode(
-        blocks.Model(step, rewind, reset), source, cache, tape, layout, tape.slot.shape[0] if count is None else count,
-        slots=slots, length=40, block=block, working=working,
+        blocks.Model(read, step, rewind, reset), table, cache, tape, EntityList(layout),
+        tape.slot.shape[0] if count is None else count,
+        slots=slots, length=40, block=block, working=working, chunk=chunk,
     )  # fmt: skip
 
 
@@ -100,11 +104,14 @@ def plain(rows: int = 13, limit: int = 40) -> tuple[np.ndarray, ...]:
     return tokens, scores, ending, spans
 
 
-@pytest.mark.parametrize(("block", "working"), [(1, 13), (4, 5), (4, 1), (7, 13)])
-def test_blocks_write_what_one_token_at_a_time_does(block, working):
-    c = case()
-    out = decode(c.table, c.tape, c.layout, block, working, slots=block * 40)
-    tokens, scores, ending, spans = plain()
+@pytest.mark.parametrize(
+    ("rows", "block", "working", "chunk"),
+    [(13, 1, 13, 0), (12, 4, 5, 3), (12, 4, 1, 6), (13, 7, 13, 0), (12, 4, 2, 12)],
+)
+def test_blocks_write_what_one_token_at_a_time_does(rows, block, working, chunk):
+    c = case(rows)
+    out = decode(c.table, c.tape, c.layout, block, working, slots=block * 40, chunk=chunk)
+    tokens, scores, ending, spans = plain(rows)
     assert np.asarray(out.complete).all()
     np.testing.assert_array_equal(out.tokens, tokens)
     np.testing.assert_allclose(out.scores, scores, atol=2e-5)
@@ -137,6 +144,8 @@ def test_rows_that_need_more_passes_than_slots_are_said_to_be_incomplete():
     np.testing.assert_array_equal(np.asarray(out.tokens)[complete], np.asarray(whole.tokens)[complete])
     with pytest.raises(ValueError, match="slots"):
         decode(c.table, c.tape, c.layout, 4, 5, slots=18)
+    with pytest.raises(ValueError, match="13 rows are no whole number of chunks of 5"):
+        decode(c.table, c.tape, c.layout, 4, 5, slots=16, chunk=5)
 
 
 def test_the_limit_holds():

@@ -11,7 +11,7 @@ import sentencepiece
 
 from toner_jax.data.generated import SCHEMA, generate
 from toner_jax.errors import UserError
-from toner_jax.pipeline.features import Example, GeneratorFeatures, MatcherFeatures
+from toner_jax.pipeline.features import TYPE_RECOGNITION, Example, GeneratorFeatures, MatcherFeatures
 from toner_jax.schema import Entity, EntityType, Schema, Sentence, make_sentence
 from toner_jax.text import prompts
 from toner_jax.text.ids import WordIds
@@ -89,7 +89,6 @@ def test_every_example_is_well_formed(features, word_ids, sentence):
         features.ner(sentence, ["event", "date"]),
         features.ner(sentence, None),
         features.type_recognition(sentence),
-        features.inference(sentence.words, ["event", "date"]),
     ]
     for example in cases:
         start, end = example.text_range
@@ -97,16 +96,16 @@ def test_every_example_is_well_formed(features, word_ids, sentence):
         assert example.source.dtype == example.target.dtype == np.int32
         assert example.source[-1] == EOS
         assert np.count_nonzero(example.source == EOS) == 1
-    for example in cases[:3]:
         assert example.target[-1] == EOS
         assert np.count_nonzero(example.target == EOS) == 1
         assert example.present.tolist() == [name in types for name in TYPES.split(", ")]
-    assert len(cases[3].target) == 0
-    np.testing.assert_array_equal(cases[3].source, cases[0].source)
+    np.testing.assert_array_equal(features.source(sentence.words, ["event", "date"]), cases[0].source)
+    np.testing.assert_array_equal(features.source(sentence.words, None), cases[1].source)
+    np.testing.assert_array_equal(features.source(sentence.words, None, TYPE_RECOGNITION), cases[2].source)
 
 
 def test_an_empty_text_has_an_empty_range(features, read):
-    example = features.inference((), ["person"])
+    example = features.ner(make_sentence("e", [], [], SCHEMA), ["person"])
     start, end = example.text_range
     assert start == end
     assert read(example.source[:start]) == NER.rstrip()

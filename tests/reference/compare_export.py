@@ -44,7 +44,7 @@ def sentences_of(workdir: Path, count: int) -> list[Sentence]:
 def decoded(run: Restored, folder: Path, sentences: list[Sentence]) -> Decoded:
     """Outputs for the sentences' prompts: ours of the work directory, `generate`'s of the export."""
     features = setup.generator_features(run.config, run.tokenizers, run.schema)
-    rows = [features.inference(s.words, s.types()).source for s in sentences]
+    rows = [features.source(s.words, s.types()) for s in sentences]
     source = pad_rows(rows, max(map(len, rows)), len(rows))
     params = {name: tree for name, tree in run.generator_params.items() if name != "type_head"}
     pair = Pair(oracles.read_t5(folder / "generator"), T5(run.generator.config), params)

@@ -6,31 +6,54 @@ choice after the last kept one comes for free. So the output is that of one toke
 best scores differ by more than rounding, and whatever the format forces costs nothing.
 
 Rows that end are replaced by waiting ones, so that the B rows at work stay full until the queue is empty.
+Sources are read a few at a time, when their turn comes: what was read of them is kept for the rows at work and
+the next few only, however long the queue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
-from toner_jax.decoding import grammar
-from toner_jax.decoding.drafts import propose
-from toner_jax.decoding.grammar import Layout, State, Tape, value_at
+from toner_jax.decoding.grammar import State, Tape, value_at
+
+_LEAST = -1e30
+
+
+class Rules(Protocol):
+    """A form of output: what may come next, and what likely does."""
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The tape positions of the symbols that end an item: where another follows, and where none does."""
+
+    def initial(self, tape: Tape) -> State:
+        """The state before the first token."""
+
+    def advance(self, tape: Tape, state: State, slot: jax.Array) -> State:
+        """The state after each row took the token in `slot` int32 [B] of its choices; a token that is not
+        allowed, and any token after the end, leaves nothing allowed."""
+
+    def propose(self, tape: Tape, state: State) -> jax.Array:
+        """For each row the choice int32 [B] that likely comes next: one of those allowed, if any is."""
 
 
 class Model(NamedTuple):
     """All that decoding knows of a model.
 
     Attributes:
+      read: (sources [F, …], their tapes' choices [F, U]) → any pytree whose leaves begin with F: what `step`
+        needs of them.
       step: (tokens [B, Q], what was read of the sources, cache) → (scores fp32 [B, Q, U] of each row's
         choices, cache).
       rewind: (cache, tokens of the last step, how many of them each row keeps) → cache.
       reset: (cache, rows) → the cache with those rows as before their first token; row B is none.
     """
 
+    read: Callable[[Any, jax.Array], Any]
     step: Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]]
     rewind: Callable[[Any, int, jax.Array], Any]
     reset: Callable[[Any, jax.Array], Any]
@@ -58,18 +81,35 @@ class Decoded(NamedTuple):
     passes: jax.Array
 
 
+class _Written(NamedTuple):
+    """What is written so far, in few arrays, as each takes time to write to.
+
+    Attributes:
+      tokens: int32 [N, T, 6]: the token, the bits of its score and of its ending, and its span.
+      complete, passes: as in `Decoded`.
+    """
+
+    tokens: jax.Array
+    complete: jax.Array
+    passes: jax.Array
+
+    def decoded(self) -> Decoded:
+        score, ending = jax.lax.bitcast_convert_type(self.tokens[..., 1:3], jnp.float32).transpose(2, 0, 1)
+        return Decoded(self.tokens[..., 0], score, ending, self.tokens[..., 3:], self.complete, self.passes)
+
+
 class _Working(NamedTuple):
     """The B rows at work.
 
     Attributes:
       row: int32 [B], their places in the queue; N for none.
-      source, tape: their rows of the queue's.
+      read: what was read of their sources; `tape`: their rows of the queue's.
       token: int32 [B], the last one decided.
       written: int32 [B], tokens so far; `age`: passes so far.
     """
 
     row: jax.Array
-    source: Any
+    read: Any
     tape: Tape
     state: State
     token: jax.Array
@@ -82,106 +122,145 @@ def decode(
     source: Any,
     cache: Any,
     tape: Tape,
-    layout: Layout,
+    rules: Rules,
     count: jax.Array,
     *,
     slots: int,
     length: int,
     block: int,
     working: int,
+    chunk: int = 0,
     start_id: int = 0,
 ) -> Decoded:
     """Decodes a queue of N rows.
 
     Args:
       source: any pytree whose leaves begin with N.
-      count: int32, how many rows of the queue there are; those after them stay unwritten, at no cost.
       cache: of `working` rows, with `slots` slots; a row may take slots // block passes.
+      count: int32, how many rows of the queue there are; those after them stay unwritten, at no cost.
       length: T; no tape's limit may pass it.
       block: Q.
-      working: B, at most N.
+      working: B, at most N. Where B is N all rows are read at once, and none is replaced.
+      chunk: F, of which N is a multiple (0: B).
 
     Raises:
-      ValueError: slots that are no whole number of blocks.
+      ValueError: slots that are no whole number of blocks, or a queue that is none of chunks.
     """
+    n, chunk = tape.slot.shape[0], chunk or working
     if slots % block:
         raise ValueError(f"{slots} slots are no whole number of blocks of {block}")
-    n = tape.slot.shape[0]
-    out = Decoded(
-        jnp.zeros((n, length), jnp.int32),
-        jnp.zeros((n, length), jnp.float32),
-        jnp.zeros((n, length), jnp.float32),
-        jnp.full((n, length, 3), -1, jnp.int32),
+    if working < n and n % chunk:
+        raise ValueError(f"{n} rows are no whole number of chunks of {chunk}")
+    nothing = jnp.array([0, 0, 0, -1, -1, -1], jnp.int32)
+    out = _Written(
+        jnp.broadcast_to(nothing, (n, length, len(nothing))),
         jnp.zeros((n,), bool),
         jnp.zeros((), jnp.int32),
     )
-    first = jax.tree.map(lambda leaf: leaf[:working], (source, tape))
-    rows = jnp.arange(working)
-    work = _begin(jnp.where(rows < count, rows, n), first[0], first[1], layout, start_id)
 
-    def running(carry):
-        work, waiting, _, _ = carry
-        return jnp.any(work.row < n) | (waiting < count)
+    def one_pass(work: _Working, cache: Any, out: _Written) -> tuple[_Working, Any, _Written]:
+        return _pass(model, rules, block, slots, work, cache, out)
 
-    def one_pass(carry):
-        work, waiting, cache, out = carry
-        work, cache, out = _pass(model, layout, block, slots, work, cache, out)
-        if working < n:
-            work, waiting, cache = _refill(model, work, waiting, count, cache, source, tape, layout, start_id)
-        return work, waiting, cache, out
+    def working_on(work: _Working) -> jax.Array:
+        return jnp.any(work.row < n)
 
-    carry = (work, jnp.asarray(working, jnp.int32), cache, out)
-    return jax.lax.while_loop(running, one_pass, carry)[-1]
+    if working == n:
+        rows = jnp.arange(n)
+        row = jnp.where(rows < count, rows, n)
+        work = _begin(row, (model.read(source, tape.choices), tape), rules, start_id)
+        alone = jax.lax.while_loop(lambda c: working_on(c[0]), lambda c: one_pass(*c), (work, cache, out))
+        return alone[-1].decoded()
+
+    def part(at: jax.Array) -> Any:
+        pick = lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, at, chunk)  # noqa: E731
+        return jax.tree.map(pick, (source, tape))
+
+    def read_chunk(carry):
+        first, work, cache, out = carry
+        sources, tapes = part(first)
+        ready = model.read(sources, tapes.choices), tapes
+        end = jnp.minimum(first + chunk, count)
+
+        def full(carry):
+            waiting, work, _ = carry
+            return (waiting < end) & jnp.any(work.row >= n)
+
+        def fill(carry):
+            waiting, work, cache = carry
+            return _fill(model, rules, work, waiting, first, end, cache, ready, n, start_id)
+
+        def going(carry):
+            waiting, work, _, _ = carry
+            return (waiting < end) | ((end == count) & working_on(work))
+
+        def decode_on(carry):
+            waiting, work, cache, out = carry
+            waiting, work, cache = jax.lax.while_loop(full, fill, (waiting, work, cache))
+            return waiting, *one_pass(work, cache, out)
+
+        _, work, cache, out = jax.lax.while_loop(going, decode_on, (first, work, cache, out))
+        return first + chunk, work, cache, out
+
+    # What the first rows at work hold before they are filled does not matter: they stand for none.
+    begin = jnp.zeros((), jnp.int32)
+    like = jax.eval_shape(lambda: (model.read(part(begin)[0], part(begin)[1].choices), part(begin)[1]))
+    empty = jax.tree.map(lambda leaf: jnp.zeros((working, *leaf.shape[1:]), leaf.dtype), like)
+    work = _begin(jnp.full((working,), n), empty, rules, start_id)
+    every = begin, work, cache, out
+    return jax.lax.while_loop(lambda c: c[0] < count, read_chunk, every)[-1].decoded()
 
 
-def _begin(row: jax.Array, source: Any, tape: Tape, layout: Layout, start_id: int) -> _Working:
+def _begin(row: jax.Array, ready: tuple[Any, Tape], rules: Rules, start_id: int) -> _Working:
+    read, tape = ready
     zero = jnp.zeros(row.shape, jnp.int32)
-    return _Working(row, source, tape, grammar.initial(tape, layout), zero + start_id, zero, zero)
+    return _Working(row, read, tape, rules.initial(tape), zero + start_id, zero, zero)
 
 
 def _pass(
-    model: Model, layout: Layout, block: int, slots: int, work: _Working, cache: Any, out: Decoded
-) -> tuple[_Working, Any, Decoded]:
+    model: Model, rules: Rules, block: int, slots: int, work: _Working, cache: Any, out: _Written
+) -> tuple[_Working, Any, _Written]:
     tape, n = work.tape, out.tokens.shape[0]
     states, drafts = [work.state], []
     for _ in range(block - 1):
-        drafts.append(propose(layout, tape, states[-1]))
-        states.append(grammar.advance(layout, tape, states[-1], drafts[-1]))
+        drafts.append(rules.propose(tape, states[-1]))
+        states.append(rules.advance(tape, states[-1], drafts[-1]))
     draft = jnp.stack([*drafts, jnp.full_like(work.token, -2)], axis=1)  # none after the last
     fed = jnp.take_along_axis(tape.choices, jnp.maximum(draft[:, :-1], 0), axis=1)
-    scores, cache = model.step(jnp.concatenate([work.token[:, None], fed], axis=1), work.source, cache)
+    scores, cache = model.step(jnp.concatenate([work.token[:, None], fed], axis=1), work.read, cache)
 
-    stacked: State = jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=1), *states)
-    scores, total = _normalized(scores, tape, stacked.allowed)
-    chosen = jnp.argmax(scores, axis=-1).astype(jnp.int32)  # [B, Q]
+    stacked = _stack(states)  # [B, Q, …]
+    scores, top, total = _normalized(scores, tape, stacked.allowed)
+    # The first best of each, as `argmax`, which is slow on CPU.
+    every_slot = jnp.arange(scores.shape[-1], dtype=jnp.int32)
+    chosen = jnp.min(jnp.where(scores == top[..., None], every_slot, scores.shape[-1] - 1), axis=-1)
     going = jnp.any(stacked.allowed, axis=-1)
     kept = jnp.cumprod((chosen == draft) & going, axis=1)
     last = jnp.sum(kept, axis=1)  # the place in the block of the first choice that is no draft
     emitted = last + value_at(going, last)
-    before = jax.tree.map(lambda leaf: value_at(leaf, last), stacked)
-    state = grammar.advance(layout, tape, before, value_at(chosen, last))
+    state = rules.advance(tape, _state_at(stacked, last), value_at(chosen, last))
 
     # What each place of the block left behind: the drafts' states, and the new one at its end.
     places = jnp.arange(block)
-    after = [jnp.roll(v, -1, axis=1) for v in (stacked.items, stacked.start, stacked.end, stacked.last_type)]
-    now = (state.items, state.start, state.end, state.last_type)
+    at_end = places == last[:, None]
     items, *span = (
-        jnp.where(places == last[:, None], new[:, None], old) for old, new in zip(after, now, strict=True)
+        jnp.where(at_end, new[:, None], jnp.roll(old, -1, axis=1))
+        for old, new in (
+            (stacked.items, state.items),
+            (stacked.start, state.start),
+            (stacked.end, state.end),
+            (stacked.last_type, state.last_type),
+        )
     )
     ends = items > stacked.items
-    score = jnp.take_along_axis(scores, chosen[..., None], axis=-1)[..., 0] - total
-    ending = jnp.where(ends, _end_score(scores, tape, layout) - total, 0.0)
+    ending = jnp.where(ends, _end_score(scores, tape, rules) - total, 0.0)
     row = jnp.where(places < emitted[:, None], work.row[:, None], n)  # rows past the last are not written
-    column = work.written[:, None] + places
     tokens = jnp.take_along_axis(tape.choices, chosen, axis=1)
-    spans = jnp.where(ends[..., None], jnp.stack(span, axis=-1), -1)
+    written = (tokens, _bits(top - total), _bits(ending), *(jnp.where(ends, s, -1) for s in span))
     done = ~jnp.any(state.allowed, axis=1)
     lost = ~done & ((work.age + 2) * block > slots)
-    out = Decoded(
-        out.tokens.at[row, column].set(tokens, mode="drop"),
-        out.scores.at[row, column].set(score, mode="drop"),
-        out.ending.at[row, column].set(ending, mode="drop"),
-        out.spans.at[row, column].set(spans, mode="drop"),
+    column = work.written[:, None] + places
+    out = _Written(
+        out.tokens.at[row, column].set(jnp.stack(written, axis=-1), mode="drop"),
         out.complete.at[jnp.where(done, work.row, n)].set(True, mode="drop"),
         out.passes + 1,
     )
@@ -195,19 +274,51 @@ def _pass(
     return work, model.rewind(cache, block, last + 1), out
 
 
-def _normalized(scores: jax.Array, tape: Tape, allowed: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Scores [B, Q, U] with −∞ where nothing allows the token, and the logarithm [B, Q] of their sum."""
+_NUMBERS = tuple(name for name in State._fields if name != "allowed")
+
+
+def _stack(states: Sequence[State]) -> State:
+    """Q states of [B, …] as one of [B, Q, …]."""
+    numbers = jnp.stack([getattr(state, name) for state in states for name in _NUMBERS], axis=1)
+    numbers = numbers.reshape(len(numbers), len(states), -1)
+    return State(
+        allowed=jnp.stack([state.allowed for state in states], axis=1),
+        **{name: numbers[..., i] for i, name in enumerate(_NUMBERS)},
+    )
+
+
+def _state_at(stacked: State, place: jax.Array) -> State:
+    """The state [B, …] at each row's place of [B, Q, …]."""
+    numbers = value_at(jnp.stack([getattr(stacked, name) for name in _NUMBERS], axis=-1), place)
+    return State(
+        allowed=value_at(stacked.allowed, place),
+        **{name: numbers[:, i] for i, name in enumerate(_NUMBERS)},
+    )
+
+
+def _normalized(scores: jax.Array, tape: Tape, allowed: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Scores [B, Q, U] with −∞ where nothing allows the token; the largest [B, Q] of each; and the logarithm
+    [B, Q] of the sum of their exponentials."""
     b, q, u = scores.shape
     rows = jnp.arange(b)[:, None, None]
     slot = jnp.where(allowed, tape.slot[:, None, :], u)
     may = jnp.zeros((b, q, u), bool).at[rows, jnp.arange(q)[:, None], slot].set(True, mode="drop")
-    scores = jnp.where(may, scores.astype(jnp.float32), -jnp.inf)
-    return scores, jax.nn.logsumexp(scores, axis=-1)
+    # What is no number is the least of all, so that even then something allowed is chosen.
+    scores = jnp.where(jnp.isnan(scores), _LEAST, scores.astype(jnp.float32))
+    scores = jnp.where(may, scores, -jnp.inf)
+    top = jnp.max(scores, axis=-1)
+    above = jnp.where(may, jnp.exp(scores - top[..., None]), 0.0)
+    return scores, top, top + jnp.log(jnp.sum(above, axis=-1))
 
 
-def _end_score(scores: jax.Array, tape: Tape, layout: Layout) -> jax.Array:
-    """The log of the unnormalised probability [B, Q] that a span ends, by either symbol."""
-    another, last = tape.slot[:, layout.another[0]], tape.slot[:, layout.last[0]]
+def _bits(values: jax.Array) -> jax.Array:
+    """fp32 as the int32 of the same bits."""
+    return jax.lax.bitcast_convert_type(values, jnp.int32)
+
+
+def _end_score(scores: jax.Array, tape: Tape, rules: Rules) -> jax.Array:
+    """The log of the unnormalised probability [B, Q] that an item ends, by either symbol."""
+    another, last = (tape.slot[:, position] for position in rules.ends)
 
     def of(slot: jax.Array) -> jax.Array:
         return jnp.take_along_axis(scores, slot[:, None, None], axis=-1)[..., 0]
@@ -215,25 +326,27 @@ def _end_score(scores: jax.Array, tape: Tape, layout: Layout) -> jax.Array:
     return jnp.where((another == last)[:, None], of(last), jnp.logaddexp(of(another), of(last)))
 
 
-def _refill(
+def _fill(
     model: Model,
+    rules: Rules,
     work: _Working,
     waiting: jax.Array,
-    count: jax.Array,
+    first: jax.Array,
+    end: jax.Array,
     cache: Any,
-    source: Any,
-    tape: Tape,
-    layout: Layout,
+    ready: tuple[Any, Tape],
+    n: int,
     start_id: int,
-) -> tuple[_Working, jax.Array, Any]:
-    """Puts waiting rows in the places of some that have ended: a few each pass, as copying takes time."""
-    n, b = tape.slot.shape[0], work.row.shape[0]
+) -> tuple[jax.Array, _Working, Any]:
+    """Puts rows that wait, from `waiting` up to `end`, in the places of some that have ended: a few at a time,
+    as copying takes time. `ready` is what was read of rows `first` …"""
+    b = work.row.shape[0]
     few = max(1, b // 8)
     free = jnp.nonzero(work.row >= n, size=few, fill_value=b)[0]
     take = waiting + jnp.arange(few)
-    take = jnp.where((free < b) & (take < count), take, n)
-    place = jnp.where(take < n, free, b)
-    new = jax.tree.map(lambda leaf: jnp.take(leaf, take, axis=0, mode="clip"), (source, tape))
-    fresh = _begin(take, new[0], new[1], layout, start_id)
+    usable = (free < b) & (take < end)
+    place = jnp.where(usable, free, b)
+    new = jax.tree.map(lambda leaf: jnp.take(leaf, take - first, axis=0, mode="clip"), ready)
+    fresh = _begin(take, new, rules, start_id)
     work = jax.tree.map(lambda old, new: old.at[place].set(new, mode="drop"), work, fresh)
-    return work, waiting + jnp.sum(take < n), model.reset(cache, place)
+    return waiting + jnp.sum(usable), work, model.reset(cache, place)

@@ -6,13 +6,14 @@ rest is guessed from the shape of the words (names are capitalised, symbols have
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toner_jax.decoding.grammar import Hint, Layout, State, Tape, value_at
+from toner_jax.decoding.grammar import Hint, Layout, State, Tape, starts, value_at
 
 
 def make_hints(
@@ -26,31 +27,33 @@ def make_hints(
     """The tapes with hints. `places` and the rest as for `make_tapes`; `matched` is T′ of each row
     (None without type matching)."""
     b, p = tape.slot.shape
-    start, ends = np.full((b, p), -1, np.int32), np.ones((b, p), bool)
-    kind = np.full(b, -1, np.int32)
-    firsts: dict[tuple[str, ...], np.ndarray] = {}
-    for row, (owner, words, names) in enumerate(zip(places, texts, schemas, strict=True)):
-        key = tuple(names)
-        if key not in firsts:
-            at = slice(layout.types, layout.text)
-            firsts[key] = layout.types + np.flatnonzero(np.asarray(tape.unit_start)[row, at])
-        likely_types = names[:1] if matched[row] is None else matched[row]
-        if likely_types:
-            kind[row] = firsts[key][names.index(likely_types[0])]
-        if not len(owner):
-            continue
-        shaped = np.array([_looks_like_a_name(w, i == 0) for i, w in enumerate(words)])
-        likely = shaped[owner]
-        first = np.diff(owner, prepend=-1) != 0
-        begins = likely & first
-        index = np.where(begins, np.arange(len(owner)), p)
-        following = np.minimum.accumulate(index[::-1])[::-1]
-        at = slice(layout.text, layout.text + len(owner))
-        start[row, at] = np.where(following < p, layout.text + following, -1)
-        ends[row, at] = ~np.append(likely[1:], False)  # read at a word's last piece: the next one's word
-    return tape._replace(hint=Hint(start, ends, kind))
+    counts, pieces = [len(words) for words in texts], np.array([len(owner) for owner in places])
+    row, owner = np.repeat(np.arange(b), pieces), np.concatenate(places)
+    column = layout.text + np.arange(len(owner)) - starts(pieces)[row]
+    shaped = np.array([_looks_like_a_name(w, i == 0) for words in texts for i, w in enumerate(words)], bool)
+    likely = shaped[starts(counts)[row] + owner]
+    same_row = np.diff(row, append=-1) == 0  # as the next piece
+    begins = likely & tape.unit_start[row, column]
+    start, ends = np.full((b, p), p, np.int32), np.ones((b, p), bool)
+    start[row[begins], column[begins]] = column[begins]
+    start = np.minimum.accumulate(start[:, ::-1], axis=1)[:, ::-1]
+    ends[row, column] = ~(np.append(likely[1:], False) & same_row)  # read at a word's last piece
+    kind = [_likely_type(layout, tape, r, names, matched[r]) for r, names in enumerate(schemas)]
+    return tape._replace(hint=Hint(np.where(start < p, start, -1), ends, np.array(kind, np.int32)))
 
 
+def _likely_type(
+    layout: Layout, tape: Tape, row: int, names: Sequence[str], matched: Sequence[str] | None
+) -> int:
+    """The tape position of the most similar type, of the schema's first where there is no T′; −1 for none."""
+    likely = names[:1] if matched is None else matched
+    if not likely:
+        return -1
+    at = tape.type[row, layout.types : layout.text] == names.index(likely[0])
+    return layout.types + int(np.argmax(at & tape.unit_start[row, layout.types : layout.text]))
+
+
+@functools.lru_cache(maxsize=1 << 16)
 def _looks_like_a_name(word: str, begins: bool) -> bool:
     """Whether a word looks like part of an entity; the first word's capital says nothing."""
     if any(c.isdigit() for c in word):
@@ -61,19 +64,19 @@ def _looks_like_a_name(word: str, begins: bool) -> bool:
 def propose(layout: Layout, tape: Tape, state: State) -> jax.Array:
     """For each row the choice int32 [B] that likely comes next: one of those allowed, if any is."""
     allowed, hint = state.allowed, tape.hint
-    guess = jnp.argmax(allowed, axis=1)  # what is forced, and a word that goes on
+    # What is forced, and a word that goes on: the first that is allowed.
+    position = jnp.arange(allowed.shape[1])
+    guess = jnp.min(jnp.where(allowed, position, allowed.shape[1] - 1), axis=1)
     reached = jnp.maximum(state.boundary, jnp.maximum(state.end, layout.text))
     likely = jnp.where(reached < allowed.shape[1], value_at(hint.start, reached), -1)
+    places = jnp.stack([state.boundary, hint.type, likely], axis=1)
+    may = jnp.take_along_axis(allowed, jnp.clip(places, 0, allowed.shape[1] - 1), axis=1)
     more = (likely >= 0) & (hint.type >= 0)
-    ended = state.boundary >= 0
     stop = jnp.where(more & allowed[:, layout.another[0]], layout.another[0], layout.last[0])
-    goes_on = value_at(allowed, state.boundary) & ~value_at(hint.ends, state.boundary - 1)
-    guess = jnp.where(ended, jnp.where(goes_on, state.boundary, stop), guess)
-    opened = allowed[:, layout.empty[0]]
-    guess = jnp.where(
-        opened, jnp.where(more & allowed[:, layout.first[0]], layout.first[0], layout.empty[0]), guess
-    )
-    guess = jnp.where((hint.type >= 0) & value_at(allowed, hint.type), hint.type, guess)
-    begins = (likely >= 0) & (state.taken == 0) & value_at(allowed, likely)
-    guess = jnp.where(begins, likely, guess)
+    goes_on = may[:, 0] & ~value_at(hint.ends, state.boundary - 1)
+    guess = jnp.where(state.boundary >= 0, jnp.where(goes_on, state.boundary, stop), guess)
+    opening = jnp.where(more & allowed[:, layout.first[0]], layout.first[0], layout.empty[0])
+    guess = jnp.where(allowed[:, layout.empty[0]], opening, guess)
+    guess = jnp.where((hint.type >= 0) & may[:, 1], hint.type, guess)
+    guess = jnp.where((likely >= 0) & (state.taken == 0) & may[:, 2], likely, guess)
     return value_at(tape.slot, guess)

@@ -10,15 +10,17 @@ twice, and there are only so many. Where a string occurs more than once the firs
 taken, which leaves the most room for what follows. An item may begin only if it can be ended, and the output
 closed, within the length limit.
 
+`toner_jax.decoding.type_list` is the automaton of the type-recognition task, over the same kind of tape.
+
 Arrays are written for a batch: B rows (each with its own text and schema), P tape positions, U distinct
 tokens of a tape. Host arrays are made by `make_tapes`; the rest runs on the device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -29,7 +31,7 @@ from toner_jax.text.ids import Ids, WordIds
 
 Array = Any  # jax.Array on the device, np.ndarray on the host
 
-_FAR = 1 << 14  # more pieces than any output has
+FAR = 1 << 14  # more pieces than any output has
 
 
 @dataclass(frozen=True)
@@ -130,15 +132,27 @@ class State(NamedTuple):
     items: jax.Array
 
 
-def make_layout(word_ids: WordIds, types: int) -> Layout:
-    """The layout of tapes whose schemas need at most `types` positions for their names."""
-    s, eos = word_ids.symbols, (word_ids.tokenizer.eos_id,)
-    parts = (s.open, s.first_item, s.close + eos, s.item_end + s.next_item, s.last_end + s.close + eos)
+def make_layout(word_ids: WordIds, types: int, head: Ids = (), tail: Ids | None = None) -> Layout:
+    """The layout of tapes whose schemas need at most `types` positions for their names.
+
+    Args:
+      head: what an output begins with, before its list.
+      tail: what follows the list; the end of sequence by default.
+    """
+    s, end = word_ids.symbols, (word_ids.tokenizer.eos_id,) if tail is None else tail
+    return lay_out(
+        (head + s.open, s.first_item, s.close + end, s.item_end + s.next_item, s.last_end + s.close + end),
+        types,
+    )
+
+
+def lay_out(parts: Sequence[Ids], types: int) -> Layout:
+    """A layout of the five symbols and so many positions for types."""
     edges = np.cumsum([0, *(len(p) for p in parts)]).tolist()
     opening, first, empty, another, last = pairwise(edges)
     return Layout(
         opening, first, empty, another, last,
-        types=edges[-1], text=edges[-1] + types, tokens=sum(parts, ()),
+        types=edges[-1], text=edges[-1] + types, tokens=tuple(chain.from_iterable(parts)),
     )  # fmt: skip
 
 
@@ -168,70 +182,106 @@ def make_tapes(
     Raises:
       ValueError: a text or a schema takes more positions than there are.
     """
-    b = len(texts)
+    b, begin = len(texts), layout.text
     token = np.full((b, length), -1, np.int32)
-    togo = np.full((b, length), _FAR, np.int32)
-    shortest = np.full((b, length), _FAR, np.int32)
-    word_end = np.zeros((b, length), np.int32)
-    unit_start, unit_end = np.zeros((b, length), bool), np.zeros((b, length), bool)
+    togo = np.full((b, length), FAR, np.int32)
     type_at = np.zeros((b, length), np.int32)
     types, shortest_type, longest_type = (np.zeros(b, np.int32) for _ in range(3))
-    last_start = np.full(b, -1, np.int32)
-    begin = layout.text
     token[:, : layout.types] = layout.tokens
-    memo: dict[tuple[str, ...], tuple[np.ndarray, ...]] = {}
-    places: list[np.ndarray] = []
-    for row, (words, names) in enumerate(zip(texts, schemas, strict=True)):
-        key = tuple(names)
-        if key not in memo:
-            memo[key] = _units([type_ids(word_ids, name) for name in key])
-        ids, owner, left = memo[key]
-        if layout.types + len(ids) > begin:
-            raise ValueError(f"{len(ids)} pieces of type names pass the layout's {begin - layout.types}")
-        at = slice(layout.types, layout.types + len(ids))
-        token[row, at], type_at[row, at], togo[row, at] = ids, owner, left
-        types[row] = len(names)
-        lengths = left[np.diff(owner, prepend=-1) != 0]
-        shortest_type[row], longest_type[row] = lengths.min(), lengths.max()
-        ids, owner, left = _units([word_ids.word(w) for w in words])
-        if begin + len(ids) > length:
-            raise ValueError(f"{len(ids)} pieces of text pass the tape's {length - begin}")
-        at = slice(begin, begin + len(ids))
-        token[row, at], togo[row, at] = ids, left
-        places.append(owner)
-        if len(ids):
-            starts = np.flatnonzero(np.diff(owner, prepend=-1))
-            last_start[row] = begin + starts[-1]
-            whole = np.where(np.diff(owner, prepend=-1) != 0, left, _FAR)
-            shortest[row, at] = np.minimum.accumulate(whole[::-1])[::-1]
-            word_end[row, at] = np.arange(begin, begin + len(ids)) + left
-    in_units = togo < _FAR
-    unit_end[:] = in_units & (togo == 1)
-    unit_start[:, 1:] = in_units[:, 1:] & (unit_end[:, :-1] | ~in_units[:, :-1])
-    unit_start[:, begin] = in_units[:, begin]
-    for unit in layout.symbols:
-        unit_end[:, unit[1] - 1] = True
-    slot, choices = _distinct(token)
-    empty = np.full(b, -1, np.int32)
+    for names, rows in _alike(schemas):
+        units = [type_ids(word_ids, name) for name in names]
+        place_units(token, togo, type_at, rows, units, layout.types, begin)
+        sizes = [len(u) for u in units]
+        types[rows], shortest_type[rows], longest_type[rows] = len(names), min(sizes), max(sizes)
+
+    # All pieces of all texts in one line: the words' lengths, and of each piece its row, word and place.
+    words = [[word_ids.word(w) for w in text] for text in texts]
+    counts = [len(w) for w in words]
+    lengths = np.array([len(ids) for row in words for ids in row], np.int32)
+    row = np.repeat(np.arange(b), counts)
+    pieces = np.bincount(row, lengths, minlength=b).astype(np.int64)
+    if begin + pieces.max(initial=0) > length:
+        raise ValueError(f"{pieces.max()} pieces of text pass the tape's {length - begin}")
+    every = np.arange(pieces.sum())
+    row, owner = np.repeat(row, lengths), np.repeat(np.arange(len(lengths)) - starts(counts)[row], lengths)
+    left = np.repeat(np.cumsum(lengths), lengths) - every
+    column = begin + every - starts(pieces)[row]
+    token[row, column] = np.fromiter(chain.from_iterable(chain.from_iterable(words)), np.int32, len(every))
+    togo[row, column] = left
+    word_end = np.zeros((b, length), np.int32)
+    word_end[row, column] = column + left
+    first = left == np.repeat(lengths, lengths)
+    last_start = np.full(b, -1, np.int32)
+    last_start[row[first]] = column[first]  # of each row the last one stays
+    shortest = np.full((b, length), FAR, np.int32)
+    shortest[row[first], column[first]] = left[first]
+    shortest = np.ascontiguousarray(np.minimum.accumulate(shortest[:, ::-1], axis=1)[:, ::-1])
+
+    unit_start, unit_end = find_units(layout, togo)
+    slot, choices = distinct(token)
     tape = Tape(
         slot, choices, togo, unit_start, unit_end, type_at, shortest, word_end, types, shortest_type,
-        longest_type, last_start, np.full(b, limit, np.int32),
-        Hint(np.full((b, length), -1, np.int32), np.ones((b, length), bool), empty),
+        longest_type, last_start, np.full(b, limit, np.int32), no_hint(b, length),
     )  # fmt: skip
-    return tape, places
+    return tape, np.split(owner, np.cumsum(pieces)[:-1])
 
 
-def _units(units: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ids in a row, which unit each belongs to, and how many of its unit are left, itself included."""
+def _alike(schemas: Sequence[Sequence[str]]) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+    """Each distinct schema, and its rows."""
+    rows: dict[tuple[str, ...], list[int]] = {}
+    for row, names in enumerate(schemas):
+        rows.setdefault(tuple(names), []).append(row)
+    for names, own in rows.items():
+        yield names, np.array(own)
+
+
+def place_units(
+    token: np.ndarray,
+    togo: np.ndarray,
+    type_at: np.ndarray,
+    rows: np.ndarray,
+    units: Sequence[Ids],
+    begin: int,
+    end: int,
+) -> None:
+    """Writes the pieces of types from position `begin` of some rows on.
+
+    Raises:
+      ValueError: they pass `end`.
+    """
     lengths = np.array([len(u) for u in units], np.int32)
-    owner = np.repeat(np.arange(len(units), dtype=np.int32), lengths)
-    ends = np.cumsum(lengths)
-    left = ends[owner] - np.arange(len(owner)) if len(owner) else np.zeros(0, np.int64)
-    ids = np.fromiter((i for u in units for i in u), np.int32, len(owner))
-    return ids, owner, left.astype(np.int32)
+    total = int(lengths.sum())
+    if begin + total > end:
+        raise ValueError(f"{total} pieces of type names pass the layout's {end - begin}")
+    at = slice(begin, begin + total)
+    token[rows, at] = np.fromiter(chain.from_iterable(units), np.int32, total)
+    togo[rows, at] = np.repeat(np.cumsum(lengths), lengths) - np.arange(total)
+    type_at[rows, at] = np.repeat(np.arange(len(units)), lengths)
 
 
-def _distinct(token: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find_units(layout: Layout, togo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where words and types begin, and where they and the symbols end: bool [B, P] each."""
+    in_units = togo < FAR
+    unit_end = in_units & (togo == 1)
+    unit_start = np.zeros_like(unit_end)
+    unit_start[:, 1:] = in_units[:, 1:] & (unit_end[:, :-1] | ~in_units[:, :-1])
+    for unit in layout.symbols:
+        if unit[0] < unit[1]:
+            unit_end[:, unit[1] - 1] = True
+    return unit_start, unit_end
+
+
+def no_hint(rows: int, length: int) -> Hint:
+    nothing = np.full((rows, length), -1, np.int32)
+    return Hint(nothing, np.ones((rows, length), bool), np.full(rows, -1, np.int32))
+
+
+def starts(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Where each of some runs begins, one after another."""
+    return np.cumsum(lengths) - lengths
+
+
+def distinct(token: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each row's distinct tokens [B, U], and which of them stands at each position (−1: none)."""
     order = np.argsort(token, axis=1, kind="stable")
     ranked = np.take_along_axis(token, order, axis=1)
@@ -246,6 +296,41 @@ def _distinct(token: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return slot, choices
 
 
+class Packed(NamedTuple):
+    """A tape as few arrays, int32: [B, n, P] what it says of each position, [B, n] of each row, and the choices.
+    Handing over an array takes time, whatever its size."""
+
+    positions: Array
+    rows: Array
+    choices: Array
+
+
+# Where each field of a tape, and of its hint, stands in `Packed`.
+_POSITIONS = "slot", "togo", "unit_start", "unit_end", "type", "shortest", "word_end"
+_ROWS = "types", "shortest_type", "longest_type", "last_start", "limit"
+_FLAGS = "unit_start", "unit_end"
+
+
+def pack(tape: Tape) -> Packed:
+    """On the host; `unpack` is its inverse on the device."""
+    positions = [getattr(tape, name) for name in _POSITIONS] + [tape.hint.start, tape.hint.ends]
+    rows = [getattr(tape, name) for name in _ROWS] + [tape.hint.type]
+    return Packed(
+        np.stack(positions, axis=1, dtype=np.int32, casting="unsafe"),
+        np.stack(rows, axis=1, dtype=np.int32, casting="unsafe"),
+        np.asarray(tape.choices, np.int32),
+    )
+
+
+def unpack(packed: Packed) -> Tape:
+    """The tape of `pack`."""
+    *positions, start, ends = (packed.positions[:, i] for i in range(packed.positions.shape[1]))
+    *rows, kind = (packed.rows[:, i] for i in range(packed.rows.shape[1]))
+    fields = dict(zip((*_POSITIONS, *_ROWS), (*positions, *rows), strict=True))
+    fields |= {name: fields[name] != 0 for name in _FLAGS}
+    return Tape(choices=packed.choices, hint=Hint(start, ends != 0, kind), **fields)
+
+
 def initial(tape: Tape, layout: Layout) -> State:
     """The state before the first token."""
     b, p = tape.slot.shape
@@ -258,41 +343,36 @@ def initial(tape: Tape, layout: Layout) -> State:
 def advance(layout: Layout, tape: Tape, state: State, slot: jax.Array) -> State:
     """The state after each row took the token in `slot` int32 [B] of its choices; a token that is not
     allowed, and any token after the end, leaves nothing allowed."""
+    # Each reduction and each look-up is a kernel of its own, so there are few of them.
     hit = state.allowed & (tape.slot == slot[:, None])
-    in_symbols = jnp.any(hit[:, : layout.types], axis=1)
+    position = jnp.arange(hit.shape[1])
+    in_symbols, in_text = jnp.any(hit[:, : layout.types], axis=1), jnp.any(hit[:, layout.text :], axis=1)
     # A symbol of the format wins over a word that goes on with the same piece.
-    hit = hit & ~(in_symbols[:, None] & (jnp.arange(hit.shape[1]) >= layout.types))
-    left = state.left - 1
-    hit_types, hit_text = hit[:, layout.types : layout.text], hit[:, layout.text :]
-    in_text = jnp.any(hit_text, axis=1)
-    # The end of a type begins a span; the end of a word may end it.
-    type_done = hit_types & tape.unit_end[:, layout.types : layout.text]
-    span_begins = jnp.any(type_done, axis=1)
-    kind = value_at(tape.type[:, layout.types : layout.text], jnp.argmax(type_done, axis=1))
-    kind = jnp.where(span_begins, kind, state.type)
-    taken = jnp.where(span_begins, 0, state.taken + in_text)
-    word_done = hit_text & tape.unit_end[:, layout.text :]
-    boundary = jnp.where(jnp.any(word_done, axis=1), layout.text + jnp.argmax(word_done, axis=1) + 1, -1)
+    hit = hit & ((position < layout.types) | ~in_symbols[:, None])
+    in_text = in_text & ~in_symbols
+    # The end of a type begins a span; the end of a word may end it. Types and words are never taken at once.
+    done = hit & tape.unit_end & (position >= layout.types)
+    first = jnp.min(jnp.where(done, position, hit.shape[1]), axis=1)
+    span_begins = first < layout.text
+    word_done = ~span_begins & (first < hit.shape[1])
     ends = hit[:, layout.another[0]] | hit[:, layout.last[0]]
     state = _after_item(state, ends)._replace(
-        type=kind,
-        taken=taken,
-        boundary=boundary.astype(jnp.int32),
-        left=left,
+        type=jnp.where(span_begins, value_at(tape.type, first), state.type),
+        taken=jnp.where(span_begins, 0, state.taken + in_text),
+        boundary=jnp.where(word_done, first + 1, -1),
+        left=state.left - 1,
         items=state.items + ends,
     )
-    item_begins = hit[:, layout.first[1] - 1] | hit[:, layout.another[1] - 1]
-    return state._replace(allowed=_allowed(layout, tape, state, hit, span_begins, item_begins))
+    return state._replace(allowed=_allowed(layout, tape, state, hit, span_begins))
 
 
-def _allowed(
-    layout: Layout, tape: Tape, state: State, hit: jax.Array, span_begins: jax.Array, item_begins: jax.Array
-) -> jax.Array:
+def _allowed(layout: Layout, tape: Tape, state: State, hit: jax.Array, span_begins: jax.Array) -> jax.Array:
     """The positions after those in `hit`, and the beginnings of the units that may follow them."""
     position = jnp.arange(hit.shape[1])
     text = position >= layout.text
     # The words of a text follow one another; types and symbols do not.
     shifted = jnp.pad((hit & ~(tape.unit_end & ~text))[:, :-1], ((0, 0), (1, 0)))
+    item_begins = hit[:, layout.first[1] - 1] | hit[:, layout.another[1] - 1]
     starts = tape.unit_start & jnp.where(text, span_begins[:, None], item_begins[:, None])
     room = state.left[:, None]
 
@@ -304,25 +384,29 @@ def _allowed(
     fits = tape.togo + layout.closing <= room
     words = (shifted | starts) & text & in_order & fits
 
-    # A type needs a span that may follow it.
-    later, inside, same = _shortest_spans(layout, tape, state)
+    # A type needs a span that may follow it; so does a symbol before an item. After a word the item may end
+    # there; elsewhere `after` is the state itself.
+    ended = state.boundary >= 0
+    after = _after_item(state, ended)
+    later, inside, same = _shortest_spans(layout, tape, after)
     span = jnp.minimum(later, inside)[:, None]
     span = jnp.where(tape.type > state.last_type[:, None], jnp.minimum(span, same[:, None]), span)
     names = (shifted | starts) & (position >= layout.types) & ~text
     names &= tape.togo + span + layout.closing <= room
 
-    # Symbols: after "[", and after a word as if the item ended there.
-    ended = state.boundary >= 0
-    after = _after_item(state, ended)
+    # Tokens, type and span, that are enough for some item; `FAR` and more where there can be none.
+    same = jnp.where(after.last_type + 1 < tape.types, same, FAR)
+    item = jnp.minimum(tape.shortest_type + jnp.minimum(later, inside), tape.longest_type + same)
+    spare = state.left - item - layout.closing
     opened = hit[:, layout.open[1] - 1]
-    item = _shortest_item(layout, tape, after) + layout.closing
-    first_fits = item + (layout.first[1] - layout.first[0]) <= state.left
-    another_fits = item + (layout.another[1] - layout.another[0]) <= state.left
     symbols = shifted & (position < layout.types)
-    symbols = symbols.at[:, layout.first[0]].set(opened & first_fits)
-    symbols = symbols.at[:, layout.empty[0]].set(opened)
-    symbols = symbols.at[:, layout.another[0]].set(ended & another_fits)
-    symbols = symbols.at[:, layout.last[0]].set(ended)
+    for at, may in (
+        (layout.first, opened & (spare >= layout.first[1] - layout.first[0])),
+        (layout.empty, opened),
+        (layout.another, ended & (spare >= layout.another[1] - layout.another[0])),
+        (layout.last, ended),
+    ):
+        symbols = jnp.where(position == at[0], may[:, None], symbols)
     return symbols | names | words
 
 
@@ -335,22 +419,14 @@ def _after_item(state: State, ends: jax.Array) -> State:
     )
 
 
-def _shortest_item(layout: Layout, tape: Tape, state: State) -> jax.Array:
-    """Tokens [B], type and span, that are enough for some item after the last one; `_FAR` and more where
-    there can be none."""
-    later, inside, same = _shortest_spans(layout, tape, state)
-    same = jnp.where(state.last_type + 1 < tape.types, same, _FAR)
-    return jnp.minimum(tape.shortest_type + jnp.minimum(later, inside), tape.longest_type + same)
-
-
 def _shortest_spans(layout: Layout, tape: Tape, state: State) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The fewest pieces [B] of a span that may follow the last item: one that begins later; one that begins
-    there and is shorter; the same or a shorter one with a later type. `_FAR` where there is none."""
+    there and is shorter; the same or a shorter one with a later type. `FAR` where there is none."""
     # Before the first item, `start` is −1 and everything is later.
     begin = jnp.maximum(state.start + 1, layout.text)
-    later = jnp.where(tape.last_start > state.start, value_at(tape.shortest, begin), _FAR)
-    same = jnp.where(state.start >= 0, value_at(tape.togo, state.start), _FAR)
-    inside = jnp.where(value_at(tape.word_end, state.start) < state.end, same, _FAR)
+    later = jnp.where(tape.last_start > state.start, value_at(tape.shortest, begin), FAR)
+    same = jnp.where(state.start >= 0, value_at(tape.togo, state.start), FAR)
+    inside = jnp.where(state.start + same < state.end, same, FAR)
     return later, inside, same
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import math
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,14 +15,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from toner_jax.decoding import blocks, grammar
+from toner_jax.decoding import blocks, grammar, type_list
 from toner_jax.decoding.drafts import make_hints
+from toner_jax.decoding.forms import EntityList, TypeList
 from toner_jax.inference.lengths import ladder, padded_length
 from toner_jax.inference.written import Input, Output, Span, Work, methods
 from toner_jax.models import t5
 from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
-from toner_jax.pipeline.features import GeneratorFeatures
+from toner_jax.pipeline.features import EXPLAINED, NER, TYPE_RECOGNITION, GeneratorFeatures
+from toner_jax.text import prompts
 from toner_jax.training.sharding import batch_divisor, round_batch, shard_batch
 
 
@@ -42,7 +47,7 @@ class _Started(NamedTuple):
     rows: list[int]
     places: list[np.ndarray]
     working: int
-    decoded: blocks.Decoded
+    decoded: Any  # blocks.Decoded, of device or host arrays
 
 
 # Rows in a queue for each row at work: enough that few places stand empty at its end.
@@ -50,8 +55,11 @@ _QUEUE = 8
 # Passes that most outputs end within, and tokens that they have at most; the rest are decoded again with
 # all the room there is.
 _PASSES, _TOKENS = 24, 96
-# On CPU, so many sources are read at a time: their activations then stay in the cache.
-_CPU_CHUNK = 32
+# On CPU, several queues are decoded at once, each by one thread: small matrix products gain nothing from more.
+# So many rows at work make those products large enough, and so many queues for each thread even out their
+# lengths. What is kept of the sources at work stays within so many bytes in all.
+_CPU_ROWS, _CPU_QUEUES, _CPU_BYTES = 16, 2, 1 << 30
+_ONE_THREAD = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_enable_concurrency_optimized_scheduler": False}
 
 
 class GrammarGenerator:
@@ -69,37 +77,44 @@ class GrammarGenerator:
         *,
         batch_size: int,
         max_length: int,
+        task: str = NER,
         block: int = 0,
         queue: int = _QUEUE,
         hints: bool = True,
+        threads: int = 0,
     ):
         """Args:
-        batch_size: rows that are at work at a time.
+        batch_size: rows that are at work at a time; on CPU, in each thread, if more than a thread can use.
+        task: NER, type recognition, or NER with an explanation, of which only the list is written here.
         block: tokens that a pass feeds each row (0: by the device).
         queue: rows that are decoded by one call, as a multiple of those at work; where that is more than 1,
           rows that end are replaced by waiting ones.
         hints: False drafts only what the format forces, and no item that it does not.
+        threads: queues that are decoded at once (0: on CPU as many as it has cores, elsewhere 1).
         """
         cpu = jax.default_backend() == "cpu"
-        self._features = features
-        self._mesh = mesh
-        self._working = round_batch(batch_size, mesh)
+        self._model, self._features, self._mesh, self._task = model, features, mesh, task
+        alone = batch_divisor(mesh) == 1 and jax.process_count() == 1
+        rows = min(batch_size, _CPU_ROWS) if cpu and alone and queue > 1 else batch_size
+        self._working = round_batch(rows, mesh)
         # Rows on several devices cannot take each other's places without talking to each other.
         self._rows = self._working * (queue if batch_divisor(mesh) == 1 else 1)
-        most = _CPU_CHUNK if cpu and self._rows > self._working else self._working
-        self._chunk = max(n for n in range(1, most + 1) if self._rows % n == 0)
         self._max_length = max_length
         self._block = block or (4 if cpu else 8)
         self._passes = min(max(_PASSES, -(-_TOKENS // self._block)), max_length)
         self._hints = hints
+        self._threads = (threads or (_cores() if cpu else 1)) if alone else 1
         self.work = Work()
-        self._ladder = ladder(features.max_source)
-        types = sum(len(grammar.type_ids(features.word_ids, name)) for name in features.schema.names)
-        self._layout = grammar.make_layout(features.word_ids, types)
-        self._decode = jax.jit(
-            functools.partial(_decode, model, self._layout, self._block),
-            static_argnames=("shape", "length"),
-        )
+        self._ladder = ladder(features.max_source, features.source_overhead(task))
+        self._rules = _rules(features, task)
+        self._most: dict[_Shape, int] = {}  # threads that may decode at once
+        self._decode: dict[bool, Any] = {}  # whether on one thread of the CPU → the compiled programs
+        for one in (False, True):
+            self._decode[one] = jax.jit(
+                functools.partial(_decode, model, self._rules, self._block),
+                static_argnames=("shape", "length"),
+                compiler_options=_ONE_THREAD if one and cpu else None,
+            )
 
     def __call__(self, params: Any, inputs: Sequence[Input], temperature: float = 1.0) -> list[Output]:
         """The outputs, in the order of the inputs.
@@ -108,32 +123,50 @@ class GrammarGenerator:
           temperature: divides the model's scores before they become probabilities; what is written does
             not depend on it.
         """
-        sources = [self._features.inference(i.words, i.matched).source for i in inputs]
+        sources = [self._features.source(i.words, i.matched, self._task) for i in inputs]
         out: list[Output | None] = [None] * len(inputs)
         todo = list(range(len(inputs)))
+        if not todo:
+            return []
         for final in (False, True):
-            unfinished = []
-            # The next batch is prepared while the device works on the last one.
-            started: list[_Started] = []
-            for rows, shape in self._plan([len(sources[i]) for i in todo], final):
-                chosen = [todo[k] for k in rows]
-                started.append(self._start(params, inputs, sources, chosen, shape, temperature))
-                if len(started) > 1:
-                    unfinished += self._finish(started.pop(0), out)
-            for one in started:
-                unfinished += self._finish(one, out)
-            todo = unfinished
+            batches = list(self._plan([len(sources[i]) for i in todo], final))
+            threads = min(self._threads, len(batches))
+            if threads > 1:
+                longest = max((shape for _, shape in batches), key=lambda s: s.source)
+                threads = min(threads, self._affordable(params, longest))
+
+            def start(batch: tuple[np.ndarray, _Shape], todo: list[int] = todo, n: int = threads) -> _Started:
+                chosen = [todo[k] for k in batch[0]]
+                return self._start(params, inputs, sources, chosen, batch[1], temperature, n > 1)
+
+            finished = _in_threads(start, _fetch, batches, threads)
+            todo = [i for batch in finished for i in self._finish(batch, out)]
+            if not todo:
+                break
         return out  # type: ignore[return-value]
 
     def _plan(self, lengths: Sequence[int], final: bool) -> Iterator[tuple[np.ndarray, _Shape]]:
         """Which rows are decoded together, and by which program."""
         single = batch_divisor(self._mesh) == 1 and len(lengths) < 4
-        working = 1 if single else self._working
-        for rows in length_sorted_batches(lengths, 1 if single else self._rows):
-            source = self._ladder[-1] if final else padded_length(lengths[rows[0]], self._ladder)
+        rows, working = (1, 1) if single else (self._rows, self._working)
+        # No queue is shared between threads, so there are enough for all, of like sizes.
+        queues = -(-len(lengths) // rows)
+        if self._threads > 1 and not single:
+            most = -(-len(lengths) // max(1, working // 2))
+            queues = max(queues, min(self._threads * _CPU_QUEUES, most))
+        for chosen in length_sorted_batches(lengths, -(-len(lengths) // queues)):
+            source = self._ladder[-1] if final else padded_length(lengths[chosen[0]], self._ladder)
             passes = self._max_length if final else self._passes
-            queue = 1 if single else self._rows
-            yield rows, _Shape(queue, min(self._chunk, queue), working, source, passes * self._block)
+            yield chosen, _Shape(rows, working, working, source, passes * self._block)
+
+    def _affordable(self, params: Any, shape: _Shape) -> int:
+        """How many threads may keep what they read of their sources at the same time."""
+        if shape not in self._most:
+            ids = jax.ShapeDtypeStruct((1, shape.source), jnp.int32)
+            read = jax.eval_shape(functools.partial(methods(self._model, params), "read"), ids)
+            row = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(read))
+            self._most[shape] = max(1, _CPU_BYTES // (row * (shape.working + shape.chunk)))
+        return self._most[shape]
 
     def _start(
         self,
@@ -143,73 +176,118 @@ class GrammarGenerator:
         rows: list[int],
         shape: _Shape,
         temperature: float,
+        one_thread: bool,
     ) -> _Started:
-        features, names = self._features, self._features.schema.names
-        idle = shape.rows - len(rows)
-        texts = [inputs[i].words for i in rows] + [()] * idle
-        matched = [inputs[i].matched for i in rows] + [()] * idle
-        schemas = [names] * shape.rows
-        tapes, places = grammar.make_tapes(
-            features.word_ids,
-            self._layout,
-            texts,
-            schemas,
-            self._layout.text + shape.source,
-            self._max_length,
-        )
-        if self._hints:
-            tapes = make_hints(self._layout, tapes, places, texts, schemas, matched)
+        tapes, places = self._tapes([inputs[i] for i in rows], shape)
         ids = pad_rows([sources[i] for i in rows], shape.source, shape.rows)
-        ids, tapes = shard_batch((ids, tapes), self._mesh)
-        decoded = self._decode(
+        # In few arrays, as each takes time to hand over.
+        ids, tapes = shard_batch((ids, grammar.pack(tapes)), self._mesh)
+        decoded = self._decode[one_thread](
             params, ids, tapes, len(rows), temperature, shape=shape, length=self._max_length
         )
         return _Started(rows, places, shape.working, decoded)
 
+    def _tapes(self, inputs: Sequence[Input], shape: _Shape) -> tuple[grammar.Tape, list[np.ndarray]]:
+        word_ids, names = self._features.word_ids, self._features.schema.names
+        layout = self._rules.layout
+        if isinstance(self._rules, TypeList):
+            return type_list.make_tapes(word_ids, layout, names, shape.rows, self._max_length)
+        idle = shape.rows - len(inputs)
+        texts = [i.words for i in inputs] + [()] * idle
+        schemas = [names] * shape.rows
+        length = layout.text + shape.source
+        tapes, places = grammar.make_tapes(word_ids, layout, texts, schemas, length, self._max_length)
+        if self._hints:
+            matched = [i.matched for i in inputs] + [()] * idle
+            tapes = make_hints(layout, tapes, places, texts, schemas, matched)
+        return tapes, places
+
     def _finish(self, started: _Started, out: list[Output | None]) -> list[int]:
         """Reads a batch's outputs into `out`, and returns the inputs that need more room."""
-        rows, places = started.rows, started.places
-        decoded = jax.device_get(started.decoded)
+        decoded, rows = started.decoded, started.rows
         self.work.add(int(decoded.passes), started.working)
         counts = (decoded.tokens != 0).sum(axis=1).tolist()
+        ends: list[list[int]] = [[] for _ in decoded.tokens]
+        for row, at in np.argwhere(decoded.spans[..., 0] >= 0).tolist():
+            ends[row].append(at)
         for k, i in enumerate(rows):
             if decoded.complete[k]:
-                count = counts[k]
-                names = ("tokens", "scores", "ending", "spans")
-                row = decoded._replace(**{name: getattr(decoded, name)[k, :count] for name in names})
-                out[i] = self._read(row, places[k])
+                tokens, scores = decoded.tokens[k, : counts[k]], decoded.scores[k, : counts[k]]
+                spans = self._spans(decoded.ending[k], decoded.spans[k], scores, ends[k], started.places[k])
+                out[i] = Output(tokens[:-1].tolist(), scores[:-1], spans)
         return [i for k, i in enumerate(rows) if not decoded.complete[k]]
 
-    def _read(self, row: Any, place: np.ndarray) -> Output:
-        """One row's output; `place` is the word of each of its text's pieces."""
-        text, names = self._layout.text, self._features.schema.names
-        scores, found = row.scores, list[Span]()
-        begin = self._layout.open[1]
+    def _spans(
+        self, ending: np.ndarray, spans: np.ndarray, scores: np.ndarray, ends: list[int], place: np.ndarray
+    ) -> tuple[Span, ...]:
+        """The items of one row's output, which end at tokens `ends`; `place` is the word of each of its text's
+        pieces. In the type-recognition task, which has no text, their spans are empty."""
+        names, text = self._features.schema.names, self._rules.layout.text
+        found: list[Span] = []
+        begin = self._rules.layout.open[1]
         more = 0.0  # the log-probability that another item follows, given that the last one ended
-        for at in np.flatnonzero(row.spans[:, 0] >= 0).tolist():
-            start, end, kind = row.spans[at].tolist()
+        for at in ends:
+            start, end, kind = spans[at].tolist()
             # An item's tokens: a symbol, its type, its span, and the first of the symbol that ends it.
             first = at - (end - start)
-            found.append(
-                Span(
-                    int(place[start - text]),
-                    int(place[end - 1 - text]) + 1,
-                    names[kind],
-                    float(np.exp(more + scores[begin:first].sum())),
-                    float(np.exp(scores[first:at].sum() + row.ending[at])),
-                )
-            )
-            begin, more = at + 1, scores[at] - row.ending[at]
-        return Output(row.tokens[:-1].tolist(), scores[:-1], tuple(found))
+            words = (int(place[start - text]), int(place[end - 1 - text]) + 1) if len(place) else (0, 0)
+            written = math.exp(more + scores[begin:first].sum())
+            found.append(Span(*words, names[kind], written, math.exp(scores[first:at].sum() + ending[at])))
+            begin, more = at + 1, float(scores[at] - ending[at])
+        return tuple(found)
+
+
+def _rules(features: GeneratorFeatures, task: str) -> EntityList | TypeList:
+    """What may be written."""
+    word_ids, names = features.word_ids, features.schema.names
+    if task == TYPE_RECOGNITION:
+        return TypeList(type_list.make_layout(word_ids, names))
+    types = sum(len(grammar.type_ids(word_ids, name)) for name in names)
+    if task == EXPLAINED:
+        head, tail = word_ids.phrase(prompts.LIST), word_ids.phrase(prompts.EXPLANATION)
+        return EntityList(grammar.make_layout(word_ids, types, head, tail))
+    return EntityList(grammar.make_layout(word_ids, types))
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _fetch(started: _Started) -> _Started:
+    return started._replace(decoded=jax.device_get(started.decoded))
+
+
+def _in_threads(
+    start: Callable[[Any], _Started],
+    fetch: Callable[[_Started], _Started],
+    batches: Sequence[Any],
+    threads: int,
+) -> list[_Started]:
+    """Starts and fetches every batch, in order. With one thread, the next batch is prepared while the device
+    works on the last one."""
+    if threads > 1:
+        pool = ThreadPoolExecutor(threads)
+        try:
+            return list(pool.map(lambda batch: fetch(start(batch)), batches))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    done: list[_Started] = []
+    waiting: list[_Started] = []
+    for batch in batches:
+        waiting.append(start(batch))
+        if len(waiting) > 1:
+            done.append(fetch(waiting.pop(0)))
+    return done + [fetch(one) for one in waiting]
 
 
 def _decode(
     model: ToNER,
-    layout: grammar.Layout,
+    rules: EntityList | TypeList,
     block: int,
     params: Any,
     source: jax.Array,
-    tape: grammar.Tape,
+    packed: grammar.Packed,
     count: jax.Array,
     temperature: jax.Array,
     shape: _Shape,
@@ -223,37 +301,15 @@ def _decode(
         return scores / temperature, cache
 
     return blocks.decode(
-        blocks.Model(step, t5.rewind, t5.reset),
-        _read(functools.partial(apply, "read"), source, tape.choices, count, shape.chunk),
+        blocks.Model(functools.partial(apply, "read"), step, t5.rewind, t5.reset),
+        source,
         apply("empty", shape.working, shape.slots),
-        tape,
-        layout,
+        grammar.unpack(packed),
+        rules,
         count,
         slots=shape.slots,
         length=length,
         block=block,
         working=shape.working,
+        chunk=shape.chunk,
     )
-
-
-def _read(
-    read: Callable[[jax.Array, jax.Array], Any],
-    source: jax.Array,
-    choices: jax.Array,
-    count: jax.Array,
-    chunk: int,
-) -> Any:
-    """What the decoder needs of the first `count` rows, `chunk` of them at a time; the rest stay zero."""
-    if chunk >= source.shape[0]:
-        return read(source, choices)
-    empty = jax.tree.map(
-        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(read, source, choices)
-    )
-
-    def one(i: jax.Array, whole: Any) -> Any:
-        part = read(*(jax.lax.dynamic_slice_in_dim(a, i * chunk, chunk) for a in (source, choices)))
-        return jax.tree.map(
-            lambda to, new: jax.lax.dynamic_update_slice_in_dim(to, new, i * chunk, axis=0), whole, part
-        )
-
-    return jax.lax.fori_loop(0, -(-count // chunk), one, empty)

@@ -40,7 +40,7 @@ class FreeGenerator:
         self._mesh = mesh
         self._batch_size = round_batch(max(1, batch_size // beams), mesh)
         self._max_length = max_length
-        self._ladder = ladder(features.max_source)
+        self._ladder = ladder(features.max_source, features.source_overhead())
         search = functools.partial(_search, model, features.word_ids.tokenizer.eos_id, beams, length_penalty)
         self._decode = jax.jit(search, static_argnames="length")
         self.work = Work()
@@ -52,7 +52,7 @@ class FreeGenerator:
         are decoded again with all the room there is.
         """
         eos_id = self._features.word_ids.tokenizer.eos_id
-        sources = [self._features.inference(i.words, i.matched).source for i in inputs]
+        sources = [self._features.source(i.words, i.matched) for i in inputs]
         out: list[Output | None] = [None] * len(sources)
         todo = list(range(len(sources)))
         for final in (False, True):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-_LENGTHS = (48, 64, 80, 96, 128, 256, 512, 1024)
+# Texts are mostly short: what lengths are padded to, beyond what stands around every text.
+_STEPS = (8, 16, 24, 32, 48, 96, 224)
 
 
-def ladder(limit: int) -> tuple[int, ...]:
-    """At most eight lengths (seven up to 512), the last of them `limit`."""
-    return (*(n for n in _LENGTHS if n < limit), limit)
+def ladder(limit: int, overhead: int) -> tuple[int, ...]:
+    """At most eight lengths, multiples of 8 but for the last, which is `limit`.
+
+    Args:
+      overhead: pieces that stand around every text.
+    """
+    base = -(-overhead // 8) * 8
+    return (*(base + n for n in _STEPS if base + n < limit), limit)
 
 
 def padded_length(length: int, lengths: tuple[int, ...]) -> int:

@@ -32,7 +32,7 @@ class TypeMatcher:
         self.features = features
         self._mesh = mesh
         self._batch_size = round_batch(batch_size, mesh)
-        self._ladder = ladder(features.max_length)
+        self._ladder = ladder(features.max_length, 2)
         self._embed: Callable[[Any, jax.Array], jax.Array] = jax.jit(lambda p, ids: embed(model, p, ids))
 
     def embeddings(self, params: Any, rows: Sequence[np.ndarray]) -> np.ndarray:

@@ -18,17 +18,17 @@ from toner_jax.text import prompts
 from toner_jax.text.ids import MOST_WORDS, Ids, WordIds
 from toner_jax.text.tokenizers import WordPieceTokenizer
 
-NER, TYPE_RECOGNITION = "ner", "tr"
+NER, TYPE_RECOGNITION, EXPLAINED = "ner", "tr", "exp"
 
 
 @dataclass(frozen=True)
 class Example:
-    """One input of the generator, and for training its target.
+    """One training sample of the generator.
 
     Attributes:
       source: prompt ids, end of sequence included.
       text_range: where the text's own ids stand in `source`.
-      target: target ids, end of sequence included; empty at inference.
+      target: target ids, end of sequence included.
       present: bool [K], which types occur in the text.
     """
 
@@ -64,27 +64,33 @@ class GeneratorFeatures:
         target = self.word_ids.type_list([n for n in self.schema.names if n in occurring])
         return self._example(prompt, target, sentence)
 
-    def inference(self, words: Sequence[str], matched: Sequence[str] | None) -> Example:
-        """An NER input without its target."""
-        prompt = prompts.ner_prompt_ids(self.word_ids, self.schema.names, words, matched)
-        return self._example(prompt, None, Sentence("", tuple(words), (), ""))
+    def source(self, words: Sequence[str], matched: Sequence[str] | None, task: str = NER) -> np.ndarray:
+        """int32 prompt ids of an input, end of sequence included. The type-recognition task has no T′."""
+        if task == TYPE_RECOGNITION:
+            prompt = prompts.type_recognition_prompt_ids(self.word_ids, self.schema.names, words)
+        else:
+            explain = task == EXPLAINED
+            prompt = prompts.ner_prompt_ids(self.word_ids, self.schema.names, words, matched, explain)
+        return np.array(prompt.ids + self._eos, np.int32)
 
     def ner_target(self, sentence: Sentence) -> Ids:
         """Target ids of the NER task, without the end of sequence."""
         items = [(e.type, sentence.words[e.start : e.end]) for e in sentence.entities]
         return self.word_ids.items(items)
 
-    def source_overhead(self) -> int:
-        """Pieces of the longest prompt around a text, of either task and with any T′ in any order."""
-        return self._overhead
+    def source_overhead(self, task: str = NER) -> int:
+        """Pieces of the longest prompt around a text, with any T′ in any order: of NER and type recognition, or
+        of the explained task."""
+        explain = self.word_ids.phrase(prompts.EXPLAIN) if task == EXPLAINED else ()
+        return self._overhead + len(explain)
 
     @cached_property
     def _overhead(self) -> int:
         # The first type of a list stands glued to its bracket, where it may have more pieces.
-        names, nothing = self.schema.names, Sentence("", (), (), "")
+        names = self.schema.names
         orders = [(first, *(n for n in names if n != first)) for first in names]
-        examples = [self.inference((), matched) for matched in orders]
-        return max(len(e.source) for e in (*examples, self.type_recognition(nothing)))
+        sources = [self.source((), matched) for matched in orders]
+        return max(map(len, (*sources, self.source((), None, TYPE_RECOGNITION))))
 
     def fits(self, sentence: Sentence) -> bool:
         """Whether source (with any T′) and target are within the limits."""
@@ -108,11 +114,11 @@ class GeneratorFeatures:
             )
         return [p for part in (_part(sentence, 0, cut), _part(sentence, cut, None)) for p in self.split(part)]
 
-    def _example(self, prompt: prompts.PromptIds, target: Ids | None, sentence: Sentence) -> Example:
+    def _example(self, prompt: prompts.PromptIds, target: Ids, sentence: Sentence) -> Example:
         return Example(
             source=np.array(prompt.ids + self._eos, np.int32),
             text_range=(prompt.text_start, prompt.text_end),
-            target=np.array(() if target is None else target + self._eos, np.int32),
+            target=np.array(target + self._eos, np.int32),
             present=present_types([sentence], self.schema)[0],
         )
 

@@ -7,7 +7,7 @@ joined by single spaces this is what joint tokenization gives, except at such me
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -19,9 +19,11 @@ from toner_jax.errors import UserError
 from toner_jax.text.tokenizers import SentencePieceTokenizer
 
 Ids = tuple[int, ...]
+Phrase = str | tuple[str, ...]
 
 # Words that are remembered: texts without end bring new ones all the time.
 MOST_WORDS = 200_000
+_MOST_PHRASES = 10_000  # lists of types come in many orders
 
 # No vocabulary holds this private-use character and no piece can cross it, so what follows it in a
 # string is segmented as if glued to the characters before: without a word-initial piece.
@@ -65,6 +67,7 @@ class WordIds:
         self.tokenizer = tokenizer
         self._words: dict[str, Ids] = {}
         self._glued: dict[str, Ids] = {}
+        self._phrases: dict[Phrase, Ids] = {}
         (self._glue_prefix,) = tokenizer.encode([_GLUE])
         self.symbols = Symbols(
             open=self.word("["),
@@ -121,8 +124,22 @@ class WordIds:
             self._glued[text] = ids
         return self._glued[text]
 
+    def phrase(self, text: str) -> Ids:
+        """The ids of words joined by single spaces, remembered as a whole."""
+        return self._remembered(text, lambda: self.words(text.split(" ")))
+
     def type_list(self, names: Sequence[str]) -> Ids:
-        """The ids of `[type, type]`."""
+        """The ids of `[type, type]`, remembered as a whole."""
+        return self._remembered(tuple(names), lambda: self._type_list(names))
+
+    def _remembered(self, phrase: Phrase, make: Callable[[], Ids]) -> Ids:
+        if phrase not in self._phrases:
+            if len(self._phrases) >= _MOST_PHRASES:
+                self._phrases.clear()
+            self._phrases[phrase] = make()
+        return self._phrases[phrase]
+
+    def _type_list(self, names: Sequence[str]) -> Ids:
         parts: list[Ids] = [self.symbols.open]
         for i, name in enumerate(names):
             parts += [self.symbols.comma, self.words(name.split(" "))] if i else [self.glued(name)]

@@ -1,4 +1,4 @@
-"""The instructions of §3.1, §3.2 and §3.4: as strings for people, as ids for the model."""
+"""The instructions of §3.1, §3.2, §3.4 and §3.5: as strings for people, as ids for the model."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from toner_jax.text.ids import Ids, WordIds
 NER = "List all named entities of type"
 TYPE_RECOGNITION = "List all entity types in the text from type"
 TEXT = "Text:"
+EXPLAIN = "and give explanations."
 HINT = ("Entities of type", "may exist in text.")
+# What an explained output says before its list of entities, and before the explanation.
+LIST, EXPLANATION = "Entity:", "Explanation:"
 
 
-def ner_prompt(types: Sequence[str], words: Sequence[str], matched: Sequence[str] | None = None) -> str:
-    """The NER prompt. `matched` is T′ by descending similarity; None leaves its line out."""
-    lines = [f"{NER} [{', '.join(types)}]", f"{TEXT} {' '.join(words)}"]
+def ner_prompt(
+    types: Sequence[str], words: Sequence[str], matched: Sequence[str] | None = None, explain: bool = False
+) -> str:
+    """The NER prompt. `matched` is T′ by descending similarity; None leaves its line out. `explain` asks for
+    an explanation, too (§3.5)."""
+    asked = f"{NER} [{', '.join(types)}]" + (f" {EXPLAIN}" if explain else "")
+    lines = [asked, f"{TEXT} {' '.join(words)}"]
     if matched is not None:
         lines.append(f"{HINT[0]} [{', '.join(matched)}] {HINT[1]}")
     return "\n".join(lines)
@@ -36,19 +43,23 @@ class PromptIds:
 
 
 def ner_prompt_ids(
-    w: WordIds, types: Sequence[str], words: Sequence[str], matched: Sequence[str] | None = None
+    w: WordIds,
+    types: Sequence[str],
+    words: Sequence[str],
+    matched: Sequence[str] | None = None,
+    explain: bool = False,
 ) -> PromptIds:
     """The ids of `ner_prompt` of the same arguments."""
-    before = w.words(NER.split()) + w.type_list(types) + w.words([TEXT])
+    before = w.phrase(NER) + w.type_list(types) + (w.phrase(EXPLAIN) if explain else ()) + w.phrase(TEXT)
     after: Ids = ()
     if matched is not None:
-        after = w.words(HINT[0].split()) + w.type_list(matched) + w.words(HINT[1].split())
+        after = w.phrase(HINT[0]) + w.type_list(matched) + w.phrase(HINT[1])
     return _assemble(before, w.words(words), after)
 
 
 def type_recognition_prompt_ids(w: WordIds, types: Sequence[str], words: Sequence[str]) -> PromptIds:
     """The ids of `type_recognition_prompt` of the same arguments."""
-    before = w.words(TYPE_RECOGNITION.split()) + w.type_list(types) + w.words([TEXT])
+    before = w.phrase(TYPE_RECOGNITION) + w.type_list(types) + w.phrase(TEXT)
     return _assemble(before, w.words(words), ())
 
 

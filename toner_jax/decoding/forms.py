@@ -1,0 +1,51 @@
+"""The forms of output that decoding knows: each an automaton, and what it likely writes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from toner_jax.decoding import drafts, grammar, type_list
+from toner_jax.decoding.grammar import Layout, State, Tape, value_at
+
+
+@dataclass(frozen=True)
+class EntityList:
+    """`[(type, span), …]`: the NER task, and the list that an explained output begins with."""
+
+    layout: Layout
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        return self.layout.another[0], self.layout.last[0]
+
+    def initial(self, tape: Tape) -> State:
+        return grammar.initial(tape, self.layout)
+
+    def advance(self, tape: Tape, state: State, slot: jax.Array) -> State:
+        return grammar.advance(self.layout, tape, state, slot)
+
+    def propose(self, tape: Tape, state: State) -> jax.Array:
+        return drafts.propose(self.layout, tape, state)
+
+
+@dataclass(frozen=True)
+class TypeList:
+    """`[type, …]`: the type-recognition task. Nothing is guessed but what is forced."""
+
+    layout: Layout
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        return self.layout.another[0], self.layout.last[0]
+
+    def initial(self, tape: Tape) -> State:
+        return grammar.initial(tape, self.layout)
+
+    def advance(self, tape: Tape, state: State, slot: jax.Array) -> State:
+        return type_list.advance(self.layout, tape, state, slot)
+
+    def propose(self, tape: Tape, state: State) -> jax.Array:
+        return value_at(tape.slot, jnp.argmax(state.allowed, axis=1))
