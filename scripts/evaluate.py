@@ -83,7 +83,10 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     elif name not in splits:
         splits[name] = load_sentences(split_path(options.workdir, name))
     found, matched = ner.recognize(splits[name], threshold=options.threshold)
-    report = make_report(config, splits, name, found, matched, ner.schema, ner.features, ner.temperature)
+    named = ner.name_types(splits[name]) if config.generator.type_recognition else None
+    report = make_report(
+        config, splits, name, found, matched, ner.schema, ner.features, ner.temperature, named=named
+    )
     if options.output:
         kept = [r.above(config.decode.threshold) for r in found]
         write_predictions(options.output / "predictions.jsonl", splits[name], kept, matched)

@@ -82,6 +82,22 @@ def test_match_types(ner):
     assert list(other) == ["ship"]
 
 
+def test_types_that_the_generator_names(ner):
+    found = ner.recognize_types(["Judge Ivan Borcalski came to Selqua .", ""])
+    assert len(found) == 2
+    order = [ner.schema.index[name] for name in found[0]]
+    assert order == sorted(order)
+    assert all(0 < p <= 1.00001 for p in found[0].values())
+    assert list(ner.recognize_types(["Judge Ivan"], labels=["ship"])[0]) in ([], ["ship"])
+
+
+def test_explanations(ner):
+    text = "Judge Ivan Borcalski came to Selqua . It rained ."
+    (found,) = ner.explain([text])
+    assert all(text[e["start"] : e["end"]] == e["text"] for e in found["entities"])
+    assert isinstance(found["explanation"], str)
+
+
 def test_other_labels(ner):
     (found,) = ner.predict(TEXTS[:1], labels=["ship", "harbour"])
     assert {e["label"] for e in found} <= {"ship", "harbour"}

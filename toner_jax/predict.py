@@ -18,10 +18,11 @@ from ml_collections import ConfigDict
 from toner_jax.errors import UserError
 from toner_jax.inference.matching import TypeMatcher, matched_types
 from toner_jax.inference.recognize import Recognized, Recognizer
+from toner_jax.inference.type_recognition import TypeRecognizer
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.schema import EntityType, Schema, Sentence
 from toner_jax.stages import setup
-from toner_jax.stages.generator import make_recognizer
+from toner_jax.stages.generator import make_recognizer, make_type_recognizer
 from toner_jax.stages.restore import restore, save_pretrained
 from toner_jax.text.words import sentence_from_text, sentences_from_text
 from toner_jax.training.sharding import make_mesh
@@ -48,7 +49,8 @@ class Ner:
         self.threshold, self.temperature = r.threshold, r.temperature
         self.features = setup.generator_features(r.config, r.tokenizers, r.schema)
         self._mesh = mesh
-        self._recognizers: dict[Schema, Recognizer] = {}
+        self._recognizers: dict[tuple[Schema, bool], Recognizer] = {}
+        self._type_recognizers: dict[Schema, TypeRecognizer] = {}
         self._matcher: TypeMatcher | None = None
         if r.matcher is not None:
             limit = r.matcher.config.max_position_embeddings
@@ -127,8 +129,51 @@ class Ner:
             for row in self._similarities(sentences, schema)
         ]
 
+    def recognize_types(self, texts: Sequence[str], labels: Labels | None = None) -> list[dict[str, float]]:
+        """The types that the generator itself finds in each text, by the auxiliary task (§3.4), and their
+        probabilities, in schema order. Only of use with a model that was trained on that task
+        (`generator.type_recognition` above 0)."""
+        sentences = [sentence_from_text(str(i), text) for i, text in enumerate(_checked(texts))]
+        return self.name_types(sentences, self._schema(labels))
+
+    def name_types(
+        self, sentences: Sequence[Sentence], schema: Schema | None = None
+    ) -> list[dict[str, float]]:
+        """As `recognize_types`, of sentences."""
+        schema = schema or self.schema
+        if schema not in self._type_recognizers:
+            self._type_recognizers[schema] = make_type_recognizer(
+                self.config, self._restored.generator, self._features_of(schema), self._mesh
+            )
+        recognizer = self._type_recognizers[schema]
+        return recognizer(self._restored.generator_params, sentences, self.temperature)
+
+    def explain(
+        self, texts: Sequence[str], labels: Labels | None = None, threshold: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Entities with an explanation (§3.5). Only of use with a model that was trained to give some.
+
+        Args:
+          texts, labels, threshold: as for `predict`.
+
+        Returns:
+          Per text, {"entities", "explanation"}: as `predict` gives them, and a line for each sentence.
+        """
+        schema = self._schema(labels)
+        out: list[dict[str, Any]] = [{"entities": [], "explanation": ""} for _ in _checked(texts)]
+        for group in _groups(_sentences(texts), 1024):
+            found, _ = self.recognize([sentence for _, sentence, _ in group], schema, threshold, explain=True)
+            for (i, sentence, is_last), result in zip(group, found, strict=True):
+                out[i]["entities"] += _spans(sentence, result.above(self.config.decode.threshold))
+                out[i]["explanation"] += result.explanation + ("" if is_last else "\n")
+        return out
+
     def recognize(
-        self, sentences: Sequence[Sentence], schema: Schema | None = None, threshold: float | None = None
+        self,
+        sentences: Sequence[Sentence],
+        schema: Schema | None = None,
+        threshold: float | None = None,
+        explain: bool = False,
     ) -> tuple[list[Recognized], list[tuple[str, ...]] | None]:
         """What is found in each sentence, of whatever score, and its T′ (None without type matching)."""
         schema = schema or self.schema
@@ -136,21 +181,23 @@ class Ner:
         if self._matcher is not None:
             delta = self.threshold if threshold is None else threshold
             matched = [matched_types(row, schema, delta) for row in self._similarities(sentences, schema)]
-        recognizer, params = self._recognizer(schema), self._restored.generator_params
+        recognizer, params = self._recognizer(schema, explain), self._restored.generator_params
         return recognizer(params, sentences, matched, self.temperature), matched
 
     def _similarities(self, sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
         assert self._matcher is not None
         return self._matcher.similarities(self._restored.matcher_params, [s.words for s in sentences], schema)
 
-    def _recognizer(self, schema: Schema) -> Recognizer:
-        if schema not in self._recognizers:
-            old = self.features
-            features = GeneratorFeatures(old.word_ids, schema, old.max_source, old.max_target)
-            self._recognizers[schema] = make_recognizer(
-                self.config, self._restored.generator, features, self._mesh
+    def _features_of(self, schema: Schema) -> GeneratorFeatures:
+        old = self.features
+        return GeneratorFeatures(old.word_ids, schema, old.max_source, old.max_target)
+
+    def _recognizer(self, schema: Schema, explain: bool = False) -> Recognizer:
+        if (schema, explain) not in self._recognizers:
+            self._recognizers[schema, explain] = make_recognizer(
+                self.config, self._restored.generator, self._features_of(schema), self._mesh, explain
             )
-        return self._recognizers[schema]
+        return self._recognizers[schema, explain]
 
     def _schema(self, labels: Labels | None) -> Schema:
         if labels is None:

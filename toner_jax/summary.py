@@ -48,6 +48,8 @@ def result_table(report: dict[str, Any]) -> Table:
     row("unique (type, string) pairs, as the paper counts", report["toner_compatible"])
     table.add_section()
     row("baseline: memorised mentions", report["baselines"]["memorised_mentions"], "dim")
+    if "type_recognition" in report:
+        row("types, by the generator", report["type_recognition"])
     if "types" in report:
         row("types of T′", report["types"])
         row("baseline: type prior", report["baselines"]["type_prior"], "dim")

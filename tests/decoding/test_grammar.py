@@ -195,3 +195,15 @@ def test_words_that_the_tokenizer_cannot_see_are_passed_over():
                 )
                 assert words[first] in seen
                 assert words[last] in seen
+
+
+def test_packing_loses_nothing():
+    ids = word_ids()
+    layout = grammar.make_layout(ids, sum(len(grammar.type_ids(ids, n)) for n in TYPES))
+    tape, _ = grammar.make_tapes(ids, layout, TEXTS, [TYPES] * len(TEXTS), layout.text + 20, 30)
+    back = grammar.unpack(grammar.pack(tape))
+    for (path, old), new in zip(
+        jax.tree_util.tree_leaves_with_path(tape), jax.tree.leaves(back), strict=True
+    ):
+        assert old.dtype == new.dtype, path
+        np.testing.assert_array_equal(old, new, err_msg=str(path))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from toner_jax.decoding.search import greedy
+from toner_jax.decoding.search import Begun, greedy
 
 VOCABULARY, ROWS = 9, 6
 
@@ -103,3 +103,30 @@ def test_the_search_stops_when_every_row_has_ended():
     assert tokens[:, :5].tolist() == [[1, 0, 0, 0, 0], [2, 1, 0, 0, 0], [2, 2, 1, 0, 0], [2, 2, 2, 1, 0]]
     assert not np.asarray(tokens)[:, 5:].any()
     np.testing.assert_array_equal(np.asarray(scores) != 0, np.asarray(tokens) != 0)
+
+
+@pytest.mark.parametrize("lengths", [(1, 2, 3, 1), (3, 3, 3, 3)])
+def test_going_on_after_a_beginning(lengths):
+    """What is written after the first tokens of an output is the rest of it; the cache is as if a token had been
+    fed at a time."""
+    rng = np.random.default_rng(3)
+    table = rng.normal(size=(ROWS, 40, VOCABULARY, VOCABULARY)).astype(np.float32)
+    table[..., 1] -= 2.0  # the end comes late
+    rows = jnp.arange(ROWS)[:, None]
+
+    def step(tokens, index):
+        here = index[:, None] + jnp.arange(tokens.shape[1])
+        return jnp.asarray(table)[rows, here, tokens], index + tokens.shape[1]
+
+    def rewind(index, taken, kept):
+        return index - taken + kept
+
+    start = jnp.zeros(ROWS, jnp.int32)
+    whole, scores = greedy(step, start, ROWS, 20)
+    kept = np.resize(lengths, ROWS)
+    assert (np.asarray(whole)[np.arange(ROWS), kept] != 0).all()  # none has ended by then
+    begun = Begun(whole[:, :3], jnp.asarray(kept), rewind)
+    rest, rest_scores = greedy(step, start, ROWS, 20, begun=begun)
+    for row, n in enumerate(kept):
+        np.testing.assert_array_equal(rest[row, : 20 - n], whole[row, n:])
+        np.testing.assert_allclose(rest_scores[row, : 20 - n], scores[row, n:], atol=1e-6)

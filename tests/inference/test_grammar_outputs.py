@@ -14,13 +14,16 @@ from conftest import SHARED, needs_shared
 from toner_jax.data.columns import read_columns
 from toner_jax.data.schemas import BUILTIN
 from toner_jax.inference.constrained import GrammarGenerator
+from toner_jax.inference.explained import ExplainedGenerator
 from toner_jax.inference.recognize import Recognizer
+from toner_jax.inference.type_recognition import TypeRecognizer
 from toner_jax.inference.written import Input
 from toner_jax.models.t5 import T5Config
 from toner_jax.models.toner import ToNER
-from toner_jax.pipeline.features import GeneratorFeatures
+from toner_jax.pipeline.features import EXPLAINED, TYPE_RECOGNITION, GeneratorFeatures
 from toner_jax.stages import setup
 from toner_jax.text.ids import WordIds
+from toner_jax.text.linearize import parse, parse_types
 from toner_jax.text.tokenizers import load_sentencepiece
 from toner_jax.text.words import sentence_from_text
 from toner_jax.training.sharding import make_mesh
@@ -101,6 +104,86 @@ def test_one_at_a_time_and_together_are_the_same(features, params):
 
 
 @needs_shared
+@pytest.mark.parametrize("threads", [1, 3])
+def test_queues_in_threads_change_nothing(features, params, threads):
+    rng = random.Random(1)
+    words = ["IL-2", "gene", "of", "the", "human", "NF-kappa"]
+    inputs = [Input(tuple(rng.choices(words, k=rng.randrange(9))), ()) for _ in range(70)]
+    weights = fuzz_grammar.random_weights(params, 7)
+    generate = generator(features, threads=threads)
+    outputs = generate(weights, inputs)
+    alone = generator(features, queue=1, block=1, threads=1)(weights, inputs)
+    assert [o.tokens for o in outputs] == [o.tokens for o in alone]
+    assert generate.work.passes > 0
+
+
+@needs_shared
+def test_weights_that_are_no_numbers_still_write_what_parses(features, params):
+    broken = jax.tree.map(lambda leaf: leaf * np.nan, params)
+    inputs = [Input(("IL-2", "gene"), ()), Input((), ())]
+    for output in generator(features)(broken, inputs):
+        text = features.word_ids.decode(output.tokens)
+        assert not parse(text, SCHEMA.names).dropped
+        assert text.startswith("[")
+        assert text.endswith("]")
+
+
+@needs_shared
+def test_types_are_recognized(features, params):
+    """Of any weights, types of the schema in its order; what a long text names is what its windows do."""
+    weights = fuzz_grammar.random_weights(params, 3, 6.0)
+    rng = random.Random(2)
+    words = ["IL-2", "gene", "of", "the", "human", "NF-kappa"]
+    sentences = [
+        sentence_from_text(str(i), " ".join(rng.choices(words, k=n))) for i, n in enumerate((0, 1, 5, 9, 200))
+    ]
+    generate = generator(features, task=TYPE_RECOGNITION)
+    found = TypeRecognizer(generate, features)(weights, sentences)
+    outputs = generate(weights, [Input(s.words, None) for s in sentences[:4]])
+    for names, output in zip(found, outputs, strict=False):
+        text = features.word_ids.decode(output.tokens)
+        parsed = parse_types(text, SCHEMA.names)
+        assert not parsed.dropped
+        assert [name for name, _ in parsed.items] == list(names)
+        assert all(0 < p <= 1.00001 for p in names.values())
+    assert len({tuple(names) for names in found}) > 1
+    assert any(len(names) > 1 for names in found)
+
+
+@needs_shared
+def test_an_explanation_follows_the_list(features, params):
+    """The list is of the grammar; what follows is what greedy search writes after it."""
+    weights = fuzz_grammar.random_weights(params, 7)
+    texts = [("IL-2", "gene", "expression"), (), ("NF-kappa", "B", "and", "NF-kappa", "B"), ("of",)]
+    inputs = [Input(words, ("dna",)) for words in texts]
+    explain = ExplainedGenerator(model(), features, make_mesh(1), batch_size=4, max_length=48)
+    outputs = explain(weights, inputs)
+    together = Recognizer(explain, features, task=EXPLAINED)(
+        weights, [sentence_from_text(str(i), " ".join(w)) for i, w in enumerate(texts)], [("dna",)] * 4
+    )
+    assert len({tuple(o.tokens) for o in outputs}) > 2
+    for given, output, found in zip(inputs, outputs, together, strict=True):
+        text = features.word_ids.decode(output.tokens)
+        written = text[len("Entity: ") : text.index(" Explanation:")]
+        assert text.startswith("Entity: [")
+        assert not parse(written, SCHEMA.names).dropped
+        assert len(parse(written, SCHEMA.names).items) == len(output.spans) == len(found.entities)
+        assert found.output == (text if given.words else "")  # an empty text is not asked about
+        assert text.endswith(found.explanation)
+        # Word by word as the whole decoder scores it, all at once.
+        source = features.source(given.words, given.matched, EXPLAINED)[None]
+        begun = len(output.tokens) - output.explanation
+        target = np.array([0, *output.tokens])[None]
+        mask = (source > 0).astype(np.float32)
+        logits = np.asarray(model().apply({"params": weights}, source, mask, target, mask)[0])[0]
+        best = logits.argmax(-1)[begun:]
+        assert output.explanation > 0
+        agree = best[: output.explanation] == output.tokens[begun:]
+        near = np.diff(np.sort(logits, axis=-1)[begun:, -2:], axis=-1)[: output.explanation, 0] < 1e-3
+        assert (agree | near).all()
+
+
+@needs_shared
 @pytest.mark.slow
 def test_few_shapes_are_compiled(features, params):
     generate = generator(features)
@@ -109,4 +192,4 @@ def test_few_shapes_are_compiled(features, params):
     for count in (5, 9, 40, 17, 33):
         inputs = [Input(tuple(rng.choices(words, k=rng.randrange(25))), ()) for _ in range(count)]
         assert len(generate(params, inputs)) == count
-    assert generate._decode._cache_size() <= 8
+    assert all(program._cache_size() <= 8 for program in generate._decode.values())

@@ -11,19 +11,47 @@ import jax.numpy as jnp
 Step = Callable[[jax.Array, Any], tuple[jax.Array, Any]]
 
 
+class Begun(NamedTuple):
+    """What each row has written already, and goes on from.
+
+    Attributes:
+      tokens: int32 [B, L], of which a row has `lengths` int32 [B], at least 1.
+      rewind: (cache, tokens of the last step, how many of them each row keeps) → cache.
+    """
+
+    tokens: jax.Array
+    lengths: jax.Array
+    rewind: Callable[[Any, int, jax.Array], Any]
+
+
 def greedy(
-    step: Step, cache: Any, batch_size: int, max_length: int, *, eos_id: int = 1, start_id: int = 0
+    step: Step,
+    cache: Any,
+    batch_size: int,
+    max_length: int,
+    *,
+    eos_id: int = 1,
+    start_id: int = 0,
+    begun: Begun | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """The most likely next token, until every row has ended.
 
     Args:
-      step: (tokens int32 [B, 1], cache) → (logits fp32 [B, 1, V], cache).
+      step: (tokens int32 [B, Q], cache) → (logits fp32 [B, Q, V], cache).
       cache: any pytree; its shapes do not change.
-      max_length: the most tokens a row may have, its end of sequence included.
+      max_length: the most tokens a row may write, its end of sequence included.
 
     Returns:
-      Tokens int32 [B, max_length], 0 after a row's end, and the log-probability of each, fp32, 0 there.
+      The new tokens, int32 [B, max_length], 0 after a row's end, and the log-probability of each, fp32, 0
+      there.
     """
+    last = jnp.full((batch_size,), start_id, jnp.int32)
+    if begun is not None:
+        # All but the last token of each row are fed at once; those of longer rows' lengths are taken back.
+        fed = jnp.concatenate([last[:, None], begun.tokens[:, :-1]], axis=1)
+        _, cache = step(fed, cache)
+        cache = begun.rewind(cache, fed.shape[1], begun.lengths)
+        last = jnp.take_along_axis(begun.tokens, begun.lengths[:, None] - 1, axis=1)[:, 0]
 
     def running(state):
         index, _, _, _, done, _ = state
@@ -41,7 +69,7 @@ def greedy(
 
     state = (
         jnp.zeros((), jnp.int32),
-        jnp.full((batch_size,), start_id, jnp.int32),
+        last,
         jnp.zeros((batch_size, max_length), jnp.int32),
         jnp.zeros((batch_size, max_length), jnp.float32),
         jnp.zeros((batch_size,), bool),

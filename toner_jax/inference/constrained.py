@@ -214,7 +214,8 @@ class GrammarGenerator:
             if decoded.complete[k]:
                 tokens, scores = decoded.tokens[k, : counts[k]], decoded.scores[k, : counts[k]]
                 spans = self._spans(decoded.ending[k], decoded.spans[k], scores, ends[k], started.places[k])
-                out[i] = Output(tokens[:-1].tolist(), scores[:-1], spans)
+                whole = counts[k] - (self._task != EXPLAINED)  # without the end of sequence
+                out[i] = Output(tokens[:whole].tolist(), scores[:whole], spans)
         return [i for k, i in enumerate(rows) if not decoded.complete[k]]
 
     def _spans(

@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from toner_jax.decoding.search import beam, greedy
+from toner_jax.decoding.search import Begun, beam, greedy
 from toner_jax.inference.lengths import ladder, padded_length
 from toner_jax.inference.written import Input, Output, Work, methods
 from toner_jax.models import t5
 from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
-from toner_jax.pipeline.features import GeneratorFeatures
+from toner_jax.pipeline.features import NER, GeneratorFeatures
 from toner_jax.training.sharding import round_batch, shard_batch
 
 
@@ -32,27 +32,39 @@ class FreeGenerator:
         *,
         batch_size: int,
         max_length: int,
+        task: str = NER,
         beams: int = 1,
         length_penalty: float = 1.0,
     ):
         """`batch_size` hypotheses are at work at a time, as far as a batch holds a row for each device."""
+        self._task = task
         self._features = features
         self._mesh = mesh
         self._batch_size = round_batch(max(1, batch_size // beams), mesh)
         self._max_length = max_length
-        self._ladder = ladder(features.max_source, features.source_overhead())
+        self._ladder = ladder(features.max_source, features.source_overhead(task))
         search = functools.partial(_search, model, features.word_ids.tokenizer.eos_id, beams, length_penalty)
         self._decode = jax.jit(search, static_argnames="length")
         self.work = Work()
 
-    def __call__(self, params: Any, inputs: Sequence[Input], temperature: float = 1.0) -> list[Output]:
+    def __call__(
+        self,
+        params: Any,
+        inputs: Sequence[Input],
+        temperature: float = 1.0,
+        begun: Sequence[Sequence[int]] | None = None,
+    ) -> list[Output]:
         """The outputs, in the order of the inputs; `temperature` as in `GrammarGenerator`.
+
+        Args:
+          begun: tokens, at least one, that each output begins with, for greedy search; what is returned are
+            those after them.
 
         A first pass gives every row as much room as its source is padded to; the few that need more
         are decoded again with all the room there is.
         """
         eos_id = self._features.word_ids.tokenizer.eos_id
-        sources = [self._features.source(i.words, i.matched) for i in inputs]
+        sources = [self._features.source(i.words, i.matched, self._task) for i in inputs]
         out: list[Output | None] = [None] * len(sources)
         todo = list(range(len(sources)))
         for final in (False, True):
@@ -67,7 +79,8 @@ class FreeGenerator:
                 repeated = [rows[0]] * (self._batch_size - len(rows))
                 ids = pad_rows([sources[i] for i in rows + repeated], source_length, self._batch_size)
                 ids = shard_batch(ids, self._mesh)
-                found = jax.device_get(self._decode(params, ids, temperature, length=length))
+                prefix = None if begun is None else self._prefix([begun[i] for i in rows + repeated])
+                found = jax.device_get(self._decode(params, ids, temperature, prefix, length=length))
                 ended = found[0] == eos_id
                 taken = np.where(ended.any(axis=1), ended.argmax(axis=1) + 1, length)
                 self.work.add(int(taken.max()), self._batch_size)
@@ -81,6 +94,12 @@ class FreeGenerator:
             todo = unfinished
         return out  # type: ignore[return-value]
 
+    def _prefix(self, begun: Sequence[Sequence[int]]) -> tuple[jax.Array, jax.Array]:
+        """Tokens [B, L], and how many each row has."""
+        length = padded_length(max(map(len, begun)), ladder(max(map(len, begun)) + 31, 0))
+        tokens = pad_rows([np.array(ids, np.int32) for ids in begun], length, len(begun))
+        return shard_batch((tokens, np.array([len(ids) for ids in begun], np.int32)), self._mesh)
+
 
 def _search(
     model: ToNER,
@@ -90,6 +109,7 @@ def _search(
     params: Any,
     source: jax.Array,
     temperature: jax.Array,
+    prefix: tuple[jax.Array, jax.Array] | None,
     length: int,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Tokens and their log-probabilities [B, T], and whether each output is that of any longer T."""
@@ -98,14 +118,15 @@ def _search(
     read = apply("read", source)
     if beams > 1:
         read = jax.tree.map(lambda leaf: jnp.repeat(leaf, beams, axis=0), read)
-    cache = apply("empty", rows * beams, length)
+    cache = apply("empty", rows * beams, length + (0 if prefix is None else prefix[0].shape[1]))
+    begun = None if prefix is None else Begun(*prefix, t5.rewind)
 
     def step(tokens: jax.Array, cache: Any) -> tuple[jax.Array, Any]:
         scores, cache = apply("step", tokens, read, cache)
         return scores / temperature, cache
 
     if beams == 1:
-        tokens, scores = greedy(step, cache, rows, length, eos_id=eos_id)
+        tokens, scores = greedy(step, cache, rows, length, eos_id=eos_id, begun=begun)
         return tokens, scores, jnp.any(tokens == eos_id, axis=1)
     best = beam(
         step, t5.reorder, cache, rows, length, beams=beams, length_penalty=length_penalty, eos_id=eos_id

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from toner_jax.inference.windows import Window, make_windows
+from toner_jax.inference.windows import Window, readable_windows
 from toner_jax.inference.written import Input, Output, Span
-from toner_jax.pipeline.features import GeneratorFeatures
+from toner_jax.pipeline.features import NER, GeneratorFeatures
 from toner_jax.schema import Entity, Sentence, sort_entities
 from toner_jax.text.align import SourceIndex, align
 from toner_jax.text.linearize import Item, parse
@@ -54,6 +54,7 @@ class Recognized:
       items: the usable items, aligned or not (what the paper's metric counts), each with its best score.
       output: the string the model wrote; of a windowed text, the windows' strings joined by lines.
       dropped: how much of it could not be used, by reason.
+      explanation: the model's own, where it was asked for one; of a windowed text a line for each.
     """
 
     entities: tuple[Entity, ...]
@@ -61,6 +62,7 @@ class Recognized:
     items: Mapping[Item, Score]
     output: str
     dropped: Counter[str] = field(default_factory=Counter)
+    explanation: str = ""
 
     def above(self, threshold: float) -> Recognized:
         """Without what has a joint score below `threshold`; entities left out are counted in `dropped`."""
@@ -72,14 +74,21 @@ class Recognized:
             self.output,
             # Adding counters drops what is zero.
             self.dropped + Counter(below_threshold=len(self.entities) - len(kept)),
+            self.explanation,
         )
 
 
 class Recognizer:
     """Runs a generator over sentences of any length."""
 
-    def __init__(self, generate: Generate, features: GeneratorFeatures, *, overlap: int = 16):
-        """`overlap`: words that neighbouring windows of a long sentence share."""
+    def __init__(
+        self, generate: Generate, features: GeneratorFeatures, *, overlap: int = 16, task: str = NER
+    ):
+        """Args:
+        overlap: words that neighbouring windows of a long sentence share.
+        task: what the generator writes: NER, or NER with an explanation.
+        """
+        self._task = task
         self.features = features
         self._generate = generate
         self._overlap = overlap
@@ -101,7 +110,7 @@ class Recognizer:
         windows: list[Window] = []
         skipped: list[int] = []  # words of each sentence that no input can hold
         for i, sentence in enumerate(sentences):
-            readable, too_long = self._windows(i, sentence)
+            readable, too_long = readable_windows(i, sentence, self.features, self._overlap, self._task)
             windows += readable
             skipped.append(too_long)
         inputs = [
@@ -114,14 +123,6 @@ class Recognizer:
         for window, output in zip(windows, self._generate(params, inputs, temperature), strict=True):
             parts[window.sentence].append((window, self._read(sentences[window.sentence], window, output)))
         return [self._merge(p, skipped[i]) for i, p in enumerate(parts)]
-
-    def _windows(self, index: int, sentence: Sentence) -> tuple[list[Window], int]:
-        """The windows of a sentence, and how many of its words are longer than an input."""
-        lengths = [len(self.features.word_ids.word(w)) for w in sentence.words]
-        limit = self.features.max_source - self.features.source_overhead()
-        windows = [w for w in make_windows(index, lengths, limit, self._overlap) if w.start < w.end]
-        readable = [w for w in windows if sum(lengths[w.start : w.end]) <= limit]
-        return readable, len(windows) - len(readable)
 
     def _read(self, sentence: Sentence, window: Window, output: Output) -> Recognized:
         words = sentence.words[window.start : window.end]
@@ -136,8 +137,14 @@ class Recognizer:
             )
         scores = {Entity(e.start + window.start, e.end + window.start, e.type): s for e, s in found.items()}
         entities = sort_entities(scores, self.features.schema)
+        explanation = output.tokens[len(output.tokens) - output.explanation :]
         return Recognized(
-            entities, tuple(scores[e] for e in entities), items, " ".join(text.split()), dropped
+            entities,
+            tuple(scores[e] for e in entities),
+            items,
+            " ".join(text.split()),
+            dropped,
+            self.features.word_ids.decode(explanation),
         )
 
     def _place(self, words: Sequence[str], spans: Sequence[Span]) -> dict[Entity, Score]:
@@ -201,6 +208,7 @@ class Recognizer:
             _best(scored for _, r in parts for scored in r.items.items()),
             "\n".join(r.output for _, r in parts),
             dropped,
+            "\n".join(r.explanation for _, r in parts if r.explanation),
         )
 
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from toner_jax.pipeline.features import NER, GeneratorFeatures
+from toner_jax.schema import Sentence
+
 
 @dataclass(frozen=True)
 class Window:
@@ -47,3 +50,14 @@ def make_windows(sentence: int, lengths: Sequence[int], limit: int, overlap: int
             room -= lengths[start]
     cores = [0, *((a[1] + b[0] + 1) // 2 for a, b in pairwise(windows)), n]
     return [Window(sentence, a, b, cores[i], cores[i + 1]) for i, (a, b) in enumerate(windows)]
+
+
+def readable_windows(
+    index: int, sentence: Sentence, features: GeneratorFeatures, overlap: int, task: str = NER
+) -> tuple[list[Window], int]:
+    """The windows of a sentence that a task's inputs can hold, and how many of its words none can."""
+    lengths = [len(features.word_ids.word(w)) for w in sentence.words]
+    limit = features.max_source - features.source_overhead(task)
+    windows = [w for w in make_windows(index, lengths, limit, overlap) if w.start < w.end]
+    readable = [w for w in windows if sum(lengths[w.start : w.end]) <= limit]
+    return readable, len(windows) - len(readable)

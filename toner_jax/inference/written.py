@@ -41,11 +41,13 @@ class Output:
       tokens: without the end of sequence.
       scores: fp32, the log-probability of each.
       spans: the items, under the grammar; None where the tokens have to be parsed.
+      explanation: how many of the tokens, the last ones, explain the items (§3.5).
     """
 
     tokens: list[int]
     scores: np.ndarray
     spans: tuple[Span, ...] | None = None
+    explanation: int = 0
 
 
 @dataclass

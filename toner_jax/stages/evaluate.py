@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,12 @@ from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.schema import Schema, Sentence
 from toner_jax.stages import setup
 from toner_jax.stages.generator import FOLDER as GENERATOR
-from toner_jax.stages.generator import dev_sample, make_recognizer, read_types_if_enabled
+from toner_jax.stages.generator import (
+    dev_sample,
+    make_recognizer,
+    make_type_recognizer,
+    read_types_if_enabled,
+)
 from toner_jax.stages.matcher import read_similarities, read_threshold
 from toner_jax.training.metrics import MetricsWriter, read_metrics, say, write_atomically
 
@@ -41,6 +46,9 @@ def evaluate_run(
         workdir / GENERATOR, step, setup.init_generator(model), mesh, config.sharding
     )
     recognizer = make_recognizer(config, model, features, mesh)
+    type_recognizer = None
+    if config.generator.type_recognition:
+        type_recognizer = make_type_recognizer(config, model, features, mesh)
     metrics = MetricsWriter(workdir)
     metrics.resume("evaluate", -1)  # an interrupted evaluation starts over
     fitted = None
@@ -54,7 +62,10 @@ def evaluate_run(
         found = recognizer(params, sentences, matched, temperature)
         kept = [r.above(config.decode.threshold) for r in found]
         write_predictions(workdir / "predictions" / f"{name}.jsonl", sentences, kept, matched)
-        report = make_report(config, splits, name, found, matched, schema, features, temperature, fitted)
+        named = type_recognizer(params, sentences) if type_recognizer else None
+        report = make_report(
+            config, splits, name, found, matched, schema, features, temperature, fitted, named
+        )
         write_atomically(workdir / "report" / f"{name}.json", json.dumps(report, indent=2) + "\n")
         page = _render_page(config, workdir, name, sentences, kept, matched, report, schema)
         write_atomically(workdir / "report" / f"{name}.html", page)
@@ -121,6 +132,7 @@ def make_report(
     features: GeneratorFeatures,
     temperature: float,
     fitted: Fitted | None = None,
+    named: Sequence[Iterable[str]] | None = None,
 ) -> dict[str, Any]:
     """All figures of one split, as JSON.
 
@@ -128,6 +140,7 @@ def make_report(
       found: what was recognized at `temperature`, of whatever score. `scores` is of all that; everything
         else is of the entities that `decode.threshold` keeps.
       fitted: how the temperature was found, if it was.
+      named: the types that the generator named for each sentence (§3.4), if it learned to.
     """
     sentences, train = splits[name], splits["train"]
     kept = [r.above(config.decode.threshold) for r in found]
@@ -150,6 +163,8 @@ def make_report(
         "alignment_ceiling": alignment_ceiling(sentences, schema, features.word_ids),
         "baselines": {"memorised_mentions": memorised.to_json()},
     }
+    if named is not None:
+        report["type_recognition"] = scoring.type_counts(sentences, named).to_json()
     if matched is not None:
         prior = baselines.type_prior(
             train, splits["dev"], sentences, schema, beta=config.matcher.threshold_beta

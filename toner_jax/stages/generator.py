@@ -17,13 +17,15 @@ from toner_jax import losses
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import strict_counts
 from toner_jax.inference.constrained import GrammarGenerator
+from toner_jax.inference.explained import ExplainedGenerator
 from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.recognize import Generate, Recognizer
+from toner_jax.inference.type_recognition import TypeRecognizer
 from toner_jax.models import hf_weights
 from toner_jax.models.t5 import shift_right
 from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.batching import Shape, assign, choose_shapes, collate, plan_epoch
-from toner_jax.pipeline.features import Example, GeneratorFeatures
+from toner_jax.pipeline.features import EXPLAINED, TYPE_RECOGNITION, Example, GeneratorFeatures
 from toner_jax.schema import Schema, Sentence
 from toner_jax.stages import pretrained, setup
 from toner_jax.stages.matcher import read_types
@@ -242,12 +244,17 @@ def _make_evaluation(
     return evaluate
 
 
-def make_recognizer(config: ConfigDict, model: ToNER, features: GeneratorFeatures, mesh: Mesh) -> Recognizer:
-    """The recognizer of a configuration."""
+def make_recognizer(
+    config: ConfigDict, model: ToNER, features: GeneratorFeatures, mesh: Mesh, explain: bool = False
+) -> Recognizer:
+    """The recognizer of a configuration. One that explains always writes its entities under the grammar."""
     c = config.decode
     room = c.max_length or features.max_target
-    batch = config.eval.batch_size
+    batch, overlap = config.eval.batch_size, config.text.window_overlap
     generate: Generate
+    if explain:
+        generate = ExplainedGenerator(model, features, mesh, batch_size=batch, max_length=room, block=c.block)
+        return Recognizer(generate, features, overlap=overlap, task=EXPLAINED)
     if c.grammar:
         generate = GrammarGenerator(model, features, mesh, batch_size=batch, max_length=room, block=c.block)
     else:
@@ -260,4 +267,20 @@ def make_recognizer(config: ConfigDict, model: ToNER, features: GeneratorFeature
             beams=c.beam_size,
             length_penalty=c.length_penalty,
         )
-    return Recognizer(generate, features, overlap=config.text.window_overlap)
+    return Recognizer(generate, features, overlap=overlap)
+
+
+def make_type_recognizer(
+    config: ConfigDict, model: ToNER, features: GeneratorFeatures, mesh: Mesh
+) -> TypeRecognizer:
+    """The recognizer of types (§3.4) of a configuration, always under the grammar."""
+    generate = GrammarGenerator(
+        model,
+        features,
+        mesh,
+        batch_size=config.eval.batch_size,
+        max_length=config.decode.max_length or features.max_target,
+        task=TYPE_RECOGNITION,
+        block=config.decode.block,
+    )
+    return TypeRecognizer(generate, features, overlap=config.text.window_overlap)

@@ -1,0 +1,68 @@
+"""The automaton of the type-recognition task against all outputs there are."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from chunks import word_ids
+
+from toner_jax.decoding import type_list
+from toner_jax.decoding.forms import TypeList
+
+EOS = 1
+SCHEMAS = [
+    ("cell",),
+    ("cell", "cell_type"),  # a common beginning
+    ("gene", "cell line", "cell", "cell line type"),  # several words
+]
+
+
+def outputs(ids, names: tuple[str, ...]) -> set[tuple[int, ...]]:
+    """Every list of types in the schema's order."""
+    chosen = itertools.chain.from_iterable(itertools.combinations(names, n) for n in range(len(names) + 1))
+    return {(*ids.type_list(c), EOS) for c in chosen}
+
+
+@pytest.mark.parametrize("names", SCHEMAS, ids=str)
+@pytest.mark.parametrize("limit", [40, 9, 6, 3])
+def test_allowed_are_the_next_tokens_of_all_lists(names, limit):
+    ids = word_ids()
+    layout = type_list.make_layout(ids, names)
+    rules = TypeList(layout)
+    tape = jax.tree.map(jnp.asarray, type_list.make_tapes(ids, layout, names, 1, limit)[0])
+    advance = jax.jit(rules.advance)
+    every = {o for o in outputs(ids, names) if len(o) <= limit}
+    seen: set[tuple[int, ...]] = set()
+
+    def walk(prefix: tuple[int, ...], state) -> None:
+        slots = np.unique(np.asarray(tape.slot)[0][np.asarray(state.allowed)[0]])
+        allowed = {int(tape.choices[0, s]): int(s) for s in slots}
+        assert set(allowed) == {o[len(prefix)] for o in every if o[: len(prefix)] == prefix and o != prefix}
+        if prefix[-1:] == (EOS,):
+            seen.add(prefix)
+            return
+        if allowed:
+            assert int(rules.propose(tape, state)[0]) in allowed.values()
+        for token, slot in allowed.items():
+            walk((*prefix, token), advance(tape, state, jnp.array([slot])))
+
+    walk((), rules.initial(tape))
+    assert seen == every
+
+
+def test_the_state_tells_which_type_ended_and_how_long_it_was():
+    ids, names = word_ids(), ("gene", "cell line")
+    layout = type_list.make_layout(ids, names)
+    tape = jax.tree.map(jnp.asarray, type_list.make_tapes(ids, layout, names, 1, 40)[0])
+    state, ends = TypeList(layout).initial(tape), []
+    for token in (*ids.type_list(names), EOS):
+        slot = int(np.flatnonzero(np.asarray(tape.choices)[0] == token)[0])
+        before, state = int(state.items[0]), TypeList(layout).advance(tape, state, jnp.array([slot]))
+        if int(state.items[0]) > before:
+            ends.append((int(state.last_type[0]), int(state.start[0]), int(state.end[0])))
+    pieces = [len(ids.glued("gene")), len(ids.words(["cell", "line"]))]
+    assert ends == [(0, 0, pieces[0]), (1, 0, pieces[1])]
