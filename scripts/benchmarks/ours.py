@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import jax
+import numpy as np
 
+from benchmarks.machine import THREADS
 from benchmarks.subject import Subject
 from benchmarks.timing import Contender, Result, Run, Setting
-from toner_jax.inference.constrained import GrammarGenerator
+from toner_jax.inference.constrained import ONE_THREAD, GrammarGenerator
 from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.lengths import ladder, padded_length
 from toner_jax.inference.written import Input
@@ -23,13 +25,13 @@ _QUEUE = 8  # the generator's own default
 
 
 def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
-    """From plain greedy search to what the package does by default on CPU (`refill-4`), and further."""
+    """From plain greedy search to what the package does by default on CPU (`cores-4`), and further."""
     settings = tuple(Setting(b) for b in batches)
 
     def contender(name: str, title: str, make: Callable[[Setting], Run]) -> Contender:
         return Contender(name, title, settings, make)
 
-    def grammar(block: int, hints: bool = True, queue: int = 1) -> Callable[[Setting], Run]:
+    def grammar(block: int, hints: bool = True, queue: int = 1, threads: int = 1) -> Callable[[Setting], Run]:
         return lambda setting: _generate(
             subject,
             GrammarGenerator(
@@ -41,10 +43,10 @@ def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
                 block=block,
                 queue=queue,
                 hints=hints,
+                threads=threads,
             ),
         )
 
-    refilled = grammar(4, queue=_QUEUE)
     return [
         contender(
             "greedy-unsorted", "greedy, in the order given", lambda s: _in_order(free(subject)(s), s.batch)
@@ -54,9 +56,13 @@ def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
         contender("forced", "+ forced tokens, blocks of 4", grammar(4, hints=False)),
         contender("drafts-4", "+ drafts, blocks of 4", grammar(4)),
         contender("drafts-8", "+ drafts, blocks of 8", grammar(8)),
-        contender("refill-4", "+ refilled rows, blocks of 4", refilled),
-        contender("refill-8", "+ refilled rows, blocks of 8", grammar(8, queue=_QUEUE)),
-        contender("refill-4-threads", "+ two callers, blocks of 4", lambda s: _two_callers(refilled(s))),
+        contender("refill-4", "+ refilled rows, blocks of 4", grammar(4, queue=_QUEUE)),
+        Contender(
+            "cores-4",
+            "+ a queue on each core, blocks of 4",
+            settings[:1],  # the generator's own choice of rows
+            grammar(4, queue=_QUEUE, threads=THREADS),
+        ),
     ]
 
 
@@ -106,23 +112,6 @@ def _in_order(run: Run, batch: int) -> Run:
     return all_in_order
 
 
-def _two_callers(run: Run) -> Run:
-    """Halves of the inputs at once: XLA's programs run without Python's lock."""
-    pool = ThreadPoolExecutor(2)
-
-    def both(inputs: Sequence[Input]) -> Result:
-        if len(inputs) < 2:
-            return run(inputs)
-        # By length, as the whole would be decoded; each caller takes every other one.
-        halves = list(pool.map(run, (inputs[::2], inputs[1::2])))
-        outputs: list[Any] = [None] * len(inputs)
-        outputs[::2], outputs[1::2] = (h.outputs or [] for h in halves)
-        # The callers count into the same places, so neither difference is a half's own.
-        return Result(outputs)
-
-    return both
-
-
 def _joined(parts: Sequence[Result]) -> Result:
     outputs = [o for p in parts for o in p.outputs or []]
     return Result(outputs, sum(p.passes or 0 for p in parts), sum(p.rows or 0 for p in parts))
@@ -135,17 +124,21 @@ def _read(subject: Subject, method: str, batch: int) -> Run:
         round_batch(batch, subject.mesh),
     )
 
-    @jax.jit
     def read(params: Any, ids: jax.Array) -> Any:
         mask = ((ids != 0).astype("float32"),) if method == "encode" else ()
         return model.apply({"params": params}, ids, *mask, method=method)
 
+    program, pool = jax.jit(read, compiler_options=ONE_THREAD), ThreadPoolExecutor(THREADS)
+
     def run(inputs: Sequence[Input]) -> Result:
         sources = subject.sources(inputs)
-        for chosen in length_sorted_batches([len(s) for s in sources], rows):
+
+        def read_batch(chosen: np.ndarray) -> None:
             length = padded_length(len(sources[chosen[0]]), lengths)
             ids = pad_rows([sources[i] for i in chosen], length, rows)
-            jax.block_until_ready(read(params, shard_batch(ids, subject.mesh)))
+            jax.block_until_ready(program(params, shard_batch(ids, subject.mesh)))
+
+        list(pool.map(read_batch, length_sorted_batches([len(s) for s in sources], rows)))
         return Result(None)
 
     return run

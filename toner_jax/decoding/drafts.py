@@ -24,8 +24,8 @@ def make_hints(
     schemas: Sequence[Sequence[str]],
     matched: Sequence[Sequence[str] | None],
 ) -> Tape:
-    """The tapes with hints. `places` and the rest as for `make_tapes`; `matched` is T′ of each row
-    (None without type matching)."""
+    """The tapes with hints: of the first of T′, of the schema's first type where there is none (`matched` is None).
+    `places` and the rest as for `make_tapes`."""
     b, p = tape.slot.shape
     counts, pieces = [len(words) for words in texts], np.array([len(owner) for owner in places])
     row, owner = np.repeat(np.arange(b), pieces), np.concatenate(places)
@@ -38,19 +38,22 @@ def make_hints(
     start[row[begins], column[begins]] = column[begins]
     start = np.minimum.accumulate(start[:, ::-1], axis=1)[:, ::-1]
     ends[row, column] = ~(np.append(likely[1:], False) & same_row)  # read at a word's last piece
-    kind = [_likely_type(layout, tape, r, names, matched[r]) for r, names in enumerate(schemas)]
-    return tape._replace(hint=Hint(np.where(start < p, start, -1), ends, np.array(kind, np.int32)))
+    known: dict[tuple[tuple[str, ...], str], int] = {}
+    kind = np.full(b, -1, np.int32)
+    for r, (names, types) in enumerate(zip(schemas, matched, strict=True)):
+        likeliest = names[:1] if types is None else types[:1]
+        if likeliest:
+            key = tuple(names), likeliest[0]
+            if key not in known:
+                known[key] = _type_position(layout, tape, r, names.index(likeliest[0]))
+            kind[r] = known[key]
+    return tape._replace(hint=Hint(np.where(start < p, start, -1), ends, kind))
 
 
-def _likely_type(
-    layout: Layout, tape: Tape, row: int, names: Sequence[str], matched: Sequence[str] | None
-) -> int:
-    """The tape position of the most similar type, of the schema's first where there is no T′; −1 for none."""
-    likely = names[:1] if matched is None else matched
-    if not likely:
-        return -1
-    at = tape.type[row, layout.types : layout.text] == names.index(likely[0])
-    return layout.types + int(np.argmax(at & tape.unit_start[row, layout.types : layout.text]))
+def _type_position(layout: Layout, tape: Tape, row: int, type: int) -> int:
+    """Where one of a row's types begins."""
+    at = slice(layout.types, layout.text)
+    return layout.types + int(np.argmax((tape.type[row, at] == type) & tape.unit_start[row, at]))
 
 
 @functools.lru_cache(maxsize=1 << 16)

@@ -18,6 +18,7 @@ tokens of a tape. Host arrays are made by `make_tapes`; the rest runs on the dev
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -186,13 +187,10 @@ def make_tapes(
     token = np.full((b, length), -1, np.int32)
     togo = np.full((b, length), FAR, np.int32)
     type_at = np.zeros((b, length), np.int32)
-    types, shortest_type, longest_type = (np.zeros(b, np.int32) for _ in range(3))
-    token[:, : layout.types] = layout.tokens
+    sizes = np.zeros((b, 3), np.int32)
     for names, rows in _alike(schemas):
-        units = [type_ids(word_ids, name) for name in names]
-        place_units(token, togo, type_at, rows, units, layout.types, begin)
-        sizes = [len(u) for u in units]
-        types[rows], shortest_type[rows], longest_type[rows] = len(names), min(sizes), max(sizes)
+        head = _schema_head(word_ids, layout, names)
+        token[rows, :begin], togo[rows, :begin], type_at[rows, :begin], sizes[rows] = head
 
     # All pieces of all texts in one line: the words' lengths, and of each piece its row, word and place.
     words = [[word_ids.word(w) for w in text] for text in texts]
@@ -220,10 +218,29 @@ def make_tapes(
     unit_start, unit_end = find_units(layout, togo)
     slot, choices = distinct(token)
     tape = Tape(
-        slot, choices, togo, unit_start, unit_end, type_at, shortest, word_end, types, shortest_type,
-        longest_type, last_start, np.full(b, limit, np.int32), no_hint(b, length),
+        slot, choices, togo, unit_start, unit_end, type_at, shortest, word_end, sizes[:, 0], sizes[:, 1], sizes[:, 2],
+        last_start, np.full(b, limit, np.int32), no_hint(b, length),
     )  # fmt: skip
     return tape, np.split(owner, np.cumsum(pieces)[:-1])
+
+
+@functools.lru_cache(maxsize=64)
+def _schema_head(
+    word_ids: WordIds, layout: Layout, names: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int, int]]:
+    """A tape up to its text: tokens, tokens to go and types [text] each, and the sizes of the schema: how many
+    types, and the tokens of the shortest and the longest."""
+    shape = (1, layout.text)
+    token, togo, type_at = (
+        np.full(shape, -1, np.int32),
+        np.full(shape, FAR, np.int32),
+        np.zeros(shape, np.int32),
+    )
+    token[:, : layout.types] = layout.tokens
+    units = [type_ids(word_ids, name) for name in names]
+    place_units(token, togo, type_at, units, layout.types, layout.text)
+    lengths = [len(u) for u in units]
+    return token[0], togo[0], type_at[0], (len(names), min(lengths), max(lengths))
 
 
 def _alike(schemas: Sequence[Sequence[str]]) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
@@ -239,12 +256,11 @@ def place_units(
     token: np.ndarray,
     togo: np.ndarray,
     type_at: np.ndarray,
-    rows: np.ndarray,
     units: Sequence[Ids],
     begin: int,
     end: int,
 ) -> None:
-    """Writes the pieces of types from position `begin` of some rows on.
+    """Writes the pieces of types from position `begin` of all rows on.
 
     Raises:
       ValueError: they pass `end`.
@@ -254,9 +270,9 @@ def place_units(
     if begin + total > end:
         raise ValueError(f"{total} pieces of type names pass the layout's {end - begin}")
     at = slice(begin, begin + total)
-    token[rows, at] = np.fromiter(chain.from_iterable(units), np.int32, total)
-    togo[rows, at] = np.repeat(np.cumsum(lengths), lengths) - np.arange(total)
-    type_at[rows, at] = np.repeat(np.arange(len(units)), lengths)
+    token[:, at] = np.fromiter(chain.from_iterable(units), np.int32, total)
+    togo[:, at] = np.repeat(np.cumsum(lengths), lengths) - np.arange(total)
+    type_at[:, at] = np.repeat(np.arange(len(units)), lengths)
 
 
 def find_units(layout: Layout, togo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -44,9 +44,8 @@ def make_tapes(
     togo = np.full((rows, length), FAR, np.int32)
     type_at = np.zeros((rows, length), np.int32)
     token[:, : layout.types] = layout.tokens
-    every = np.arange(rows)
-    grammar.place_units(token, togo, type_at, every, _glued(word_ids, names), layout.types, layout.text)
-    grammar.place_units(token, togo, type_at, every, _spaced(word_ids, names), layout.text, length)
+    grammar.place_units(token, togo, type_at, _glued(word_ids, names), layout.types, layout.text)
+    grammar.place_units(token, togo, type_at, _spaced(word_ids, names), layout.text, length)
     slot, choices = grammar.distinct(token)
     nothing, none = np.zeros((rows, length), np.int32), np.zeros(rows, np.int32)
     tape = Tape(

@@ -55,11 +55,12 @@ _QUEUE = 8
 # Passes that most outputs end within, and tokens that they have at most; the rest are decoded again with
 # all the room there is.
 _PASSES, _TOKENS = 24, 96
+# What compiles a program for one thread of a CPU.
+ONE_THREAD = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_enable_concurrency_optimized_scheduler": False}
 # On CPU, several queues are decoded at once, each by one thread: small matrix products gain nothing from more.
 # So many rows at work make those products large enough, and so many queues for each thread even out their
 # lengths. What is kept of the sources at work stays within so many bytes in all.
 _CPU_ROWS, _CPU_QUEUES, _CPU_BYTES = 16, 2, 1 << 30
-_ONE_THREAD = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_enable_concurrency_optimized_scheduler": False}
 
 
 class GrammarGenerator:
@@ -84,7 +85,7 @@ class GrammarGenerator:
         threads: int = 0,
     ):
         """Args:
-        batch_size: rows that are at work at a time; on CPU, in each thread, if more than a thread can use.
+        batch_size: rows that are at work at a time; at most 16 where several queues are decoded at once.
         task: NER, type recognition, or NER with an explanation, of which only the list is written here.
         block: tokens that a pass feeds each row (0: by the device).
         queue: rows that are decoded by one call, as a multiple of those at work; where that is more than 1,
@@ -95,15 +96,14 @@ class GrammarGenerator:
         cpu = jax.default_backend() == "cpu"
         self._model, self._features, self._mesh, self._task = model, features, mesh, task
         alone = batch_divisor(mesh) == 1 and jax.process_count() == 1
-        rows = min(batch_size, _CPU_ROWS) if cpu and alone and queue > 1 else batch_size
-        self._working = round_batch(rows, mesh)
+        self._threads = (threads or (_cores() if cpu else 1)) if alone and queue > 1 else 1
+        self._working = round_batch(min(batch_size, _CPU_ROWS) if self._threads > 1 else batch_size, mesh)
         # Rows on several devices cannot take each other's places without talking to each other.
         self._rows = self._working * (queue if batch_divisor(mesh) == 1 else 1)
         self._max_length = max_length
         self._block = block or (4 if cpu else 8)
         self._passes = min(max(_PASSES, -(-_TOKENS // self._block)), max_length)
         self._hints = hints
-        self._threads = (threads or (_cores() if cpu else 1)) if alone else 1
         self.work = Work()
         self._ladder = ladder(features.max_source, features.source_overhead(task))
         self._rules = _rules(features, task)
@@ -113,7 +113,7 @@ class GrammarGenerator:
             self._decode[one] = jax.jit(
                 functools.partial(_decode, model, self._rules, self._block),
                 static_argnames=("shape", "length"),
-                compiler_options=_ONE_THREAD if one and cpu else None,
+                compiler_options=ONE_THREAD if one and cpu else None,
             )
 
     def __call__(self, params: Any, inputs: Sequence[Input], temperature: float = 1.0) -> list[Output]:
@@ -139,7 +139,7 @@ class GrammarGenerator:
                 chosen = [todo[k] for k in batch[0]]
                 return self._start(params, inputs, sources, chosen, batch[1], temperature, n > 1)
 
-            finished = _in_threads(start, _fetch, batches, threads)
+            finished = _in_threads(start, batches, threads)
             todo = [i for batch in finished for i in self._finish(batch, out)]
             if not todo:
                 break
@@ -206,35 +206,39 @@ class GrammarGenerator:
         """Reads a batch's outputs into `out`, and returns the inputs that need more room."""
         decoded, rows = started.decoded, started.rows
         self.work.add(int(decoded.passes), started.working)
-        counts = (decoded.tokens != 0).sum(axis=1).tolist()
-        ends: list[list[int]] = [[] for _ in decoded.tokens]
-        for row, at in np.argwhere(decoded.spans[..., 0] >= 0).tolist():
-            ends[row].append(at)
+        counts, complete = (decoded.tokens != 0).sum(axis=1).tolist(), decoded.complete.tolist()
+        items: list[list[tuple[int, list[int]]]] = [[] for _ in complete]
+        ended = np.nonzero(decoded.spans[..., 0] >= 0)
+        for row, at, span in zip(*(e.tolist() for e in ended), decoded.spans[ended].tolist(), strict=True):
+            items[row].append((at, span))
         for k, i in enumerate(rows):
-            if decoded.complete[k]:
-                tokens, scores = decoded.tokens[k, : counts[k]], decoded.scores[k, : counts[k]]
-                spans = self._spans(decoded.ending[k], decoded.spans[k], scores, ends[k], started.places[k])
+            if complete[k]:
                 whole = counts[k] - (self._task != EXPLAINED)  # without the end of sequence
-                out[i] = Output(tokens[:whole].tolist(), scores[:whole], spans)
-        return [i for k, i in enumerate(rows) if not decoded.complete[k]]
+                scores = decoded.scores[k, : counts[k]]
+                spans = self._spans(scores.tolist(), decoded.ending[k].tolist(), items[k], started.places[k])
+                out[i] = Output(decoded.tokens[k, :whole].tolist(), scores[:whole], spans)
+        return [i for k, i in enumerate(rows) if not complete[k]]
 
     def _spans(
-        self, ending: np.ndarray, spans: np.ndarray, scores: np.ndarray, ends: list[int], place: np.ndarray
+        self,
+        scores: list[float],
+        ending: list[float],
+        items: list[tuple[int, list[int]]],
+        place: np.ndarray,
     ) -> tuple[Span, ...]:
-        """The items of one row's output, which end at tokens `ends`; `place` is the word of each of its text's
-        pieces. In the type-recognition task, which has no text, their spans are empty."""
+        """The items of one row's output: the token that each ends at, and its span and type. `place` is the
+        word of each of its text's pieces. In the type-recognition task, which has no text, spans are empty."""
         names, text = self._features.schema.names, self._rules.layout.text
         found: list[Span] = []
         begin = self._rules.layout.open[1]
         more = 0.0  # the log-probability that another item follows, given that the last one ended
-        for at in ends:
-            start, end, kind = spans[at].tolist()
+        for at, (start, end, kind) in items:
             # An item's tokens: a symbol, its type, its span, and the first of the symbol that ends it.
             first = at - (end - start)
             words = (int(place[start - text]), int(place[end - 1 - text]) + 1) if len(place) else (0, 0)
-            written = math.exp(more + scores[begin:first].sum())
-            found.append(Span(*words, names[kind], written, math.exp(scores[first:at].sum() + ending[at])))
-            begin, more = at + 1, float(scores[at] - ending[at])
+            written = math.exp(more + sum(scores[begin:first]))
+            found.append(Span(*words, names[kind], written, math.exp(sum(scores[first:at]) + ending[at])))
+            begin, more = at + 1, scores[at] - ending[at]
         return tuple(found)
 
 
@@ -259,27 +263,22 @@ def _fetch(started: _Started) -> _Started:
     return started._replace(decoded=jax.device_get(started.decoded))
 
 
-def _in_threads(
-    start: Callable[[Any], _Started],
-    fetch: Callable[[_Started], _Started],
-    batches: Sequence[Any],
-    threads: int,
-) -> list[_Started]:
+def _in_threads(start: Callable[[Any], _Started], batches: Sequence[Any], threads: int) -> Iterator[_Started]:
     """Starts and fetches every batch, in order. With one thread, the next batch is prepared while the device
     works on the last one."""
     if threads > 1:
         pool = ThreadPoolExecutor(threads)
         try:
-            return list(pool.map(lambda batch: fetch(start(batch)), batches))
+            yield from pool.map(lambda batch: _fetch(start(batch)), batches)
         finally:
             pool.shutdown(cancel_futures=True)
-    done: list[_Started] = []
+        return
     waiting: list[_Started] = []
     for batch in batches:
         waiting.append(start(batch))
         if len(waiting) > 1:
-            done.append(fetch(waiting.pop(0)))
-    return done + [fetch(one) for one in waiting]
+            yield _fetch(waiting.pop(0))
+    yield from map(_fetch, waiting)
 
 
 def _decode(
