@@ -12,6 +12,7 @@ the next few only, however long the queue.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -158,30 +159,67 @@ def decode(
         jnp.zeros((), jnp.int32),
     )
 
-    def one_pass(work: _Working, cache: Any, out: _Written) -> tuple[_Working, Any, _Written]:
-        return _pass(model, rules, block, slots, work, cache, out)
-
-    def working_on(work: _Working) -> jax.Array:
-        return jnp.any(work.row < n)
-
+    one_pass = functools.partial(_pass, model, rules, block, slots)
     if working == n:
-        rows = jnp.arange(n)
-        row = jnp.where(rows < count, rows, n)
-        work = _begin(row, (model.read(source, tape.choices), tape), rules, start_id)
-        alone = jax.lax.while_loop(lambda c: working_on(c[0]), lambda c: one_pass(*c), (work, cache, out))
-        return alone[-1].decoded()
+        return _decode_all(model, rules, one_pass, source, tape, count, cache, out, start_id).decoded()
+    return _decode_queue(
+        model, rules, one_pass, source, tape, count, cache, out, start_id, working, chunk
+    ).decoded()
 
-    def part(at: jax.Array) -> Any:
-        pick = lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, at, chunk)  # noqa: E731
-        return jax.tree.map(pick, (source, tape))
 
-    def read_chunk(carry):
+_Pass = Callable[[_Working, Any, _Written], tuple[_Working, Any, _Written]]
+
+
+def _decode_all(
+    model: Model,
+    rules: Rules,
+    one_pass: _Pass,
+    source: Any,
+    tape: Tape,
+    count: jax.Array,
+    cache: Any,
+    out: _Written,
+    start_id: int,
+) -> _Written:
+    """Every row at once."""
+    n = tape.slot.shape[0]
+    rows = jnp.arange(n)
+    ready = model.read(source, tape.choices), tape
+    work = _begin(jnp.where(rows < count, rows, n), ready, rules, start_id)
+
+    def going(carry):
+        return jnp.any(carry[0].row < n)
+
+    return jax.lax.while_loop(going, lambda carry: one_pass(*carry), (work, cache, out))[-1]
+
+
+def _decode_queue(
+    model: Model,
+    rules: Rules,
+    one_pass: _Pass,
+    source: Any,
+    tape: Tape,
+    count: jax.Array,
+    cache: Any,
+    out: _Written,
+    start_id: int,
+    working: int,
+    chunk: int,
+) -> _Written:
+    """`working` rows at a time: a chunk is read, decoding goes on until all its rows are at work, and so on."""
+    n = tape.slot.shape[0]
+
+    def read(first: jax.Array) -> tuple[Any, Tape]:
+        sources, tapes = jax.tree.map(
+            lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, chunk), (source, tape)
+        )
+        return model.read(sources, tapes.choices), tapes
+
+    def decode_chunk(carry):
         first, work, cache, out = carry
-        sources, tapes = part(first)
-        ready = model.read(sources, tapes.choices), tapes
-        end = jnp.minimum(first + chunk, count)
+        ready, end = read(first), jnp.minimum(first + chunk, count)
 
-        def full(carry):
+        def fillable(carry):
             waiting, work, _ = carry
             return (waiting < end) & jnp.any(work.row >= n)
 
@@ -191,23 +229,22 @@ def decode(
 
         def going(carry):
             waiting, work, _, _ = carry
-            return (waiting < end) | ((end == count) & working_on(work))
+            return (waiting < end) | ((end == count) & jnp.any(work.row < n))
 
         def decode_on(carry):
             waiting, work, cache, out = carry
-            waiting, work, cache = jax.lax.while_loop(full, fill, (waiting, work, cache))
+            waiting, work, cache = jax.lax.while_loop(fillable, fill, (waiting, work, cache))
             return waiting, *one_pass(work, cache, out)
 
         _, work, cache, out = jax.lax.while_loop(going, decode_on, (first, work, cache, out))
         return first + chunk, work, cache, out
 
-    # What the first rows at work hold before they are filled does not matter: they stand for none.
+    # What the rows at work hold before they are filled does not matter: they stand for none.
     begin = jnp.zeros((), jnp.int32)
-    like = jax.eval_shape(lambda: (model.read(part(begin)[0], part(begin)[1].choices), part(begin)[1]))
+    like = jax.eval_shape(read, begin)
     empty = jax.tree.map(lambda leaf: jnp.zeros((working, *leaf.shape[1:]), leaf.dtype), like)
     work = _begin(jnp.full((working,), n), empty, rules, start_id)
-    every = begin, work, cache, out
-    return jax.lax.while_loop(lambda c: c[0] < count, read_chunk, every)[-1].decoded()
+    return jax.lax.while_loop(lambda carry: carry[0] < count, decode_chunk, (begin, work, cache, out))[-1]
 
 
 def _begin(row: jax.Array, ready: tuple[Any, Tape], rules: Rules, start_id: int) -> _Working:
