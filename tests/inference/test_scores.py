@@ -72,7 +72,9 @@ class _Table:
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_free_decoding_divides_logits_by_the_temperature(temperature):
     source = jnp.zeros((1, 3), jnp.int32)
-    tokens, scores, _ = free._search(_Table(), 1, 1, 1.0, {}, source, jnp.asarray(temperature), length=5)
+    tokens, scores, _ = free._search(
+        _Table(), 1, 1, 1.0, {}, source, jnp.asarray(temperature), None, length=5
+    )
     assert tokens.tolist() == [[2, 2, 1, 0, 0]]
     scaled = np.exp(_Table.logits / temperature)
     expected = np.log(scaled.max(axis=1) / scaled.sum(axis=1))

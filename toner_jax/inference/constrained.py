@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -57,10 +56,10 @@ _QUEUE = 8
 _PASSES, _TOKENS = 24, 96
 # What compiles a program for one thread of a CPU.
 ONE_THREAD = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_enable_concurrency_optimized_scheduler": False}
-# On CPU, several queues are decoded at once, each by one thread: small matrix products gain nothing from more.
-# So many rows at work make those products large enough, and so many queues for each thread even out their
-# lengths. What is kept of the sources at work stays within so many bytes in all.
-_CPU_ROWS, _CPU_QUEUES, _CPU_BYTES = 16, 2, 1 << 30
+# On CPU, several queues of a model narrower than this are decoded at once, each by one thread: so small matrix
+# products gain nothing from more. So many rows at work make them large enough, and so many queues for each thread
+# even out their lengths.
+_CPU_WIDTH, _CPU_ROWS, _CPU_QUEUES = 512, 16, 2
 
 
 class GrammarGenerator:
@@ -91,12 +90,14 @@ class GrammarGenerator:
         queue: rows that are decoded by one call, as a multiple of those at work; where that is more than 1,
           rows that end are replaced by waiting ones.
         hints: False drafts only what the format forces, and no item that it does not.
-        threads: queues that are decoded at once (0: on CPU as many as it has cores, elsewhere 1).
+        threads: queues that are decoded at once (0: of a small model on CPU one for each core, at
+          most 16, otherwise 1).
         """
         cpu = jax.default_backend() == "cpu"
         self._model, self._features, self._mesh, self._task = model, features, mesh, task
         alone = batch_divisor(mesh) == 1 and jax.process_count() == 1
-        self._threads = (threads or (_cores() if cpu else 1)) if alone and queue > 1 else 1
+        small = cpu and model.config.d_model < _CPU_WIDTH
+        self._threads = (threads or (_cores() if small else 1)) if alone and queue > 1 else 1
         self._working = round_batch(min(batch_size, _CPU_ROWS) if self._threads > 1 else batch_size, mesh)
         # Rows on several devices cannot take each other's places without talking to each other.
         self._rows = self._working * (queue if batch_divisor(mesh) == 1 else 1)
@@ -107,7 +108,6 @@ class GrammarGenerator:
         self.work = Work()
         self._ladder = ladder(features.max_source, features.source_overhead(task))
         self._rules = _rules(features, task)
-        self._most: dict[_Shape, int] = {}  # threads that may decode at once
         self._decode: dict[bool, Any] = {}  # whether on one thread of the CPU → the compiled programs
         for one in (False, True):
             self._decode[one] = jax.jit(
@@ -130,16 +130,12 @@ class GrammarGenerator:
             return []
         for final in (False, True):
             batches = list(self._plan([len(sources[i]) for i in todo], final))
-            threads = min(self._threads, len(batches))
-            if threads > 1:
-                longest = max((shape for _, shape in batches), key=lambda s: s.source)
-                threads = min(threads, self._affordable(params, longest))
 
-            def start(batch: tuple[np.ndarray, _Shape], todo: list[int] = todo, n: int = threads) -> _Started:
+            def start(batch: tuple[np.ndarray, _Shape], todo: list[int] = todo) -> _Started:
                 chosen = [todo[k] for k in batch[0]]
-                return self._start(params, inputs, sources, chosen, batch[1], temperature, n > 1)
+                return self._start(params, inputs, sources, chosen, batch[1], temperature)
 
-            finished = _in_threads(start, batches, threads)
+            finished = _in_threads(start, batches, min(self._threads, len(batches)))
             todo = [i for batch in finished for i in self._finish(batch, out)]
             if not todo:
                 break
@@ -159,15 +155,6 @@ class GrammarGenerator:
             passes = self._max_length if final else self._passes
             yield chosen, _Shape(rows, working, working, source, passes * self._block)
 
-    def _affordable(self, params: Any, shape: _Shape) -> int:
-        """How many threads may keep what they read of their sources at the same time."""
-        if shape not in self._most:
-            ids = jax.ShapeDtypeStruct((1, shape.source), jnp.int32)
-            read = jax.eval_shape(functools.partial(methods(self._model, params), "read"), ids)
-            row = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(read))
-            self._most[shape] = max(1, _CPU_BYTES // (row * (shape.working + shape.chunk)))
-        return self._most[shape]
-
     def _start(
         self,
         params: Any,
@@ -176,13 +163,12 @@ class GrammarGenerator:
         rows: list[int],
         shape: _Shape,
         temperature: float,
-        one_thread: bool,
     ) -> _Started:
         tapes, places = self._tapes([inputs[i] for i in rows], shape)
         ids = pad_rows([sources[i] for i in rows], shape.source, shape.rows)
         # In few arrays, as each takes time to hand over.
         ids, tapes = shard_batch((ids, grammar.pack(tapes)), self._mesh)
-        decoded = self._decode[one_thread](
+        decoded = self._decode[self._threads > 1 and shape.rows > 1](
             params, ids, tapes, len(rows), temperature, shape=shape, length=self._max_length
         )
         return _Started(rows, places, shape.working, decoded)
@@ -255,8 +241,9 @@ def _rules(features: GeneratorFeatures, task: str) -> EntityList | TypeList:
 
 
 def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores that this process may use, at most 16."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 16)
 
 
 def _fetch(started: _Started) -> _Started:

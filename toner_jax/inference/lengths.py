@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 # Texts are mostly short: what lengths are padded to, beyond what stands around every text.
-_STEPS = (8, 16, 24, 32, 48, 96, 224)
+_STEPS = (16, 32, 64, 128, 256)
 
 
 def ladder(limit: int, overhead: int) -> tuple[int, ...]:
-    """At most eight lengths, multiples of 8 but for the last, which is `limit`.
+    """At most six lengths, multiples of 8 but for the last, which is `limit`.
 
     Args:
       overhead: pieces that stand around every text.
