@@ -13,7 +13,7 @@ the next few only, however long the queue.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -257,15 +257,22 @@ def _pass(
     model: Model, rules: Rules, block: int, slots: int, work: _Working, cache: Any, out: _Written
 ) -> tuple[_Working, Any, _Written]:
     tape, n = work.tape, out.tokens.shape[0]
-    states, drafts = [work.state], []
-    for _ in range(block - 1):
-        drafts.append(rules.propose(tape, states[-1]))
-        states.append(rules.advance(tape, states[-1], drafts[-1]))
-    draft = jnp.stack([*drafts, jnp.full_like(work.token, -2)], axis=1)  # none after the last
-    fed = jnp.take_along_axis(tape.choices, jnp.maximum(draft[:, :-1], 0), axis=1)
+
+    def propose(state: State, _: None) -> tuple[State, tuple[jax.Array, jax.Array, jax.Array]]:
+        guess = rules.propose(tape, state)
+        return rules.advance(tape, state, guess), (state.allowed, _numbers(state), guess)
+
+    # On CPU a loop is as fast as its steps one after another, and compiles sooner.
+    unroll = jax.default_backend() != "cpu"
+    end, (allowed, numbers, drafts) = jax.lax.scan(propose, work.state, None, length=block - 1, unroll=unroll)
+    drafts = drafts.T  # [B, Q − 1]
+    allowed = jnp.concatenate([allowed, end.allowed[None]]).swapaxes(0, 1)  # [B, Q, P]
+    numbers = jnp.concatenate([numbers, _numbers(end)[None]]).swapaxes(0, 1)
+    stacked = _state(allowed, numbers)
+    draft = jnp.pad(drafts, ((0, 0), (0, 1)), constant_values=-2)  # none after the last
+    fed = jnp.take_along_axis(tape.choices, drafts, axis=1)
     scores, cache = model.step(jnp.concatenate([work.token[:, None], fed], axis=1), work.read, cache)
 
-    stacked = _stack(states)  # [B, Q, …]
     scores, top, total = _normalized(scores, tape, stacked.allowed)
     # The first best of each, as `argmax`, which is slow on CPU.
     every_slot = jnp.arange(scores.shape[-1], dtype=jnp.int32)
@@ -274,7 +281,8 @@ def _pass(
     kept = jnp.cumprod((chosen == draft) & going, axis=1)
     last = jnp.sum(kept, axis=1)  # the place in the block of the first choice that is no draft
     emitted = last + value_at(going, last)
-    state = rules.advance(tape, _state_at(stacked, last), value_at(chosen, last))
+    before = _state(value_at(allowed, last), value_at(numbers, last))
+    state = rules.advance(tape, before, value_at(chosen, last))
 
     # What each place of the block left behind: the drafts' states, and the new one at its end.
     places = jnp.arange(block)
@@ -314,23 +322,14 @@ def _pass(
 _NUMBERS = tuple(name for name in State._fields if name != "allowed")
 
 
-def _stack(states: Sequence[State]) -> State:
-    """Q states of [B, …] as one of [B, Q, …]."""
-    numbers = jnp.stack([getattr(state, name) for state in states for name in _NUMBERS], axis=1)
-    numbers = numbers.reshape(len(numbers), len(states), -1)
-    return State(
-        allowed=jnp.stack([state.allowed for state in states], axis=1),
-        **{name: numbers[..., i] for i, name in enumerate(_NUMBERS)},
-    )
+def _numbers(state: State) -> jax.Array:
+    """All of a state [B, …] but what is allowed, int32 [B, 8]."""
+    return jnp.stack([getattr(state, name) for name in _NUMBERS], axis=-1)
 
 
-def _state_at(stacked: State, place: jax.Array) -> State:
-    """The state [B, …] at each row's place of [B, Q, …]."""
-    numbers = value_at(jnp.stack([getattr(stacked, name) for name in _NUMBERS], axis=-1), place)
-    return State(
-        allowed=value_at(stacked.allowed, place),
-        **{name: numbers[:, i] for i, name in enumerate(_NUMBERS)},
-    )
+def _state(allowed: jax.Array, numbers: jax.Array) -> State:
+    """The inverse of `_numbers`."""
+    return State(allowed=allowed, **{name: numbers[..., i] for i, name in enumerate(_NUMBERS)})
 
 
 def _normalized(scores: jax.Array, tape: Tape, allowed: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
