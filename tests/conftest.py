@@ -1,8 +1,12 @@
 """What several test modules need: the folder of real data and vocabularies beside the repository."""
 
+import fcntl
+import json
 import os
+import subprocess
 from pathlib import Path
 
+import jax
 import pytest
 import tiny
 
@@ -32,10 +36,21 @@ def cache(tmp_path_factory, worker_id):
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compiled(cache):
+    """The tests themselves share them, too."""
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, cache):
-    """A finished tiny run: (work directory, what it printed)."""
-    workdir = tmp_path_factory.mktemp("finished") / "run"
-    done = tiny.run(tiny.command(workdir), tiny.environment(cache))
-    assert done.returncode == 0, done.stderr
-    return workdir, done
+def finished(cache):
+    """A finished tiny run, one for all workers: (work directory, what it printed)."""
+    workdir, printed = cache.parent / "finished", cache.parent / "finished.json"
+    with (cache.parent / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not printed.exists():
+            done = tiny.run(tiny.command(workdir), tiny.environment(cache))
+            assert done.returncode == 0, done.stderr
+            printed.write_text(json.dumps([done.args, done.returncode, done.stdout, done.stderr]))
+    return workdir, subprocess.CompletedProcess(*json.loads(printed.read_text()))

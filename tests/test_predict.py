@@ -91,6 +91,7 @@ def test_types_that_the_generator_names(ner):
     assert list(ner.recognize_types(["Judge Ivan"], labels=["ship"])[0]) in ([], ["ship"])
 
 
+@pytest.mark.slow
 def test_explanations(ner):
     text = "Judge Ivan Borcalski came to Selqua . It rained ."
     (found,) = ner.explain([text])

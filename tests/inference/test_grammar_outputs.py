@@ -73,6 +73,7 @@ def test_made_up_texts(features, params, seed):
 
 
 @needs_shared
+@pytest.mark.slow
 def test_real_texts(features, params):
     sentences = read_columns(SHARED / "data/jnlpba/Genia4EReval1.iob2", SCHEMA).sentences[:80]
     assert check(sentences, fuzz_grammar.random_weights(params, 7), features, 7) > 15
@@ -104,7 +105,7 @@ def test_one_at_a_time_and_together_are_the_same(features, params):
 
 
 @needs_shared
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_queues_in_threads_change_nothing(features, params, threads):
     rng = random.Random(1)
     words = ["IL-2", "gene", "of", "the", "human", "NF-kappa"]
