@@ -146,6 +146,7 @@ def test_fine_tuning_starts_from_hugging_face_folders(ner, cache, tmp_path):
                 np.testing.assert_allclose(value, other, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_moved_run_works_without_its_data(finished, tmp_path, cache):
     moved = tmp_path / "elsewhere"
     shutil.copytree(finished[0], moved)

@@ -119,6 +119,15 @@ def test_queues_in_threads_change_nothing(features, params, threads):
 
 
 @needs_shared
+def test_a_limit_below_the_room_holds(features, params):
+    weights = fuzz_grammar.random_weights(params, 7)
+    inputs = [Input(("IL-2", "gene", "expression", "of", "the", "IL-2", "gene"), ("dna",)), Input((), ())]
+    free, limited = generator(features)(weights, inputs), generator(features, limit=12)(weights, inputs)
+    assert max(len(o.tokens) for o in free) > 11 >= max(len(o.tokens) for o in limited)
+    assert not parse(features.word_ids.decode(limited[0].tokens), SCHEMA.names).dropped
+
+
+@needs_shared
 def test_weights_that_are_no_numbers_still_write_what_parses(features, params):
     broken = jax.tree.map(lambda leaf: leaf * np.nan, params)
     inputs = [Input(("IL-2", "gene"), ()), Input((), ())]

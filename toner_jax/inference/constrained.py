@@ -77,6 +77,7 @@ class GrammarGenerator:
         *,
         batch_size: int,
         max_length: int,
+        limit: int = 0,
         task: str = NER,
         block: int = 0,
         queue: int = _QUEUE,
@@ -85,6 +86,9 @@ class GrammarGenerator:
     ):
         """Args:
         batch_size: rows that are at work at a time; at most 16 where several queues are decoded at once.
+        max_length: tokens of an output that there is room for, its end of sequence included.
+        limit: the most that are written (0: `max_length`); of the same room, any limit runs the same programs
+          for all but the few longest outputs.
         task: NER, type recognition, or NER with an explanation, of which only the list is written here.
         block: tokens that a pass feeds each row (0: by the device).
         queue: rows that are decoded by one call, as a multiple of those at work; where that is more than 1,
@@ -101,9 +105,9 @@ class GrammarGenerator:
         self._working = round_batch(min(batch_size, _CPU_ROWS) if self._threads > 1 else batch_size, mesh)
         # Rows on several devices cannot take each other's places without talking to each other.
         self._rows = self._working * (queue if batch_divisor(mesh) == 1 else 1)
-        self._max_length = max_length
+        self._max_length, self._limit = max_length, limit or max_length
         self._block = block or (4 if cpu else 8)
-        self._passes = min(max(_PASSES, -(-_TOKENS // self._block)), max_length)
+        self._passes = min(max(_PASSES, -(-_TOKENS // self._block)), self._limit)
         self._hints = hints
         self.work = Work()
         self._ladder = ladder(features.max_source, features.source_overhead(task))
@@ -152,7 +156,7 @@ class GrammarGenerator:
             queues = max(queues, min(self._threads * _CPU_QUEUES, most))
         for chosen in length_sorted_batches(lengths, -(-len(lengths) // queues)):
             source = self._ladder[-1] if final else padded_length(lengths[chosen[0]], self._ladder)
-            passes = self._max_length if final else self._passes
+            passes = self._limit if final else self._passes
             yield chosen, _Shape(rows, working, working, source, passes * self._block)
 
     def _start(
@@ -177,12 +181,12 @@ class GrammarGenerator:
         word_ids, names = self._features.word_ids, self._features.schema.names
         layout = self._rules.layout
         if isinstance(self._rules, TypeList):
-            return type_list.make_tapes(word_ids, layout, names, shape.rows, self._max_length)
+            return type_list.make_tapes(word_ids, layout, names, shape.rows, self._limit)
         idle = shape.rows - len(inputs)
         texts = [i.words for i in inputs] + [()] * idle
         schemas = [names] * shape.rows
         length = layout.text + shape.source
-        tapes, places = grammar.make_tapes(word_ids, layout, texts, schemas, length, self._max_length)
+        tapes, places = grammar.make_tapes(word_ids, layout, texts, schemas, length, self._limit)
         if self._hints:
             matched = [i.matched for i in inputs] + [()] * idle
             tapes = make_hints(layout, tapes, places, texts, schemas, matched)

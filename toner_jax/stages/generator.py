@@ -231,8 +231,10 @@ def _make_evaluation(
     chosen = dev_sample(config, len(dev))
     sentences = [dev[i] for i in chosen]
     types = None if matched is None else [matched[i] for i in chosen]
+    # The room is that of the evaluation after training, whose programs are then compiled already.
+    room = max(max_length, config.decode.max_length or features.max_target)
     generate = GrammarGenerator(
-        model, features, mesh, batch_size=config.eval.batch_size, max_length=max_length
+        model, features, mesh, batch_size=config.eval.batch_size, max_length=room, limit=max_length
     )
     recognizer = Recognizer(generate, features, overlap=config.text.window_overlap)
 
