@@ -82,6 +82,7 @@ def test_match_types(ner):
     assert list(other) == ["ship"]
 
 
+@pytest.mark.slow
 def test_types_that_the_generator_names(ner):
     found = ner.recognize_types(["Judge Ivan Borcalski came to Selqua .", ""])
     assert len(found) == 2

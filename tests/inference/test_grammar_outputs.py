@@ -161,6 +161,7 @@ def test_types_are_recognized(features, params):
 
 
 @needs_shared
+@pytest.mark.slow
 def test_an_explanation_follows_the_list(features, params):
     """The list is of the grammar; what follows is what greedy search writes after it."""
     weights = fuzz_grammar.random_weights(params, 7)
