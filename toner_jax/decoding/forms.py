@@ -12,9 +12,7 @@ from toner_jax.decoding.grammar import Layout, State, Tape, value_at
 
 
 @dataclass(frozen=True)
-class EntityList:
-    """`[(type, span), …]`: the NER task, and the list that an explained output begins with."""
-
+class _Form:
     layout: Layout
 
     @property
@@ -23,6 +21,10 @@ class EntityList:
 
     def initial(self, tape: Tape) -> State:
         return grammar.initial(tape, self.layout)
+
+
+class EntityList(_Form):
+    """`[(type, span), …]`: the NER task, and the list that an explained output begins with."""
 
     def advance(self, tape: Tape, state: State, slot: jax.Array) -> State:
         return grammar.advance(self.layout, tape, state, slot)
@@ -31,18 +33,8 @@ class EntityList:
         return drafts.propose(self.layout, tape, state)
 
 
-@dataclass(frozen=True)
-class TypeList:
+class TypeList(_Form):
     """`[type, …]`: the type-recognition task. Nothing is guessed but what is forced."""
-
-    layout: Layout
-
-    @property
-    def ends(self) -> tuple[int, int]:
-        return self.layout.another[0], self.layout.last[0]
-
-    def initial(self, tape: Tape) -> State:
-        return grammar.initial(tape, self.layout)
 
     def advance(self, tape: Tape, state: State, slot: jax.Array) -> State:
         return type_list.advance(self.layout, tape, state, slot)

@@ -29,11 +29,10 @@ from toner_jax.training.sharding import batch_divisor, round_batch, shard_batch
 
 @dataclass(frozen=True)
 class _Shape:
-    """What one compiled program decodes: a queue of `rows`, read `chunk` and decoded `working` at a time, with
-    sources padded to `source` and a cache of `slots`."""
+    """What one compiled program decodes: a queue of `rows`, read and decoded `working` at a time, with sources
+    padded to `source` and a cache of `slots`."""
 
     rows: int
-    chunk: int
     working: int
     source: int
     slots: int
@@ -98,7 +97,7 @@ class GrammarGenerator:
           most 16, otherwise 1).
         """
         cpu = jax.default_backend() == "cpu"
-        self._model, self._features, self._mesh, self._task = model, features, mesh, task
+        self._features, self._mesh, self._task = features, mesh, task
         alone = batch_divisor(mesh) == 1 and jax.process_count() == 1
         small = cpu and model.config.d_model < _CPU_WIDTH
         self._threads = (threads or (_cores() if small else 1)) if alone and queue > 1 else 1
@@ -157,7 +156,7 @@ class GrammarGenerator:
         for chosen in length_sorted_batches(lengths, -(-len(lengths) // queues)):
             source = self._ladder[-1] if final else padded_length(lengths[chosen[0]], self._ladder)
             passes = self._limit if final else self._passes
-            yield chosen, _Shape(rows, working, working, source, passes * self._block)
+            yield chosen, _Shape(rows, working, source, passes * self._block)
 
     def _start(
         self,
@@ -302,5 +301,4 @@ def _decode(
         length=length,
         block=block,
         working=shape.working,
-        chunk=shape.chunk,
     )

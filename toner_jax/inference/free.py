@@ -57,8 +57,8 @@ class FreeGenerator:
         """The outputs, in the order of the inputs; `temperature` as in `GrammarGenerator`.
 
         Args:
-          begun: tokens, at least one, that each output begins with, for greedy search; what is returned are
-            those after them.
+          begun: tokens, at least one and at most `max_length`, that each output begins with, for greedy search;
+            what is returned are those after them.
 
         A first pass gives every row as much room as its source is padded to; the few that need more
         are decoded again with all the room there is.
@@ -96,7 +96,7 @@ class FreeGenerator:
 
     def _prefix(self, begun: Sequence[Sequence[int]]) -> tuple[jax.Array, jax.Array]:
         """Tokens [B, L], and how many each row has."""
-        length = padded_length(max(map(len, begun)), ladder(max(map(len, begun)) + 31, 0))
+        length = padded_length(max(map(len, begun)), ladder(self._max_length, 0))
         tokens = pad_rows([np.array(ids, np.int32) for ids in begun], length, len(begun))
         return shard_batch((tokens, np.array([len(ids) for ids in begun], np.int32)), self._mesh)
 
