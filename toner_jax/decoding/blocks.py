@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from toner_jax.decoding.grammar import State, Tape, value_at
+from toner_jax.decoding.grammar import State, Tape, first_true, value_at
 
 _LEAST = -1e30
 
@@ -274,9 +274,7 @@ def _pass(
     scores, cache = model.step(jnp.concatenate([work.token[:, None], fed], axis=1), work.read, cache)
 
     scores, top, total = _normalized(scores, tape, stacked.allowed)
-    # The first best of each, as `argmax`, which is slow on CPU.
-    every_slot = jnp.arange(scores.shape[-1], dtype=jnp.int32)
-    chosen = jnp.min(jnp.where(scores == top[..., None], every_slot, scores.shape[-1] - 1), axis=-1)
+    chosen = first_true(scores == top[..., None])  # the best; one is, whatever the scores
     going = jnp.any(stacked.allowed, axis=-1)
     kept = jnp.cumprod((chosen == draft) & going, axis=1)
     last = jnp.sum(kept, axis=1)  # the place in the block of the first choice that is no draft

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from toner_jax.decoding.grammar import Hint, Layout, State, Tape, starts, value_at
+from toner_jax.decoding.grammar import Hint, Layout, State, Tape, first_true, starts, value_at
 
 
 def make_hints(
@@ -68,8 +68,7 @@ def propose(layout: Layout, tape: Tape, state: State) -> jax.Array:
     """For each row the choice int32 [B] that likely comes next: one of those allowed, if any is."""
     allowed, hint = state.allowed, tape.hint
     # What is forced, and a word that goes on: the first that is allowed.
-    position = jnp.arange(allowed.shape[1])
-    guess = jnp.min(jnp.where(allowed, position, allowed.shape[1] - 1), axis=1)
+    guess = first_true(allowed)
     reached = jnp.maximum(state.boundary, jnp.maximum(state.end, layout.text))
     likely = jnp.where(reached < allowed.shape[1], value_at(hint.start, reached), -1)
     places = jnp.stack([state.boundary, hint.type, likely], axis=1)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 
 from toner_jax.decoding import drafts, grammar, type_list
-from toner_jax.decoding.grammar import Layout, State, Tape, value_at
+from toner_jax.decoding.grammar import Layout, State, Tape, first_true, value_at
 
 
 @dataclass(frozen=True)
@@ -40,4 +39,4 @@ class TypeList(_Form):
         return type_list.advance(self.layout, tape, state, slot)
 
     def propose(self, tape: Tape, state: State) -> jax.Array:
-        return value_at(tape.slot, jnp.argmax(state.allowed, axis=1))
+        return value_at(tape.slot, first_true(state.allowed))

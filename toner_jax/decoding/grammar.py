@@ -368,7 +368,7 @@ def advance(layout: Layout, tape: Tape, state: State, slot: jax.Array) -> State:
     in_text = in_text & ~in_symbols
     # The end of a type begins a span; the end of a word may end it. Types and words are never taken at once.
     done = hit & tape.unit_end & (position >= layout.types)
-    first = jnp.min(jnp.where(done, position, hit.shape[1]), axis=1)
+    first = first_true(done)
     span_begins = first < layout.text
     word_done = ~span_begins & (first < hit.shape[1])
     ends = hit[:, layout.another[0]] | hit[:, layout.last[0]]
@@ -415,15 +415,22 @@ def _allowed(layout: Layout, tape: Tape, state: State, hit: jax.Array, span_begi
     item = jnp.minimum(tape.shortest_type + jnp.minimum(later, inside), tape.longest_type + same)
     spare = state.left - item - layout.closing
     opened = hit[:, layout.open[1] - 1]
-    symbols = shifted & (position < layout.types)
-    for at, may in (
+    symbols = with_symbols(
+        shifted & (position < layout.types),
         (layout.first, opened & (spare >= layout.first[1] - layout.first[0])),
         (layout.empty, opened),
         (layout.another, ended & (spare >= layout.another[1] - layout.another[0])),
         (layout.last, ended),
-    ):
-        symbols = jnp.where(position == at[0], may[:, None], symbols)
+    )
     return symbols | names | words
+
+
+def with_symbols(allowed: jax.Array, *symbols: tuple[tuple[int, int], jax.Array]) -> jax.Array:
+    """Positions [B, P], with the beginning of each symbol as its rows [B] say."""
+    position = jnp.arange(allowed.shape[1])
+    for (begin, _), may in symbols:
+        allowed = jnp.where(position == begin, may[:, None], allowed)
+    return allowed
 
 
 def _after_item(state: State, ends: jax.Array) -> State:
@@ -444,6 +451,13 @@ def _shortest_spans(layout: Layout, tape: Tape, state: State) -> tuple[jax.Array
     same = jnp.where(state.start >= 0, value_at(tape.togo, state.start), FAR)
     inside = jnp.where(state.start + same < state.end, same, FAR)
     return later, inside, same
+
+
+def first_true(mask: jax.Array) -> jax.Array:
+    """The place int32 of the first True on the last axis, its length where there is none: as `argmax`, which is
+    slow on CPU."""
+    size = mask.shape[-1]
+    return jnp.min(jnp.where(mask, jnp.arange(size, dtype=jnp.int32), size), axis=-1)
 
 
 def value_at(values: jax.Array, place: jax.Array) -> jax.Array:

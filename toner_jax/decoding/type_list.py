@@ -70,11 +70,12 @@ def advance(layout: Layout, tape: Tape, state: State, slot: jax.Array) -> State:
     hit = state.allowed & (tape.slot == slot[:, None])
     in_name = jnp.any(hit[:, layout.types :], axis=1)
     done = hit & tape.unit_end & (jnp.arange(hit.shape[1]) >= layout.types)
-    ended = jnp.any(done, axis=1)
+    first = grammar.first_true(done)
+    ended = first < hit.shape[1]
     ends = hit[:, layout.another[0]] | hit[:, layout.last[0]]
     begins = hit[:, layout.another[1] - 1]
     state = state._replace(
-        type=jnp.where(ended, value_at(tape.type, jnp.argmax(done, axis=1)), state.type),
+        type=jnp.where(ended, value_at(tape.type, first), state.type),
         taken=jnp.where(begins, 0, state.taken + in_name),
         boundary=jnp.where(ended, 0, -1),
         start=jnp.where(ends, 0, state.start),
@@ -101,8 +102,6 @@ def _allowed(layout: Layout, tape: Tape, state: State, hit: jax.Array, begins: j
     shortest = jnp.min(jnp.where(follows, tape.togo, FAR), axis=1)
     comma = layout.another[1] - layout.another[0]
     another = ended & (shortest + comma + layout.closing <= state.left)
-    allowed = shifted & symbols
-    allowed = allowed.at[:, layout.empty[0]].set(opened)
-    allowed = allowed.at[:, layout.another[0]].set(another)
-    allowed = allowed.at[:, layout.last[0]].set(ended)
-    return allowed | names
+    return names | grammar.with_symbols(
+        shifted & symbols, (layout.empty, opened), (layout.another, another), (layout.last, ended)
+    )
