@@ -31,9 +31,12 @@ test-env: .venv/.test-installed
 	$(PIP) install -e .
 	touch $@
 
-# PyTorch is the reference that the tests compare with, so they name its exact version.
+# PyTorch is the reference that the tests compare with, so they name its exact version. seqeval is published as
+# source alone, and its isolated build fetches a build tool without that tool's own dependencies: it is built here.
 .venv/.test-installed: .venv/.installed
 	$(PIP) install torch==2.13.0
+	$(PIP) install setuptools setuptools-scm wheel
+	$(PIP) install --no-build-isolation 'seqeval>=1.2.2'
 	$(PIP) install -e '.[test]'
 	touch $@
 
