@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     options = parser.parse_args(argv)
-    from toner_jax.stages.convert import convert
+    from toner_jax.runs.export.convert import convert
 
     try:
         print(convert(options.source, options.target, options.step, options.dtype))

@@ -16,12 +16,12 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from toner_jax.data.columns import tag_scheme
+from toner_jax.data.corpora.published import Comparison, compare, matching_copies
 from toner_jax.data.detect import detect_format
 from toner_jax.data.find import find_path
+from toner_jax.data.formats.columns import tag_scheme
 from toner_jax.data.load import SPLITS, Dataset, load_dataset
 from toner_jax.data.overlap import repeated_sentences
-from toner_jax.data.published import Comparison, compare, matching_copies
 from toner_jax.data.statistics import split_statistics
 from toner_jax.errors import UserError
 

@@ -45,16 +45,17 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     from rich.console import Console
 
     from toner_jax import config as configuration
-    from toner_jax.data.formats import FORMATS
+    from toner_jax.api import Ner
+    from toner_jax.common.console import say
+    from toner_jax.common.files import write_atomically
+    from toner_jax.data.formats.registry import FORMATS
     from toner_jax.data.sentences import load_sentences
-    from toner_jax.predict import Ner
-    from toner_jax.stages.evaluate import make_report, write_predictions
-    from toner_jax.stages.restore import read_work_config
-    from toner_jax.stages.run import split_path
-    from toner_jax.stages.setup import keep_compiled_programs
-    from toner_jax.stages.stage import read_marker
-    from toner_jax.summary import result_table
-    from toner_jax.training.metrics import say, write_atomically
+    from toner_jax.evaluation.summary import result_table
+    from toner_jax.parallel.runtime import keep_compiled_programs
+    from toner_jax.runs.evaluate import make_report, write_predictions
+    from toner_jax.runs.restore import read_work_config
+    from toner_jax.runs.stage import read_marker
+    from toner_jax.runs.workdir import split_path
 
     keep_compiled_programs()
     config = read_work_config(options.workdir)

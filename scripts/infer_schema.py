@@ -15,7 +15,7 @@ from toner_jax.errors import UserError
 def main(argv: list[str] | None = None) -> int:
     """Exit status 0, or 2 for bad input."""
     from toner_jax import config
-    from toner_jax.data.formats import FORMATS, labels_of
+    from toner_jax.data.formats.registry import FORMATS, labels_of
     from toner_jax.data.infer import infer_schema, write_schema_file
 
     parser = argparse.ArgumentParser(prog="infer_schema", description=(__doc__ or "").split("\n")[0])

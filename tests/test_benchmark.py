@@ -10,7 +10,7 @@ import sys
 import pytest
 import tiny
 
-from toner_jax.data.generated import SCHEMA, generate
+from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.errors import UserError
 from toner_jax.text.train_tokenizers import train_sentencepiece
 

@@ -10,9 +10,9 @@ import tiny
 from transformers import AutoModel, AutoTokenizer, T5ForConditionalGeneration
 
 import toner_jax
-from toner_jax.stages.restore import restore
+from toner_jax.parallel.mesh import make_mesh
+from toner_jax.runs.restore import restore
 from toner_jax.text.tokenizers import load_sentencepiece, load_wordpiece
-from toner_jax.training.sharding import make_mesh
 
 AUTO = {"generator": T5ForConditionalGeneration, "matcher": AutoModel}
 

@@ -135,7 +135,7 @@ def test_a_second_run_on_the_same_directory_is_refused(finished, cache):
 
 def _columns(folder: Path, corrupt_test: bool) -> None:
     """Flat generated data as IOB2 files; corrupting changes every test label."""
-    from toner_jax.data.generated import generate
+    from toner_jax.data.corpora.generated import generate
 
     folder.mkdir()
     for split, sentences in generate(0, {"train": 300, "dev": 40, "test": 40}).items():
@@ -154,7 +154,7 @@ def _columns(folder: Path, corrupt_test: bool) -> None:
 
 @pytest.mark.slow
 def test_corrupt_test_labels_change_nothing_but_the_test_scores(cache, tmp_path):
-    from toner_jax.data.generated import SCHEMA
+    from toner_jax.data.corpora.generated import SCHEMA
 
     (tmp_path / "schema.json").write_text(json.dumps(SCHEMA.to_json()))
     runs = []
@@ -236,7 +236,7 @@ def test_broken_line_names_file_and_line(tmp_path, capfd):
 
 def test_types_without_a_description_are_named(tmp_path, capfd):
     from toner_jax.config import base
-    from toner_jax.stages.run import read_data
+    from toner_jax.runs.run import read_data
 
     for split in ("train", "dev", "test"):
         (tmp_path / f"{split}.txt").write_text("Ajax B-Ship\nLima B-LOC\nAcme B-Firm\n")

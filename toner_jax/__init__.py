@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from toner_jax.predict import Ner
+    from toner_jax.api import Ner
 
 __version__ = "0.1.0"
 
 
 def load(model: str | Path) -> Ner:
     """Both models of a finished run, ready for `predict` and `match_types`."""
-    from toner_jax.predict import Ner
+    from toner_jax.api import Ner
 
     return Ner(model)

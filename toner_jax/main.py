@@ -23,10 +23,10 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command line and returns its exit status: 0, 2 for bad input, 130 for Ctrl-C, 75 for SIGTERM."""
     try:
         options = _parse(sys.argv if argv is None else argv)
-        from toner_jax.stages.plan import describe
-        from toner_jax.stages.run import execute
-        from toner_jax.stages.setup import keep_compiled_programs
-        from toner_jax.summary import show_run
+        from toner_jax.evaluation.summary import show_run
+        from toner_jax.parallel.runtime import keep_compiled_programs
+        from toner_jax.runs.plan import describe
+        from toner_jax.runs.run import execute
 
         keep_compiled_programs()
         install()

@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.machine import machine
+from toner_jax.common.console import say
+from toner_jax.common.files import write_atomically
 from toner_jax.config import base
-from toner_jax.data.generated import SCHEMA, generate
+from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.data.load import load_dataset
 from toner_jax.errors import UserError
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.schema import Sentence
 from toner_jax.text.ids import WordIds
 from toner_jax.text.tokenizers import load_sentencepiece
-from toner_jax.training.metrics import say, write_atomically
 
 _SENTENCES_A_FILE = 40
 

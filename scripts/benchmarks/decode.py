@@ -18,9 +18,10 @@ from benchmarks.machine import machine
 from benchmarks.report import markdown, table
 from benchmarks.subject import Subject, load
 from benchmarks.timing import Contender, Measured, Setting, measure
+from toner_jax.common.console import say
+from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
 from toner_jax.inference.written import Output
-from toner_jax.training.metrics import say, write_atomically
 
 _WIDTH = 240  # wider than the table, which is not to be cut where the output is no terminal
 _PEERS = ("transformers", "ctranslate2-float32", "ctranslate2-int8")

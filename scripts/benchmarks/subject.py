@@ -16,13 +16,13 @@ from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import strict_counts
 from toner_jax.inference.recognize import Recognizer
 from toner_jax.inference.written import Input, Output
+from toner_jax.parallel.mesh import make_mesh
 from toner_jax.pipeline.features import GeneratorFeatures
+from toner_jax.runs import setup
+from toner_jax.runs.generator import read_types_if_enabled
+from toner_jax.runs.restore import Restored, restore
+from toner_jax.runs.workdir import split_path
 from toner_jax.schema import Sentence
-from toner_jax.stages import setup
-from toner_jax.stages.generator import read_types_if_enabled
-from toner_jax.stages.restore import Restored, restore
-from toner_jax.stages.run import split_path
-from toner_jax.training.sharding import make_mesh
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from toner_jax.data.ace import read_ace
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.ace import read_ace
+from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.errors import UserError
 
 ACE = BUILTIN["ace2005"]

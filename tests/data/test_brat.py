@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 from conftest import SHARED, needs_shared
 
-from toner_jax.data.brat import read_brat, write_brat
-from toner_jax.data.columns import read_columns
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.brat import read_brat, write_brat
+from toner_jax.data.formats.columns import read_columns
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, make_sentence
 

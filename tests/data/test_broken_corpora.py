@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from test_ontonotes import conll, name_file
 
-from toner_jax.data.ace import read_ace
-from toner_jax.data.json_shapes import read_json_shapes
-from toner_jax.data.ontonotes import read_ontonotes
+from toner_jax.data.corpora.ace import read_ace
+from toner_jax.data.corpora.ontonotes import read_ontonotes
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.json_shapes import read_json_shapes
 from toner_jax.data.reading import Read
-from toner_jax.data.schemas import BUILTIN
 from toner_jax.errors import UserError
 
 Content = str | bytes

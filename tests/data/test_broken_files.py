@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from toner_jax.config import base
-from toner_jax.data.formats import FORMATS
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.registry import FORMATS
 from toner_jax.errors import UserError
 
 CONLL = BUILTIN["conll2003"]

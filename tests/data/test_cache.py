@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from toner_jax.common import cache
 from toner_jax.config import base
-from toner_jax.data import cache, load
+from toner_jax.data import load
 from toner_jax.text import ids
 from toner_jax.text.ids import WordIds
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import SHARED, needs_shared
 
-from toner_jax.data.columns import read_columns, write_columns
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.columns import read_columns, write_columns
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Sentence, make_sentence
 

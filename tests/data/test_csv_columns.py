@@ -2,8 +2,8 @@
 
 import pytest
 
-from toner_jax.data.csv_columns import read_csv_columns
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.csv_columns import read_csv_columns
 from toner_jax.errors import UserError
 from toner_jax.schema import EntityType, Schema
 

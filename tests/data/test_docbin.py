@@ -4,8 +4,8 @@ import builtins
 
 import pytest
 
-from toner_jax.data.docbin import read_docbin
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.docbin import read_docbin
 from toner_jax.errors import UserError
 
 ONTONOTES = BUILTIN["ontonotes"]

@@ -2,8 +2,8 @@
 
 import pytest
 
+from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.documents import Document, Span, read_documents
-from toner_jax.data.schemas import BUILTIN
 from toner_jax.errors import UserError
 
 CONLL = BUILTIN["conll2003"]

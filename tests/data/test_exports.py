@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from toner_jax.data.doccano import read_doccano
-from toner_jax.data.label_studio import read_label_studio
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.doccano import read_doccano
+from toner_jax.data.formats.label_studio import read_label_studio
 from toner_jax.errors import UserError
 
 CONLL = BUILTIN["conll2003"]

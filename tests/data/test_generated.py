@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from toner_jax.data import generated
-from toner_jax.data.generated import SCHEMA, generate
-from toner_jax.data.generated_words import EMPTY_TEMPLATES, PATTERNS, SYLLABLES, TEMPLATES, WORDS
+from toner_jax.data.corpora import generated
+from toner_jax.data.corpora.generated import SCHEMA, generate
+from toner_jax.data.corpora.generated_words import EMPTY_TEMPLATES, PATTERNS, SYLLABLES, TEMPLATES, WORDS
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Sentence
 
@@ -327,7 +327,7 @@ def test_seeds_differ(splits):
 @pytest.mark.parametrize("hash_seed", ["0", "1"])
 def test_another_process_generates_the_same(hash_seed):
     program = (
-        "import hashlib; from toner_jax.data.generated import generate;"
+        "import hashlib; from toner_jax.data.corpora.generated import generate;"
         "splits = generate(7, {'train': 300, 'dev': 50});"
         "print(hashlib.sha256(repr(splits).encode()).hexdigest())"
     )

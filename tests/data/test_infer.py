@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from toner_jax.config import base
-from toner_jax.data.formats import FORMATS, labels_of
+from toner_jax.data.corpora.schemas import BUILTIN, get_schema
+from toner_jax.data.formats.registry import FORMATS, labels_of
 from toner_jax.data.infer import infer_schema, write_schema_file
-from toner_jax.data.schemas import BUILTIN, get_schema
 from toner_jax.errors import UserError
 from toner_jax.schema import EntityType
 

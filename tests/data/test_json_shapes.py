@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from toner_jax.data.json_shapes import read_json_shapes
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.json_shapes import read_json_shapes
 from toner_jax.errors import UserError
 
 ACE = BUILTIN["ace2005"]

@@ -7,9 +7,9 @@ from conftest import SHARED, needs_shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toner_jax.data.columns import read_columns
-from toner_jax.data.jsonl import read_jsonl, write_jsonl
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.columns import read_columns
+from toner_jax.data.formats.jsonl import read_jsonl, write_jsonl
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Sentence
 

@@ -12,9 +12,9 @@ from conftest import SHARED, needs_shared
 from ml_collections import ConfigDict
 
 from toner_jax.config import base
-from toner_jax.data import generated
+from toner_jax.data.corpora import generated
+from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.load import load_dataset
-from toner_jax.data.schemas import BUILTIN
 from toner_jax.errors import UserError
 from toner_jax.schema import EntityType
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import SHARED, needs_shared
 
-from toner_jax.data.ontonotes import read_ontonotes
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.ontonotes import read_ontonotes
+from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity
 

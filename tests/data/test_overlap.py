@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.overlap import (
     carve_dev,
     describe_shared_sentences,
@@ -11,7 +12,6 @@ from toner_jax.data.overlap import (
     refuse_shared_documents,
     repeated_sentences,
 )
-from toner_jax.data.schemas import BUILTIN
 from toner_jax.errors import UserError
 from toner_jax.schema import make_sentence
 

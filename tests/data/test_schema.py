@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from toner_jax.data.schemas import BUILTIN, get_schema
+from toner_jax.data.corpora.schemas import BUILTIN, get_schema
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, EntityType, Schema, make_sentence, read_schema
 

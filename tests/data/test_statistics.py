@@ -3,8 +3,8 @@
 import pytest
 from conftest import SHARED, needs_shared
 
-from toner_jax.data.published import COPIES, compare, matching_copies
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.published import COPIES, compare, matching_copies
+from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.statistics import length_statistics, nesting_depths, split_statistics
 from toner_jax.schema import Entity, make_sentence
 

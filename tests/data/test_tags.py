@@ -2,7 +2,7 @@
 
 import pytest
 
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.tags import TagReader
 from toner_jax.errors import UserError
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from chunks import word_ids
 
-from toner_jax.decoding import blocks, grammar
+from toner_jax.decoding import grammar
+from toner_jax.decoding import speculative as blocks
 from toner_jax.decoding.drafts import make_hints
 from toner_jax.decoding.forms import EntityList
 

@@ -11,22 +11,22 @@ import pytest
 import tiny
 from conftest import SHARED, needs_shared
 
-from toner_jax.data.columns import read_columns
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.columns import read_columns
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.explained import ExplainedGenerator
 from toner_jax.inference.recognize import Recognizer
 from toner_jax.inference.type_recognition import TypeRecognizer
 from toner_jax.inference.written import Input
-from toner_jax.models.t5 import T5Config
+from toner_jax.models.t5.config import T5Config
 from toner_jax.models.toner import ToNER
+from toner_jax.parallel.mesh import make_mesh
 from toner_jax.pipeline.features import EXPLAINED, TYPE_RECOGNITION, GeneratorFeatures
-from toner_jax.stages import setup
+from toner_jax.runs import setup
 from toner_jax.text.ids import WordIds
 from toner_jax.text.linearize import parse, parse_types
 from toner_jax.text.tokenizers import load_sentencepiece
 from toner_jax.text.words import sentence_from_text
-from toner_jax.training.sharding import make_mesh
 
 sys.path.insert(0, str(tiny.ROOT / "tests" / "stress"))
 import fuzz_grammar

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from toner_jax.inference.matching import TypeMatcher, choose_threshold, matched_types
-from toner_jax.models.bert import Bert, BertConfig
+from toner_jax.models.bert.config import BertConfig
+from toner_jax.models.bert.model import Bert
+from toner_jax.parallel.mesh import make_mesh
 from toner_jax.pipeline.features import MatcherFeatures
 from toner_jax.schema import EntityType, Schema
-from toner_jax.training.sharding import make_mesh
 
 SCHEMA = Schema(
     "s",

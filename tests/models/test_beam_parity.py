@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from toner_jax.decoding.search import beam
-from toner_jax.models.t5 import reorder
+from toner_jax.models.t5.model import reorder
 
 
 def our_beam(folder, source, beams, limit, penalty):

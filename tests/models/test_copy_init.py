@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from toner_jax.errors import UserError
-from toner_jax.models.copy_init import copying
-from toner_jax.models.t5 import T5, T5Config
+from toner_jax.models.t5.config import T5Config
+from toner_jax.models.t5.copy_init import copying
+from toner_jax.models.t5.model import T5
 
 CONFIG = T5Config(
     vocab_size=500, d_model=128, d_kv=32, d_ff=256, num_layers=2, num_decoder_layers=2, num_heads=4

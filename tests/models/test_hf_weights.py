@@ -21,11 +21,14 @@ from huggingface_hub.utils import filter_repo_objects
 from safetensors.numpy import load_file, save_file
 
 from toner_jax.errors import UserError
-from toner_jax.models import hf_weights
-from toner_jax.models.bert import Bert, BertConfig
-from toner_jax.models.t5 import T5, T5Config, shift_right
+from toner_jax.models.bert.config import BertConfig
+from toner_jax.models.bert.model import Bert
+from toner_jax.models.hf import weights as hf_weights
+from toner_jax.models.t5.config import T5Config
+from toner_jax.models.t5.model import T5, shift_right
 from toner_jax.models.toner import ToNER
-from toner_jax.training.sharding import make_mesh, parameter_shardings
+from toner_jax.parallel.mesh import make_mesh
+from toner_jax.parallel.sharding import parameter_shardings
 from toner_jax.training.state import create_state
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"

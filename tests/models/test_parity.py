@@ -14,8 +14,8 @@ from compare_models import GRADIENT, LOGITS, QUICK, STATES, Pair, apply, largest
 from flax.traverse_util import flatten_dict
 
 from toner_jax import losses
-from toner_jax.models.bert import mean_pool
-from toner_jax.models.t5 import shift_right
+from toner_jax.models.pooling import mean_pool
+from toner_jax.models.t5.model import shift_right
 from toner_jax.models.toner import ToNER, TypeHead
 
 

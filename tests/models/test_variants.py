@@ -8,9 +8,10 @@ import pytest
 from compare_sizes import T5_V1_0_SMALL
 
 from toner_jax.errors import UserError
-from toner_jax.models import hf_config, hf_weights
-from toner_jax.models.bert import BertConfig
-from toner_jax.models.t5 import T5Config
+from toner_jax.models.bert.config import BertConfig
+from toner_jax.models.hf import config as hf_config
+from toner_jax.models.hf import weights as hf_weights
+from toner_jax.models.t5.config import T5Config
 
 
 @pytest.mark.parametrize("name", compare_sizes.PUBLISHED)

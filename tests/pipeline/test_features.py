@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 import sentencepiece
 
-from toner_jax.data.generated import SCHEMA, generate
+from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.errors import UserError
-from toner_jax.pipeline.features import TYPE_RECOGNITION, Example, GeneratorFeatures, MatcherFeatures
+from toner_jax.pipeline.features import (
+    TYPE_RECOGNITION,
+    Example,
+    GeneratorFeatures,
+    MatcherFeatures,
+)
 from toner_jax.schema import Entity, EntityType, Schema, Sentence, make_sentence
 from toner_jax.text import prompts
 from toner_jax.text.ids import WordIds

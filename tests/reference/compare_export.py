@@ -13,15 +13,15 @@ from jax.sharding import Mesh
 
 from toner_jax.data.sentences import load_sentences
 from toner_jax.inference.matching import TypeMatcher
-from toner_jax.models.hf_names import T5_NAMES
-from toner_jax.models.t5 import T5
+from toner_jax.models.hf.names import T5_NAMES
+from toner_jax.models.t5.model import T5
+from toner_jax.parallel.mesh import make_mesh
 from toner_jax.pipeline.batching import pad_rows
+from toner_jax.runs import setup
+from toner_jax.runs.export.convert import convert
+from toner_jax.runs.restore import Restored, restore
+from toner_jax.runs.workdir import split_path
 from toner_jax.schema import Sentence
-from toner_jax.stages import setup
-from toner_jax.stages.convert import convert
-from toner_jax.stages.restore import Restored, restore
-from toner_jax.stages.run import split_path
-from toner_jax.training.sharding import make_mesh
 
 LONGEST = 128  # tokens of an output
 

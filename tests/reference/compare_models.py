@@ -16,9 +16,9 @@ from transformers.models.t5.modeling_t5 import T5Attention
 
 from toner_jax import losses
 from toner_jax.decoding.search import greedy
-from toner_jax.models.bert import mean_pool, normalize
-from toner_jax.models.hf_names import BERT_NAMES, T5_NAMES, Names
-from toner_jax.models.t5 import relative_buckets, rewind, shift_right
+from toner_jax.models.hf.names import BERT_NAMES, T5_NAMES, Names
+from toner_jax.models.pooling import mean_pool, normalize
+from toner_jax.models.t5.model import relative_buckets, rewind, shift_right
 
 LOGITS = 1e-4  # absolute, on logits of order 10
 STATES = 2e-5  # absolute, on normalised states

@@ -14,9 +14,10 @@ from compare_models import QUICK, Pair, apply, tensor, torch_forward
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from toner_jax import losses
-from toner_jax.models.t5 import T5, T5Config, shift_right
+from toner_jax.models.t5.config import T5Config
+from toner_jax.models.t5.model import T5, shift_right
+from toner_jax.parallel.mesh import make_mesh
 from toner_jax.training.optimizer import adamw, linear_schedule
-from toner_jax.training.sharding import make_mesh
 from toner_jax.training.state import create_state, make_train_step
 
 RATIO = 1.5  # our error over PyTorch's own

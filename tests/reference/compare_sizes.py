@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import oracles
 
-from toner_jax.models.bert import Bert, BertConfig
-from toner_jax.models.t5 import T5, T5Config
+from toner_jax.models.bert.config import BertConfig
+from toner_jax.models.bert.model import Bert
+from toner_jax.models.t5.config import T5Config
+from toner_jax.models.t5.model import T5
 from toner_jax.training.state import count_parameters
 
 T5_V1_0_SMALL = T5Config(

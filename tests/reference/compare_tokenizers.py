@@ -7,8 +7,8 @@ import functools
 from conftest import SHARED
 from transformers import BertTokenizer
 
-from toner_jax.data.columns import read_columns
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.columns import read_columns
 from toner_jax.text.tokenizers import load_sentencepiece, load_wordpiece
 
 REAL_FILES = (

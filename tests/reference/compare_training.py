@@ -16,14 +16,15 @@ from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
-from toner_jax.data.generated import SCHEMA, generate
-from toner_jax.models import hf_weights
-from toner_jax.models.hf_names import BERT_NAMES, T5_NAMES, Names
+from toner_jax.data.corpora.generated import SCHEMA, generate
+from toner_jax.models.hf import weights as hf_weights
+from toner_jax.models.hf.names import BERT_NAMES, T5_NAMES, Names
+from toner_jax.parallel.mesh import make_mesh, shard_batch
 from toner_jax.pipeline.batching import pad_rows
-from toner_jax.stages import generator, matcher, pretrained, setup
+from toner_jax.runs import generator, matcher, setup
+from toner_jax.runs.export import pretrained
 from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
 from toner_jax.training.optimizer import adamw, linear_schedule
-from toner_jax.training.sharding import make_mesh, shard_batch
 from toner_jax.training.state import State, create_state, make_train_step
 
 TOLERANCE = 1e-3  # of a step's loss, and of the norm of a final tensor

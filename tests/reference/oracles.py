@@ -10,10 +10,11 @@ import torch
 import transformers
 from jax.sharding import Mesh
 
-from toner_jax.models import hf_weights
-from toner_jax.models.bert import Bert
-from toner_jax.models.t5 import T5
-from toner_jax.training.sharding import make_mesh, parameter_shardings
+from toner_jax.models.bert.model import Bert
+from toner_jax.models.hf import weights as hf_weights
+from toner_jax.models.t5.model import T5
+from toner_jax.parallel.mesh import make_mesh
+from toner_jax.parallel.sharding import parameter_shardings
 
 VOCAB = 128
 # Widths differ wherever they may, so that no transposition or mix-up goes unseen; 6·8 heads ≠ 32.

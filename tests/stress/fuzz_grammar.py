@@ -17,9 +17,9 @@ from typing import Any
 
 import jax
 
-from toner_jax.data.columns import read_columns
+from toner_jax.api import Ner
+from toner_jax.data.formats.columns import read_columns
 from toner_jax.inference.recognize import Recognized
-from toner_jax.predict import Ner
 from toner_jax.schema import Schema, Sentence
 from toner_jax.text.align import SourceIndex, align
 from toner_jax.text.ids import WordIds

@@ -68,7 +68,9 @@ def train(checkout: Path, workdir: Path, arguments: list[str], cache: Path, kill
 def differences(new: Path, old: Path) -> list[str]:
     """What differs between a run of today's version and one of the old version, times apart."""
     found = [
-        name for name in FILES if (new / name).read_bytes() != (old / RENAMED_FILES.get(name, name)).read_bytes()
+        name
+        for name in FILES
+        if (new / name).read_bytes() != (old / RENAMED_FILES.get(name, name)).read_bytes()
     ]
     if _metrics(new) != _metrics(old):
         found.append("metrics.jsonl")
@@ -97,7 +99,9 @@ def _metrics(workdir: Path) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--old", type=Path)
     parser.add_argument("--new", type=Path)
     parser.add_argument("--folder", type=Path, required=True)
@@ -109,7 +113,9 @@ def main() -> int:
         for kill in (False, True):
             if checkout is not None:
                 workdir = options.folder.absolute() / (name + ("-killed" if kill else ""))
-                train(checkout.absolute(), workdir, options.arguments, options.folder.absolute() / "cache", kill)
+                train(
+                    checkout.absolute(), workdir, options.arguments, options.folder.absolute() / "cache", kill
+                )
                 print(f"{workdir}: done", flush=True)
                 runs.append(workdir)
     bad = 0

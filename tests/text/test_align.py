@@ -7,8 +7,8 @@ from conftest import SHARED, needs_shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toner_jax.data.columns import read_columns
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.columns import read_columns
 from toner_jax.schema import Entity
 from toner_jax.text.align import SourceIndex, align
 from toner_jax.text.ids import WordIds

@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 from conftest import SHARED, needs_shared
 
-from toner_jax.data.columns import read_columns
-from toner_jax.data.generated import SCHEMA, generate
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.generated import SCHEMA, generate
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.columns import read_columns
 from toner_jax.errors import UserError
 from toner_jax.text.ids import Symbols, WordIds
 from toner_jax.text.linearize import linearize, sentence_items

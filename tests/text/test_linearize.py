@@ -7,8 +7,8 @@ from conftest import SHARED, needs_shared
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from toner_jax.data.generated import SCHEMA, generate
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.generated import SCHEMA, generate
+from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.schema import Entity, make_sentence
 from toner_jax.text.align import SourceIndex, align
 from toner_jax.text.ids import WordIds

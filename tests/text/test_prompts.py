@@ -3,9 +3,9 @@
 import pytest
 from conftest import SHARED, needs_shared
 
-from toner_jax.data.columns import read_columns
-from toner_jax.data.generated import SCHEMA, generate
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.generated import SCHEMA, generate
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.columns import read_columns
 from toner_jax.text import prompts
 from toner_jax.text.ids import WordIds
 from toner_jax.text.tokenizers import load_sentencepiece

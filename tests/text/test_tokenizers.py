@@ -9,7 +9,7 @@ import compare_tokenizers
 import pytest
 from conftest import SHARED, needs_shared
 
-from toner_jax.data.generated import SCHEMA, generate
+from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.errors import UserError
 from toner_jax.text.tokenizers import load_sentencepiece, load_wordpiece
 from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece

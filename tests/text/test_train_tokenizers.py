@@ -7,9 +7,9 @@ import sys
 import pytest
 from conftest import SHARED, needs_shared
 
-from toner_jax.data.columns import read_columns
-from toner_jax.data.generated import SCHEMA, generate
-from toner_jax.data.schemas import BUILTIN
+from toner_jax.data.corpora.generated import SCHEMA, generate
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.columns import read_columns
 from toner_jax.errors import UserError
 from toner_jax.schema import EntityType, Schema, make_sentence
 from toner_jax.text import prompts

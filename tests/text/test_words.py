@@ -8,9 +8,14 @@ from conftest import SHARED, needs_shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toner_jax.data.columns import read_columns
-from toner_jax.data.schemas import BUILTIN
-from toner_jax.text.words import sentence_from_text, sentences_from_text, split_sentences, split_words
+from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats.columns import read_columns
+from toner_jax.text.words import (
+    sentence_from_text,
+    sentences_from_text,
+    split_sentences,
+    split_words,
+)
 
 
 def words(text):

@@ -15,11 +15,12 @@ import optax
 import pytest
 
 from toner_jax.errors import UserError
+from toner_jax.parallel.mesh import make_mesh
+from toner_jax.pipeline.batching import HostBatch, total_steps
 from toner_jax.training import interrupts
 from toner_jax.training.checkpoint import Checkpoints
-from toner_jax.training.loop import Fit, HostBatch, evaluation_steps, fit, total_steps
+from toner_jax.training.loop import Fit, evaluation_steps, fit
 from toner_jax.training.metrics import MetricsWriter
-from toner_jax.training.sharding import make_mesh
 from toner_jax.training.state import make_train_step
 
 STEPS = 24

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from toner_jax.data import ace, ontonotes
+from toner_jax.data.corpora import ace, ontonotes
 from toner_jax.data.find import data_folder, find_path
 from toner_jax.data.reading import first_line
 

@@ -9,14 +9,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from toner_jax.data import cache
-from toner_jax.data.ace import read_ace
+from toner_jax.common import cache
+from toner_jax.data.corpora.ace import read_ace
+from toner_jax.data.corpora.ontonotes import read_ontonotes
+from toner_jax.data.corpora.schemas import BUILTIN, get_schema
 from toner_jax.data.detect import detect_format
-from toner_jax.data.find import SPLITS, candidates, data_folder, find_path, find_paths, missing
-from toner_jax.data.formats import FORMATS, Format, count_labels
-from toner_jax.data.hub import SPLIT_NAMES, open_hub, read_hub
+from toner_jax.data.find import (
+    SPLITS,
+    candidates,
+    data_folder,
+    find_path,
+    find_paths,
+    missing,
+)
+from toner_jax.data.formats.hub import SPLIT_NAMES, open_hub, read_hub
+from toner_jax.data.formats.registry import FORMATS, Format, count_labels
 from toner_jax.data.infer import infer_schema
-from toner_jax.data.ontonotes import read_ontonotes
 from toner_jax.data.overlap import (
     carve_dev,
     describe_shared_sentences,
@@ -24,7 +32,6 @@ from toner_jax.data.overlap import (
     refuse_shared_documents,
 )
 from toner_jax.data.reading import Read
-from toner_jax.data.schemas import BUILTIN, get_schema
 from toner_jax.data.sentences import dump_sentences, load_sentences
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
@@ -204,7 +211,7 @@ def _load_auto(data: Any, splits: Sequence[str]) -> Dataset:
 
 
 def _load_generated(data: Any, splits: Sequence[str]) -> Dataset:
-    from toner_jax.data import generated
+    from toner_jax.data.corpora import generated
 
     if data.schema not in ("", generated.SCHEMA.name):
         raise UserError(f"data.schema={data.schema!r}: generated data brings its own schema; leave it empty")

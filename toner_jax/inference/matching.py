@@ -11,11 +11,12 @@ import numpy as np
 from jax.sharding import Mesh
 
 from toner_jax.inference.lengths import ladder, padded_length
-from toner_jax.models.bert import Bert, mean_pool, normalize
+from toner_jax.models.bert.model import Bert
+from toner_jax.models.pooling import mean_pool, normalize
+from toner_jax.parallel.mesh import round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.pipeline.features import MatcherFeatures
 from toner_jax.schema import Schema
-from toner_jax.training.sharding import round_batch, shard_batch
 
 
 def embed(model: Bert, params: Any, ids: jax.Array, deterministic: bool = True, **kwargs: Any) -> jax.Array:

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from toner_jax.models.bert import mean_pool
 from toner_jax.models.layers import Linear
-from toner_jax.models.t5 import T5
+from toner_jax.models.pooling import mean_pool
+from toner_jax.models.t5.model import T5
 
 
 class TypeHead(nn.Module):

@@ -6,7 +6,8 @@ padded. The order of batches depends on (seed, epoch) alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -171,3 +172,16 @@ def length_sorted_batches(lengths: Sequence[int], batch_size: int) -> Iterator[n
     order = np.argsort(-np.asarray(lengths, int), kind="stable")
     for k in range(0, len(order), batch_size):
         yield order[k : k + batch_size]
+
+
+@dataclass(frozen=True)
+class HostBatch:
+    """One step's arrays, [B, …] each, and the ids of the sentences in them."""
+
+    arrays: Mapping[str, np.ndarray]
+    ids: Sequence[str]
+
+
+def total_steps(steps_per_epoch: int, epochs: float) -> int:
+    """Steps of a number of epochs, which need not be whole."""
+    return max(1, math.ceil(steps_per_epoch * epochs))

@@ -1,26 +1,14 @@
 """The work directory: its splits, its lock, and whether it can be written."""
 
 from __future__ import annotations
+
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from jax.sharding import Mesh
-from ml_collections import ConfigDict
-from toner_jax import config as configuration
-from toner_jax.data.load import Dataset, load_dataset
-from toner_jax.data.sentences import dump_sentences
+
 from toner_jax.errors import UserError
-from toner_jax.runs import setup
-from toner_jax.runs.evaluate import evaluate_run
-from toner_jax.runs.generator import train_generator
-from toner_jax.runs.matcher import train_matcher
-from toner_jax.runs.stage import Stage, config_keys, data_digest, fingerprint_digest
-from toner_jax.common.console import say
-from toner_jax.common.files import write_atomically
-from toner_jax.parallel.mesh import make_mesh
 
 
 def split_path(workdir: Path, split: str) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toner_jax.data import cache
+from toner_jax.common import cache
 from toner_jax.errors import UserError
 from toner_jax.text.tokenizers import SentencePieceTokenizer
 

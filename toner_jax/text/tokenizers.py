@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
-from toner_jax.data.cache import digest
+from toner_jax.common.cache import digest
 from toner_jax.errors import UserError
 
 SENTENCEPIECE_FILE = "spiece.model"

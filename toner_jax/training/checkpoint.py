@@ -21,9 +21,10 @@ import orbax.checkpoint as ocp
 import xxhash
 from orbax.checkpoint.checkpoint_managers import PolicyCheckpointInfo, PreservationContext, PreservationPolicy
 
+from toner_jax.common.console import say
+from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
-from toner_jax.training.metrics import say, write_atomically
-from toner_jax.training.sharding import path_string
+from toner_jax.parallel.sharding import path_string
 
 # Orbax reports every file it touches, and failures twice; ours to tell once.
 logging.getLogger("absl").setLevel(logging.CRITICAL)

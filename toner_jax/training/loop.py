@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,22 +19,16 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from toner_jax.common.console import Progress, say
 from toner_jax.errors import UserError
+from toner_jax.parallel.mesh import shard_batch
+from toner_jax.pipeline.batching import HostBatch
 from toner_jax.training import interrupts
 from toner_jax.training.checkpoint import Checkpoints
-from toner_jax.training.metrics import MetricsWriter, Progress, say
-from toner_jax.training.sharding import shard_batch
+from toner_jax.training.metrics import MetricsWriter
 from toner_jax.training.state import State
 
 _COSTLY_EVALUATION = 0.15  # the share of wall time above which a run is told how to spend less
-
-
-@dataclass(frozen=True)
-class HostBatch:
-    """One step's arrays, [B, …] each, and the ids of the sentences in them."""
-
-    arrays: Mapping[str, np.ndarray]
-    ids: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -201,11 +195,6 @@ def _evaluate(job: Fit, step: int, state: State, at: _Progress, clock: _Clock, p
         return False
     at.best_step, at.best = step, score
     return True
-
-
-def total_steps(steps_per_epoch: int, epochs: float) -> int:
-    """Steps of a number of epochs, which need not be whole."""
-    return max(1, math.ceil(steps_per_epoch * epochs))
 
 
 def evaluation_steps(

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import optax
 
-from toner_jax.training.sharding import path_string
+from toner_jax.parallel.sharding import path_string
 
 
 def linear_schedule(peak: float, steps: int, warmup: float) -> optax.Schedule:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from toner_jax.training.sharding import state_shardings
+from toner_jax.parallel.sharding import state_shardings
 
 State = dict[str, Any]
 Loss = Callable[[Any, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict[str, jax.Array]]]

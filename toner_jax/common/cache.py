@@ -1,0 +1,115 @@
+"""What takes long to make, kept between runs: data sets as they were read, words as they were cut.
+
+An entry is a folder named by a digest of all that its content depends on, so a changed input has another
+entry. It is written beside its place and moved there whole, so several processes at once, or a kill, leave
+an entry complete or absent. A damaged entry is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_KEPT = 64  # entries; of more, those unused for longest go
+_MANIFEST = "manifest.json"
+
+
+def user_cache() -> Path:
+    """The folder of this program's caches: `toner_jax` in $XDG_CACHE_HOME, or in ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toner_jax"
+
+
+def digest(*parts: Any) -> str:
+    """A digest of JSON values (whatever JSON cannot hold counts by its string) and bytes."""
+    total = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True, default=str).encode()
+        total.update(len(data).to_bytes(8, "little") + data)
+    return total.hexdigest()
+
+
+@cache
+def code_digest() -> str:
+    """A digest of the readers and of what cuts text into words and pieces: their changes change results."""
+    package = Path(__file__).parent.parent
+    sources = sorted([*package.glob("data/**/*.py"), *package.glob("text/**/*.py"), package / "schema.py"])
+    return digest(*(path.read_bytes() for path in sources))
+
+
+def tree_state(folder: Path) -> list[tuple[str, int, int]]:
+    """(path, size, time of change in ns) of every file under a folder: what tells that one was changed."""
+    found = []
+    for root, _, files in os.walk(folder, followlinks=True):
+        for name in files:
+            path = Path(root, name)
+            try:
+                status = path.stat()
+            except OSError:
+                continue  # a link to nowhere; whoever needs it will say so
+            found.append((str(path), status.st_size, status.st_mtime_ns))
+    return sorted(found)
+
+
+def kept(
+    kind: str, key: str, make: Callable[[], T], write: Callable[[T, Path], None], read: Callable[[Path], T]
+) -> T:
+    """What `make` gives, from the cache if it is there.
+
+    Args:
+      kind: a folder of its own for this kind of entries.
+      key: a digest of all that the result depends on.
+      write: puts a result into an empty folder; `read` gets it back.
+
+    A cache that cannot be written (no room, no right) is no error: the result is made each time.
+    """
+    entry = user_cache() / kind / key
+    if entry.is_dir():
+        try:
+            _check(entry)
+            value = read(entry)
+            os.utime(entry)
+            return value
+        except Exception:  # whatever is wrong with an entry, it can be made again
+            shutil.rmtree(entry, ignore_errors=True)
+    value = make()
+    temporary = entry.with_name(f".{key}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
+    try:
+        temporary.mkdir(parents=True)
+        write(value, temporary)
+        (temporary / _MANIFEST).write_text(json.dumps(_files(temporary)))
+        temporary.rename(entry)  # fails where another process was first: its entry is as good
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+    _prune(entry.parent)
+    return value
+
+
+def _files(entry: Path) -> Mapping[str, str]:
+    return {
+        path.name: hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+        for path in sorted(entry.iterdir())
+        if path.name != _MANIFEST
+    }
+
+
+def _check(entry: Path) -> None:
+    if json.loads((entry / _MANIFEST).read_text()) != _files(entry):
+        raise ValueError(f"{entry}: damaged")
+
+
+def _prune(folder: Path) -> None:
+    try:
+        entries = [p for p in folder.iterdir() if not p.name.startswith(".")]
+        for path in sorted(entries, key=lambda p: p.stat().st_mtime)[:-_KEPT]:
+            shutil.rmtree(path, ignore_errors=True)
+    except OSError:
+        return  # another process is pruning, or there is no cache

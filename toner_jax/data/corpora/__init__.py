@@ -1,0 +1,1 @@
+"""The benchmark sets: their files, schemas and published sizes, and generated text."""

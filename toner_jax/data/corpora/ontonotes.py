@@ -1,0 +1,160 @@
+"""OntoNotes 5.0 as it is distributed: the CoNLL-2012 files, or the release's own `.name` files.
+
+The field's counts (59,924 training sentences in the v4 copy) are of every sentence of every English document
+except those of the genre `pt`, which nobody annotated with entities. So nothing else is left out:
+sentences without entities, one-word sentences and repeated ones all stay.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from toner_jax.data.corpora.conll2012 import RawSentence, read_conll2012
+from toner_jax.data.corpora.name_files import read_name_file
+from toner_jax.data.find import check_all_found, read_document_list
+from toner_jax.data.reading import Read, check_not_empty, first_line
+from toner_jax.errors import UserError
+from toner_jax.schema import Schema, Sentence, make_sentence
+
+# What the file names end in, best first: a folder's `gold_skel` files are the same documents as its
+# `gold_conll` files before their words were filled in. `auto_conll` files are machine annotation.
+SUFFIXES = ("gold_conll", "gold_skel", ".name")
+
+# The folders of a split, best first: v12 has the shared task's test set beside a larger one.
+_SPLIT_FOLDERS: Mapping[str, tuple[str, ...]] = {
+    "train": ("train",),
+    "dev": ("development",),
+    "test": ("conll-2012-test", "test"),
+}
+_OTHER_LANGUAGES = ("arabic", "chinese")
+
+
+def find_files(root: Path) -> list[Path]:
+    """The annotation files below a folder, in the order of their paths: those with the first of `SUFFIXES`
+    that any file has, less the folders of other languages than English."""
+    files: dict[str, list[Path]] = {suffix: [] for suffix in SUFFIXES}
+    for path in sorted(root.rglob("*")):
+        if not {part.lower() for part in path.relative_to(root).parts[:-1]} & set(_OTHER_LANGUAGES):
+            for suffix in SUFFIXES:
+                if path.name.endswith(suffix) and path.is_file():
+                    files[suffix].append(path)
+    return next((found for found in files.values() if found), [])
+
+
+def files_of_split(root: Path, split: str) -> list[Path]:
+    """The files that lie in the folder of a split (`train`, `development`, `test` or `conll-2012-test`),
+    anywhere below `root`.
+
+    Raises:
+      UserError: there are none.
+    """
+    files = find_files(root)
+    for folder in _SPLIT_FOLDERS[split]:
+        found = [path for path in files if _split_folder(path.relative_to(root)) == folder]
+        if found:
+            return found
+    raise UserError(
+        f"{root}: no folder {' or '.join(_SPLIT_FOLDERS[split])} with files that end in {', '.join(SUFFIXES)}; "
+        f"name the {split} split's folder, file or list of document ids in data.{split}"
+    )
+
+
+def _split_folder(path: Path) -> str | None:
+    known = {name for names in _SPLIT_FOLDERS.values() for name in names}
+    return next((part for part in path.parts[:-1] if part in known), None)
+
+
+def read_ontonotes(
+    path: Path | None,
+    schema: Schema | None,
+    *,
+    root: Path,
+    split: str,
+    genres: Collection[str] = (),
+    exclude_genres: Collection[str] = ("pt",),
+) -> Read:
+    """Reads one split.
+
+    Args:
+      path: a file of CoNLL-2012 or `.name` form, a folder of them, a list of document ids (one a line, as
+        the shared task publishes them), or None for the split's folder somewhere below `root`.
+      root: the data folder, below which a list's documents lie.
+      split: train, dev or test; begins the sentences' ids.
+      genres: the genres to keep, first part of a document's id (`bc`, `bn`, `mz`, `nw`, `pt`, `tc`, `wb`);
+        empty for all.
+      exclude_genres: the genres to leave out.
+
+    Returns:
+      The sentences, whose `doc_id` is the document's without its part. Counted: `genre_left_out`
+      (sentences), `duplicate_entity`.
+
+    Raises:
+      UserError: no files, a malformed one, a part of a document in two files, or a listed document that is
+        not there.
+    """
+    listed: tuple[str, ...] = ()
+    if path is None:
+        path, files = root, files_of_split(root, split)
+    elif path.is_dir():
+        files = find_files(path)
+        if not files:
+            raise UserError(f"{path}: no files that end in {', '.join(SUFFIXES)} in it")
+    elif is_list(path):
+        listed, files = read_document_list(path), find_files(root)
+    else:
+        files = [path]
+    wanted = frozenset(listed)
+    counts: Counter[str] = Counter()
+    sentences: list[Sentence] = []
+    seen: set[str] = set()
+    for raw in _unique_parts(files, schema):
+        seen.add(raw.document)
+        if listed and raw.document not in wanted:
+            continue
+        if not _is_kept(raw.document, genres, exclude_genres):
+            counts["genre_left_out"] += 1
+            continue
+        counts["duplicate_entity"] += len(raw.entities) - len(set(raw.entities))
+        id = f"{split}-{len(sentences)}"
+        sentences.append(make_sentence(id, raw.words, raw.entities, schema, doc_id=raw.document))
+    if listed:
+        # The shared task's lists name documents of pt, for which the release has no `.name` files.
+        kept = [document for document in listed if _is_kept(document, genres, exclude_genres)]
+        check_all_found(path, kept, seen, root)
+    if counts["genre_left_out"] and not sentences:
+        raise UserError(f"{path}: no sentence of the genres to keep; see data.genres and data.exclude_genres")
+    check_not_empty(sentences, path)
+    return Read(tuple(sentences), {reason: n for reason, n in counts.items() if n})
+
+
+def _is_kept(document: str, genres: Collection[str], exclude_genres: Collection[str]) -> bool:
+    genre = document.partition("/")[0] if "/" in document else ""
+    return genre not in exclude_genres and (not genres or genre in genres)
+
+
+def _unique_parts(files: Sequence[Path], schema: Schema | None) -> Iterator[RawSentence]:
+    owners: dict[tuple[str, str], Path] = {}
+    for file in files:
+        for raw in reader_of(file)(file, schema):
+            if owners.setdefault((raw.document, raw.part), file) != file:
+                raise UserError(
+                    f"{file}: part {raw.part} of {raw.document!r} stands in {owners[raw.document, raw.part]}, "
+                    "too; keep one copy"
+                )
+            yield raw
+
+
+def reader_of(file: Path) -> Callable[[Path, Schema | None], Iterator[RawSentence]]:
+    """The reader of a file's form: that of `.name` files, told by name or by content, or else CoNLL-2012."""
+    is_name_file = file.name.endswith(".name") or first_line(file).startswith("<DOC ")
+    return read_name_file if is_name_file else read_conll2012
+
+
+def is_list(file: Path) -> bool:
+    """Whether a file is a list of documents: not named like an annotation file, and its first line that is
+    not blank holds one word."""
+    if file.name.endswith(SUFFIXES):
+        return False
+    return len(first_line(file).split()) == 1

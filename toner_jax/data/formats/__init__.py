@@ -1,0 +1,1 @@
+"""The formats of files: one registry, one reader a file."""

@@ -1,0 +1,205 @@
+"""JSON lines, or an array of the same objects. One kind a file, told by its keys:
+
+    {"text": "Rain in Lima.", "entities": [{"start": 8, "end": 12, "label": "LOC"}]}       characters
+    {"words": ["Rain", "in", "Lima"], "entities": [{"start": 2, "end": 3, "label": "LOC"}]}     words
+    {"words": ["Rain", "in", "Lima"], "tags": ["O", "O", "B-LOC"]}                              tags
+
+Spans are half-open. With a text, `words` may be the words' character ranges: then the object is one sentence
+and keeps these words. So does `write_jsonl` keep sentences exactly.
+
+Other spellings: `tokens` for words; `spans` for entities; `ner_tags` for tags; `[start, end, label]` for a
+span; a range may be `{"start", "end"}`. `id` and `doc_id` are optional, other keys do not matter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from toner_jax.data.documents import Document, Span, read_documents
+from toner_jax.data.formats.json_items import (
+    check_span,
+    get_id,
+    get_list,
+    get_spans,
+    get_text,
+    one_of,
+    read_items,
+)
+from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
+from toner_jax.data.tags import TagReader
+from toner_jax.data.word_lists import sentence_from_words
+from toner_jax.errors import UserError
+from toner_jax.schema import Entity, Schema, Sentence
+from toner_jax.text.words import Range
+
+_WORDS = ("words", "tokens")
+_SPANS = ("entities", "spans")
+_TAGS = ("tags", "ner_tags")
+
+_Item = tuple[dict[str, Any], str]
+
+
+def read_jsonl(path: Path, schema: Schema | None, split: str = "", *, pretokenized: bool = False) -> Read:
+    """Sentences of a JSON lines file or a JSON array.
+
+    Args:
+      schema: its names and tags are the labels that the file may use; None leaves them as they are.
+      split: begins the ids of sentences and documents that the file does not name.
+      pretokenized: as for `read_documents`, for texts without words.
+
+    Returns:
+      The sentences. An object with words is one, named by its `id`; a text without words has any number of
+      them, and its `doc_id` or `id` names the document. Repairs: those of `read_documents`,
+      `sentence_from_words` and `TagReader`.
+
+    Raises:
+      UserError: the file cannot be read, is empty, mixes kinds, or has a malformed object, which is named.
+    """
+    items = list(_checked_ids(read_items(path)))
+    kinds: dict[str, str] = {}
+    for item, place in items:
+        kinds.setdefault(_kind(item, place), place)
+    if len(kinds) > 1:
+        (first, _), (other, place) = list(kinds.items())[:2]
+        raise UserError(f"{place}: annotates {other} where the file began with {first}; keep to one kind")
+    prefix = f"{split}-" if split else ""
+    if set(kinds) <= {"characters", "characters with words"}:
+        blank: Counter[str] = Counter()
+        documents = (
+            _document(item, place, f"{prefix}doc-{i}", blank) for i, (item, place) in enumerate(items)
+        )
+        read = read_documents(documents, schema, split, pretokenized=pretokenized)
+        read = Read(read.sentences, {**read.repairs, **+blank})
+    else:
+        read = _read_words(items, schema, prefix, "tags" in kinds)
+    check_not_empty(read.sentences, path)
+    return read
+
+
+def write_jsonl(sentences: Iterable[Sentence], path: Path) -> None:
+    """Writes sentences, one a line, such that `read_jsonl` gives the same ones back."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for s in sentences:
+            value = {
+                "id": s.id,
+                "doc_id": s.doc_id,
+                "text": s.text,
+                "words": s.offsets,
+                "entities": [s.span_json(e) for e in s.entities],
+            }
+            file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def _checked_ids(items: Iterable[_Item]) -> Iterator[_Item]:
+    """The items, of which all or none have an `id`, each its own."""
+    seen: dict[str | None, str] = {}
+    for item, place in items:
+        id = get_id(item, "id", place)
+        if seen and (id is None) != (None in seen):
+            raise UserError(f'{place}: give every line an "id", or none')
+        if id is not None and id in seen:
+            raise UserError(f'{place}: "id" {shown(id)} was already used in {seen[id]}')
+        seen[id] = place
+        yield item, place
+
+
+def _kind(item: Mapping[str, Any], place: str) -> str:
+    words, spans, tags = (one_of(item, keys, place) for keys in (_WORDS, _SPANS, _TAGS))
+    if spans and tags:
+        raise UserError(f'{place}: has both "{spans}" and "{tags}"; keep one of them')
+    if "text" in item:
+        if tags:
+            raise UserError(f'{place}: has both "text" and "{tags}"; tags go with "words" alone')
+        return "characters with words" if words else "characters"
+    if words:
+        return "tags" if tags else "words"
+    raise UserError(
+        f'{place}: has neither "text" nor "words"; its keys are {", ".join(map(shown, list(item)[:10]))}'
+    )
+
+
+def _document(item: Mapping[str, Any], place: str, default: str, counts: Counter[str]) -> Document:
+    text = get_text(item, "text", place)
+    spans = get_spans(item, one_of(item, _SPANS, place) or "entities", place)
+    id, doc_id = get_id(item, "id", place), get_id(item, "doc_id", place)
+    key = one_of(item, _WORDS, place)
+    return Document(
+        doc_id if key else doc_id or id or default,
+        text,
+        tuple(Span(start, end, label, place) for start, end, label in spans),
+        words=(_ranges(item, key, text, place, counts),) if key else None,
+        sentence_id=id if key else None,
+        place=place,
+    )
+
+
+def _ranges(
+    item: Mapping[str, Any], key: str, text: str, place: str, counts: Counter[str]
+) -> tuple[Range, ...]:
+    """The words' ranges, which follow each other within the text; tokens of spaces and line ends are none."""
+    ranges: list[Range] = []
+    for number, value in enumerate(get_list(item, key, place)):
+        where = f'{place}: "{key}"[{number}]'
+        if isinstance(value, str):
+            raise UserError(
+                f'{where} is {shown(value)}; beside a "text", words are character ranges [start, end]; '
+                "leave out one of the two"
+            )
+        pair = [value.get("start"), value.get("end")] if isinstance(value, dict) else value
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise UserError(f"{where} is {shown(value)}; expected a range [start, end]")
+        start, end, _ = check_span(pair[0], pair[1], "word", where)
+        if not (ranges[-1][1] if ranges else 0) <= start < end <= len(text):
+            raise UserError(
+                f"{where} is {shown(value)}: empty, outside the text, or before the word before it"
+            )
+        if text[start:end].strip(" \t\r\n"):
+            ranges.append((start, end))
+        else:
+            counts["blank_word"] += 1
+    return tuple(ranges)
+
+
+def _read_words(items: Iterable[_Item], schema: Schema | None, prefix: str, tagged: bool) -> Read:
+    reader = TagReader(schema)
+    counts: Counter[str] = Counter()
+    sentences: list[Sentence] = []
+    for item, place in items:
+        key = one_of(item, _WORDS, place) or "words"
+        words = get_list(item, key, place)
+        for number, word in enumerate(words):
+            if not isinstance(word, str):
+                raise UserError(f'{place}: "{key}"[{number}] is {shown(word)}; expected a string')
+        entities = _tagged(item, len(words), reader, place) if tagged else _spanned(item, schema, place)
+        sentence = sentence_from_words(
+            get_id(item, "id", place) or f"{prefix}{len(sentences)}",
+            words,
+            entities,
+            schema,
+            doc_id=get_id(item, "doc_id", place),
+            place=place,
+            counts=counts,
+        )
+        if sentence:
+            sentences.append(sentence)
+    return Read(tuple(sentences), {**reader.repairs(), **+counts})
+
+
+def _tagged(item: Mapping[str, Any], length: int, reader: TagReader, place: str) -> Iterable[Entity]:
+    key = one_of(item, _TAGS, place) or "tags"
+    tags = get_list(item, key, place)
+    if len(tags) != length:
+        raise UserError(f'{place}: {len(tags)} "{key}" for {length} words')
+    for tag in tags:
+        if not isinstance(tag, str):
+            raise UserError(f'{place}: "{key}" holds {shown(tag)}; expected strings such as "B-TYPE"')
+    return reader.entities([reader.parse(tag, place) for tag in tags])
+
+
+def _spanned(item: Mapping[str, Any], schema: Schema | None, place: str) -> Iterable[Entity]:
+    spans = get_spans(item, one_of(item, _SPANS, place) or "entities", place)
+    return [Entity(start, end, resolve_label(schema, label, place)) for start, end, label in spans]

@@ -1,0 +1,1 @@
+"""BERT, the architecture of GTE."""

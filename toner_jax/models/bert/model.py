@@ -1,0 +1,104 @@
+"""BERT (Devlin et al. 2019), the architecture of GTE (Li et al. 2023): post-norm layers, exact GELU,
+learned positions. GTE's embedding is the mean of the last states over real tokens, L2-normalised.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from toner_jax.models.bert.config import BertConfig
+from toner_jax.models.layers import (
+    Dtype,
+    Embedding,
+    Linear,
+    attention_scores,
+    mask_to_bias,
+    merge_heads,
+    split_heads,
+)
+
+
+class LayerNorm(nn.Module):
+    epsilon: float
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
+        x = x.astype(jnp.float32)
+        x = x - jnp.mean(x, axis=-1, keepdims=True)
+        x = x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + self.epsilon)
+        return (x * scale + bias).astype(self.dtype)
+
+
+class Attention(nn.Module):
+    config: BertConfig
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, x: jax.Array, bias: jax.Array, deterministic: bool) -> jax.Array:
+        c = self.config
+        heads, width = c.num_attention_heads, c.hidden_size
+
+        def project(name: str, h: jax.Array) -> jax.Array:
+            init = nn.initializers.normal(c.initializer_range)
+            return Linear(width, init, use_bias=True, dtype=self.dtype, name=name)(h)
+
+        q, k, v = (split_heads(project(name, x), heads) for name in ("query", "key", "value"))
+        weights = attention_scores(q, k, bias, scale=(width // heads) ** -0.5)
+        weights = nn.Dropout(c.dropout_rate)(weights, deterministic=deterministic)
+        return project("out", merge_heads(jnp.einsum("bhqk,bhkd->bhqd", weights.astype(self.dtype), v)))
+
+
+class Layer(nn.Module):
+    config: BertConfig
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, x: jax.Array, bias: jax.Array, deterministic: bool) -> jax.Array:
+        c = self.config
+        init = nn.initializers.normal(c.initializer_range)
+        drop = nn.Dropout(c.dropout_rate)
+        h = Attention(c, self.dtype, name="attention")(x, bias, deterministic)
+        x = LayerNorm(c.layer_norm_eps, self.dtype, name="attention_norm")(
+            x + drop(h, deterministic=deterministic)
+        )
+        h = Linear(c.intermediate_size, init, use_bias=True, dtype=self.dtype, name="intermediate")(x)
+        h = nn.gelu(h, approximate=False)
+        h = Linear(c.hidden_size, init, use_bias=True, dtype=self.dtype, name="output")(h)
+        return LayerNorm(c.layer_norm_eps, self.dtype, name="output_norm")(
+            x + drop(h, deterministic=deterministic)
+        )
+
+
+class Bert(nn.Module):
+    """The encoder E_TM of §3.2."""
+
+    config: BertConfig
+    dtype: Dtype = jnp.float32
+    remat: bool = False
+
+    @nn.compact
+    def __call__(self, ids: jax.Array, mask: jax.Array, deterministic: bool = True) -> jax.Array:
+        """Last hidden states [B, S, D] of ids int32 [B, S]; `mask` [B, S] is 1 on real tokens."""
+        c = self.config
+        init = nn.initializers.normal(c.initializer_range)
+        x = Embedding(c.vocab_size, c.hidden_size, init, self.dtype, name="word_embeddings")(ids)
+        positions = Embedding(
+            c.max_position_embeddings, c.hidden_size, init, self.dtype, name="position_embeddings"
+        )
+        segments = Embedding(c.type_vocab_size, c.hidden_size, init, self.dtype, name="token_type_embeddings")
+        x = x + positions(jnp.arange(ids.shape[1]))[None] + segments(jnp.zeros((1, 1), jnp.int32))
+        x = LayerNorm(c.layer_norm_eps, self.dtype, name="embeddings_norm")(x)
+        x = nn.Dropout(c.dropout_rate)(x, deterministic=deterministic)
+        bias = mask_to_bias(mask)[:, None, None, :]
+        layer = nn.remat(Layer, static_argnums=(3,)) if self.remat else Layer
+        for i in range(c.num_hidden_layers):
+            x = layer(c, self.dtype, name=f"layers_{i}")(x, bias, deterministic)
+        if c.pooler:
+            # Its output is unused; XLA drops the product and keeps the parameter.
+            Linear(c.hidden_size, init, use_bias=True, dtype=self.dtype, name="pooler")(x[:, 0])
+        return x

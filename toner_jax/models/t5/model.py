@@ -1,0 +1,404 @@
+"""T5 and Flan-T5 (Raffel et al. 2020; the v1.1 variant with a gated GELU and an untied output layer).
+
+What differs from other transformers: no 1/√d in attention, RMS norms without bias before each sublayer,
+learned biases over bucketed relative distances, shared by all layers of a stack, instead of positions.
+Pad, decoder start and the padding of targets are id 0; the end of sequence is id 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from toner_jax.models.layers import (
+    MASKED,
+    Dtype,
+    Embedding,
+    Linear,
+    RMSNorm,
+    attention_scores,
+    mask_to_bias,
+    merge_heads,
+    split_heads,
+)
+from toner_jax.models.t5.config import T5Config
+
+Cache = dict[str, Any]
+
+
+def relative_buckets(
+    queries: int, keys: int, *, bidirectional: bool, num_buckets: int, max_distance: int
+) -> np.ndarray:
+    """Bucket of each (query, key) distance, int32 [Q, K]: exact up to half the buckets of a direction,
+    then logarithmic up to `max_distance`."""
+    distance = np.arange(keys)[None, :] - np.arange(queries)[:, None]
+    bucket = np.zeros_like(distance)
+    if bidirectional:
+        num_buckets //= 2
+        bucket += (distance > 0) * num_buckets
+        distance = np.abs(distance)
+    else:
+        distance = np.maximum(-distance, 0)
+    exact = num_buckets // 2
+    # fp32, as the reference computes it: in fp64 a few distances fall on the other side of a bucket.
+    ratio = np.log(np.maximum(distance, 1).astype(np.float32) / np.float32(exact))
+    scale = np.float32(np.log(max_distance / exact))
+    far = exact + (ratio / scale * np.float32(num_buckets - exact)).astype(np.int32)
+    return (bucket + np.where(distance < exact, distance, np.minimum(far, num_buckets - 1))).astype(np.int32)
+
+
+class RelativeBias(nn.Module):
+    """Attention bias [1, H, Q, K] by relative distance."""
+
+    config: T5Config
+    bidirectional: bool
+
+    @nn.compact
+    def __call__(self, queries: int, keys: int) -> jax.Array:
+        c = self.config
+        shape = (c.relative_attention_num_buckets, c.num_heads)
+        table = self.param("embedding", nn.initializers.normal(c.d_model**-0.5), shape, jnp.float32)
+        buckets = relative_buckets(
+            queries,
+            keys,
+            bidirectional=self.bidirectional,
+            num_buckets=c.relative_attention_num_buckets,
+            max_distance=c.relative_attention_max_distance,
+        )
+        return jnp.take(table, buckets, axis=0).transpose(2, 0, 1)[None]
+
+
+class Attention(nn.Module):
+    """Multi-head attention. Keys and values are projected apart from their use, so that decoding can
+    keep them."""
+
+    config: T5Config
+    dtype: Dtype
+
+    def setup(self) -> None:
+        c = self.config
+        inner = c.num_heads * c.d_kv
+        normal = nn.initializers.normal
+        self.query = Linear(inner, normal((c.d_model * c.d_kv) ** -0.5), dtype=self.dtype)
+        self.key = Linear(inner, normal(c.d_model**-0.5), dtype=self.dtype)
+        self.value = Linear(inner, normal(c.d_model**-0.5), dtype=self.dtype)
+        self.out = Linear(c.d_model, normal(inner**-0.5), dtype=self.dtype)
+        self.dropout = nn.Dropout(c.dropout_rate)
+
+    def keys_values(self, x_BKD: jax.Array) -> tuple[jax.Array, jax.Array]:
+        h = self.config.num_heads
+        return split_heads(self.key(x_BKD), h), split_heads(self.value(x_BKD), h)
+
+    def kept(self, x_BKD: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Keys and values in the layout that decoding keeps: keys as columns."""
+        k, v = self.keys_values(x_BKD)
+        return k.swapaxes(-1, -2), v
+
+    def __call__(
+        self,
+        x_BQD: jax.Array,
+        keys_values: tuple[jax.Array, jax.Array],
+        bias: jax.Array,
+        deterministic: bool,
+        columns: bool = False,
+    ) -> jax.Array:
+        q = split_heads(self.query(x_BQD), self.config.num_heads)
+        k, v = keys_values
+        weights = self.dropout(attention_scores(q, k, bias, columns=columns), deterministic=deterministic)
+        return self.out(merge_heads(jnp.einsum("bhqk,bhkd->bhqd", weights.astype(self.dtype), v)))
+
+
+class FeedForward(nn.Module):
+    config: T5Config
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, x: jax.Array, deterministic: bool) -> jax.Array:
+        c = self.config
+        normal = nn.initializers.normal
+        if c.gated_gelu:
+            gate = Linear(c.d_ff, normal(c.d_model**-0.5), dtype=self.dtype, name="wi_0")(x)
+            up = Linear(c.d_ff, normal(c.d_model**-0.5), dtype=self.dtype, name="wi_1")(x)
+            h = nn.gelu(gate, approximate=True) * up
+        else:
+            h = nn.relu(Linear(c.d_ff, normal(c.d_model**-0.5), dtype=self.dtype, name="wi")(x))
+        h = nn.Dropout(c.dropout_rate)(h, deterministic=deterministic)
+        return Linear(c.d_model, normal(c.d_ff**-0.5), dtype=self.dtype, name="wo")(h)
+
+
+class EncoderLayer(nn.Module):
+    config: T5Config
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, x: jax.Array, bias: jax.Array, deterministic: bool) -> jax.Array:
+        c = self.config
+        drop = nn.Dropout(c.dropout_rate)
+        h = RMSNorm(c.layer_norm_epsilon, self.dtype, name="self_attention_norm")(x)
+        attention = Attention(c, self.dtype, name="self_attention")
+        x = x + drop(attention(h, attention.keys_values(h), bias, deterministic), deterministic=deterministic)
+        h = RMSNorm(c.layer_norm_epsilon, self.dtype, name="feed_forward_norm")(x)
+        h = FeedForward(c, self.dtype, name="feed_forward")(h, deterministic)
+        return x + drop(h, deterministic=deterministic)
+
+
+class DecoderLayer(nn.Module):
+    config: T5Config
+    dtype: Dtype
+
+    def setup(self) -> None:
+        c = self.config
+        self.self_attention_norm = RMSNorm(c.layer_norm_epsilon, self.dtype)
+        self.self_attention = Attention(c, self.dtype)
+        self.cross_attention_norm = RMSNorm(c.layer_norm_epsilon, self.dtype)
+        self.cross_attention = Attention(c, self.dtype)
+        self.feed_forward_norm = RMSNorm(c.layer_norm_epsilon, self.dtype)
+        self.feed_forward = FeedForward(c, self.dtype)
+        self.drop = nn.Dropout(c.dropout_rate)
+
+    def __call__(
+        self, x: jax.Array, encoded: jax.Array, bias: jax.Array, cross_bias: jax.Array, deterministic: bool
+    ) -> jax.Array:
+        h = self.self_attention_norm(x)
+        x = x + self.drop(
+            self.self_attention(h, self.self_attention.keys_values(h), bias, deterministic),
+            deterministic=deterministic,
+        )
+        return self._rest(x, self.cross_attention.keys_values(encoded), cross_bias, deterministic)
+
+    def step(
+        self,
+        x: jax.Array,
+        kept: tuple[jax.Array, jax.Array],
+        source: tuple[jax.Array, jax.Array],
+        slot: jax.Array,
+        bias: jax.Array,
+        cross_bias: jax.Array,
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        """x [B, Q, D] against the kept keys and values, and its own, which go into slots `slot` …"""
+        h = self.self_attention_norm(x)
+        k, v = self.self_attention.kept(h)
+        update = jax.lax.dynamic_update_slice_in_dim
+        kept = update(kept[0], k, slot, axis=3), update(kept[1], v, slot, axis=2)
+        x = x + self.self_attention(h, kept, bias, True, columns=True)
+        return self._rest(x, source, cross_bias, True, columns=True), kept
+
+    def _rest(
+        self,
+        x: jax.Array,
+        cross: tuple[jax.Array, jax.Array],
+        cross_bias: jax.Array,
+        deterministic: bool,
+        columns: bool = False,
+    ) -> jax.Array:
+        h = self.cross_attention(self.cross_attention_norm(x), cross, cross_bias, deterministic, columns)
+        x = x + self.drop(h, deterministic=deterministic)
+        h = self.feed_forward(self.feed_forward_norm(x), deterministic)
+        return x + self.drop(h, deterministic=deterministic)
+
+
+class Encoder(nn.Module):
+    config: T5Config
+    dtype: Dtype
+    remat: bool
+
+    @nn.compact
+    def __call__(self, x: jax.Array, mask_BS: jax.Array, deterministic: bool) -> jax.Array:
+        c = self.config
+        length = x.shape[1]
+        position = RelativeBias(c, bidirectional=True, name="relative_attention_bias")(length, length)
+        bias = position + mask_to_bias(mask_BS)[:, None, None, :]
+        layer = nn.remat(EncoderLayer, static_argnums=(3,)) if self.remat else EncoderLayer
+        x = nn.Dropout(c.dropout_rate)(x, deterministic=deterministic)
+        for i in range(c.num_layers):
+            x = layer(c, self.dtype, name=f"layers_{i}")(x, bias, deterministic)
+        x = RMSNorm(c.layer_norm_epsilon, self.dtype, name="final_norm")(x)
+        return nn.Dropout(c.dropout_rate)(x, deterministic=deterministic)
+
+
+class Decoder(nn.Module):
+    config: T5Config
+    dtype: Dtype
+    remat: bool
+
+    def setup(self) -> None:
+        c = self.config
+        layer = nn.remat(DecoderLayer, static_argnums=(5,)) if self.remat else DecoderLayer
+        self.layers = [layer(c, self.dtype) for _ in range(c.num_decoder_layers)]
+        self.relative_attention_bias = RelativeBias(c, bidirectional=False)
+        self.final_norm = RMSNorm(c.layer_norm_epsilon, self.dtype)
+        self.drop = nn.Dropout(c.dropout_rate)
+
+    def __call__(
+        self, x: jax.Array, encoded: jax.Array, source_mask_BS: jax.Array, deterministic: bool
+    ) -> jax.Array:
+        length = x.shape[1]
+        causal = np.where(np.tril(np.ones((length, length), bool)), 0.0, MASKED).astype(np.float32)
+        bias = self.relative_attention_bias(length, length) + causal
+        cross_bias = mask_to_bias(source_mask_BS)[:, None, None, :]
+        x = self.drop(x, deterministic=deterministic)
+        for layer in self.layers:
+            x = layer(x, encoded, bias, cross_bias, deterministic)
+        return self.drop(self.final_norm(x), deterministic=deterministic)
+
+    def read(self, encoded: jax.Array, source_mask_BS: jax.Array) -> Cache:
+        """What decoding needs of each source, computed once: cross-attention keys, values and bias."""
+        layers = {f"layers_{i}": m.cross_attention.kept(encoded) for i, m in enumerate(self.layers)}
+        return {"bias": mask_to_bias(source_mask_BS)[:, None, None, :], "layers": layers}
+
+    def empty(self, batch: int, slots: int) -> Cache:
+        c = self.config
+        keys, values = (batch, c.num_heads, c.d_kv, slots), (batch, c.num_heads, slots, c.d_kv)
+        names = [f"layers_{i}" for i in range(c.num_decoder_layers)]
+        return {
+            "slot": jnp.zeros((), jnp.int32),
+            "index": jnp.zeros((batch,), jnp.int32),
+            "positions": jnp.full((batch, slots), -1, jnp.int32),
+            # Distances beyond the slots cannot occur; [slots, H], far faster to look up than buckets.
+            "distance_bias": self.relative_attention_bias(slots, 1)[0, :, :, 0].T,
+            "layers": {n: (jnp.zeros(keys, self.dtype), jnp.zeros(values, self.dtype)) for n in names},
+        }
+
+    def step(self, x_BQD: jax.Array, source: Cache, cache: Cache) -> tuple[jax.Array, Cache]:
+        """The next Q positions of every row."""
+        queries, slot = x_BQD.shape[1], cache["slot"]
+        here = cache["index"][:, None] + jnp.arange(queries)
+        positions = jax.lax.dynamic_update_slice_in_dim(cache["positions"], here, slot, axis=1)
+        distance = here[:, :, None] - positions[:, None, :]
+        seen = (distance >= 0) & (positions >= 0)[:, None, :]
+        near = jnp.take(cache["distance_bias"], jnp.where(seen, distance, 0), axis=0, mode="clip")
+        bias = jnp.where(seen[..., None], near, MASKED).transpose(0, 3, 1, 2)
+        x, layers = x_BQD, {}
+        for i, layer in enumerate(self.layers):
+            name = f"layers_{i}"
+            x, layers[name] = layer.step(
+                x, cache["layers"][name], source["layers"][name], slot, bias, source["bias"]
+            )
+        slots = positions.shape[1]
+        cache = dict(
+            cache,
+            slot=(slot + queries) % slots,
+            index=cache["index"] + queries,
+            positions=positions,
+            layers=layers,
+        )
+        return self.final_norm(x), cache
+
+
+class T5(nn.Module):
+    """The encoder-decoder; `encode`, `decode`, `read`, `empty` and `step` are its methods for `apply`."""
+
+    config: T5Config
+    dtype: Dtype = jnp.float32
+    remat: bool = False
+
+    def setup(self) -> None:
+        c = self.config
+        self.shared = Embedding(c.vocab_size, c.d_model, nn.initializers.normal(1.0), self.dtype)
+        self.encoder = Encoder(c, self.dtype, self.remat)
+        self.decoder = Decoder(c, self.dtype, self.remat)
+        if not c.tie_embeddings:
+            init = nn.initializers.normal(c.d_model**-0.5)
+            self.lm_head = Linear(c.vocab_size, init, dtype=self.dtype, out_dtype=jnp.float32)
+
+    def __call__(
+        self, source: jax.Array, source_mask: jax.Array, target_in: jax.Array, deterministic: bool = True
+    ) -> jax.Array:
+        """Logits fp32 [B, T, V] of source ids [B, S] and right-shifted target ids [B, T]."""
+        encoded = self.encode(source, source_mask, deterministic)
+        return self.decode(encoded, source_mask, target_in, deterministic)
+
+    def encode(self, source: jax.Array, source_mask: jax.Array, deterministic: bool = True) -> jax.Array:
+        """States [B, S, D] of ids int32 [B, S]; `source_mask` [B, S] is 1 on real tokens."""
+        return self.encoder(self.shared(source), source_mask, deterministic)
+
+    def decode(
+        self,
+        encoded: jax.Array,
+        source_mask: jax.Array,
+        target_in: jax.Array,
+        deterministic: bool = True,
+    ) -> jax.Array:
+        """Logits fp32 [B, T, V], all positions at once."""
+        x = self.decoder(self.shared(target_in), encoded, source_mask, deterministic)
+        return self.logits(x)
+
+    def read(self, source: jax.Array, choices: jax.Array | None = None) -> Cache:
+        """All that `step` needs of sources int32 [B, S], padded with 0: a plain pytree whose leaves begin
+        with B, so that rows can be exchanged.
+
+        Args:
+          choices: int32 [B, U], the only tokens to be scored for each row; None for the vocabulary.
+        """
+        mask = (source != 0).astype(jnp.float32)
+        read = self.decoder.read(self.encode(source, mask), mask)
+        return read if choices is None else dict(read, output=self.output_columns(choices))
+
+    def empty(self, batch: int, slots: int) -> Cache:
+        """The cache of a decoder before its first token: a plain pytree. Each call of `step` takes as many
+        slots as it is given tokens; they are reused from the first on when all are taken, so a row may
+        live for no more calls than that."""
+        return self.decoder.empty(batch, slots)
+
+    def step(self, tokens: jax.Array, source: Cache, cache: Cache) -> tuple[jax.Array, Cache]:
+        """(tokens int32 [B, Q], what `read` gave, cache) → (logits fp32 [B, Q, V or U], cache)."""
+        x, cache = self.decoder.step(self.shared(tokens), source, cache)
+        if "output" not in source:
+            return self.logits(x), cache
+        if self.config.tie_embeddings:
+            x = x.astype(jnp.float32) * self.config.d_model**-0.5
+        columns = source["output"]
+        return jnp.einsum("bqd,bdu->bqu", x, columns, preferred_element_type=jnp.float32), cache
+
+    def output_columns(self, ids: jax.Array) -> jax.Array:
+        """The output layer's weights for ids int32 [B, U]: [B, D, U]."""
+        if self.config.tie_embeddings:
+            return jnp.take(self.shared.embedding, ids, axis=0).swapaxes(1, 2)
+        kernel = self.lm_head.variables["params"]["kernel"]
+        return jnp.take(kernel, ids, axis=1).swapaxes(0, 1).astype(self.dtype)
+
+    def logits(self, x: jax.Array) -> jax.Array:
+        if self.config.tie_embeddings:
+            return self.shared.attend(x * self.config.d_model**-0.5)
+        return self.lm_head(x)
+
+
+def rewind(cache: Cache, taken: int, kept: jax.Array) -> Cache:
+    """The cache without the last tokens of its last step.
+
+    Args:
+      taken: how many tokens that step was given.
+      kept: int32 [B], how many of them each row keeps.
+    """
+    slots = cache["positions"].shape[1]
+    age = (jnp.arange(slots) - cache["slot"] + taken) % slots  # 0 … taken − 1: the last step's slots
+    dropped = (age < taken) & (age >= kept[:, None])
+    return dict(
+        cache,
+        index=cache["index"] - taken + kept,
+        positions=jnp.where(dropped, -1, cache["positions"]),
+    )
+
+
+def reset(cache: Cache, rows: jax.Array) -> Cache:
+    """The cache with `rows` as before their first token; indices past the last row are none."""
+    return dict(
+        cache,
+        index=cache["index"].at[rows].set(0, mode="drop"),
+        positions=cache["positions"].at[rows].set(-1, mode="drop"),
+    )
+
+
+def reorder(cache: Cache, rows: jax.Array) -> Cache:
+    """The cache whose row i is row rows[i] of this one."""
+    own = {key: cache[key] for key in ("index", "positions", "layers")}
+    return {**cache, **jax.tree.map(lambda leaf: jnp.take(leaf, rows, axis=0), own)}
+
+
+def shift_right(target: jax.Array) -> jax.Array:
+    """Decoder inputs of targets [B, T]: the start id 0, then all but the last."""
+    return jnp.pad(target[:, :-1], ((0, 0), (1, 0)))

@@ -1,0 +1,61 @@
+"""The mesh of devices, and how batches lie on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from toner_jax.errors import UserError
+
+AXES = ("data", "fsdp", "tensor")
+
+
+BATCH = P(("data", "fsdp"))
+
+
+def make_mesh(data: int = -1, fsdp: int = 1, tensor: int = 1) -> Mesh:
+    """A (data, fsdp, tensor) mesh over all devices; `data=-1` takes what the others leave.
+
+    Raises:
+      UserError: the sizes do not multiply to the number of devices.
+    """
+    count = jax.device_count()
+    if data == -1:
+        data = max(1, count // max(1, fsdp * tensor))
+    if min(data, fsdp, tensor) < 1 or data * fsdp * tensor != count:
+        raise UserError(
+            f"mesh.data={data}, mesh.fsdp={fsdp}, mesh.tensor={tensor}: their product must be the number "
+            f"of devices, {count}"
+        )
+    return jax.make_mesh((data, fsdp, tensor), AXES, axis_types=(AxisType.Auto,) * 3)
+
+
+def shard_batch(batch: Any, mesh: Mesh) -> Any:
+    """A tree of host arrays whose first dimension is the global batch → device arrays split over (data, fsdp).
+
+    Every process holds the whole host batch and gives its devices their rows, so the same plan serves
+    one host and many. On a single device the arrays are left to the call that takes them.
+    """
+    if mesh.size == 1:
+        return batch
+    sharding = NamedSharding(mesh, BATCH)
+
+    def place(rows: np.ndarray) -> jax.Array:
+        return jax.make_array_from_callback(rows.shape, sharding, lambda index: rows[index])
+
+    return jax.tree.map(place, batch)
+
+
+def batch_divisor(mesh: Mesh) -> int:
+    """What a batch size must be a multiple of."""
+    return mesh.shape["data"] * mesh.shape["fsdp"]
+
+
+def round_batch(size: int, mesh: Mesh) -> int:
+    """The smallest multiple of `batch_divisor` that is at least `size`."""
+    n = batch_divisor(mesh)
+    return -(-size // n) * n

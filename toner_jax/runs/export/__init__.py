@@ -1,0 +1,1 @@
+"""Models in and out of a run: Hugging Face folders and Orbax checkpoints."""

@@ -1,0 +1,82 @@
+"""Trained models into Hugging Face folders, and Hugging Face folders into Orbax checkpoints."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from toner_jax.errors import UserError
+from toner_jax.models.hf import weights as hf_weights
+from toner_jax.parallel.mesh import make_mesh
+from toner_jax.runs import setup
+from toner_jax.runs.export import pretrained
+from toner_jax.runs.restore import PRETRAINED, restore, save_pretrained
+
+
+def convert(source: str, target: Path, step: int | None = None, dtype: str = "float32") -> str:
+    """Exports a run, or imports a Hugging Face model; which of the two, `source` says.
+
+    Args:
+      source: a run's work directory (or a folder of `save_pretrained`), exported as `generator/` and
+        `matcher/` in Hugging Face's layout; else a Hugging Face folder or hub id, imported as an Orbax
+        checkpoint for `generator.checkpoint` or `matcher.checkpoint`.
+      target: a folder that does not exist or is empty; complete or, after an error, as it was.
+      step: the generator's step, of a work directory; None for the one chosen on dev.
+      dtype: of the weights written, "float32" or "bfloat16".
+
+    Returns:
+      What was done, for people.
+
+    Raises:
+      UserError: a source that is none of these, or is damaged, or a target that is in use.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"{target}: not an empty folder; choose another --to")
+    if is_run(Path(source)):
+        return _export(Path(source), target, step, dtype)
+    if step is not None:
+        raise UserError(f"--step={step}: {source} is not a run's work directory, so it has no steps")
+    return _import(source, target, dtype)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run's work directory, or one of `save_pretrained`."""
+    return (folder / setup.MODELS).is_file() or (folder / PRETRAINED).is_file()
+
+
+def _export(workdir: Path, target: Path, step: int | None, dtype: str) -> str:
+    restored = restore(workdir, make_mesh(1, jax.device_count()), step=step)
+    _write(target, lambda folder: save_pretrained(restored, folder, jnp.dtype(dtype)))
+    models = "generator" if restored.matcher is None else "generator and matcher"
+    return f"{target}: {models} of {workdir}, generator step {restored.step}, {dtype}"
+
+
+def _import(source: str, target: Path, dtype: str) -> str:
+    folder = hf_weights.resolve(source)
+    kind, config, params = pretrained.read_hugging_face(
+        folder, make_mesh(1, jax.device_count()), jnp.dtype(dtype)
+    )
+    _write(target, lambda to: pretrained.write_orbax(to, kind, config, params, folder))
+    key = "generator" if kind == "t5" else "matcher"
+    return f"{target}: {kind} of {source}, {dtype}; start from it with --config.{key}.checkpoint={target}"
+
+
+def _write(target: Path, write: Callable[[Path], None]) -> None:
+    """Has a folder written beside the target and put in its place when it is complete."""
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        write(partial)
+        os.replace(partial, target)
+    except OSError as error:
+        raise UserError(
+            f"{target}: cannot be written ({error.strerror or error}); choose another --to"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,78 @@
+"""What a run would do, said without doing it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from toner_jax import config as configuration
+from toner_jax.parallel.mesh import make_mesh
+from toner_jax.runs import setup
+from toner_jax.runs.generator import TrainingData, generator_evaluations
+from toner_jax.runs.run import plan_stages, read_data
+
+# The compute of one training token through one parameter: forward 2 FLOPs, backward 4.
+_FLOPS_PER_PARAMETER = 6
+# What training reaches of a large matrix product's speed; only for a rough estimate of time.
+_UTILISATION = 0.4
+
+
+def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
+    """The plan: stages and what each would do, lengths, models, steps, memory.
+
+    Raises:
+      UserError: what would stop the run at its start.
+    """
+    configuration.validate(config)
+    dataset = read_data(config)
+    schema, train = dataset.schema, dataset.splits["train"]
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
+    lines = [f"work directory: {workdir}", f"types: {', '.join(schema.names)}", f"mesh: {dict(mesh.shape)}"]
+    for name, stage in plan_stages(config, dataset).items():
+        lines.append(f"stage {name}: {stage.check(workdir, restart)}")
+    with tempfile.TemporaryDirectory() as folder:
+        setup.prepare(config, Path(folder), train, schema)
+        features = setup.generator_features(config, Path(folder) / setup.TOKENIZERS, schema)
+        # Without trained T′, the sentences' own types stand in: the lengths are the same to a few pieces.
+        matched = [s.types() for s in train] if config.matcher.enabled else None
+        data = TrainingData(config, features, train, matched, mesh)
+        model = setup.build_generator(config, Path(folder), schema)
+        shapes = jax.eval_shape(setup.init_generator(model), jax.random.key(0))
+    count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes))
+    shards = mesh.shape["fsdp"] * mesh.shape["tensor"]
+    source = np.array([len(e.source) for e in data.examples])
+    target = np.array([len(e.target) for e in data.examples])
+    evaluations = generator_evaluations(config, data, len(dataset.splits["dev"]))
+    flops = _FLOPS_PER_PARAMETER * count * config.generator.batch_size * float(np.mean(source + target)) / 2
+    lines += [
+        f"source pieces: median {np.median(source):.0f}, 99 % {np.percentile(source, 99):.0f}, longest {source.max()}",
+        f"target pieces: median {np.median(target):.0f}, 99 % {np.percentile(target, 99):.0f}, longest {target.max()}",
+        f"training shapes: {' '.join(f'{s}×{t}' for s, t in data.shapes)}",
+        f"generator: {count:,} parameters; with AdamW {16 * count / shards / 2**30:.2f} GiB a device",
+        f"generator: {data.steps:,} steps of {config.generator.batch_size} samples, {data.steps_per_epoch:,} an "
+        f"epoch, {len(evaluations)} dev evaluations",
+        f"generator: about {flops * data.steps:.2g} FLOPs, so very roughly {_duration(flops * data.steps)} on the "
+        f"{jax.device_count()} device(s) here",
+    ]
+    return "\n".join(lines)
+
+
+def _duration(flops: float) -> str:
+    """Time for so many FLOPs on all devices, from the speed of one large matrix product."""
+    size = 2048
+    x = jnp.ones((size, size), jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
+    product = jax.jit(lambda a: a @ a)
+    product(x).block_until_ready()
+    begun, count = time.perf_counter(), 0
+    while time.perf_counter() - begun < 0.3:
+        product(x).block_until_ready()
+        count += 1
+    speed = count * 2 * size**3 / (time.perf_counter() - begun) * jax.device_count() * _UTILISATION
+    minutes = flops / speed / 60
+    return f"{minutes / 60:.1f} hours" if minutes > 90 else f"{max(1, round(minutes))} minutes"

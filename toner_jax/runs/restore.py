@@ -1,0 +1,192 @@
+"""Trained models back from a work directory, or from a folder in Hugging Face's layout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from toner_jax import config as configuration
+from toner_jax.common.console import say
+from toner_jax.common.files import write_atomically
+from toner_jax.errors import UserError
+from toner_jax.models.bert.model import Bert
+from toner_jax.models.hf import weights as hf_weights
+from toner_jax.models.toner import ToNER
+from toner_jax.parallel.runtime import compute_dtype
+from toner_jax.runs import setup
+from toner_jax.runs.export import pretrained
+from toner_jax.runs.generator import FOLDER as GENERATOR
+from toner_jax.runs.matcher import FOLDER as MATCHER
+from toner_jax.runs.stage import read_marker
+from toner_jax.schema import Schema
+
+PRETRAINED = "toner.json"  # marks a folder of `save_pretrained`
+TOKENIZER_CONFIG = "tokenizer_config.json"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """Both trained models and what they were trained with; `matcher` is None without type matching.
+
+    `tokenizers` is a folder with `generator/` and `matcher/`, which hold the tokenizer files; `temperature`
+    is the scores', `decode.temperature` or what was fitted for it.
+    """
+
+    config: ConfigDict
+    schema: Schema
+    tokenizers: Path
+    generator: ToNER
+    generator_params: Any
+    step: int
+    temperature: float
+    matcher: Bert | None = None
+    matcher_params: Any = None
+    threshold: float = 0.0
+
+
+def restore(folder: Path, mesh: Mesh, config: ConfigDict | None = None, step: int | None = None) -> Restored:
+    """Reads a work directory or a folder of `save_pretrained`.
+
+    Args:
+      config: another configuration than the folder's own.
+      step: the generator's step, of a work directory; None for the one chosen on dev.
+
+    Raises:
+      UserError: the folder is neither, is damaged, or one of its stages is not complete.
+    """
+    if (folder / PRETRAINED).is_file():
+        if step is not None:
+            raise UserError(f"{folder}: holds a single set of weights, so no step can be chosen")
+        return _from_pretrained(folder, mesh, config)
+    return _from_workdir(folder, mesh, config or read_work_config(folder), step)
+
+
+def read_work_config(workdir: Path) -> ConfigDict:
+    """The configuration of a work directory.
+
+    Raises:
+      UserError: it is none.
+    """
+    if not (workdir / "config.json").is_file():
+        raise UserError(f"{workdir}: no config.json; a model is the work directory of a run")
+    return configuration.load(workdir / "config.json")
+
+
+def stage_result(workdir: Path, stage: str) -> dict[str, Any]:
+    """What a complete stage recorded.
+
+    Raises:
+      UserError: it is not complete.
+    """
+    marker = read_marker(workdir / stage / "stage.json")
+    if marker is None or not marker["complete"]:
+        raise UserError(f"{workdir}: its {stage} stage is not complete; finish the run first")
+    return marker["result"]
+
+
+def _temperature(config: ConfigDict, workdir: Path) -> float:
+    """The scores' temperature: of the configuration, or the one that the evaluate stage has fitted."""
+    if config.decode.temperature:
+        return config.decode.temperature
+    marker = read_marker(workdir / "evaluate" / "stage.json")
+    fitted = marker["result"].get("fitted") if marker and marker["complete"] else None
+    if fitted is None:
+        say(
+            "decode.temperature=0: no evaluate stage with this setting is complete, so the scores are unscaled"
+        )
+        return 1.0
+    return fitted["temperature"]
+
+
+def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | None) -> Restored:
+    def params(stage: str, at: int, init: Callable[[jax.Array], Any]) -> Any:
+        return setup.restore_params(workdir / stage, at, init, mesh, config.sharding)
+
+    schema = setup.read_work_schema(workdir)
+    generator = setup.build_generator(config, workdir, schema)
+    step = stage_result(workdir, GENERATOR)["step"] if step is None else step
+    restored: dict[str, Any] = {}
+    if config.matcher.enabled:
+        result, matcher = stage_result(workdir, MATCHER), setup.build_matcher(config, workdir)
+        restored = {
+            "matcher": matcher,
+            "matcher_params": params(MATCHER, result["step"], setup.init_matcher(matcher)),
+            "threshold": result["threshold"],
+        }
+    return Restored(
+        config,
+        schema,
+        workdir / setup.TOKENIZERS,
+        generator,
+        params(GENERATOR, step, setup.init_generator(generator)),
+        step,
+        _temperature(config, workdir),
+        **restored,
+    )
+
+
+def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Restored:
+    try:
+        saved = json.loads((folder / PRETRAINED).read_text(encoding="utf-8"))
+        schema = Schema.from_json(saved["schema"], str(folder / PRETRAINED))
+        config = config or configuration.from_json(saved["config"], str(folder / PRETRAINED))
+        step, threshold = int(saved["step"]), float(saved["threshold"])
+        temperature = config.decode.temperature or float(saved["temperature"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / PRETRAINED}: damaged ({error!r})") from error
+
+    def params(name: str, init: Callable[[jax.Array], Any], load: Callable[[Path, Any, Any], Any]) -> Any:
+        shapes = jax.eval_shape(init, jax.random.key(0))
+        targets = setup.parameter_targets(shapes, mesh, config.sharding)
+        return load(folder / name, shapes, jax.tree.map(lambda t: t.sharding, targets))
+
+    dtype = compute_dtype(config)
+    generator = ToNER(hf_weights.t5_config(folder / GENERATOR), dtype, num_types=len(schema.types))
+    restored: dict[str, Any] = {}
+    if config.matcher.enabled:
+        matcher = Bert(hf_weights.bert_config(folder / MATCHER), dtype)
+        restored = {
+            "matcher": matcher,
+            "matcher_params": params(MATCHER, setup.init_matcher(matcher), hf_weights.load_bert),
+            "threshold": threshold,
+        }
+    weights = params(GENERATOR, setup.init_generator(generator), hf_weights.load_t5)
+    return Restored(config, schema, folder, generator, weights, step, temperature, **restored)
+
+
+def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32) -> None:
+    """Writes both models as Hugging Face folders, `generator/` and `matcher/`, with their tokenizers, and
+    `toner.json` with the rest. The type head serves training alone and is left out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    r = restored
+    hf_weights.save_t5(folder / GENERATOR, r.generator_params, r.generator.config, dtype)
+    _save_tokenizer(r, GENERATOR, folder, {"tokenizer_class": "T5Tokenizer", "extra_ids": 0})
+    if r.matcher is not None:
+        hf_weights.save_bert(folder / MATCHER, r.matcher_params, r.matcher.config, dtype)
+        limit = r.matcher.config.max_position_embeddings
+        _save_tokenizer(r, MATCHER, folder, {"tokenizer_class": "BertTokenizer", "model_max_length": limit})
+    saved = {
+        "step": restored.step,
+        "threshold": restored.threshold,
+        "temperature": restored.temperature,
+        "schema": restored.schema.to_json(),
+        "config": restored.config.to_dict(),
+    }
+    write_atomically(folder / PRETRAINED, json.dumps(saved, indent=2) + "\n")
+
+
+def _save_tokenizer(restored: Restored, name: str, folder: Path, settings: dict[str, Any]) -> None:
+    """A model's tokenizer, for `AutoTokenizer` too: tokenizers that we trained have no settings of their
+    own, and by default T5's would add a hundred ids for which a small model has no embeddings."""
+    pretrained.copy_tokenizer(restored.tokenizers / name, folder / name)
+    path = folder / name / TOKENIZER_CONFIG
+    if not path.is_file():
+        write_atomically(path, json.dumps(settings, indent=2) + "\n")
