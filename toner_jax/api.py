@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from toner_jax.errors import UserError
 from toner_jax.inference.matching import TypeMatcher, matched_types
-from toner_jax.inference.recognize import Recognized, Recognizer
+from toner_jax.inference.recognize import Recognizer
 from toner_jax.inference.type_recognition import TypeRecognizer
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.pipeline.features import GeneratorFeatures
@@ -20,6 +20,7 @@ from toner_jax.runs import setup
 from toner_jax.runs.recognizers import make_recognizer, make_type_recognizer
 from toner_jax.runs.restore import restore, save_pretrained
 from toner_jax.schema import EntityType, Schema, Sentence
+from toner_jax.tasks.recognized import Recognized
 from toner_jax.text.words import sentence_from_text, sentences_from_text
 
 Labels = Sequence[str] | Mapping[str, str]

@@ -21,7 +21,7 @@ from benchmarks.timing import Contender, Measured, Setting, measure
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
-from toner_jax.inference.written import Output
+from toner_jax.tasks.output import Output
 
 _WIDTH = 240  # wider than the table, which is not to be cut where the output is no terminal
 _PEERS = ("transformers", "ctranslate2-float32", "ctranslate2-int8")

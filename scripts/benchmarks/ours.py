@@ -16,9 +16,9 @@ from benchmarks.timing import Contender, Result, Run, Setting
 from toner_jax.inference.constrained import ONE_THREAD, GrammarGenerator
 from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.lengths import ladder, padded_length
-from toner_jax.inference.written import Input
 from toner_jax.parallel.mesh import round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
+from toner_jax.tasks.output import Input
 
 REFERENCE = "greedy"
 _QUEUE = 8  # the generator's own default

@@ -12,10 +12,10 @@ import numpy as np
 
 from benchmarks.subject import Subject
 from benchmarks.timing import Contender, Result, Run, Setting
-from toner_jax.inference.written import Input, Output
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.restore import save_pretrained
+from toner_jax.tasks.output import Input, Output
 from toner_jax.text.tokenizers import SentencePieceTokenizer
 
 # What each needs, and how it is installed.

@@ -15,7 +15,6 @@ from toner_jax.data.sentences import load_sentences
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import strict_counts
 from toner_jax.inference.recognize import Recognizer
-from toner_jax.inference.written import Input, Output
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.runs import setup
@@ -23,6 +22,7 @@ from toner_jax.runs.generator import read_types_if_enabled
 from toner_jax.runs.restore import Restored, restore
 from toner_jax.runs.workdir import split_path
 from toner_jax.schema import Sentence
+from toner_jax.tasks.output import Input, Output
 
 
 @dataclass(frozen=True)

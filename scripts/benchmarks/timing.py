@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from benchmarks.machine import THREADS
-from toner_jax.inference.written import Input, Output
+from toner_jax.tasks.output import Input, Output
 
 
 @dataclass(frozen=True)

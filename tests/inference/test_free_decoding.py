@@ -7,10 +7,10 @@ import functools
 import pytest
 
 from toner_jax.inference.free import FreeGenerator
-from toner_jax.inference.written import Input
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
 from toner_jax.runs.restore import restore
+from toner_jax.tasks.output import Input
 
 TEXTS = (
     "Judge Ivan Borcalski married Professor Jaman in Selqua in 1973 .",

@@ -19,8 +19,8 @@ import jax
 
 from toner_jax.api import Ner
 from toner_jax.data.formats.columns import read_columns
-from toner_jax.inference.recognize import Recognized
 from toner_jax.schema import Schema, Sentence
+from toner_jax.tasks.recognized import Recognized
 from toner_jax.text.align import SourceIndex, align
 from toner_jax.text.ids import WordIds
 from toner_jax.text.linearize import parse

@@ -19,12 +19,13 @@ from toner_jax.decoding import speculative as blocks
 from toner_jax.decoding.drafts import make_hints
 from toner_jax.decoding.forms import EntityList, TypeList
 from toner_jax.inference.lengths import ladder, padded_length
-from toner_jax.inference.written import Input, Output, Span, Work, methods
+from toner_jax.inference.written import Work, methods
 from toner_jax.models.t5 import model as t5
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import batch_divisor, round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.pipeline.features import EXPLAINED, NER, TYPE_RECOGNITION, GeneratorFeatures
+from toner_jax.tasks.output import Input, Output, Span
 from toner_jax.text import prompts
 
 

@@ -10,9 +10,9 @@ from jax.sharding import Mesh
 
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.free import FreeGenerator
-from toner_jax.inference.written import Input, Output
 from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.features import EXPLAINED, GeneratorFeatures
+from toner_jax.tasks.output import Input, Output
 
 
 class ExplainedGenerator:

@@ -13,12 +13,13 @@ from jax.sharding import Mesh
 
 from toner_jax.decoding.search import Begun, beam, greedy
 from toner_jax.inference.lengths import ladder, padded_length
-from toner_jax.inference.written import Input, Output, Work, methods
+from toner_jax.inference.written import Work, methods
 from toner_jax.models.t5 import model as t5
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.pipeline.features import NER, GeneratorFeatures
+from toner_jax.tasks.output import Input, Output
 
 
 class FreeGenerator:

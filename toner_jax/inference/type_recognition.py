@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from toner_jax.inference.windows import readable_windows
-from toner_jax.inference.written import Input, Output
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.schema import Sentence
+from toner_jax.tasks.output import Input, Output
 
 
 class TypeRecognizer:

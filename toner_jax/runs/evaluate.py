@@ -16,7 +16,7 @@ from toner_jax.common.files import write_atomically
 from toner_jax.evaluation import baselines, calibration, html_report, scoring
 from toner_jax.evaluation.ceiling import alignment_ceiling
 from toner_jax.evaluation.temperature import Fitted, fit_temperature
-from toner_jax.inference.recognize import Recognized, Recognizer
+from toner_jax.inference.recognize import Recognizer
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.runs import setup
 from toner_jax.runs.generator import FOLDER as GENERATOR
@@ -24,6 +24,7 @@ from toner_jax.runs.generator import dev_sample, read_types_if_enabled
 from toner_jax.runs.matcher import read_similarities, read_threshold
 from toner_jax.runs.recognizers import make_recognizer, make_type_recognizer
 from toner_jax.schema import Schema, Sentence
+from toner_jax.tasks.recognized import Recognized
 from toner_jax.training.metrics import MetricsWriter, read_metrics
 
 Splits = Mapping[str, Sequence[Sentence]]

@@ -1,0 +1,69 @@
+"""What was found in a text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from toner_jax.schema import Entity
+from toner_jax.text.linearize import Item
+
+
+@dataclass(frozen=True)
+class Score:
+    """How sure the model is of an entity: the probability of what it wrote.
+
+    Attributes:
+      type: that an entity of this type comes next. Under the grammar, among the schema's types that could
+        stand there, and the end of the output.
+      span: of the span, given that; under the grammar, among the spans of the text. What the format forces
+        costs nothing, so long entities compare with short ones.
+    """
+
+    type: float
+    span: float
+
+    @property
+    def joint(self) -> float:
+        return self.type * self.span
+
+    def to_json(self) -> dict[str, float]:
+        return {
+            "score": round(self.joint, 6),
+            "type_score": round(self.type, 6),
+            "span_score": round(self.span, 6),
+        }
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """What was found in one sentence.
+
+    Attributes:
+      entities: spans in order of appearance, and `scores` of each.
+      items: the usable items, aligned or not (what the paper's metric counts), each with its best score.
+      output: the string the model wrote; of a windowed text, the windows' strings joined by lines.
+      dropped: how much of it could not be used, by reason.
+      explanation: the model's own, where it was asked for one; of a windowed text a line for each.
+    """
+
+    entities: tuple[Entity, ...]
+    scores: tuple[Score, ...]
+    items: Mapping[Item, Score]
+    output: str
+    dropped: Counter[str] = field(default_factory=Counter)
+    explanation: str = ""
+
+    def above(self, threshold: float) -> Recognized:
+        """Without what has a joint score below `threshold`; entities left out are counted in `dropped`."""
+        kept = [(e, s) for e, s in zip(self.entities, self.scores, strict=True) if s.joint >= threshold]
+        return Recognized(
+            tuple(e for e, _ in kept),
+            tuple(s for _, s in kept),
+            {item: s for item, s in self.items.items() if s.joint >= threshold},
+            self.output,
+            # Adding counters drops what is zero.
+            self.dropped + Counter(below_threshold=len(self.entities) - len(kept)),
+            self.explanation,
+        )
