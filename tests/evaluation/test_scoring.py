@@ -257,7 +257,7 @@ def test_error_classes_do_not_pair_across_sentences():
 
 
 def test_evaluate():
-    report = evaluate(GOLD, PREDICTED, PAIRS, SCHEMA)
+    report = evaluate(GOLD, PREDICTED, PAIRS, SCHEMA).to_json()
     strict = {"precision": 2 / 3, "recall": 0.5, "f1": 4 / 7, "tp": 2, "fp": 1, "fn": 2}
     assert report == {
         "sentences": 3,
@@ -278,7 +278,7 @@ def test_evaluate():
 def test_evaluate_keeps_the_two_figures_apart():
     """Both mentions of Oslo are wanted by the strict score, one string by the compatible one."""
     gold = [sentence("Oslo , Oslo", (0, 1, L), (2, 3, L))]
-    report = evaluate(gold, [spans((0, 1, L))], [[(L, "Oslo")]], SCHEMA)
+    report = evaluate(gold, [spans((0, 1, L))], [[(L, "Oslo")]], SCHEMA).to_json()
     assert (report["strict"]["recall"], report["toner_compatible"]["recall"]) == (0.5, 1.0)
 
 

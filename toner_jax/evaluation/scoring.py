@@ -12,7 +12,7 @@ lengths differ. Within a sentence both are sets: repeating a prediction changes 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -204,13 +204,42 @@ def error_classes(gold: Sequence[Sentence], predicted: Sequence[Sequence[Entity]
     return counts
 
 
+@dataclass(frozen=True)
+class Scores:
+    """The scores of N sentences with M gold entities.
+
+    Attributes:
+      strict: of spans, the headline; `per_type` of each type, in schema order.
+      toner_compatible: over unique (type, string) pairs, the paper's.
+      errors: their number by kind.
+    """
+
+    sentences: int
+    entities: int
+    strict: Counts
+    toner_compatible: Counts
+    per_type: Mapping[str, Counts]
+    errors: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """As a report has them; each type with its `support`, its number of gold entities."""
+        return {
+            "sentences": self.sentences,
+            "entities": self.entities,
+            "strict": self.strict.to_json(),
+            "toner_compatible": self.toner_compatible.to_json(),
+            "per_type": {name: {**c.to_json(), "support": c.tp + c.fn} for name, c in self.per_type.items()},
+            "errors": dict(self.errors),
+        }
+
+
 def evaluate(
     gold: Sequence[Sentence],
     predicted: Sequence[Sequence[Entity]],
     predicted_pairs: Sequence[Iterable[tuple[str, str]]],
     schema: Schema,
-) -> dict[str, Any]:
-    """The scores of a report, ready for JSON.
+) -> Scores:
+    """The scores of one split.
 
     Args:
       gold: the sentences.
@@ -218,23 +247,19 @@ def evaluate(
       predicted_pairs: their generated (type, string) pairs.
       schema: gives the order of `per_type`.
 
-    Returns:
-      `sentences` and `entities` (the sizes of gold), `strict`, `toner_compatible`, `per_type` (strict, with
-      each type's `support`, its number of gold entities) and `errors`.
-
     Raises:
       ValueError: the inputs differ in length, or an entity has a type that the schema lacks.
     """
     strict = strict_counts(gold, predicted)
     per_type = per_type_counts(gold, predicted, schema)
-    return {
-        "sentences": len(gold),
-        "entities": strict.tp + strict.fn,
-        "strict": strict.to_json(),
-        "toner_compatible": toner_compatible_counts(gold, predicted_pairs).to_json(),
-        "per_type": {name: {**c.to_json(), "support": c.tp + c.fn} for name, c in per_type.items()},
-        "errors": error_classes(gold, predicted),
-    }
+    return Scores(
+        sentences=len(gold),
+        entities=strict.tp + strict.fn,
+        strict=strict,
+        toner_compatible=toner_compatible_counts(gold, predicted_pairs),
+        per_type=per_type,
+        errors=error_classes(gold, predicted),
+    )
 
 
 def _aligned(gold: Sequence[Sentence], predicted: Sequence[T]) -> Iterator[tuple[Sentence, T]]:
