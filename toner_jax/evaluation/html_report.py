@@ -15,9 +15,9 @@ from toner_jax.evaluation.charts import (
     similarity_histogram,
     training_curves,
 )
+from toner_jax.evaluation.errors import ERROR_KINDS, sentence_errors
 from toner_jax.evaluation.evaluated import Evaluated
 from toner_jax.evaluation.report import Report
-from toner_jax.evaluation.scoring import ERROR_KINDS, sentence_errors
 from toner_jax.schema import Entity, Schema, Sentence
 
 
