@@ -50,9 +50,11 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     from toner_jax.common.files import write_atomically
     from toner_jax.data.formats.registry import FORMATS
     from toner_jax.data.sentences import load_sentences
+    from toner_jax.evaluation.evaluated import Evaluated, write_predictions
+    from toner_jax.evaluation.report import make_report
     from toner_jax.evaluation.summary import result_table
     from toner_jax.parallel.runtime import keep_compiled_programs
-    from toner_jax.runs.evaluate import make_report, write_predictions
+    from toner_jax.runs.evaluate import make_reference
     from toner_jax.runs.restore import read_work_config
     from toner_jax.runs.stage import read_marker
     from toner_jax.runs.workdir import split_path
@@ -85,12 +87,11 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
         splits[name] = load_sentences(split_path(options.workdir, name))
     found, matched = ner.recognize(splits[name], threshold=options.threshold)
     named = ner.name_types(splits[name]) if config.generator.type_recognition else None
-    report = make_report(
-        config, splits, name, found, matched, ner.schema, ner.features, ner.temperature, named=named
-    )
+    evaluated = Evaluated(name, splits[name], found, matched, named, config.decode.threshold, ner.temperature)
+    reference = make_reference(config, splits["train"], splits["dev"], ner.features)
+    report = make_report(evaluated, reference).to_json()
     if options.output:
-        kept = [r.above(config.decode.threshold) for r in found]
-        write_predictions(options.output / "predictions.jsonl", splits[name], kept, matched)
+        write_predictions(options.output / "predictions.jsonl", evaluated)
         write_atomically(options.output / "report.json", json.dumps(report, indent=2) + "\n")
     if options.json:
         print(json.dumps(report, indent=2))

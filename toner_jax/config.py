@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -227,56 +227,74 @@ def set_scratch(config: ConfigDict) -> None:
     c.eval.dev_max_sentences = 500
 
 
+_STAGES = ("matcher", "generator", "evaluate")
+
+_CHOICES = {
+    "dtype": ("auto", "float32", "bfloat16"),
+    "tokenizer.backend": ("tf_text", "hf"),
+    "generator.pool": ("text", "prompt"),
+    "generator.loss_normalization": ("token", "sequence"),
+    "sharding": ("fsdp", "zero1"),
+}
+
+# Keys, what their values must be, and how that is said.
+_RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
+    (
+        (
+            "matcher.batch_size", "matcher.epochs", "matcher.tau", "matcher.learning_rate",
+            "generator.batch_size", "generator.epochs", "generator.learning_rate",
+            "eval.batch_size", "checkpoint.every", "checkpoint.keep", "log_every", "max_skipped",
+            "text.max_source", "text.max_target", "decode.beam_size",
+            "tokenizer.generator_vocab_size", "tokenizer.matcher_vocab_size",
+        ),
+        lambda v: v > 0,
+        "must be above 0",
+    ),
+    (
+        ("matcher.warmup", "generator.warmup", "generator.type_recognition", "eval.start"),
+        lambda v: 0 <= v <= 1,
+        "must lie between 0 and 1",
+    ),
+    (("matcher.dropout", "generator.dropout"), lambda v: 0 <= v < 1, "must lie in [0, 1)"),
+    (("decode.threshold",), lambda v: 0 <= v <= 1, "a score lies between 0 and 1"),
+    (("decode.temperature",), lambda v: 0 <= v < math.inf, "must be above 0, or 0 to fit it on dev"),
+    (("decode.length_penalty",), math.isfinite, "must be a finite number"),
+    (("matcher.threshold",), lambda v: -1 <= v <= 1, "a cosine lies between -1 and 1"),
+)  # fmt: skip
+
+
 def validate(config: ConfigDict) -> None:
     """Refuses values that would only fail later.
 
     Raises:
       UserError: naming the key, its value and what it may be.
     """
-    choices = {
-        "dtype": ("auto", "float32", "bfloat16"),
-        "tokenizer.backend": ("tf_text", "hf"),
-        "generator.pool": ("text", "prompt"),
-        "generator.loss_normalization": ("token", "sequence"),
-        "sharding": ("fsdp", "zero1"),
-    }
-    for key, allowed in choices.items():
-        if get(config, key) not in allowed:
-            reason = "; fp16 overflows in T5's feed-forward layers" if get(config, key) == "float16" else ""
-            raise UserError(f"{key}={get(config, key)!r}: choose one of {', '.join(allowed)}{reason}")
+    for key, allowed in _CHOICES.items():
+        value = get(config, key)
+        if value not in allowed:
+            reason = "; fp16 overflows in T5's feed-forward layers" if value == "float16" else ""
+            raise UserError(f"{key}={value!r}: choose one of {', '.join(allowed)}{reason}")
+    _validate_stages(config)
+    for keys, is_good, reason in _RANGES:
+        for key in keys:
+            if not is_good(get(config, key)):
+                raise UserError(f"{key}={get(config, key)}: {reason}")
+    _validate_beams(config)
+
+
+def _validate_stages(config: ConfigDict) -> None:
     for stage in config.stages:
-        if stage not in ("matcher", "generator", "evaluate"):
-            raise UserError(f"stages: {stage!r} is none of matcher, generator, evaluate")
+        if stage not in _STAGES:
+            raise UserError(f"stages: {stage!r} is none of {', '.join(_STAGES)}")
     if "evaluate" in config.stages and "generator" not in config.stages:
         raise UserError(
             "stages: evaluate needs generator; name both (a complete generator is not trained again)"
         )
     if "generator" in config.stages and config.matcher.enabled and "matcher" not in config.stages:
         raise UserError("stages: generator needs matcher; name both, or set matcher.enabled=False")
-    positive = (
-        "matcher.batch_size", "matcher.epochs", "matcher.tau", "matcher.learning_rate",
-        "generator.batch_size", "generator.epochs", "generator.learning_rate",
-        "eval.batch_size", "checkpoint.every", "checkpoint.keep", "log_every", "max_skipped",
-        "text.max_source", "text.max_target", "decode.beam_size",
-        "tokenizer.generator_vocab_size", "tokenizer.matcher_vocab_size",
-    )  # fmt: skip
-    for key in positive:
-        if get(config, key) <= 0:
-            raise UserError(f"{key}={get(config, key)}: must be above 0")
-    for key in ("matcher.warmup", "generator.warmup", "generator.type_recognition", "eval.start"):
-        if not 0 <= get(config, key) <= 1:
-            raise UserError(f"{key}={get(config, key)}: must lie between 0 and 1")
-    for key in ("matcher.dropout", "generator.dropout"):
-        if not 0 <= get(config, key) < 1:
-            raise UserError(f"{key}={get(config, key)}: must lie in [0, 1)")
-    if not 0 <= config.decode.threshold <= 1:
-        raise UserError(f"decode.threshold={config.decode.threshold}: a score lies between 0 and 1")
-    if not 0 <= config.decode.temperature < math.inf:
-        raise UserError(
-            f"decode.temperature={config.decode.temperature}: must be above 0, or 0 to fit it on dev"
-        )
-    if not math.isfinite(config.decode.length_penalty):
-        raise UserError(f"decode.length_penalty={config.decode.length_penalty}: must be a finite number")
+
+
+def _validate_beams(config: ConfigDict) -> None:
     if config.decode.beam_size > 1 and config.decode.temperature != 1:
         raise UserError("decode.temperature: beams are compared by unscaled scores; leave it at 1")
     if config.decode.beam_size > 1 and config.decode.grammar:
@@ -284,8 +302,6 @@ def validate(config: ConfigDict) -> None:
             f"decode.beam_size={config.decode.beam_size}: beams are for free decoding; "
             "add --config.decode.grammar=False"
         )
-    if not -1 <= config.matcher.threshold <= 1:
-        raise UserError(f"matcher.threshold={config.matcher.threshold}: a cosine lies between -1 and 1")
 
 
 def get(config: ConfigDict, key: str) -> Any:

@@ -8,7 +8,11 @@ import re
 import pytest
 
 from toner_jax.evaluation import calibration, html_report, scoring
+from toner_jax.evaluation.evaluated import Evaluated
+from toner_jax.evaluation.report import EntityScores, MatchedTypes, Report
+from toner_jax.evaluation.temperature import Fitted
 from toner_jax.schema import Entity, EntityType, Schema, make_sentence
+from toner_jax.tasks.recognized import Recognized, Score
 
 SCHEMA = Schema("s", (EntityType("person", "People."), EntityType("place", "Places.")))
 
@@ -21,27 +25,34 @@ def page() -> str:
         ),
         make_sentence("b", ["rain", "&", "<b>"], [], SCHEMA),
     ]
-    predicted = [[(Entity(0, 1, "person"), 0.9), (Entity(2, 3, "person"), 0.4)], []]
-    entities = [[e for e, _ in row] for row in predicted]
-    scores = scoring.evaluate(sentences, entities, [[("person", "Ann")], []], SCHEMA)
-    zero = scoring.Counts().to_json()
-    judged = calibration.judge(sentences, [[(e, s, 1.0) for e, s in row] for row in predicted])
-    fitted = {"temperature": 1.7, "ece_before": 0.25, "ece_after": 0.125}
-    report = {
-        "split": "test", **scores, "seen_in_training": zero, "unseen_in_training": zero, "dropped": {"truncated": 3},
-        "scores": {"temperature": 1.7, "fitted": fitted, "threshold": 0.0, **calibration.describe_scores(judged)},
-        "alignment_ceiling": 0.98, "baselines": {"memorised_mentions": zero, "type_prior": zero},
-        "types": {**zero, "on_empty_sentences": {"sentences": 1, "with_false_types": 0, "mean_false_types": 0.0}},
-    }  # fmt: skip
+    one, other = Entity(0, 1, "person"), Entity(2, 3, "person")
+    found = [
+        Recognized(
+            (one, other), (Score(0.9, 1.0), Score(0.4, 1.0)), {("person", "Ann"): Score(0.9, 1.0)}, ""
+        ),
+        Recognized((), (), {}, ""),
+    ]
+    fitted = Fitted(1.7, None, None, ece_before=0.25, ece_after=0.125)
+    evaluated = Evaluated("test", sentences, found, matched=[("person",), ()], temperature=1.7, fitted=fitted)
+    zero = scoring.Counts()
+    report = Report(
+        split="test",
+        scores=scoring.evaluate(sentences, [r.entities for r in found], [r.items for r in found], SCHEMA),
+        seen=zero,
+        unseen=zero,
+        dropped={"truncated": 3},
+        entity_scores=EntityScores(1.7, fitted, 0.0, calibration.describe_scores(evaluated.judged())),
+        alignment_ceiling=0.98,
+        memorised=zero,
+        types=MatchedTypes(zero, {"sentences": 1, "with_false_types": 0, "mean_false_types": 0.0}, zero),
+    )
     metrics = [
         {"stage": "generator", "step": 1, "loss": 2.0},
         {"stage": "generator", "step": 2, "loss": 1.0},
         {"stage": "generator", "step": 2, "dev_f1": 0.5},
     ]
-    return html_report.render(
-        report, SCHEMA, sentences, predicted, [("person",), ()], title="T <1>", metrics=metrics,
-        similarities=[[0.9, 0.8], [0.1, 0.2]], threshold=0.5,
-    )  # fmt: skip
+    page = html_report.Page("T <1>", metrics, similarities=[[0.9, 0.8], [0.1, 0.2]], threshold=0.5)
+    return html_report.render(report, evaluated, SCHEMA, page)
 
 
 def _rows(page: str) -> list[dict]:

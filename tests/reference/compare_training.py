@@ -21,10 +21,10 @@ from toner_jax.models.hf import weights as hf_weights
 from toner_jax.models.hf.names import BERT_NAMES, T5_NAMES, Names
 from toner_jax.parallel.mesh import make_mesh, shard_batch
 from toner_jax.pipeline.batching import pad_rows
-from toner_jax.runs import generator, matcher, setup
+from toner_jax.runs import generator, matcher, options, setup
 from toner_jax.runs.export import pretrained
 from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
-from toner_jax.training.optimizer import adamw, linear_schedule
+from toner_jax.training.optimizer import make_optimizer
 from toner_jax.training.state import State, create_state, make_train_step
 
 TOLERANCE = 1e-3  # of a step's loss, and of the norm of a final tensor
@@ -84,13 +84,8 @@ def train_generator(folder: Path, steps: int = STEPS) -> Trained:
     c = config.generator
     model = setup.build_generator(config, folder / "work", SCHEMA)
     features = setup.generator_features(config, folder / "work" / setup.TOKENIZERS, SCHEMA)
-    data = generator.TrainingData(config, features, SENTENCES, [s.types() for s in SENTENCES], mesh)
-    tx = adamw(
-        linear_schedule(c.learning_rate, steps, c.warmup),
-        weight_decay=c.weight_decay,
-        beta2=c.beta2,
-        clip_norm=c.clip_norm,
-    )
+    samples = generator.make_samples(config, features, SENTENCES, [s.types() for s in SENTENCES], mesh)
+    tx = make_optimizer(options.generator_optimizer(config), steps)
     load = pretrained.loader(c.checkpoint, hf_weights.load_t5)
     state = create_state(setup.init_generator(model), tx, config.seed, mesh, config.sharding, load)
 
@@ -101,13 +96,13 @@ def train_generator(folder: Path, steps: int = STEPS) -> Trained:
             layer.weight.copy_(torch.tensor(np.asarray(head[f"{name}.kernel"]).T))
             layer.bias.copy_(torch.tensor(np.asarray(head[f"{name}.bias"])))
 
-    batches = [dict(b.arrays) for b in islice(data.batches(0), steps)]
+    batches = [dict(b.arrays) for b in islice(samples.batches(0), steps)]
     recipe = toner_torch.Recipe(
         steps, c.learning_rate, c.weight_decay, c.beta2, c.warmup, c.clip_norm
     )  # fmt: skip
     first = snapshot(reference)
     theirs = list(toner_torch.train(reference, lambda b: reference.loss(b, c.lambda_c), batches, recipe))
-    step = make_train_step(generator.make_loss(config, model), tx, state)
+    step = make_train_step(options.generator_objective(config).loss(model), tx, state)
     state, ours = our_losses(state, step, batches, mesh)
     final = {f"t5.{name}": value for name, value in our_tensors(state["params"], T5_NAMES)}
     for path, value in flatten_dict(state["params"]["type_head"], sep=".").items():
@@ -121,26 +116,21 @@ def train_matcher(folder: Path, steps: int = STEPS) -> Trained:
     c = config.matcher
     model = setup.build_matcher(config, folder / "work")
     features = setup.matcher_features(config, folder / "work" / setup.TOKENIZERS, 64)
-    batches_from, _ = matcher._plan(config, features, SENTENCES, SCHEMA, mesh)
-    tx = adamw(
-        linear_schedule(c.learning_rate, steps, c.warmup),
-        weight_decay=c.weight_decay,
-        beta2=0.999,
-        clip_norm=c.clip_norm,
-    )
+    samples = matcher.make_samples(config, features, SENTENCES, SCHEMA, mesh)
+    tx = make_optimizer(options.matcher_optimizer(config), steps)
     load = pretrained.loader(c.checkpoint, hf_weights.load_bert)
     state = create_state(setup.init_matcher(model), tx, config.seed, mesh, config.sharding, load)
 
     reference = toner_torch.Matcher(oracles.read_bert(folder / "bert", add_pooling_layer=False))
     types = features.descriptions(SCHEMA)
     descriptions = pad_rows(types, max(map(len, types)), len(types))
-    batches = [dict(b.arrays) for b in islice(batches_from(0), steps)]
+    batches = [dict(b.arrays) for b in islice(samples.batches(0), steps)]
     recipe = toner_torch.Recipe(steps, c.learning_rate, c.weight_decay, 0.999, c.warmup, c.clip_norm)
     first = snapshot(reference)
     theirs = list(
         toner_torch.train(reference, lambda b: reference.loss(b, descriptions, c.tau), batches, recipe)
     )
-    step = make_train_step(matcher.make_loss(config, model, types), tx, state)
+    step = make_train_step(options.matcher_objective(config).loss(model, types), tx, state)
     state, ours = our_losses(state, step, batches, mesh)
     final = {f"bert.{name}": value for name, value in our_tensors(state["params"], BERT_NAMES)}
     return compare(ours, theirs, first, final, snapshot(reference))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from toner_jax.errors import UserError
-from toner_jax.runs.stage import Stage, data_digest, describe_changes, fingerprint_digest
+from toner_jax.runs.stage import PlannedStage, data_digest, describe_changes, fingerprint_digest
 from toner_jax.schema import Entity, EntityType, Schema, make_sentence
 
 
-def _stage(**fingerprint) -> Stage:
-    return Stage("train", fingerprint, ("train", "extra.txt"))
+def _stage(**fingerprint) -> PlannedStage:
+    return PlannedStage("train", fingerprint, ("train", "extra.txt"))
 
 
 def _fail():

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
@@ -19,8 +20,7 @@ from toner_jax.parallel.mesh import make_mesh
 from toner_jax.pipeline.batching import HostBatch, total_steps
 from toner_jax.training import interrupts
 from toner_jax.training.checkpoint import Checkpoints
-from toner_jax.training.loop import Fit, evaluation_steps, fit
-from toner_jax.training.metrics import MetricsWriter
+from toner_jax.training.loop import DevEvaluation, Fit, FitOptions, evaluation_steps, fit
 from toner_jax.training.state import make_train_step
 
 STEPS = 24
@@ -30,24 +30,28 @@ class Stopped(Exception):
     pass
 
 
-def _batches(
-    first: int,
-    poisoned: frozenset[int] = frozenset(),
-    stop_at: int | None = None,
-    signal_at: int | None = None,
-) -> Iterator[HostBatch]:
-    for step in range(first, STEPS):
-        if step == stop_at:
-            raise Stopped
-        if step == signal_at:
-            os.kill(os.getpid(), signal.SIGTERM)
-        x = np.random.default_rng(step).normal(size=(8, 4)).astype(np.float32)
-        if step in poisoned:
-            x[0, 0] = np.nan
-        yield HostBatch({"x": x, "weight": np.ones(8, np.float32)}, [f"s{step}-{i}" for i in range(8)])
+@dataclass
+class ToySamples:
+    """Eight examples a step, drawn by its number."""
+
+    poisoned: frozenset[int] = frozenset()
+    stop_at: int | None = None
+    signal_at: int | None = None
+    steps: int = STEPS
+
+    def batches(self, first: int) -> Iterator[HostBatch]:
+        for step in range(first, self.steps):
+            if step == self.stop_at:
+                raise Stopped
+            if step == self.signal_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+            x = np.random.default_rng(step).normal(size=(8, 4)).astype(np.float32)
+            if step in self.poisoned:
+                x[0, 0] = np.nan
+            yield HostBatch({"x": x, "weight": np.ones(8, np.float32)}, [f"s{step}-{i}" for i in range(8)])
 
 
-def _run(folder: Path, max_skipped: int = 10, evaluate=None, **batches):
+def _run(workdir: Path, max_skipped: int = 10, evaluate=None, **samples):
     tx = optax.adamw(0.05)
     params = {"w": jnp.ones(4)}
     state = {
@@ -62,25 +66,17 @@ def _run(folder: Path, max_skipped: int = 10, evaluate=None, **batches):
         value = jnp.mean(jnp.square(batch["x"] @ (params["w"] + noise) - batch["x"][:, 0]))
         return value, {"loss": value}
 
-    with Checkpoints(folder / "checkpoints") as checkpoints:
-        return fit(
-            Fit(
-                stage="toy",
-                folder=folder,
-                steps=STEPS,
-                batches=lambda first: _batches(first, **batches),
-                train_step=make_train_step(loss, tx, state),
-                mesh=mesh,
-                checkpoints=checkpoints,
-                metrics=MetricsWriter(folder),
-                checkpoint_every=5,
-                log_every=7,
-                max_skipped=max_skipped,
-                evaluate=evaluate or (lambda params: {"f1": float(-jnp.sum(jnp.square(params["w"])))}),
-                evaluate_at=frozenset({6, 12, 18, STEPS}),
-            ),
-            state,
-        )
+    scores = evaluate or (lambda params: {"f1": float(-jnp.sum(jnp.square(params["w"])))})
+    job = Fit(
+        stage="toy",
+        workdir=workdir,
+        samples=ToySamples(**samples),
+        train_step=make_train_step(loss, tx, state),
+        mesh=mesh,
+        dev=DevEvaluation(scores, frozenset({6, 12, 18, STEPS})),
+        options=FitOptions(checkpoint_every=5, checkpoint_keep=2, log_every=7, max_skipped=max_skipped),
+    )
+    return fit(job, state)
 
 
 def _lines(folder: Path) -> list[dict]:
@@ -119,7 +115,7 @@ def test_non_finite_steps_are_skipped_counted_and_named(tmp_path):
     state, _, _ = _run(tmp_path, poisoned=frozenset({3, 9}))
     assert int(state["step"]) == STEPS
     assert np.isfinite(state["params"]["w"]).all()
-    skipped = [json.loads(line) for line in (tmp_path / "skipped.jsonl").read_text().splitlines()]
+    skipped = [json.loads(line) for line in (tmp_path / "toy/skipped.jsonl").read_text().splitlines()]
     assert [s["step"] for s in skipped] == [4, 10]
     assert skipped[0]["sentences"] == [f"s3-{i}" for i in range(8)]
     assert [e["skipped"] for e in _lines(tmp_path) if "loss" in e] == [1, 2, 2, 2]
@@ -146,7 +142,7 @@ def test_sigterm_saves_the_step_it_came_in(whole, tmp_path, monkeypatch):
             _run(tmp_path, signal_at=8)
     finally:
         signal.signal(signal.SIGTERM, before)
-    with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
+    with Checkpoints(tmp_path / "toy/checkpoints", read_only=True) as checkpoints:
         assert checkpoints.latest_good() == 9
     monkeypatch.setattr(interrupts, "_guard", interrupts._Guard())
     state, step, best = _run(tmp_path)

@@ -2,7 +2,7 @@
 
 A joint score is the product of a type score and of a span score given the type. Three events are told apart
 so that they multiply as the scores do. Predictions are paired with gold entities as
-`scoring.sentence_errors` does; of a predicted entity then
+`errors.sentence_errors` does; of a predicted entity then
 
   type: right when it is a gold entity, or is paired with one of the same type whose words it shares in part;
   span: asked of those whose type is right; right when it is that gold entity, both ends;
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from toner_jax.evaluation.scoring import sentence_errors
+from toner_jax.evaluation.errors import sentence_errors
 from toner_jax.schema import Entity, Sentence
 
 BINS = 10

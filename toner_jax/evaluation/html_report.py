@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -14,60 +15,79 @@ from toner_jax.evaluation.charts import (
     similarity_histogram,
     training_curves,
 )
-from toner_jax.evaluation.scoring import ERROR_KINDS, sentence_errors
+from toner_jax.evaluation.errors import ERROR_KINDS, sentence_errors
+from toner_jax.evaluation.evaluated import Evaluated
+from toner_jax.evaluation.report import Report
 from toner_jax.schema import Entity, Schema, Sentence
 
 
-def render(
-    report: dict[str, Any],
-    schema: Schema,
-    sentences: Sequence[Sentence],
-    predicted: Sequence[Sequence[tuple[Entity, float]]],
-    matched: Sequence[Sequence[str]] | None,
-    *,
-    title: str,
-    metrics: Sequence[dict[str, Any]],
-    similarities: Sequence[Sequence[float]] | None = None,
-    threshold: float | None = None,
-) -> str:
-    """The page as a string.
+@dataclass(frozen=True)
+class Page:
+    """What a page shows besides its report and its sentences.
 
-    Args:
-      report: what `report/{split}.json` holds.
-      predicted: per sentence, the predicted entities and their scores.
-      matched: T′ per sentence; `similarities` [N][K] are the cosines behind it, `threshold` is δ.
+    Attributes:
       metrics: the entries of metrics.jsonl.
+      similarities: [N][K], the cosines behind T′, in schema order; None without type matching.
+      threshold: δ; None without type matching.
     """
-    charts = {
-        "generator": training_curves(metrics, "generator", "dev_f1", "dev span F1"),
-        "matcher": training_curves(metrics, "matcher", "dev_type_f1", "dev type F1"),
-        "curve": score_curve(report["scores"]),
-        "reliability": reliability_diagram(report["scores"]["bins"]),
-    }
-    if similarities is not None and threshold is not None:
-        present: list[float] = []
-        absent: list[float] = []
-        for sentence, row in zip(sentences, similarities, strict=True):
-            occurring = set(sentence.types())
-            for name, value in zip(schema.names, row, strict=True):
-                (present if name in occurring else absent).append(value)
-        charts["similarity"] = similarity_histogram(present, absent, threshold)
-    rows = [
-        _sentence_row(s, p, None if matched is None else list(matched[i]))
-        for i, (s, p) in enumerate(zip(sentences, predicted, strict=True))
-    ]
+
+    title: str
+    metrics: Sequence[dict[str, Any]]
+    similarities: Sequence[Sequence[float]] | None = None
+    threshold: float | None = None
+
+
+def render(report: Report, evaluated: Evaluated, schema: Schema, page: Page) -> str:
+    """The page as a string."""
     source = resources.files("toner_jax.evaluation").joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": True}
+    figures = report.to_json()
     return environment.from_string(source).render(
-        title=title, report=report, charts=charts, rows=rows, types=schema.names, error_kinds=ERROR_KINDS
+        title=page.title,
+        report=figures,
+        charts=_charts(figures, evaluated.sentences, schema, page),
+        rows=_rows(evaluated),
+        types=schema.names,
+        error_kinds=ERROR_KINDS,
     )
+
+
+def _charts(
+    report: dict[str, Any], sentences: Sequence[Sentence], schema: Schema, page: Page
+) -> dict[str, str | None]:
+    """The page's charts by name, as SVG; None where there is nothing to draw."""
+    charts: dict[str, str | None] = {
+        "generator": training_curves(page.metrics, "generator", "dev_f1", "dev span F1"),
+        "matcher": training_curves(page.metrics, "matcher", "dev_type_f1", "dev type F1"),
+        "curve": score_curve(report["scores"]),
+        "reliability": reliability_diagram(report["scores"]["bins"]),
+    }
+    if page.similarities is not None and page.threshold is not None:
+        present: list[float] = []
+        absent: list[float] = []
+        for sentence, row in zip(sentences, page.similarities, strict=True):
+            occurring = set(sentence.types())
+            for name, value in zip(schema.names, row, strict=True):
+                (present if name in occurring else absent).append(value)
+        charts["similarity"] = similarity_histogram(present, absent, page.threshold)
+    return charts
+
+
+def _rows(evaluated: Evaluated) -> list[dict[str, Any]]:
+    """The sentences as the page's script reads them."""
+    rows = []
+    for i, (sentence, result) in enumerate(zip(evaluated.sentences, evaluated.kept, strict=True)):
+        predicted = [(e, s.joint) for e, s in zip(result.entities, result.scores, strict=True)]
+        matched = None if evaluated.matched is None else list(evaluated.matched[i])
+        rows.append(_sentence_row(sentence, predicted, matched))
+    return rows
 
 
 def _sentence_row(
     sentence: Sentence, predicted: Sequence[tuple[Entity, float]], matched: list[str] | None
 ) -> dict[str, Any]:
-    """One sentence as the page's script reads it: spans are [start, end, type, status, score]."""
+    """One sentence: spans are [start, end, type, status, score]."""
     errors = sentence_errors(sentence.entities, [e for e, _ in predicted])
     kind_of_prediction = {e.predicted: e.kind for e in errors if e.predicted}
     kind_of_gold = {e.gold: e.kind for e in errors if e.gold}

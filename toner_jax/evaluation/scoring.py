@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of predicted entities and types, and what kind of errors were made.
+"""Precision, recall and F1 of predicted entities and types.
 
 All scores are micro averages: true positives, false positives and false negatives are summed over
 the sentences before any division (§4.3: "entity-level micro Precision, Recall and F1"). Two figures
@@ -12,17 +12,14 @@ lengths differ. Within a sentence both are sets: repeating a prediction changes 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from toner_jax.evaluation.errors import aligned, error_classes
 from toner_jax.schema import Entity, Schema, Sentence
 
 T = TypeVar("T")
-
-# Pairs of a prediction and a gold entity are made in this order; `sentence_errors` defines the kinds.
-_PAIRED_ERRORS = ("boundary", "type", "boundary_and_type")
-ERROR_KINDS = (*_PAIRED_ERRORS, "spurious", "missed")
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class Counts:
 
 def strict_counts(gold: Sequence[Sentence], predicted: Sequence[Sequence[Entity]]) -> Counts:
     """Strict span scores: a prediction is right when its start, end and type are all a gold entity's."""
-    return _total((set(s.entities), set(p)) for s, p in _aligned(gold, predicted))
+    return _total((set(s.entities), set(p)) for s, p in aligned(gold, predicted))
 
 
 def per_type_counts(
@@ -105,13 +102,13 @@ def toner_compatible_counts(
             {(e.type, _single_spaced(s.surface(e))) for e in s.entities},
             {(type_name, _single_spaced(string)) for type_name, string in pairs},
         )
-        for s, pairs in _aligned(gold, predicted_pairs)
+        for s, pairs in aligned(gold, predicted_pairs)
     )
 
 
 def type_counts(gold: Sequence[Sentence], predicted_types: Sequence[Iterable[str]]) -> Counts:
     """Scores of T′ (§3.2) over (sentence, type): a type is right when the sentence has an entity of it."""
-    return _total((set(s.types()), set(types)) for s, types in _aligned(gold, predicted_types))
+    return _total((set(s.types()), set(types)) for s, types in aligned(gold, predicted_types))
 
 
 def false_types_on_empty(
@@ -123,7 +120,7 @@ def false_types_on_empty(
       `sentences`, the number of sentences without entities; `with_false_types`, those of them whose T′
       is not empty; `mean_false_types`, the size of T′ averaged over all of them (0 when there are none).
     """
-    sizes = [len(set(types)) for s, types in _aligned(gold, predicted_types) if not s.entities]
+    sizes = [len(set(types)) for s, types in aligned(gold, predicted_types) if not s.entities]
     return {
         "sentences": len(sizes),
         "with_false_types": sum(size > 0 for size in sizes),
@@ -154,54 +151,32 @@ def seen_unseen(
 
 
 @dataclass(frozen=True)
-class Error:
-    """One error: its kind, and the prediction and the gold entity it concerns (either may be missing)."""
+class Scores:
+    """The scores of N sentences with M gold entities.
 
-    kind: str
-    predicted: Entity | None
-    gold: Entity | None
-
-
-def sentence_errors(gold: Iterable[Entity], predicted: Iterable[Entity]) -> list[Error]:
-    """The errors of one sentence.
-
-    Exact matches are set aside first, nested ones included. Each remaining prediction is then paired
-    with at most one remaining gold entity that it overlaps, and each gold entity with at most one
-    prediction: in the order of the kinds below, within a kind the larger overlap first. A pair is one error:
-
-      boundary: the same type, another start or end;
-      type: the same words with another type;
-      boundary_and_type: some common words, another start or end, and another type.
-
-    What is left without a partner is an error by itself:
-
-      spurious: a prediction that overlaps no gold entity, or only ones that are already accounted for;
-      missed: a gold entity that no prediction overlaps, or only ones that are already accounted for.
+    Attributes:
+      strict: of spans, the headline; `per_type` of each type, in schema order.
+      toner_compatible: over unique (type, string) pairs, the paper's.
+      errors: their number by kind.
     """
-    right, found = set(gold), set(predicted)
-    missed, spurious = right - found, found - right
-    errors: list[Error] = []
-    for kind, wrong, meant in _candidate_errors(spurious, missed):
-        if wrong in spurious and meant in missed:
-            errors.append(Error(kind, wrong, meant))
-            spurious.remove(wrong)
-            missed.remove(meant)
-    errors += [Error("spurious", e, None) for e in sorted(spurious, key=_place)]
-    return errors + [Error("missed", None, e) for e in sorted(missed, key=_place)]
 
+    sentences: int
+    entities: int
+    strict: Counts
+    toner_compatible: Counts
+    per_type: Mapping[str, Counts]
+    errors: Mapping[str, int]
 
-def error_classes(gold: Sequence[Sentence], predicted: Sequence[Sequence[Entity]]) -> dict[str, int]:
-    """Counts `sentence_errors` by kind.
-
-    Each prediction and each gold entity counts once: the three paired kinds and `spurious` sum to the
-    strict false positives, the three paired kinds and `missed` to the strict false negatives. There is
-    no class for duplicates, since predictions are sets.
-    """
-    counts = dict.fromkeys(ERROR_KINDS, 0)
-    for sentence, entities in _aligned(gold, predicted):
-        for error in sentence_errors(sentence.entities, entities):
-            counts[error.kind] += 1
-    return counts
+    def to_json(self) -> dict[str, Any]:
+        """As a report has them; each type with its `support`, its number of gold entities."""
+        return {
+            "sentences": self.sentences,
+            "entities": self.entities,
+            "strict": self.strict.to_json(),
+            "toner_compatible": self.toner_compatible.to_json(),
+            "per_type": {name: {**c.to_json(), "support": c.tp + c.fn} for name, c in self.per_type.items()},
+            "errors": dict(self.errors),
+        }
 
 
 def evaluate(
@@ -209,8 +184,8 @@ def evaluate(
     predicted: Sequence[Sequence[Entity]],
     predicted_pairs: Sequence[Iterable[tuple[str, str]]],
     schema: Schema,
-) -> dict[str, Any]:
-    """The scores of a report, ready for JSON.
+) -> Scores:
+    """The scores of one split.
 
     Args:
       gold: the sentences.
@@ -218,30 +193,19 @@ def evaluate(
       predicted_pairs: their generated (type, string) pairs.
       schema: gives the order of `per_type`.
 
-    Returns:
-      `sentences` and `entities` (the sizes of gold), `strict`, `toner_compatible`, `per_type` (strict, with
-      each type's `support`, its number of gold entities) and `errors`.
-
     Raises:
       ValueError: the inputs differ in length, or an entity has a type that the schema lacks.
     """
     strict = strict_counts(gold, predicted)
     per_type = per_type_counts(gold, predicted, schema)
-    return {
-        "sentences": len(gold),
-        "entities": strict.tp + strict.fn,
-        "strict": strict.to_json(),
-        "toner_compatible": toner_compatible_counts(gold, predicted_pairs).to_json(),
-        "per_type": {name: {**c.to_json(), "support": c.tp + c.fn} for name, c in per_type.items()},
-        "errors": error_classes(gold, predicted),
-    }
-
-
-def _aligned(gold: Sequence[Sentence], predicted: Sequence[T]) -> Iterator[tuple[Sentence, T]]:
-    """Each sentence with what was predicted for it."""
-    if len(gold) != len(predicted):
-        raise ValueError(f"{len(gold)} gold sentences, but predictions for {len(predicted)}")
-    return zip(gold, predicted, strict=True)
+    return Scores(
+        sentences=len(gold),
+        entities=strict.tp + strict.fn,
+        strict=strict,
+        toner_compatible=toner_compatible_counts(gold, predicted_pairs),
+        per_type=per_type,
+        errors=error_classes(gold, predicted),
+    )
 
 
 def _total(pairs: Iterable[tuple[set[T], set[T]]]) -> Counts:
@@ -256,35 +220,11 @@ def _counts_by(
 ) -> dict[str, Counts]:
     """Strict counts of each part; `part` says where an entity, gold or predicted, belongs."""
     tp, fp, fn = Counter[str](), Counter[str](), Counter[str]()
-    for sentence, entities in _aligned(gold, predicted):
+    for sentence, entities in aligned(gold, predicted):
         g, p = set(sentence.entities), set(entities)
         for counter, members in ((tp, g & p), (fp, p - g), (fn, g - p)):
             counter.update(part(sentence, e) for e in members)
     return {name: Counts(tp[name], fp[name], fn[name]) for name in tp | fp | fn}
-
-
-def _candidate_errors(spurious: Set[Entity], missed: Set[Entity]) -> list[tuple[str, Entity, Entity]]:
-    """All overlapping (kind, prediction, gold) triples in the order in which they are to be paired."""
-    candidates = []
-    for p in sorted(spurious, key=_place):
-        for g in sorted(missed, key=_place):
-            overlap = min(p.end, g.end) - max(p.start, g.start)
-            if overlap > 0:
-                candidates.append((_paired_error(p, g), overlap, p, g))
-    candidates.sort(key=lambda c: (_PAIRED_ERRORS.index(c[0]), -c[1]))
-    return [(kind, p, g) for kind, _, p, g in candidates]
-
-
-def _place(entity: Entity) -> tuple[int, int, str]:
-    return entity.start, entity.end, entity.type
-
-
-def _paired_error(predicted: Entity, gold: Entity) -> str:
-    """The kind of error that an overlapping, not identical, pair makes."""
-    if predicted.type == gold.type:
-        return "boundary"
-    same_words = (predicted.start, predicted.end) == (gold.start, gold.end)
-    return "type" if same_words else "boundary_and_type"
 
 
 def _ratio(numerator: float, denominator: float) -> float:

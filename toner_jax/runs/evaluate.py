@@ -3,88 +3,126 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
-from toner_jax.evaluation import baselines, calibration, html_report, scoring
-from toner_jax.evaluation.ceiling import alignment_ceiling
+from toner_jax.evaluation import html_report
+from toner_jax.evaluation.evaluated import Evaluated, judge_found, write_predictions
+from toner_jax.evaluation.report import Reference, Report, make_report
 from toner_jax.evaluation.temperature import Fitted, fit_temperature
 from toner_jax.inference.recognize import Recognizer
+from toner_jax.inference.type_recognition import TypeRecognizer
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.runs import setup
 from toner_jax.runs.generator import FOLDER as GENERATOR
-from toner_jax.runs.generator import dev_sample, read_types_if_enabled
+from toner_jax.runs.generator import chosen_dev, read_types_if_enabled
 from toner_jax.runs.matcher import read_similarities, read_threshold
 from toner_jax.runs.recognizers import make_recognizer, make_type_recognizer
-from toner_jax.schema import Schema, Sentence
+from toner_jax.runs.stage import Run
+from toner_jax.runs.view import Reads, Settings
+from toner_jax.schema import Sentence
 from toner_jax.tasks.recognized import Recognized
 from toner_jax.training.metrics import MetricsWriter, read_metrics
 
-Splits = Mapping[str, Sequence[Sentence]]
+FOLDER = "evaluate"
+
+READS = Reads(
+    result=("dtype", "tokenizer.backend", "text", "decode"),
+    earlier=(
+        "matcher.enabled", "matcher.threshold_beta",
+        "generator.type_recognition",
+        "generator.dropout", "generator.remat",  # of the model, which is only run forward here
+        "seed", "eval.dev_max_sentences",  # which sentences a temperature is fitted on
+    ),
+    manner=(
+        "eval.batch_size",  # sentences decoded at a time: their scores are the same up to rounding
+        "sharding",  # where the parameters live: the same sums, up to rounding
+        "data.name",  # the title of the pages, and no figure
+    ),
+)  # fmt: skip
 
 
-def evaluate_run(
-    config: ConfigDict, workdir: Path, splits: Splits, schema: Schema, mesh: Mesh, step: int
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Trained:
+    """The generator with the weights of one step."""
+
+    params: Any
+    recognizer: Recognizer
+    type_recognizer: TypeRecognizer | None
+
+    def recognize(
+        self, sentences: Sequence[Sentence], matched: Sequence[Sequence[str]] | None, temperature: float
+    ) -> list[Recognized]:
+        return self.recognizer(self.params, sentences, matched, temperature)
+
+    def name_types(self, sentences: Sequence[Sentence]) -> Sequence[Iterable[str]] | None:
+        """The types it names for each sentence (§3.4); None where it did not learn to."""
+        return self.type_recognizer(self.params, sentences) if self.type_recognizer else None
+
+
+def evaluate_run(config: Settings, run: Run, step: int) -> dict[str, Any]:
     """Evaluates dev and test with the generator's weights of `step`.
 
     Returns:
       Per split, the strict span scores (the whole reports stand in `report/{split}.json`); `temperature`, the
       one that the scores were computed at; and `fitted`, how it was found, where `decode.temperature` is 0.
     """
-    model = setup.build_generator(config, workdir, schema)
-    features = setup.generator_features(config, workdir / setup.TOKENIZERS, schema)
-    params = setup.restore_params(
-        workdir / GENERATOR, step, setup.init_generator(model), mesh, config.sharding
-    )
-    recognizer = make_recognizer(config, model, features, mesh)
-    type_recognizer = None
-    if config.generator.type_recognition:
-        type_recognizer = make_type_recognizer(config, model, features, mesh)
-    metrics = MetricsWriter(workdir)
-    metrics.resume("evaluate", -1)  # an interrupted evaluation starts over
-    fitted = None
-    if not config.decode.temperature:
-        fitted = _fit_on_dev(config, workdir, recognizer, params, splits["dev"])
+    features = setup.generator_features(config, run.workdir / setup.TOKENIZERS, run.schema)
+    trained = _load(config, run, features, step)
+    metrics = MetricsWriter(run.workdir)
+    metrics.resume(FOLDER, -1)  # an interrupted evaluation starts over
+    fitted = None if config.decode.temperature else _fit_on_dev(config, run, trained)
     temperature = fitted.temperature if fitted else config.decode.temperature
+    reference = make_reference(config, run.splits["train"], run.splits["dev"], features)
     result: dict[str, Any] = {"temperature": temperature, "fitted": fitted and fitted.to_json()}
     for name in ("dev", "test"):
-        sentences = splits[name]
-        matched = read_types_if_enabled(config, workdir, name, sentences)
-        found = recognizer(params, sentences, matched, temperature)
-        kept = [r.above(config.decode.threshold) for r in found]
-        write_predictions(workdir / "predictions" / f"{name}.jsonl", sentences, kept, matched)
-        named = type_recognizer(params, sentences) if type_recognizer else None
-        report = make_report(
-            config, splits, name, found, matched, schema, features, temperature, fitted, named
+        sentences = run.splits[name]
+        matched = read_types_if_enabled(config, run.workdir, name, sentences)
+        evaluated = Evaluated(
+            split=name,
+            sentences=sentences,
+            found=trained.recognize(sentences, matched, temperature),
+            matched=matched,
+            named=trained.name_types(sentences),
+            threshold=config.decode.threshold,
+            temperature=temperature,
+            fitted=fitted,
         )
-        write_atomically(workdir / "report" / f"{name}.json", json.dumps(report, indent=2) + "\n")
-        page = _render_page(config, workdir, name, sentences, kept, matched, report, schema)
-        write_atomically(workdir / "report" / f"{name}.html", page)
-        strict = report["strict"]
-        metrics.write("evaluate", step, {f"{name}_{k}": v for k, v in strict.items()})
+        report = make_report(evaluated, reference)
+        _write(config, run, evaluated, report)
+        strict = report.scores.strict.to_json()
+        metrics.write(FOLDER, step, {f"{name}_{k}": v for k, v in strict.items()})
         say(f"evaluate: {name}: strict span F1 {strict['f1']:.4f} on {len(sentences):,} sentences")
         result[name] = strict
     return result
 
 
-def _fit_on_dev(
-    config: ConfigDict, workdir: Path, recognizer: Recognizer, params: Any, dev: Sequence[Sentence]
-) -> Fitted:
+def make_reference(
+    config: Settings, train: Sequence[Sentence], dev: Sequence[Sentence], features: GeneratorFeatures
+) -> Reference:
+    """What the reports of a run compare with."""
+    return Reference(train, dev, features.schema, features.word_ids, config.matcher.threshold_beta)
+
+
+def _load(config: Settings, run: Run, features: GeneratorFeatures, step: int) -> _Trained:
+    model = setup.build_generator(config, run.workdir, run.schema)
+    init = setup.init_generator(model)
+    params = setup.restore_params(run.workdir / GENERATOR, step, init, run.mesh, config.sharding)
+    recognizer = make_recognizer(config, model, features, run.mesh)
+    type_recognizer = None
+    if config.generator.type_recognition:
+        type_recognizer = make_type_recognizer(config, model, features, run.mesh)
+    return _Trained(params, recognizer, type_recognizer)
+
+
+def _fit_on_dev(config: Settings, run: Run, trained: _Trained) -> Fitted:
     """The temperature that suits at most `eval.dev_max_sentences` of dev."""
-    matched = read_types_if_enabled(config, workdir, "dev", dev)
-    chosen = dev_sample(config, len(dev))
-    sentences = [dev[i] for i in chosen]
-    types = None if matched is None else [matched[i] for i in chosen]
-    fitted = fit_temperature(lambda t: _judge(sentences, recognizer(params, sentences, types, t)))
-    found = f"evaluate: temperature {fitted.temperature:.3f}, fitted on {len(chosen):,} dev sentences"
+    sentences, types = chosen_dev(config, run)
+    fitted = fit_temperature(lambda t: judge_found(sentences, trained.recognize(sentences, types, t)))
+    found = f"evaluate: temperature {fitted.temperature:.3f}, fitted on {len(sentences):,} dev sentences"
     if fitted.ece_before is None:
         say(f"{found}: they have no predictions to fit it on")
     else:
@@ -92,110 +130,22 @@ def _fit_on_dev(
     return fitted
 
 
-def _judge(sentences: Sequence[Sentence], found: Sequence[Recognized]) -> calibration.Judged:
-    scored = [[(e, s.type, s.span) for e, s in zip(r.entities, r.scores, strict=True)] for r in found]
-    return calibration.judge(sentences, scored)
-
-
-def _render_page(
-    config: ConfigDict,
-    workdir: Path,
-    name: str,
-    sentences: Sequence[Sentence],
-    found: Sequence[Recognized],
-    matched: Sequence[Sequence[str]] | None,
-    report: dict[str, Any],
-    schema: Schema,
-) -> str:
-    log = workdir / "metrics.jsonl"
-    return html_report.render(
-        report,
-        schema,
-        sentences,
-        [[(e, s.joint) for e, s in zip(r.entities, r.scores, strict=True)] for r in found],
-        matched,
+def _write(config: Settings, run: Run, evaluated: Evaluated, report: Report) -> None:
+    """A split's predictions, its report and its page."""
+    name = evaluated.split
+    write_predictions(run.workdir / "predictions" / f"{name}.jsonl", evaluated)
+    write_atomically(run.workdir / "report" / f"{name}.json", json.dumps(report.to_json(), indent=2) + "\n")
+    log = run.workdir / "metrics.jsonl"
+    matching: dict[str, Any] = {}
+    if evaluated.matched is not None:
+        matching = {
+            "similarities": read_similarities(run.workdir, name, evaluated.sentences, run.schema),
+            "threshold": read_threshold(run.workdir),
+        }
+    page = html_report.Page(
         title=f"ToNER on {config.data.name}",
         metrics=read_metrics(log.read_text(encoding="utf-8")) if log.exists() else [],
-        similarities=None if matched is None else read_similarities(workdir, name, sentences, schema),
-        threshold=None if matched is None else read_threshold(workdir),
+        **matching,
     )
-
-
-def make_report(
-    config: ConfigDict,
-    splits: Splits,
-    name: str,
-    found: Sequence[Recognized],
-    matched: Sequence[Sequence[str]] | None,
-    schema: Schema,
-    features: GeneratorFeatures,
-    temperature: float,
-    fitted: Fitted | None = None,
-    named: Sequence[Iterable[str]] | None = None,
-) -> dict[str, Any]:
-    """All figures of one split, as JSON.
-
-    Args:
-      found: what was recognized at `temperature`, of whatever score. `scores` is of all that; everything
-        else is of the entities that `decode.threshold` keeps.
-      fitted: how the temperature was found, if it was.
-      named: the types that the generator named for each sentence (§3.4), if it learned to.
-    """
-    sentences, train = splits[name], splits["train"]
-    kept = [r.above(config.decode.threshold) for r in found]
-    predicted = [r.entities for r in kept]
-    strings = {s.surface(e) for s in train for e in s.entities}
-    memorised = scoring.strict_counts(sentences, baselines.memorised_mentions(train, sentences))
-    parts = scoring.seen_unseen(sentences, predicted, strings)
-    report: dict[str, Any] = {
-        "split": name,
-        **scoring.evaluate(sentences, predicted, [r.items for r in kept], schema),
-        "seen_in_training": parts["seen"].to_json(),
-        "unseen_in_training": parts["unseen"].to_json(),
-        "dropped": dict(sum((r.dropped for r in kept), Counter())),
-        "scores": {
-            "temperature": temperature,
-            "fitted": fitted and fitted.to_json(),
-            "threshold": config.decode.threshold,
-            **calibration.describe_scores(_judge(sentences, found)),
-        },
-        "alignment_ceiling": alignment_ceiling(sentences, schema, features.word_ids),
-        "baselines": {"memorised_mentions": memorised.to_json()},
-    }
-    if named is not None:
-        report["type_recognition"] = scoring.type_counts(sentences, named).to_json()
-    if matched is not None:
-        prior = baselines.type_prior(
-            train, splits["dev"], sentences, schema, beta=config.matcher.threshold_beta
-        )
-        report["types"] = {
-            **scoring.type_counts(sentences, matched).to_json(),
-            "on_empty_sentences": scoring.false_types_on_empty(sentences, matched),
-        }
-        report["baselines"]["type_prior"] = scoring.type_counts(sentences, prior).to_json()
-    return report
-
-
-def write_predictions(
-    path: Path,
-    sentences: Sequence[Sentence],
-    found: Sequence[Recognized],
-    matched: Sequence[Sequence[str]] | None,
-) -> None:
-    """One JSON object per sentence; spans are half-open character ranges of its text."""
-    lines = []
-    for i, (sentence, result) in enumerate(zip(sentences, found, strict=True)):
-        entry: dict[str, Any] = {
-            "id": sentence.id,
-            "text": sentence.text,
-            "gold": [sentence.span_json(e) for e in sentence.entities],
-            "predicted": [
-                {**sentence.span_json(e), **score.to_json()}
-                for e, score in zip(result.entities, result.scores, strict=True)
-            ],
-            "types": None if matched is None else list(matched[i]),
-            "output": result.output,
-            "dropped": dict(result.dropped),
-        }
-        lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
-    write_atomically(path, "".join(lines))
+    html = html_report.render(report, evaluated, run.schema, page)
+    write_atomically(run.workdir / "report" / f"{name}.html", html)

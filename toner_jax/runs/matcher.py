@@ -3,162 +3,108 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
-from toner_jax import losses
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import type_counts
-from toner_jax.inference.matching import TypeMatcher, choose_threshold, embed, matched_types
-from toner_jax.models.bert.model import Bert
+from toner_jax.inference.matching import TypeMatcher, choose_threshold, matched_types
 from toner_jax.models.hf import weights as hf_weights
-from toner_jax.parallel.mesh import round_batch
-from toner_jax.pipeline.batching import HostBatch, choose_lengths, pad_rows, plan_epoch, total_steps
 from toner_jax.pipeline.features import MatcherFeatures, present_types
-from toner_jax.runs import setup
+from toner_jax.pipeline.samples import MatcherSamples
+from toner_jax.runs import options, setup
 from toner_jax.runs.export import pretrained
+from toner_jax.runs.stage import Run
+from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training import state as train_state
 from toner_jax.training.checkpoint import Checkpoints
-from toner_jax.training.loop import Fit, evaluation_steps, fit
-from toner_jax.training.metrics import MetricsWriter
-from toner_jax.training.optimizer import adamw, linear_schedule
+from toner_jax.training.loop import DevEvaluation, Fit, evaluation_steps, fit
+from toner_jax.training.optimizer import make_optimizer
 
-Splits = Mapping[str, Sequence[Sentence]]
 FOLDER = "matcher"
 
+READS = Reads(
+    result=(
+        "seed", "dtype", "tokenizer.backend", "tokenizer.matcher", "tokenizer.matcher_vocab_size", "matcher",
+        "eval.every", "eval.start",
+    ),
+    manner=(
+        *options.FIT_KEYS,
+        "eval.batch_size",  # sentences encoded at a time: their cosines are the same up to rounding
+        "sharding",  # where parameters and moments live: the same sums, up to rounding
+    ),
+)  # fmt: skip
 
-def train_matcher(
-    config: ConfigDict, workdir: Path, splits: Splits, schema: Schema, mesh: Mesh
-) -> dict[str, Any]:
+
+def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
     """Trains or resumes the stage.
 
     Returns:
       {"threshold", "step", "dev"}: δ, the step whose weights are used, and type P/R/F on dev at δ.
     """
-    c = config.matcher
-    model = setup.build_matcher(config, workdir)
-    features = setup.matcher_features(
-        config, workdir / setup.TOKENIZERS, model.config.max_position_embeddings
-    )
-    batches, per_epoch = _plan(config, features, splits["train"], schema, mesh)
-    steps = total_steps(per_epoch, c.epochs)
-    tx = adamw(
-        linear_schedule(c.learning_rate, steps, c.warmup),
-        weight_decay=c.weight_decay,
-        beta2=0.999,
-        clip_norm=c.clip_norm,
-    )
+    model = setup.build_matcher(config, run.workdir)
+    limit = model.config.max_position_embeddings
+    features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, limit)
+    samples = make_samples(config, features, run.splits["train"], run.schema, run.mesh)
+    tx = make_optimizer(options.matcher_optimizer(config), samples.steps)
     state = train_state.create_state(
-        setup.init_matcher(model), tx, config.seed, mesh, config.sharding,
-        pretrained.loader(c.checkpoint, hf_weights.load_bert),
+        setup.init_matcher(model), tx, config.seed, run.mesh, config.sharding,
+        pretrained.loader(config.matcher.checkpoint, hf_weights.load_bert),
     )  # fmt: skip
-    say(f"{FOLDER}: {train_state.count_parameters(state['params']):,} parameters, {steps} steps")
-    loss = make_loss(config, model, features.descriptions(schema))
-    matcher = TypeMatcher(model, features, mesh, config.eval.batch_size)
-    dev = splits["dev"]
+    say(f"{FOLDER}: {train_state.count_parameters(state['params']):,} parameters, {samples.steps} steps")
+    loss = options.matcher_objective(config).loss(model, features.descriptions(run.schema))
+    matcher = TypeMatcher(model, features, run.mesh, config.eval.batch_size)
+    job = Fit(
+        stage=FOLDER,
+        workdir=run.workdir,
+        samples=samples,
+        train_step=train_state.make_train_step(loss, tx, state),
+        mesh=run.mesh,
+        dev=DevEvaluation(_evaluation(config, run, matcher), evaluations(config, run, samples), "f_beta"),
+        options=options.fit_options(config),
+    )
+    last, step, _ = fit(job, state)
+    with Checkpoints(job.checkpoints, read_only=True) as checkpoints:
+        params = checkpoints.restore_params(step, last["params"])
+    return {"step": step, **_write_types(config, run, matcher, params)}
+
+
+def make_samples(
+    config: Settings, features: MatcherFeatures, train: Sequence[Sentence], schema: Schema, mesh: Mesh
+) -> MatcherSamples:
+    """The stage's training samples."""
+    sampling = options.matcher_sampling(config, mesh)
+    return MatcherSamples(sampling, features, train, schema, empty=config.matcher.null_logit)
+
+
+def evaluations(config: Settings, run: Run, samples: MatcherSamples) -> frozenset[int]:
+    """The steps after which to evaluate."""
+    apart = 2 * len(run.splits["dev"]) / config.matcher.batch_size
+    every, start = config.eval.every, config.eval.start
+    return evaluation_steps(samples.steps, every, start, samples.steps_per_epoch, apart)
+
+
+def _evaluation(config: Settings, run: Run, matcher: TypeMatcher) -> Callable[[Any], dict[str, float]]:
+    """params → δ and type-level scores on dev."""
+    dev, beta = run.splits["dev"], config.matcher.threshold_beta
 
     def evaluate(params: Any) -> dict[str, float]:
-        similarities = matcher.similarities(params, [s.words for s in dev], schema)
-        threshold, _ = _threshold(config, similarities, present_types(dev, schema))
-        return {"threshold": threshold, **type_scores(similarities, dev, schema, threshold, c.threshold_beta)}
+        similarities = matcher.similarities(params, [s.words for s in dev], run.schema)
+        threshold, _ = _threshold(config, similarities, present_types(dev, run.schema))
+        return {"threshold": threshold, **type_scores(similarities, dev, run.schema, threshold, beta)}
 
-    with Checkpoints(workdir / FOLDER / "checkpoints", config.checkpoint.keep) as checkpoints:
-        last, step, _ = fit(
-            Fit(
-                stage=FOLDER,
-                folder=workdir / FOLDER,
-                steps=steps,
-                batches=batches,
-                train_step=train_state.make_train_step(loss, tx, state),
-                mesh=mesh,
-                checkpoints=checkpoints,
-                metrics=MetricsWriter(workdir),
-                checkpoint_every=config.checkpoint.every,
-                log_every=config.log_every,
-                max_skipped=config.max_skipped,
-                evaluate=evaluate,
-                evaluate_at=evaluation_steps(
-                    steps, config.eval.every, config.eval.start, per_epoch, apart=2 * len(dev) / c.batch_size
-                ),
-                selection="f_beta",
-            ),
-            state,
-        )
-        params = checkpoints.restore_params(step, last["params"])
-    return {"step": step, **_write_types(config, workdir, matcher, params, splits, schema)}
+    return evaluate
 
 
-def _plan(
-    config: ConfigDict, features: MatcherFeatures, train: Sequence[Sentence], schema: Schema, mesh: Mesh
-) -> tuple[Any, int]:
-    """(first step → batches, steps per epoch). Sentences without types have no term in Eq. 4, so they
-    are left out unless `matcher.null_logit` gives them one."""
-    used = [s for s in train if s.entities or config.matcher.null_logit]
-    if not used:
-        raise UserError("the training split has no entities: there is nothing to match types with")
-    features.prepare(w for s in used for w in s.words)
-    rows = [features.encode(s.words) for s in used]
-    lengths = choose_lengths([len(r) for r in rows], config.matcher.max_shapes)
-    shapes = [(n, 0) for n in lengths]
-    assignment = [int(np.searchsorted(lengths, len(r))) for r in rows]
-    present = present_types(used, schema)
-    size = round_batch(config.matcher.batch_size, mesh)
-
-    def plan(epoch: int) -> list[Any]:
-        return plan_epoch(assignment, shapes, size, np.random.default_rng([config.seed, 1, epoch]))
-
-    per_epoch = len(plan(0))
-
-    def batches(first: int) -> Iterator[HostBatch]:
-        step = first
-        while step < total_steps(per_epoch, config.matcher.epochs):
-            epoch, within = divmod(step, per_epoch)
-            for (length, _), chosen in plan(epoch)[within:]:
-                real = chosen >= 0
-                arrays = {
-                    "ids": pad_rows([rows[i] for i in chosen if i >= 0], length, size),
-                    "present": np.where(real[:, None], present[chosen], False).astype(np.float32),
-                    "weight": real.astype(np.float32),
-                }
-                yield HostBatch(arrays, [used[i].id for i in chosen if i >= 0])
-                step += 1
-                if step == total_steps(per_epoch, config.matcher.epochs):
-                    return
-
-    return batches, per_epoch
-
-
-def make_loss(config: ConfigDict, model: Bert, descriptions: Sequence[np.ndarray]) -> train_state.Loss:
-    """Eq. 4; the descriptions are encoded once a step, not once a sentence."""
-    c = config.matcher
-    types = jnp.asarray(pad_rows(descriptions, max(len(d) for d in descriptions), len(descriptions)))
-
-    def loss(
-        params: Any, batch: Mapping[str, jax.Array], key: jax.Array
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        text_key, type_key = jax.random.split(key)
-        deterministic = c.dropout == 0
-        x = embed(model, params, batch["ids"], deterministic, rngs={"dropout": text_key})
-        t = embed(model, params, types, deterministic, rngs={"dropout": type_key})
-        value = losses.type_matching_loss(
-            x @ t.T, batch["present"], batch["weight"], c.tau, c.null_cosine if c.null_logit else None
-        )
-        return value, {"loss": value}
-
-    return loss
-
-
-def _threshold(config: ConfigDict, similarities: np.ndarray, present: np.ndarray) -> tuple[float, str]:
+def _threshold(config: Settings, similarities: np.ndarray, present: np.ndarray) -> tuple[float, str]:
+    """δ, and where it comes from."""
     if config.matcher.threshold:
         return float(config.matcher.threshold), "config"
     return choose_threshold(similarities, present, config.matcher.threshold_beta)[0], "dev"
@@ -177,20 +123,20 @@ def type_scores(
     }
 
 
-def _write_types(
-    config: ConfigDict, workdir: Path, matcher: TypeMatcher, params: Any, splits: Splits, schema: Schema
-) -> dict[str, Any]:
+def _write_types(config: Settings, run: Run, matcher: TypeMatcher, params: Any) -> dict[str, Any]:
+    """Chooses δ on dev, and writes it and T′ of every split."""
+    schema, dev = run.schema, run.splits["dev"]
     similarities = {
         name: matcher.similarities(params, [s.words for s in sentences], schema)
-        for name, sentences in splits.items()
+        for name, sentences in run.splits.items()
     }
-    threshold, source = _threshold(config, similarities["dev"], present_types(splits["dev"], schema))
-    scores = type_scores(similarities["dev"], splits["dev"], schema, threshold, config.matcher.threshold_beta)
+    threshold, source = _threshold(config, similarities["dev"], present_types(dev, schema))
+    scores = type_scores(similarities["dev"], dev, schema, threshold, config.matcher.threshold_beta)
     write_atomically(
-        workdir / FOLDER / "thresholds.json",
+        run.workdir / FOLDER / "thresholds.json",
         json.dumps({"threshold": threshold, "from": source, "dev": scores}, indent=2) + "\n",
     )
-    for name, sentences in splits.items():
+    for name, sentences in run.splits.items():
         lines = (
             json.dumps(
                 {
@@ -201,13 +147,16 @@ def _write_types(
             )
             for s, row in zip(sentences, similarities[name], strict=True)
         )
-        write_atomically(workdir / FOLDER / "types" / f"{name}.jsonl", "".join(f"{line}\n" for line in lines))
-    if matcher.features.shortened:
-        say(
-            f"{FOLDER}: {matcher.features.shortened} inputs were longer than {matcher.features.max_length} pieces"
-        )
+        write_atomically(_types_path(run.workdir, name), "".join(f"{line}\n" for line in lines))
+    features = matcher.features
+    if features.shortened:
+        say(f"{FOLDER}: {features.shortened} inputs were longer than {features.max_length} pieces")
     say(f"{FOLDER}: δ = {threshold:.4f} (from {source}); types of T′ on dev: F1 {scores['type_f1']:.4f}")
     return {"threshold": threshold, "dev": scores}
+
+
+def _types_path(workdir: Path, split: str) -> Path:
+    return workdir / FOLDER / "types" / f"{split}.jsonl"
 
 
 def read_types(workdir: Path, split: str, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:
@@ -237,7 +186,7 @@ def read_threshold(workdir: Path) -> float:
 
 
 def _read_entries(workdir: Path, split: str, sentences: Sequence[Sentence]) -> list[dict[str, Any]]:
-    path = workdir / FOLDER / "types" / f"{split}.jsonl"
+    path = _types_path(workdir, split)
     try:
         entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         by_id = {entry["id"]: entry for entry in entries}

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from toner_jax import config as configuration
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
-from toner_jax.runs.generator import TrainingData, generator_evaluations
+from toner_jax.runs.generator import evaluations, make_samples
 from toner_jax.runs.run import plan_stages, read_data
 
 # The compute of one training token through one parameter: forward 2 FLOPs, backward 4.
@@ -41,23 +41,24 @@ def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
         features = setup.generator_features(config, Path(folder) / setup.TOKENIZERS, schema)
         # Without trained T′, the sentences' own types stand in: the lengths are the same to a few pieces.
         matched = [s.types() for s in train] if config.matcher.enabled else None
-        data = TrainingData(config, features, train, matched, mesh)
+        samples = make_samples(config, features, train, matched, mesh)
         model = setup.build_generator(config, Path(folder), schema)
         shapes = jax.eval_shape(setup.init_generator(model), jax.random.key(0))
     count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes))
     shards = mesh.shape["fsdp"] * mesh.shape["tensor"]
-    source = np.array([len(e.source) for e in data.examples])
-    target = np.array([len(e.target) for e in data.examples])
-    evaluations = generator_evaluations(config, data, len(dataset.splits["dev"]))
+    source = np.array([len(e.source) for e in samples.examples])
+    target = np.array([len(e.target) for e in samples.examples])
+    evaluated = len(evaluations(config, samples, len(dataset.splits["dev"])))
     flops = _FLOPS_PER_PARAMETER * count * config.generator.batch_size * float(np.mean(source + target)) / 2
+    flops *= samples.steps
     lines += [
         f"source pieces: median {np.median(source):.0f}, 99 % {np.percentile(source, 99):.0f}, longest {source.max()}",
         f"target pieces: median {np.median(target):.0f}, 99 % {np.percentile(target, 99):.0f}, longest {target.max()}",
-        f"training shapes: {' '.join(f'{s}×{t}' for s, t in data.shapes)}",
+        f"training shapes: {' '.join(f'{s}×{t}' for s, t in samples.shapes)}",
         f"generator: {count:,} parameters; with AdamW {16 * count / shards / 2**30:.2f} GiB a device",
-        f"generator: {data.steps:,} steps of {config.generator.batch_size} samples, {data.steps_per_epoch:,} an "
-        f"epoch, {len(evaluations)} dev evaluations",
-        f"generator: about {flops * data.steps:.2g} FLOPs, so very roughly {_duration(flops * data.steps)} on the "
+        f"generator: {samples.steps:,} steps of {config.generator.batch_size} samples, {samples.steps_per_epoch:,} an "
+        f"epoch, {evaluated} dev evaluations",
+        f"generator: about {flops:.2g} FLOPs, so very roughly {_duration(flops)} on the "
         f"{jax.device_count()} device(s) here",
     ]
     return "\n".join(lines)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
@@ -16,29 +16,26 @@ from toner_jax.data.load import Dataset, load_dataset
 from toner_jax.data.sentences import dump_sentences
 from toner_jax.errors import UserError
 from toner_jax.parallel.mesh import make_mesh
-from toner_jax.runs import setup
-from toner_jax.runs.evaluate import evaluate_run
-from toner_jax.runs.generator import train_generator
-from toner_jax.runs.matcher import train_matcher
-from toner_jax.runs.stage import Stage, config_keys, data_digest, fingerprint_digest
+from toner_jax.runs import evaluate, generator, matcher, setup
+from toner_jax.runs.stage import PlannedStage, Run, Stage, data_digest, fingerprint_digest
+from toner_jax.runs.view import View
 from toner_jax.runs.workdir import locked, prepare_workdir, split_path
 
 SPLITS = ("train", "dev", "test")
 
-# What the result of each stage depends on, besides its data and the stages before it.
-_SETUP_KEYS = (
-    "tokenizer.generator", "tokenizer.matcher", "tokenizer.generator_vocab_size", "tokenizer.matcher_vocab_size",
-    "generator.checkpoint", "generator.model", "matcher.enabled", "matcher.checkpoint", "matcher.model",
-)  # fmt: skip
-_MATCHER_KEYS = (
-    "seed", "dtype", "tokenizer.backend", "tokenizer.matcher", "tokenizer.matcher_vocab_size", "matcher",
-    "eval.every", "eval.start",
-)  # fmt: skip
-_GENERATOR_KEYS = (
-    "seed", "dtype", "tokenizer.backend", "tokenizer.generator", "tokenizer.generator_vocab_size", "text",
-    "generator", "eval.every", "eval.start", "eval.dev_max_sentences", "matcher.enabled",
-)  # fmt: skip
-_EVALUATE_KEYS = ("dtype", "tokenizer.backend", "text", "decode")
+# The stages in their order, each with what its result depends on: keys of the configuration, splits, earlier stages.
+STAGES = (
+    Stage("setup", setup.READS, ("train",), (setup.SCHEMA, setup.MODELS, setup.TOKENIZERS)),
+    # Test sentences get their T′ from the matcher; their labels are not read.
+    Stage(matcher.FOLDER, matcher.READS, ("train", "dev", "test words"), (matcher.FOLDER,)),
+    Stage(generator.FOLDER, generator.READS, ("train", "dev", "matcher"), (generator.FOLDER,)),
+    Stage(
+        evaluate.FOLDER,
+        evaluate.READS,
+        ("train", "dev", "matcher", "generator", "test"),
+        (evaluate.FOLDER, "predictions", "report"),
+    ),
+)
 
 
 def execute(config: ConfigDict, workdir: Path, restart: bool = False) -> dict[str, dict[str, Any]]:
@@ -61,28 +58,24 @@ def execute(config: ConfigDict, workdir: Path, restart: bool = False) -> dict[st
         configuration.save(config, workdir / "config.json")
         for name, sentences in dataset.splits.items():
             write_atomically(split_path(workdir, name), dump_sentences(sentences))
-        return _execute_stages(config, workdir, dataset, stages, mesh, restart)
+        run = Run(workdir, dataset.splits, dataset.schema, mesh)
+        return _execute_stages(config, run, stages, restart)
 
 
 def _execute_stages(
-    config: ConfigDict,
-    workdir: Path,
-    dataset: Dataset,
-    stages: Mapping[str, Stage],
-    mesh: Mesh,
-    restart: bool,
+    config: ConfigDict, run: Run, stages: Mapping[str, PlannedStage], restart: bool
 ) -> dict[str, dict[str, Any]]:
-    schema, splits = dataset.schema, dataset.splits
     results: dict[str, dict[str, Any]] = {}
-
-    work: dict[str, Callable[[], Mapping[str, Any]]] = {
-        "setup": lambda: setup.prepare(config, workdir, splits["train"], schema),
-        "matcher": lambda: train_matcher(config, workdir, splits, schema, mesh),
-        "generator": lambda: train_generator(config, workdir, splits["train"], splits["dev"], schema, mesh),
-        "evaluate": lambda: evaluate_run(config, workdir, splits, schema, mesh, results["generator"]["step"]),
+    work: dict[str, Callable[[View], Mapping[str, Any]]] = {
+        "setup": lambda view: setup.prepare(view, run.workdir, run.splits["train"], run.schema),
+        "matcher": lambda view: matcher.train_matcher(view, run),
+        "generator": lambda view: generator.train_generator(view, run),
+        "evaluate": lambda view: evaluate.evaluate_run(view, run, results["generator"]["step"]),
     }
-    for name, stage in stages.items():
-        results[name] = stage.run(workdir, work[name], restart)
+    for stage in STAGES:
+        if stage.name in stages:
+            do, view = work[stage.name], stage.view(config)
+            results[stage.name] = stages[stage.name].run(run.workdir, partial(do, view), restart)
     return results
 
 
@@ -111,32 +104,15 @@ def read_data(config: ConfigDict) -> Dataset:
     return dataset
 
 
-def plan_stages(config: ConfigDict, dataset: Dataset) -> dict[str, Stage]:
-    """The stages to run, each with everything its result depends on."""
+def plan_stages(config: ConfigDict, dataset: Dataset) -> dict[str, PlannedStage]:
+    """The stages that `config.stages` names, each with everything its result depends on."""
     schema, splits = dataset.schema, dataset.splits
-
-    def digest(name: str, labels: bool = True) -> str:
-        return data_digest(splits[name], schema, labels)
-
-    train, dev = digest("train"), digest("dev")
-    stages = {
-        "setup": Stage(
-            "setup",
-            {**config_keys(config, _SETUP_KEYS), "train": train},
-            (setup.SCHEMA, setup.MODELS, setup.TOKENIZERS),
-        )
-    }
-    before = {"train": train, "dev": dev}
-    if config.matcher.enabled and "matcher" in config.stages:
-        # Test sentences get their T′ here; their labels are not read.
-        reads = {**config_keys(config, _MATCHER_KEYS), **before, "test words": digest("test", labels=False)}
-        stages["matcher"] = Stage("matcher", reads, ("matcher",))
-        before["matcher"] = fingerprint_digest(reads)
-    if "generator" in config.stages:
-        reads = {**config_keys(config, _GENERATOR_KEYS), **before}
-        stages["generator"] = Stage("generator", reads, ("generator",))
-        before["generator"] = fingerprint_digest(reads)
-    if "evaluate" in config.stages:
-        reads = {**config_keys(config, _EVALUATE_KEYS), **before, "test": digest("test")}
-        stages["evaluate"] = Stage("evaluate", reads, ("evaluate", "predictions", "report"))
-    return stages
+    digests = {name: data_digest(splits[name], schema) for name in SPLITS}
+    digests["test words"] = data_digest(splits["test"], schema, labels=False)
+    off = () if config.matcher.enabled else (matcher.FOLDER,)
+    planned: dict[str, PlannedStage] = {}
+    for stage in STAGES:
+        if stage.name in ("setup", *config.stages) and stage.name not in off:
+            planned[stage.name] = stage.plan(config, digests)
+            digests[stage.name] = fingerprint_digest(planned[stage.name].fingerprint)
+    return planned

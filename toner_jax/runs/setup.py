@@ -26,6 +26,7 @@ from toner_jax.parallel.runtime import compute_dtype
 from toner_jax.parallel.sharding import state_shardings
 from toner_jax.pipeline.features import GeneratorFeatures, MatcherFeatures
 from toner_jax.runs.export import pretrained
+from toner_jax.runs.view import Reads
 from toner_jax.schema import Schema, Sentence, read_schema
 from toner_jax.text import tokenizers
 from toner_jax.text.ids import WordIds
@@ -36,6 +37,15 @@ from toner_jax.training.checkpoint import Checkpoints
 SCHEMA = "schema.json"
 MODELS = "models.json"  # both architectures
 TOKENIZERS = "tokenizers"  # generator/spiece.model, matcher/vocab.txt
+
+READS = Reads(
+    result=(
+        "tokenizer.generator", "tokenizer.matcher", "tokenizer.generator_vocab_size", "tokenizer.matcher_vocab_size",
+        "generator.checkpoint", "generator.model", "matcher.enabled", "matcher.checkpoint", "matcher.model",
+    ),
+    # Only the size of a trained vocabulary is asked for, and both backends read it from the same file.
+    manner=("tokenizer.backend",),
+)  # fmt: skip
 
 
 def prepare(config: ConfigDict, workdir: Path, train: Sequence[Sentence], schema: Schema) -> dict[str, Any]:

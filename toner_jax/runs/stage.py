@@ -1,7 +1,6 @@
-"""When a stage runs, goes on, or is skipped.
+"""A stage of a run: what it reads and writes, and the fingerprint that tells whether its result is still good.
 
-Each stage has a fingerprint: the config keys, data and earlier stages that it reads, as a flat dict. It
-is written to `<stage>/stage.json` when the stage begins and marked complete when it ends. On the next
+Its marker, `<stage>/stage.json`, is written when the stage begins and marked complete when it ends. On the next
 start of the same command, a complete stage with the same fingerprint is skipped, an incomplete one goes
 on from its checkpoint, a complete one with another fingerprint runs again. What would throw away a
 half-trained stage is refused, key by key, unless a restart was asked for.
@@ -17,25 +16,63 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
+from toner_jax.runs.view import Reads, View
 from toner_jax.schema import Schema, Sentence
 
+# Everything that a stage's result depends on, as a flat dict.
 Fingerprint = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Run:
+    """What the stages of a run work on, besides the configuration."""
+
+    workdir: Path
+    splits: Mapping[str, Sequence[Sentence]]
+    schema: Schema
+    mesh: Mesh
+
+
+@dataclass(frozen=True)
 class Stage:
-    """One stage of a run.
+    """One stage.
 
     Attributes:
       name: its folder in the work directory.
-      fingerprint: everything its result depends on.
+      reads: the keys of the configuration that it reads.
+      inputs: what else its result depends on: splits ("test words" is test without its labels) and earlier stages.
       outputs: paths in the work directory that it writes, removed when it starts anew.
+    """
+
+    name: str
+    reads: Reads
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def view(self, config: ConfigDict) -> View:
+        """What the stage gets of a configuration."""
+        return View(config, self.name, self.reads)
+
+    def plan(self, config: ConfigDict, digests: Mapping[str, str]) -> PlannedStage:
+        """The stage with its fingerprint; `digests` are of its inputs, less the stages that this run does not have."""
+        inputs = {name: digests[name] for name in self.inputs if name in digests}
+        return PlannedStage(self.name, {**config_keys(config, self.reads.result), **inputs}, self.outputs)
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A stage of a certain run.
+
+    Attributes:
+      name, outputs: as a `Stage` has them.
+      fingerprint: everything its result depends on.
     """
 
     name: str

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -31,40 +31,77 @@ from toner_jax.training.state import State
 _COSTLY_EVALUATION = 0.15  # the share of wall time above which a run is told how to spend less
 
 
+class Samples(Protocol):
+    """The batches of a whole training, of so many steps."""
+
+    steps: int
+
+    def batches(self, first: int) -> Iterator[HostBatch]:
+        """The batches from step `first` (0-based) on."""
+
+
 @dataclass(frozen=True)
-class Fit:
-    """One training: what to do at which step.
+class FitOptions:
+    """What the configuration says of every training; it changes nothing that is learned.
 
     Attributes:
-      stage: the name in metrics and messages.
-      folder: the stage's directory.
-      steps: how many there are in all.
-      batches: first step → the batches from that step on.
-      train_step: (state, device batch) → (state, metrics), of which `skipped` is 1 where it changed nothing.
-      evaluate: params → dev metrics; the step with the highest `selection` is kept.
-      evaluate_at: the steps after which to evaluate.
+      checkpoint_every: steps between checkpoints.
+      checkpoint_keep: how many of the latest ones are kept, besides the best.
+      log_every: steps between lines of metrics, which are means over the steps since.
       max_skipped: so many steps with a non-finite loss or gradient end the training.
     """
 
-    stage: str
-    folder: Path
-    steps: int
-    batches: Callable[[int], Iterator[HostBatch]]
-    train_step: Callable[[State, Any], tuple[State, dict[str, jax.Array]]]
-    mesh: Mesh
-    checkpoints: Checkpoints
-    metrics: MetricsWriter
     checkpoint_every: int
+    checkpoint_keep: int
     log_every: int
     max_skipped: int
-    evaluate: Callable[[Any], dict[str, float]]
-    evaluate_at: frozenset[int]
+
+
+@dataclass(frozen=True)
+class DevEvaluation:
+    """How the step to use is chosen.
+
+    Attributes:
+      scores: params → dev metrics.
+      steps: those after which to evaluate; the last one is among them.
+      selection: the metric whose highest value decides.
+    """
+
+    scores: Callable[[Any], dict[str, float]]
+    steps: frozenset[int]
     selection: str = "f1"
 
 
+@dataclass(frozen=True)
+class Fit:
+    """One training.
+
+    Attributes:
+      stage: its name in metrics and messages, and its folder in the work directory.
+      workdir: where the metrics are, too.
+      train_step: (state, device batch) → (state, metrics), of which `skipped` is 1 where it changed nothing.
+    """
+
+    stage: str
+    workdir: Path
+    samples: Samples
+    train_step: Callable[[State, Any], tuple[State, dict[str, jax.Array]]]
+    mesh: Mesh
+    dev: DevEvaluation
+    options: FitOptions
+
+    @property
+    def folder(self) -> Path:
+        return self.workdir / self.stage
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+
 @dataclass
-class _Progress:
-    """What a checkpoint records besides the state."""
+class _Record:
+    """What a checkpoint holds besides the state."""
 
     best_step: int | None = None
     best: float | None = None
@@ -82,119 +119,138 @@ def fit(job: Fit, state: State) -> tuple[State, int, float]:
       UserError: too many steps were skipped, or a checkpoint cannot be written.
       Preempted: SIGTERM came; the step it came in is saved.
     """
-    state, at, first = _resume(job, state)
-    job.metrics.resume(job.stage, first)
-    clock = _Clock()
-    with Progress(job.stage, job.steps, first) as progress, interrupts.deferred():
-        pending: list[tuple[int, dict[str, jax.Array], Sequence[str]]] = []
-        for step, batch in enumerate(job.batches(first), first + 1):
+    with Checkpoints(job.checkpoints, job.options.checkpoint_keep) as checkpoints:
+        state, record, first = _resume(job, checkpoints, state)
+        metrics = MetricsWriter(job.workdir)
+        metrics.resume(job.stage, first)
+        with Progress(job.stage, job.samples.steps, first) as progress, interrupts.deferred():
+            loop = _Loop(job, checkpoints, metrics, record, progress)
+            state = loop.run(state, first)
+        checkpoints.wait()
+    if first < job.samples.steps:
+        loop.report(job.samples.steps - first)
+    assert record.best_step is not None  # the last step is always evaluated
+    assert record.best is not None
+    return state, record.best_step, record.best
+
+
+def _resume(job: Fit, checkpoints: Checkpoints, state: State) -> tuple[State, _Record, int]:
+    latest = checkpoints.latest_good()
+    if latest is None:
+        return state, _Record(), 0
+    found = checkpoints.record(latest)
+    if latest < job.samples.steps:
+        say(f"{job.stage}: going on from step {latest} of {job.samples.steps}")
+    record = _Record(found["best_step"], found["best"], found["skipped"], list(found["unlogged"]))
+    return checkpoints.restore(latest, state), record, latest
+
+
+class _Loop:
+    """The steps of one training in this process."""
+
+    def __init__(
+        self,
+        job: Fit,
+        checkpoints: Checkpoints,
+        metrics: MetricsWriter,
+        record: _Record,
+        progress: Progress,
+    ):
+        self._job, self._checkpoints, self._metrics = job, checkpoints, metrics
+        self._record, self._progress = record, progress
+        # Steps whose metrics are still on the device: to fetch each would wait for its step.
+        self._pending: list[tuple[int, dict[str, jax.Array], Sequence[str]]] = []
+        # Wall time is only ever logged as `timing`, which no two runs share.
+        self._begun = time.monotonic()
+        self._evaluating = 0.0
+        self._examples = 0
+
+    def run(self, state: State, first: int) -> State:
+        """Takes the steps after `first`, and returns the state after the last."""
+        job, steps = self._job, self._job.samples.steps
+        for step, batch in enumerate(job.samples.batches(first), first + 1):
             state, values = job.train_step(state, shard_batch(batch.arrays, job.mesh))
-            pending.append((step, values, batch.ids))
-            clock.examples += len(batch.ids)
-            log = step % job.log_every == 0 or step == job.steps
+            self._pending.append((step, values, batch.ids))
+            self._examples += len(batch.ids)
             improved = False
-            if log:
-                _collect(job, at, pending)
-                _log(job, step, at, clock, progress)
-            if step in job.evaluate_at:
-                improved = _evaluate(job, step, state, at, clock, progress)
+            if step % job.options.log_every == 0 or step == steps:
+                self._collect()
+                self._log(step)
+            if step in job.dev.steps:
+                improved = self._evaluate(step, state)
             stop = interrupts.requested()
-            if improved or stop or step % job.checkpoint_every == 0 or step == job.steps:
-                _collect(job, at, pending)
-                # asdict copies: the record is written while `at` goes on changing.
-                job.checkpoints.save(step, state, {"step": step, **asdict(at)})
-            if stop and step < job.steps:
-                job.checkpoints.wait()
+            if improved or stop or step % job.options.checkpoint_every == 0 or step == steps:
+                self._collect()
+                # asdict copies: the record is written while it goes on changing here.
+                self._checkpoints.save(step, state, {"step": step, **asdict(self._record)})
+            if stop and step < steps:
+                self._checkpoints.wait()
                 say(f"{job.stage}: told to stop; step {step} is saved")
                 raise interrupts.Preempted
-        job.checkpoints.wait()
-    if first < job.steps:
-        clock.report(job, job.steps - first)
-    assert at.best_step is not None  # the last step is always evaluated
-    assert at.best is not None
-    return state, at.best_step, at.best
+        return state
 
-
-class _Clock:
-    """Wall time, apart for dev evaluation; only ever logged as `timing`, which no two runs share."""
-
-    def __init__(self) -> None:
-        self.begun = time.monotonic()
-        self.evaluating = 0.0
-        self.examples = 0
-
-    def rate(self) -> float:
-        return self.examples / max(time.monotonic() - self.begun - self.evaluating, 1e-9)
-
-    def report(self, job: Fit, steps: int) -> None:
-        wall = time.monotonic() - self.begun
-        share = self.evaluating / wall
-        timing = {"seconds": wall, "evaluation_share": share, "examples_per_second": self.rate()}
-        job.metrics.write(job.stage, job.steps, {"timing": timing})
+    def report(self, steps: int) -> None:
+        """Says how long so many steps took."""
+        job = self._job
+        wall = time.monotonic() - self._begun
+        share = self._evaluating / wall
+        timing = {"seconds": wall, "evaluation_share": share, "examples_per_second": self._rate()}
+        self._metrics.write(job.stage, job.samples.steps, {"timing": timing})
         say(f"{job.stage}: {steps} steps in {wall:.0f} s, {share:.0%} of it on dev evaluation")
         if share > _COSTLY_EVALUATION:
             say(f"{job.stage}: evaluation is costly here; raise eval.every or lower eval.dev_max_sentences")
 
+    def _rate(self) -> float:
+        return self._examples / max(time.monotonic() - self._begun - self._evaluating, 1e-9)
 
-def _resume(job: Fit, state: State) -> tuple[State, _Progress, int]:
-    latest = job.checkpoints.latest_good()
-    if latest is None:
-        return state, _Progress(), 0
-    record = job.checkpoints.record(latest)
-    if latest < job.steps:
-        say(f"{job.stage}: going on from step {latest} of {job.steps}")
-    at = _Progress(record["best_step"], record["best"], record["skipped"], list(record["unlogged"]))
-    return job.checkpoints.restore(latest, state), at, latest
+    def _collect(self) -> None:
+        """Fetches the steps' metrics, and gives up when too many of them were skipped."""
+        for step, values, ids in self._pending:
+            entry = {name: float(value) for name, value in values.items()}
+            if entry.pop("skipped"):
+                self._record.skipped += 1
+                self._write_skipped(step, ids)
+            else:
+                self._record.unlogged.append(entry)
+        self._pending.clear()
 
+    def _write_skipped(self, step: int, ids: Sequence[str]) -> None:
+        job, count = self._job, self._record.skipped
+        path = job.folder / "skipped.jsonl"
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, "sentences": list(ids)}) + "\n")
+        say(f"{job.stage}: step {step} skipped: loss or gradient is not finite (sentences in {path})")
+        if count >= job.options.max_skipped:
+            raise UserError(
+                f"{job.stage}: {count} steps had a non-finite loss or gradient; their sentences stand in {path}. "
+                f"Lower {job.stage}.learning_rate, or raise max_skipped"
+            )
 
-def _collect(job: Fit, at: _Progress, pending: list[tuple[int, dict[str, jax.Array], Sequence[str]]]) -> None:
-    """Fetches the steps' metrics, and gives up when too many of them were skipped."""
-    for step, values, ids in pending:
-        entry = {name: float(value) for name, value in values.items()}
-        if entry.pop("skipped"):
-            at.skipped += 1
-            _write_skipped(job, step, ids, at.skipped)
-        else:
-            at.unlogged.append(entry)
-    pending.clear()
+    def _log(self, step: int) -> None:
+        unlogged = self._record.unlogged
+        if not unlogged:
+            return
+        means = {k: float(np.mean([entry[k] for entry in unlogged])) for k in unlogged[0]}
+        unlogged.clear()
+        if self._record.skipped:
+            means["skipped"] = self._record.skipped
+        self._metrics.write(self._job.stage, step, means)
+        self._progress.update(step, f"loss {means['loss']:.3f}  {self._rate():.0f} examples/s")
 
-
-def _write_skipped(job: Fit, step: int, ids: Sequence[str], count: int) -> None:
-    path = job.folder / "skipped.jsonl"
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"step": step, "sentences": list(ids)}) + "\n")
-    say(f"{job.stage}: step {step} skipped: loss or gradient is not finite (sentences in {path})")
-    if count >= job.max_skipped:
-        raise UserError(
-            f"{job.stage}: {count} steps had a non-finite loss or gradient; their sentences stand in {path}. "
-            f"Lower {job.stage}.learning_rate, or raise max_skipped"
-        )
-
-
-def _log(job: Fit, step: int, at: _Progress, clock: _Clock, progress: Progress) -> None:
-    if not at.unlogged:
-        return
-    means = {k: float(np.mean([entry[k] for entry in at.unlogged])) for k in at.unlogged[0]}
-    at.unlogged.clear()
-    if at.skipped:
-        means["skipped"] = at.skipped
-    job.metrics.write(job.stage, step, means)
-    progress.update(step, f"loss {means['loss']:.3f}  {clock.rate():.0f} examples/s")
-
-
-def _evaluate(job: Fit, step: int, state: State, at: _Progress, clock: _Clock, progress: Progress) -> bool:
-    """Dev scores of this step; True if they are the best so far."""
-    start = time.monotonic()
-    with interrupts.immediate():
-        scores = job.evaluate(state["params"])
-    clock.evaluating += time.monotonic() - start
-    job.metrics.write(job.stage, step, {f"dev_{k}": v for k, v in scores.items()})
-    score = scores[job.selection]
-    progress.update(step, f"dev {job.selection} {score:.4f}", force=True)
-    if at.best is not None and score <= at.best:
-        return False
-    at.best_step, at.best = step, score
-    return True
+    def _evaluate(self, step: int, state: State) -> bool:
+        """Dev scores of this step; True if they are the best so far."""
+        job, record = self._job, self._record
+        start = time.monotonic()
+        with interrupts.immediate():
+            scores = job.dev.scores(state["params"])
+        self._evaluating += time.monotonic() - start
+        self._metrics.write(job.stage, step, {f"dev_{k}": v for k, v in scores.items()})
+        score = scores[job.dev.selection]
+        self._progress.update(step, f"dev {job.dev.selection} {score:.4f}", force=True)
+        if record.best is not None and score <= record.best:
+            return False
+        record.best_step, record.best = step, score
+        return True
 
 
 def evaluation_steps(

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import optax
 
 from toner_jax.parallel.sharding import path_string
+
+
+@dataclass(frozen=True)
+class OptimizerOptions:
+    """What the configuration says of an optimizer.
+
+    Attributes:
+      learning_rate: the peak of the schedule.
+      warmup: the share of all steps over which the rate rises to it.
+      weight_decay: decoupled; norms' scales and biases have none.
+      beta2: of the second moments.
+      clip_norm: gradients with a larger global norm are scaled down to it; 0 does not clip.
+    """
+
+    learning_rate: float
+    warmup: float
+    weight_decay: float
+    beta2: float
+    clip_norm: float
+
+
+def make_optimizer(options: OptimizerOptions, steps: int) -> optax.GradientTransformation:
+    """The optimizer of a training of so many steps."""
+    o = options
+    schedule = linear_schedule(o.learning_rate, steps, o.warmup)
+    return adamw(schedule, weight_decay=o.weight_decay, beta2=o.beta2, clip_norm=o.clip_norm)
 
 
 def linear_schedule(peak: float, steps: int, warmup: float) -> optax.Schedule:

@@ -1,0 +1,154 @@
+"""All figures of one evaluated split: what `report/{split}.json` holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from toner_jax.evaluation import baselines, calibration, scoring
+from toner_jax.evaluation.ceiling import alignment_ceiling
+from toner_jax.evaluation.evaluated import Evaluated
+from toner_jax.evaluation.scoring import Counts, Scores
+from toner_jax.evaluation.temperature import Fitted
+from toner_jax.schema import Schema, Sentence
+from toner_jax.text.ids import WordIds
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a split is evaluated against, besides its own annotation.
+
+    Attributes:
+      train, dev: what baselines learn from, and what they are tuned on.
+      word_ids: how targets are written, for the alignment ceiling.
+      type_beta: the β of the F-β that T′ was tuned for, and its baseline is.
+    """
+
+    train: Sequence[Sentence]
+    dev: Sequence[Sentence]
+    schema: Schema
+    word_ids: WordIds
+    type_beta: float
+
+
+@dataclass(frozen=True)
+class EntityScores:
+    """What the scores of all predicted entities are worth, those below the threshold too.
+
+    Attributes:
+      temperature: that they were computed at; `fitted` is how it was found, if it was.
+      threshold: the least score of the entities that all other figures count.
+      figures: `calibration.describe_scores`.
+    """
+
+    temperature: float
+    fitted: Fitted | None
+    threshold: float
+    figures: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "temperature": self.temperature,
+            "fitted": self.fitted and self.fitted.to_json(),
+            "threshold": self.threshold,
+            **self.figures,
+        }
+
+
+@dataclass(frozen=True)
+class MatchedTypes:
+    """How good T′ is.
+
+    Attributes:
+      counts: over (sentence, type).
+      on_empty_sentences: `scoring.false_types_on_empty`.
+      type_prior: `counts` of the baseline that names the same types for every sentence.
+    """
+
+    counts: Counts
+    on_empty_sentences: Mapping[str, int | float]
+    type_prior: Counts
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures of one split.
+
+    Attributes:
+      seen, unseen: strict scores of the strings that training mentions contain, and of all others.
+      dropped: how much of what was written could not be used, by reason.
+      alignment_ceiling: the recall of a generator that writes every target exactly.
+      memorised: strict scores of the baseline that tags what training mentions contain.
+      named: the types that the generator itself named (§3.4); None where it did not learn to.
+      types: T′; None without type matching.
+    """
+
+    split: str
+    scores: Scores
+    seen: Counts
+    unseen: Counts
+    dropped: Mapping[str, int]
+    entity_scores: EntityScores
+    alignment_ceiling: float
+    memorised: Counts
+    named: Counts | None = None
+    types: MatchedTypes | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What the file holds, in its order."""
+        baseline = {"memorised_mentions": self.memorised.to_json()}
+        report: dict[str, Any] = {
+            "split": self.split,
+            **self.scores.to_json(),
+            "seen_in_training": self.seen.to_json(),
+            "unseen_in_training": self.unseen.to_json(),
+            "dropped": dict(self.dropped),
+            "scores": self.entity_scores.to_json(),
+            "alignment_ceiling": self.alignment_ceiling,
+            "baselines": baseline,
+        }
+        if self.named is not None:
+            report["type_recognition"] = self.named.to_json()
+        if self.types is not None:
+            report["types"] = {
+                **self.types.counts.to_json(),
+                "on_empty_sentences": dict(self.types.on_empty_sentences),
+            }
+            baseline["type_prior"] = self.types.type_prior.to_json()
+        return report
+
+
+def make_report(evaluated: Evaluated, reference: Reference) -> Report:
+    """The figures of a split."""
+    e, sentences = evaluated, evaluated.sentences
+    predicted = [r.entities for r in e.kept]
+    strings = {s.surface(entity) for s in reference.train for entity in s.entities}
+    parts = scoring.seen_unseen(sentences, predicted, strings)
+    memorised = baselines.memorised_mentions(reference.train, sentences)
+    figures = calibration.describe_scores(e.judged())
+    return Report(
+        split=e.split,
+        scores=scoring.evaluate(sentences, predicted, [r.items for r in e.kept], reference.schema),
+        seen=parts["seen"],
+        unseen=parts["unseen"],
+        dropped=sum((r.dropped for r in e.kept), Counter()),
+        entity_scores=EntityScores(e.temperature, e.fitted, e.threshold, figures),
+        alignment_ceiling=alignment_ceiling(sentences, reference.schema, reference.word_ids),
+        memorised=scoring.strict_counts(sentences, memorised),
+        named=None if e.named is None else scoring.type_counts(sentences, e.named),
+        types=None if e.matched is None else _matched_types(sentences, e.matched, reference),
+    )
+
+
+def _matched_types(
+    sentences: Sequence[Sentence], matched: Sequence[Sequence[str]], reference: Reference
+) -> MatchedTypes:
+    r = reference
+    prior = baselines.type_prior(r.train, r.dev, sentences, r.schema, beta=r.type_beta)
+    return MatchedTypes(
+        scoring.type_counts(sentences, matched),
+        scoring.false_types_on_empty(sentences, matched),
+        scoring.type_counts(sentences, prior),
+    )

@@ -1,0 +1,188 @@
+"""What both models are trained on: their samples, and the order of the batches over the epochs.
+
+The order depends on (seed, epoch) alone, so the batches from any step on can be made without those before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from toner_jax.errors import UserError
+from toner_jax.pipeline.batching import (
+    HostBatch,
+    Shape,
+    assign,
+    choose_lengths,
+    choose_shapes,
+    collate,
+    pad_rows,
+    plan_epoch,
+    total_steps,
+)
+from toner_jax.pipeline.features import Example, GeneratorFeatures, MatcherFeatures, present_types
+from toner_jax.schema import Schema, Sentence
+
+# The streams of random numbers that a run draws from its seed are told apart by a number each.
+MATCHER_ORDER, GENERATOR_ORDER, DEV_SAMPLE = 1, 2, 3
+
+# A batch before its arrays are made: its shape, and the samples in it, −1 for padding.
+PlannedBatch = tuple[Shape, np.ndarray]
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """What the configuration says of samples and their order.
+
+    Attributes:
+      seed: of the run.
+      epochs: need not be whole.
+      batch_size: samples of a step, a multiple of what the mesh splits batches into.
+      max_shapes: padded shapes, for each of which training compiles a program.
+    """
+
+    seed: int
+    epochs: float
+    batch_size: int
+    max_shapes: int
+
+
+class GeneratorSamples:
+    """The generator's samples.
+
+    Every sentence gives one NER sample an epoch, and with probability `type_recognition` one of the
+    auxiliary task (§3.4), drawn anew each epoch from (seed, epoch).
+
+    Attributes:
+      examples: those of NER, and then those of the auxiliary task, of which an epoch uses some.
+      shapes: (source, target) lengths of the batches.
+      added_parts: how many more sentences there are since the long ones were split.
+      steps: of the whole training; `steps_per_epoch` of the first epoch.
+    """
+
+    def __init__(
+        self,
+        options: SamplingOptions,
+        features: GeneratorFeatures,
+        train: Sequence[Sentence],
+        matched: Sequence[Sequence[str]] | None,
+        *,
+        type_recognition: float,
+        pool: str,
+    ):
+        """Args:
+        matched: T′ of each sentence, or None without type matching.
+        type_recognition: the share of sentences that also train the auxiliary task, each epoch.
+        pool: "text" or "prompt", the tokens of h(x).
+        """
+        self._options, self._share, self._pool = options, type_recognition, pool
+        features.prepare(train)
+        parts = [
+            (part, None if matched is None else matched[i])
+            for i, sentence in enumerate(train)
+            for part in features.split(sentence)
+        ]
+        self.added_parts = len(parts) - len(train)
+        self._ids = [part.id for part, _ in parts]
+        self.examples: list[Example] = [features.ner(part, types) for part, types in parts]
+        if type_recognition:
+            self.examples += [features.type_recognition(part) for part, _ in parts]
+        self.shapes: tuple[Shape, ...] = choose_shapes(self.examples, options.max_shapes)
+        self._assignment = np.array([assign(e, self.shapes) for e in self.examples])
+        epochs = options.epochs
+        lengths = [len(self._plan(epoch)) for epoch in range(int(np.ceil(epochs)))]
+        self._ends = np.cumsum(lengths)
+        self.steps_per_epoch = lengths[0]
+        last = lengths[-1] * (epochs - np.floor(epochs)) if epochs % 1 else lengths[-1]
+        self.steps = total_steps(1, sum(lengths[:-1]) + float(last))
+
+    def _plan(self, epoch: int) -> list[PlannedBatch]:
+        rng = np.random.default_rng([self._options.seed, GENERATOR_ORDER, epoch])
+        count = len(self._ids)
+        chosen = np.arange(count)
+        if self._share:
+            also = np.flatnonzero(rng.random(count) < self._share)
+            chosen = np.concatenate([chosen, count + also])
+        plan = plan_epoch(self._assignment[chosen], self.shapes, self._options.batch_size, rng)
+        return [(shape, np.where(rows < 0, -1, chosen[rows])) for shape, rows in plan]
+
+    def batches(self, first: int) -> Iterator[HostBatch]:
+        """The batches from step `first` (0-based) on, as `batching.Batch.arrays`."""
+        for shape, rows in _from_step(first, self.steps, self._plan, self._ends):
+            arrays = collate(self.examples, rows, shape, self._pool).arrays()
+            yield HostBatch(arrays, [self._ids[i % len(self._ids)] for i in rows if i >= 0])
+
+
+class MatcherSamples:
+    """The type matching model's samples, one a sentence.
+
+    Attributes:
+      steps: of the whole training; `steps_per_epoch` of every epoch.
+    """
+
+    def __init__(
+        self,
+        options: SamplingOptions,
+        features: MatcherFeatures,
+        train: Sequence[Sentence],
+        schema: Schema,
+        *,
+        empty: bool,
+    ):
+        """Args:
+        empty: whether sentences without types train, too: Eq. 4 has a term for them only with a null cosine.
+
+        Raises:
+          UserError: there is nothing to train on.
+        """
+        used = [s for s in train if s.entities or empty]
+        if not used:
+            raise UserError("the training split has no entities: there is nothing to match types with")
+        self._options = options
+        features.prepare(w for s in used for w in s.words)
+        self._rows = [features.encode(s.words) for s in used]
+        self._ids = [s.id for s in used]
+        self._present = present_types(used, schema)
+        lengths = choose_lengths([len(r) for r in self._rows], options.max_shapes)
+        self._shapes = [(n, 0) for n in lengths]
+        self._assignment = [int(np.searchsorted(lengths, len(r))) for r in self._rows]
+        self.steps_per_epoch = len(self._plan(0))
+        self.steps = total_steps(self.steps_per_epoch, options.epochs)
+
+    def _plan(self, epoch: int) -> list[PlannedBatch]:
+        rng = np.random.default_rng([self._options.seed, MATCHER_ORDER, epoch])
+        return plan_epoch(self._assignment, self._shapes, self._options.batch_size, rng)
+
+    def batches(self, first: int) -> Iterator[HostBatch]:
+        """The batches from step `first` (0-based) on: `ids` int32 [B, S], `present` float32 [B, K] and `weight`
+        float32 [B], 0 on padded rows."""
+        ends = self.steps_per_epoch * np.arange(1, int(np.ceil(self._options.epochs)) + 1)
+        for (length, _), chosen in _from_step(first, self.steps, self._plan, ends):
+            real = chosen >= 0
+            arrays = {
+                "ids": pad_rows([self._rows[i] for i in chosen if i >= 0], length, len(chosen)),
+                "present": np.where(real[:, None], self._present[chosen], False).astype(np.float32),
+                "weight": real.astype(np.float32),
+            }
+            yield HostBatch(arrays, [self._ids[i] for i in chosen if i >= 0])
+
+
+def _from_step(
+    first: int, steps: int, plan: Callable[[int], list[PlannedBatch]], ends: np.ndarray
+) -> Iterator[PlannedBatch]:
+    """The batches of steps `first` … `steps` − 1; `ends` are the steps after which the epochs of `plan` end."""
+    epoch = int(np.searchsorted(ends, first, side="right"))
+    step = first
+    while step < steps:
+        begin = int(ends[epoch - 1]) if epoch else 0
+        batches = plan(epoch)[step - begin :][: steps - step]
+        yield from batches
+        step, epoch = step + len(batches), epoch + 1
+
+
+def dev_sample(seed: int, count: int, most: int) -> list[int]:
+    """Which of dev's `count` sentences stand for all: at most `most` (0: all), drawn by seed."""
+    rng = np.random.default_rng([seed, DEV_SAMPLE])
+    return sorted(rng.permutation(count)[: most or count].tolist())

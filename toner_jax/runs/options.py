@@ -1,0 +1,69 @@
+"""From a stage's view of the configuration to the option objects of the packages below."""
+
+from __future__ import annotations
+
+from jax.sharding import Mesh
+
+from toner_jax.parallel.mesh import round_batch
+from toner_jax.pipeline.samples import SamplingOptions
+from toner_jax.runs.view import Settings
+from toner_jax.training.loop import FitOptions
+from toner_jax.training.objectives import GeneratorObjective, MatcherObjective
+from toner_jax.training.optimizer import OptimizerOptions
+
+# What `fit_options` reads, of both trainings; it changes nothing that they learn.
+FIT_KEYS = (
+    "checkpoint.every",  # a step does not depend on whether the one before was saved
+    "checkpoint.keep",  # the best one, which is used, is kept besides
+    "log_every",  # lines of metrics.jsonl are means over so many steps: other lines, the same training
+    "max_skipped",  # whether a training ends early, as an error; one that does not is the same
+)
+
+
+def fit_options(config: Settings) -> FitOptions:
+    return FitOptions(
+        checkpoint_every=config.checkpoint.every,
+        checkpoint_keep=config.checkpoint.keep,
+        log_every=config.log_every,
+        max_skipped=config.max_skipped,
+    )
+
+
+def matcher_sampling(config: Settings, mesh: Mesh) -> SamplingOptions:
+    return _sampling(config.seed, config.matcher, mesh)
+
+
+def matcher_optimizer(config: Settings) -> OptimizerOptions:
+    return _optimizer(config.matcher, beta2=0.999)
+
+
+def matcher_objective(config: Settings) -> MatcherObjective:
+    c = config.matcher
+    return MatcherObjective(c.tau, c.null_cosine if c.null_logit else None)
+
+
+def generator_sampling(config: Settings, mesh: Mesh) -> SamplingOptions:
+    return _sampling(config.seed, config.generator, mesh)
+
+
+def generator_optimizer(config: Settings) -> OptimizerOptions:
+    return _optimizer(config.generator, beta2=config.generator.beta2)
+
+
+def generator_objective(config: Settings) -> GeneratorObjective:
+    return GeneratorObjective(config.generator.lambda_c, config.generator.loss_normalization)
+
+
+def _sampling(seed: int, section: Settings, mesh: Mesh) -> SamplingOptions:
+    size = round_batch(section.batch_size, mesh)
+    return SamplingOptions(seed, section.epochs, size, section.max_shapes)
+
+
+def _optimizer(section: Settings, beta2: float) -> OptimizerOptions:
+    return OptimizerOptions(
+        learning_rate=section.learning_rate,
+        warmup=section.warmup,
+        weight_decay=section.weight_decay,
+        beta2=beta2,
+        clip_norm=section.clip_norm,
+    )

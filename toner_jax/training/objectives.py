@@ -1,0 +1,96 @@
+"""What the two trainings minimise: from a model and its loss options to a function of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from toner_jax import losses
+from toner_jax.inference.matching import embed
+from toner_jax.models.bert.model import Bert
+from toner_jax.models.t5.model import shift_right
+from toner_jax.models.toner import ToNER
+from toner_jax.pipeline.batching import pad_rows
+from toner_jax.training.state import Loss
+
+
+@dataclass(frozen=True)
+class GeneratorObjective:
+    """Eq. 6.
+
+    Attributes:
+      lambda_c: λ, the weight of the classification loss.
+      normalization: of the generation loss, "token" or "sequence".
+    """
+
+    lambda_c: float
+    normalization: str
+
+    def loss(self, model: ToNER) -> Loss:
+        """The loss of a batch of `pipeline.samples.GeneratorSamples`."""
+        deterministic = model.config.dropout_rate == 0
+
+        def loss(
+            params: Any, batch: Mapping[str, jax.Array], key: jax.Array
+        ) -> tuple[jax.Array, dict[str, jax.Array]]:
+            source, target = batch["source"], batch["target"]
+            outputs: Any = model.apply(
+                {"params": params},
+                source,
+                (source != 0).astype(jnp.float32),
+                shift_right(target),
+                batch["pool_mask"],
+                deterministic,
+                rngs={"dropout": key},
+            )
+            logits, types = outputs
+            generation = losses.generation_loss(logits, target, batch["weight"], self.normalization)
+            classification = losses.type_classification_loss(types, batch["present"], batch["weight"])
+            total = losses.generator_loss(generation, classification, self.lambda_c)
+            return total, {
+                "loss": total,
+                "generation_loss": generation,
+                "classification_loss": classification,
+            }
+
+        return loss
+
+
+@dataclass(frozen=True)
+class MatcherObjective:
+    """Eq. 4.
+
+    Attributes:
+      tau: τ.
+      null_cosine: the δ whose e^{δ/τ} joins the denominator; None for the paper's form.
+    """
+
+    tau: float
+    null_cosine: float | None
+
+    def loss(self, model: Bert, descriptions: Sequence[np.ndarray]) -> Loss:
+        """The loss of a batch of `pipeline.samples.MatcherSamples`.
+
+        Args:
+          descriptions: ids of D_t of every type, in schema order; encoded once a step, not once a sentence.
+        """
+        types = jnp.asarray(pad_rows(descriptions, max(len(d) for d in descriptions), len(descriptions)))
+        deterministic = model.config.dropout_rate == 0
+
+        def loss(
+            params: Any, batch: Mapping[str, jax.Array], key: jax.Array
+        ) -> tuple[jax.Array, dict[str, jax.Array]]:
+            text_key, type_key = jax.random.split(key)
+            x = embed(model, params, batch["ids"], deterministic, rngs={"dropout": text_key})
+            t = embed(model, params, types, deterministic, rngs={"dropout": type_key})
+            value = losses.type_matching_loss(
+                x @ t.T, batch["present"], batch["weight"], self.tau, self.null_cosine
+            )
+            return value, {"loss": value}
+
+        return loss
