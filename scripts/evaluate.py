@@ -56,6 +56,7 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     from toner_jax.runs.restore import read_work_config
     from toner_jax.runs.stage import read_marker
     from toner_jax.runs.workdir import split_path
+    from toner_jax.tasks.type_recognition import TypeRecognition
 
     keep_compiled_programs()
     config = read_work_config(options.workdir)
@@ -84,9 +85,9 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     elif name not in splits:
         splits[name] = load_sentences(split_path(options.workdir, name))
     found, matched = ner.recognize(splits[name], threshold=options.threshold)
-    named = ner.name_types(splits[name]) if config.generator.type_recognition else None
+    named = ner.name_types(splits[name]) if TypeRecognition.name in ner.tasks else None
     report = make_report(
-        config, splits, name, found, matched, ner.schema, ner.features, ner.temperature, named=named
+        config, splits, name, found, matched, ner.schema, ner.word_ids, ner.temperature, named=named
     )
     if options.output:
         kept = [r.above(config.decode.threshold) for r in found]

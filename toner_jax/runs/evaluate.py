@@ -17,37 +17,46 @@ from toner_jax.evaluation import baselines, calibration, html_report, scoring
 from toner_jax.evaluation.ceiling import alignment_ceiling
 from toner_jax.evaluation.temperature import Fitted, fit_temperature
 from toner_jax.inference.recognize import Recognizer
-from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.runs import setup
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.generator import dev_sample, read_types_if_enabled
 from toner_jax.runs.matcher import read_similarities, read_threshold
-from toner_jax.runs.recognizers import make_recognizer, make_type_recognizer
+from toner_jax.runs.recognizers import decode_options, make_recognizer
 from toner_jax.schema import Schema, Sentence
+from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.recognized import Recognized
+from toner_jax.tasks.type_recognition import TypeRecognition
+from toner_jax.text.ids import WordIds
 from toner_jax.training.metrics import MetricsWriter, read_metrics
 
 Splits = Mapping[str, Sequence[Sentence]]
 
 
 def evaluate_run(
-    config: ConfigDict, workdir: Path, splits: Splits, schema: Schema, mesh: Mesh, step: int
+    config: ConfigDict,
+    workdir: Path,
+    splits: Splits,
+    schema: Schema,
+    mesh: Mesh,
+    trained: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Evaluates dev and test with the generator's weights of `step`.
+    """Evaluates dev and test with the generator's weights of the step that its stage recorded in `trained`, on the
+    tasks that it was trained on.
 
     Returns:
       Per split, the strict span scores (the whole reports stand in `report/{split}.json`); `temperature`, the
       one that the scores were computed at; and `fitted`, how it was found, where `decode.temperature` is 0.
     """
     model = setup.build_generator(config, workdir, schema)
-    features = setup.generator_features(config, workdir / setup.TOKENIZERS, schema)
+    word_ids = setup.generator_word_ids(config, workdir / setup.TOKENIZERS)
+    step, options = trained["step"], decode_options(config)
     params = setup.restore_params(
         workdir / GENERATOR, step, setup.init_generator(model), mesh, config.sharding
     )
-    recognizer = make_recognizer(config, model, features, mesh)
+    recognizer = make_recognizer(Entities(word_ids, schema), model, mesh, options)
     type_recognizer = None
-    if config.generator.type_recognition:
-        type_recognizer = make_type_recognizer(config, model, features, mesh)
+    if TypeRecognition.name in trained["tasks"]:
+        type_recognizer = make_recognizer(TypeRecognition(word_ids, schema), model, mesh, options)
     metrics = MetricsWriter(workdir)
     metrics.resume("evaluate", -1)  # an interrupted evaluation starts over
     fitted = None
@@ -61,9 +70,11 @@ def evaluate_run(
         found = recognizer(params, sentences, matched, temperature)
         kept = [r.above(config.decode.threshold) for r in found]
         write_predictions(workdir / "predictions" / f"{name}.jsonl", sentences, kept, matched)
-        named = type_recognizer(params, sentences) if type_recognizer else None
+        named = None
+        if type_recognizer:
+            named = [r.types for r in type_recognizer(params, sentences, None)]
         report = make_report(
-            config, splits, name, found, matched, schema, features, temperature, fitted, named
+            config, splits, name, found, matched, schema, word_ids, temperature, fitted, named
         )
         write_atomically(workdir / "report" / f"{name}.json", json.dumps(report, indent=2) + "\n")
         page = _render_page(config, workdir, name, sentences, kept, matched, report, schema)
@@ -128,7 +139,7 @@ def make_report(
     found: Sequence[Recognized],
     matched: Sequence[Sequence[str]] | None,
     schema: Schema,
-    features: GeneratorFeatures,
+    word_ids: WordIds,
     temperature: float,
     fitted: Fitted | None = None,
     named: Sequence[Iterable[str]] | None = None,
@@ -159,7 +170,7 @@ def make_report(
             "threshold": config.decode.threshold,
             **calibration.describe_scores(_judge(sentences, found)),
         },
-        "alignment_ceiling": alignment_ceiling(sentences, schema, features.word_ids),
+        "alignment_ceiling": alignment_ceiling(sentences, schema, word_ids),
         "baselines": {"memorised_mentions": memorised.to_json()},
     }
     if named is not None:

@@ -17,8 +17,7 @@ from toner_jax import losses
 from toner_jax.common.console import say
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import strict_counts
-from toner_jax.inference.constrained import GrammarGenerator
-from toner_jax.inference.recognize import Recognizer
+from toner_jax.inference.options import DecodeOptions
 from toner_jax.models.hf import weights as hf_weights
 from toner_jax.models.t5.model import shift_right
 from toner_jax.models.toner import ToNER
@@ -36,6 +35,7 @@ from toner_jax.pipeline.features import Example, GeneratorFeatures
 from toner_jax.runs import setup
 from toner_jax.runs.export import pretrained
 from toner_jax.runs.matcher import read_types
+from toner_jax.runs.recognizers import make_recognizer
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training import state as train_state
 from toner_jax.training.checkpoint import Checkpoints
@@ -60,7 +60,8 @@ def train_generator(
     """Trains or resumes the stage.
 
     Returns:
-      {"step", "dev_f1"}: the step whose weights are used, and its strict span F1 on dev.
+      {"step", "dev_f1", "tasks"}: the step whose weights are used, its strict span F1 on dev, and the names of the
+      tasks that it was trained on.
     """
     c = config.generator
     model = setup.build_generator(config, workdir, schema)
@@ -103,7 +104,7 @@ def train_generator(
             state,
         )
     say(f"{FOLDER}: step {step} is best, strict span F1 {score:.4f} on dev")
-    return {"step": step, "dev_f1": score}
+    return {"step": step, "dev_f1": score, "tasks": [task.name for task in features.tasks]}
 
 
 def read_types_if_enabled(
@@ -141,10 +142,11 @@ class TrainingData:
             say(f"{FOLDER}: long training sentences make {len(parts) - len(train)} additional parts")
         self._count = len(parts)
         self._ids = [part.id for part, _ in parts]
-        self.examples: list[Example] = [features.ner(part, types) for part, types in parts]
+        main, *auxiliary = features.tasks
+        self.examples: list[Example] = [features.example(main, part, types) for part, types in parts]
         self._share = config.generator.type_recognition
-        if self._share:
-            self.examples += [features.type_recognition(part) for part, _ in parts]
+        for task in auxiliary:
+            self.examples += [features.example(task, part, None) for part, _ in parts]
         self.shapes: tuple[Shape, ...] = choose_shapes(self.examples, config.generator.max_shapes)
         self._assignment = np.array([assign(e, self.shapes) for e in self.examples])
         epochs = config.generator.epochs
@@ -240,10 +242,10 @@ def _make_evaluation(
     types = None if matched is None else [matched[i] for i in chosen]
     # The room is that of the evaluation after training, whose programs are then compiled already.
     room = max(max_length, config.decode.max_length or features.max_target)
-    generate = GrammarGenerator(
-        model, features, mesh, batch_size=config.eval.batch_size, max_length=room, limit=max_length
+    options = DecodeOptions(
+        features.max_source, room, config.eval.batch_size, window_overlap=config.text.window_overlap
     )
-    recognizer = Recognizer(generate, features, overlap=config.text.window_overlap)
+    recognizer = make_recognizer(features.tasks[0], model, mesh, options, limit=max_length)
 
     def evaluate(params: Any) -> dict[str, float]:
         found = recognizer(params, sentences, types)

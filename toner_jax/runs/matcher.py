@@ -23,7 +23,8 @@ from toner_jax.models.bert.model import Bert
 from toner_jax.models.hf import weights as hf_weights
 from toner_jax.parallel.mesh import round_batch
 from toner_jax.pipeline.batching import HostBatch, choose_lengths, pad_rows, plan_epoch, total_steps
-from toner_jax.pipeline.features import MatcherFeatures, present_types
+from toner_jax.pipeline.features import present_types
+from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.runs import setup
 from toner_jax.runs.export import pretrained
 from toner_jax.schema import Schema, Sentence

@@ -79,7 +79,7 @@ def _execute_stages(
         "setup": lambda: setup.prepare(config, workdir, splits["train"], schema),
         "matcher": lambda: train_matcher(config, workdir, splits, schema, mesh),
         "generator": lambda: train_generator(config, workdir, splits["train"], splits["dev"], schema, mesh),
-        "evaluate": lambda: evaluate_run(config, workdir, splits, schema, mesh, results["generator"]["step"]),
+        "evaluate": lambda: evaluate_run(config, workdir, splits, schema, mesh, results["generator"]),
     }
     for name, stage in stages.items():
         results[name] = stage.run(workdir, work[name], restart)
