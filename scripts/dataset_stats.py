@@ -67,11 +67,13 @@ def statistics(config: Any, dataset: Dataset, tokenizer: str | None) -> dict[str
     if tokenizer:
         from toner_jax.evaluation.ceiling import alignment_ceiling
         from toner_jax.pipeline.features import GeneratorFeatures
+        from toner_jax.tasks.entities import Entities
         from toner_jax.text.ids import WordIds
         from toner_jax.text.tokenizers import load_sentencepiece
 
         word_ids = WordIds(load_sentencepiece(tokenizer, config.tokenizer.backend))
-        features = GeneratorFeatures(word_ids, dataset.schema, config.text.max_source, config.text.max_target)
+        task = Entities(word_ids, dataset.schema)
+        features = GeneratorFeatures([task], config.text.max_source, config.text.max_target)
     repeated = repeated_sentences(dataset.splits)
     figures: dict[str, Any] = {}
     for split, sentences in dataset.splits.items():

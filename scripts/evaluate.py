@@ -58,6 +58,7 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     from toner_jax.runs.restore import read_work_config
     from toner_jax.runs.stage import read_marker
     from toner_jax.runs.workdir import split_path
+    from toner_jax.tasks.type_recognition import TypeRecognition
 
     keep_compiled_programs()
     config = read_work_config(options.workdir)
@@ -86,9 +87,9 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     elif name not in splits:
         splits[name] = load_sentences(split_path(options.workdir, name))
     found, matched = ner.recognize(splits[name], threshold=options.threshold)
-    named = ner.name_types(splits[name]) if config.generator.type_recognition else None
+    named = ner.name_types(splits[name]) if TypeRecognition.name in ner.tasks else None
     evaluated = Evaluated(name, splits[name], found, matched, named, config.decode.threshold, ner.temperature)
-    reference = make_reference(config, splits["train"], splits["dev"], ner.features)
+    reference = make_reference(config, splits["train"], splits["dev"], ner.schema, ner.word_ids)
     report = make_report(evaluated, reference).to_json()
     if options.output:
         write_predictions(options.output / "predictions.jsonl", evaluated)

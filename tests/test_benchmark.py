@@ -12,6 +12,7 @@ import tiny
 
 from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.errors import UserError
+from toner_jax.pipeline.corpus import generator_corpus
 from toner_jax.text.train_tokenizers import train_sentencepiece
 
 OURS = ("greedy-unsorted", "greedy", "refill-4")
@@ -118,7 +119,9 @@ def test_data(monkeypatch, tmp_path, capsys):
 
     parser = argparse.ArgumentParser()
     data.add_options(parser)
-    train_sentencepiece(tmp_path / "pieces", generate(seed=1, sizes={"train": 300})["train"], SCHEMA, 400)
+    train_sentencepiece(
+        tmp_path / "pieces", generator_corpus(generate(seed=1, sizes={"train": 300})["train"], SCHEMA), 400
+    )
     file = tmp_path / "data.json"
     data.run(
         parser.parse_args(

@@ -92,12 +92,51 @@ def test_types_that_the_generator_names(ner):
     assert list(ner.recognize_types(["Judge Ivan"], labels=["ship"])[0]) in ([], ["ship"])
 
 
+def recorded(finished, folder, *tasks):
+    """A copy of the finished run whose record says that its generator was trained on these tasks."""
+    shutil.copytree(finished[0], folder)
+    path = folder / "generator/stage.json"
+    marker = json.loads(path.read_text())
+    assert marker["result"]["tasks"] == ["ner", "tr"]
+    marker["result"]["tasks"] = tasks
+    path.write_text(json.dumps(marker))
+    return folder
+
+
 @pytest.mark.slow
-def test_explanations(ner):
+def test_explanations(finished, tmp_path):
+    ner = toner_jax.load(recorded(finished, tmp_path / "run", "ner", "exp"))
     text = "Judge Ivan Borcalski came to Selqua . It rained ."
     (found,) = ner.explain([text])
     assert all(text[e["start"] : e["end"]] == e["text"] for e in found["entities"])
     assert isinstance(found["explanation"], str)
+    assert ner.explain([]) == []
+
+
+def test_a_generator_that_saw_no_explanation_gives_none(ner):
+    with pytest.raises(UserError, match=r"^trained on ner, tr: .*never saw an explanation") as error:
+        ner.explain(["Judge Ivan Borcalski came to Selqua ."])
+    assert "\n" not in str(error.value)
+
+
+def test_a_generator_that_was_not_trained_to_name_types_is_not_asked(finished, tmp_path):
+    ner = toner_jax.load(recorded(finished, tmp_path / "run", "ner"))
+    with pytest.raises(
+        UserError, match=r"^trained with generator\.type_recognition=0: .*match_types"
+    ) as error:
+        ner.recognize_types(["Judge Ivan Borcalski came to Selqua ."])
+    assert "\n" not in str(error.value)
+    assert ner.match_types(TEXTS[:1])  # the matcher is asked as before
+
+
+@pytest.mark.slow
+def test_a_report_has_the_types_that_the_generator_names_if_it_was_trained_to(finished, tmp_path, cache):
+    for tasks in (("ner",), ("ner", "tr")):
+        run = recorded(finished, tmp_path / "-".join(tasks), *tasks)
+        program = [sys.executable, "scripts/evaluate.py", f"--workdir={run}", "--split=dev", "--json"]
+        done = tiny.run(program, tiny.environment(cache))
+        assert done.returncode == 0, done.stderr
+        assert ("type_recognition" in json.loads(done.stdout)) == ("tr" in tasks)
 
 
 def test_other_labels(ner):
@@ -114,6 +153,7 @@ def test_saved_pretrained_predicts_the_same(ner, tmp_path):
     ner.save_pretrained(tmp_path / "saved")
     again = toner_jax.load(tmp_path / "saved")
     assert again.threshold == ner.threshold
+    assert again.tasks == ner.tasks == ("ner", "tr")
     assert again.predict(TEXTS) == ner.predict(TEXTS)
     from transformers import AutoModel, T5ForConditionalGeneration
 

@@ -13,15 +13,18 @@ from ml_collections import ConfigDict
 from toner_jax.errors import UserError
 from toner_jax.inference.matching import TypeMatcher, matched_types
 from toner_jax.inference.recognize import Recognizer
-from toner_jax.inference.type_recognition import TypeRecognizer
+from toner_jax.inference.texts import sentence_groups
 from toner_jax.parallel.mesh import make_mesh
-from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.runs import setup
-from toner_jax.runs.recognizers import make_recognizer, make_type_recognizer
+from toner_jax.runs.recognizers import decode_options, make_recognizer
 from toner_jax.runs.restore import restore, save_pretrained
 from toner_jax.schema import EntityType, Schema, Sentence
+from toner_jax.tasks.entities import Entities
+from toner_jax.tasks.explanations import Explanations
 from toner_jax.tasks.recognized import Recognized
-from toner_jax.text.words import sentence_from_text, sentences_from_text
+from toner_jax.tasks.registry import make_task
+from toner_jax.tasks.type_recognition import TypeRecognition
+from toner_jax.text.words import sentence_from_text
 
 Labels = Sequence[str] | Mapping[str, str]
 
@@ -37,16 +40,17 @@ class Ner:
           step: the generator's step, of a work directory; None for the one chosen on dev.
 
         Raises:
-          UserError: the folder is neither, is damaged, or holds an unfinished run.
+          UserError: the folder is neither, is damaged, or holds an unfinished run; or `text.max_source` leaves no
+            room for text.
         """
         mesh = make_mesh(jax.device_count())
         self._restored = r = restore(Path(folder), mesh, config, step)
-        self.config, self.schema, self.step = r.config, r.schema, r.step
+        self.config, self.schema, self.step, self.tasks = r.config, r.schema, r.step, r.tasks
         self.threshold, self.temperature = r.threshold, r.temperature
-        self.features = setup.generator_features(r.config, r.tokenizers, r.schema)
+        self.word_ids = setup.generator_word_ids(r.config, r.tokenizers)
         self._mesh = mesh
-        self._recognizers: dict[tuple[Schema, bool], Recognizer] = {}
-        self._type_recognizers: dict[Schema, TypeRecognizer] = {}
+        self._recognizers: dict[tuple[str, Schema], Recognizer] = {}
+        self._recognizer(Entities.name, r.schema)  # raises at once if the types leave no room for text
         self._matcher: TypeMatcher | None = None
         if r.matcher is not None:
             limit = r.matcher.config.max_position_embeddings
@@ -103,9 +107,9 @@ class Ner:
           For each sentence in order, and once for a text without any: the number of its text, its entities,
           and whether it is the text's last.
         """
-        least = self.config.decode.threshold if min_score is None else _probability(min_score)
+        least = self.config.decode.threshold if min_score is None else checked_score(min_score)
         schema = self._schema(labels)
-        for group in _groups(_sentences(texts), batch):
+        for group in sentence_groups(texts, batch):
             found, _ = self.recognize([sentence for _, sentence, _ in group], schema, threshold)
             for (i, sentence, is_last), result in zip(group, found, strict=True):
                 yield i, _spans(sentence, result.above(least)), is_last
@@ -127,8 +131,16 @@ class Ner:
 
     def recognize_types(self, texts: Sequence[str], labels: Labels | None = None) -> list[dict[str, float]]:
         """The types that the generator itself finds in each text, by the auxiliary task (§3.4), and their
-        probabilities, in schema order. Only of use with a model that was trained on that task
-        (`generator.type_recognition` above 0)."""
+        probabilities, in schema order.
+
+        Raises:
+          UserError: the generator was not trained on that task.
+        """
+        if TypeRecognition.name not in self.tasks:
+            raise UserError(
+                "trained with generator.type_recognition=0: the generator was never asked for types alone; "
+                "train with a share above 0, or use match_types"
+            )
         sentences = [sentence_from_text(str(i), text) for i, text in enumerate(_checked(texts))]
         return self.name_types(sentences, self._schema(labels))
 
@@ -136,29 +148,34 @@ class Ner:
         self, sentences: Sequence[Sentence], schema: Schema | None = None
     ) -> list[dict[str, float]]:
         """As `recognize_types`, of sentences."""
-        schema = schema or self.schema
-        if schema not in self._type_recognizers:
-            self._type_recognizers[schema] = make_type_recognizer(
-                self.config, self._restored.generator, self._features_of(schema), self._mesh
-            )
-        recognizer = self._type_recognizers[schema]
-        return recognizer(self._restored.generator_params, sentences, self.temperature)
+        recognizer = self._recognizer(TypeRecognition.name, schema or self.schema)
+        found = recognizer(self._restored.generator_params, sentences, None, self.temperature)
+        return [dict(r.types) for r in found]
 
     def explain(
         self, texts: Sequence[str], labels: Labels | None = None, threshold: float | None = None
     ) -> list[dict[str, Any]]:
-        """Entities with an explanation (§3.5). Only of use with a model that was trained to give some.
+        """Entities with an explanation (§3.5).
 
         Args:
           texts, labels, threshold: as for `predict`.
 
         Returns:
           Per text, {"entities", "explanation"}: as `predict` gives them, and a line for each sentence.
+
+        Raises:
+          UserError: the generator was not trained to explain.
         """
+        if Explanations.name not in self.tasks:
+            raise UserError(
+                f"trained on {', '.join(self.tasks)}: the generator never saw an explanation; use predict, or a run "
+                f"whose generator was trained on {Explanations.name}"
+            )
         schema = self._schema(labels)
         out: list[dict[str, Any]] = [{"entities": [], "explanation": ""} for _ in _checked(texts)]
-        for group in _groups(_sentences(texts), 1024):
-            found, _ = self.recognize([sentence for _, sentence, _ in group], schema, threshold, explain=True)
+        for group in sentence_groups(texts, 1024):
+            sentences = [sentence for _, sentence, _ in group]
+            found, _ = self.recognize(sentences, schema, threshold, Explanations.name)
             for (i, sentence, is_last), result in zip(group, found, strict=True):
                 out[i]["entities"] += _spans(sentence, result.above(self.config.decode.threshold))
                 out[i]["explanation"] += result.explanation + ("" if is_last else "\n")
@@ -169,31 +186,29 @@ class Ner:
         sentences: Sequence[Sentence],
         schema: Schema | None = None,
         threshold: float | None = None,
-        explain: bool = False,
+        task: str = Entities.name,
     ) -> tuple[list[Recognized], list[tuple[str, ...]] | None]:
-        """What is found in each sentence, of whatever score, and its T′ (None without type matching)."""
+        """What a task (of `toner_jax.tasks.registry`) finds in each sentence, of whatever score, and its T′ (None
+        without type matching)."""
         schema = schema or self.schema
         matched = None
         if self._matcher is not None:
             delta = self.threshold if threshold is None else threshold
             matched = [matched_types(row, schema, delta) for row in self._similarities(sentences, schema)]
-        recognizer, params = self._recognizer(schema, explain), self._restored.generator_params
+        recognizer, params = self._recognizer(task, schema), self._restored.generator_params
         return recognizer(params, sentences, matched, self.temperature), matched
 
     def _similarities(self, sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
         assert self._matcher is not None
         return self._matcher.similarities(self._restored.matcher_params, [s.words for s in sentences], schema)
 
-    def _features_of(self, schema: Schema) -> GeneratorFeatures:
-        old = self.features
-        return GeneratorFeatures(old.word_ids, schema, old.max_source, old.max_target)
-
-    def _recognizer(self, schema: Schema, explain: bool = False) -> Recognizer:
-        if (schema, explain) not in self._recognizers:
-            self._recognizers[schema, explain] = make_recognizer(
-                self.config, self._restored.generator, self._features_of(schema), self._mesh, explain
+    def _recognizer(self, name: str, schema: Schema) -> Recognizer:
+        if (name, schema) not in self._recognizers:
+            task, options = make_task(name, self.word_ids, schema), decode_options(self.config)
+            self._recognizers[name, schema] = make_recognizer(
+                task, self._restored.generator, self._mesh, options
             )
-        return self._recognizers[schema, explain]
+        return self._recognizers[name, schema]
 
     def _schema(self, labels: Labels | None) -> Schema:
         if labels is None:
@@ -208,41 +223,15 @@ def _checked(texts: Sequence[str]) -> Sequence[str]:
     return texts
 
 
-def _probability(min_score: float) -> float:
+def checked_score(min_score: float) -> float:
+    """`min_score`.
+
+    Raises:
+      UserError: it is no probability.
+    """
     if not 0 <= min_score <= 1:
         raise UserError(f"min_score={min_score}: a score lies between 0 and 1")
     return min_score
-
-
-# A sentence, the number of its text, and whether it is the text's last.
-_Numbered = tuple[int, Sentence, bool]
-
-
-# Words that are prepared at a time, whatever the number of sentences.
-_WORDS = 1 << 17
-
-
-def _sentences(texts: Iterable[str]) -> Iterator[_Numbered]:
-    for i, text in enumerate(texts):
-        sentences = sentences_from_text(str(i), text)
-        sentence = next(sentences)
-        for following in sentences:
-            yield i, sentence, False
-            sentence = following
-        yield i, sentence, True
-
-
-def _groups(sentences: Iterable[_Numbered], size: int) -> Iterator[list[_Numbered]]:
-    group: list[_Numbered] = []
-    words = 0
-    for numbered in sentences:
-        group.append(numbered)
-        words += len(numbered[1].words)
-        if len(group) == size or words >= _WORDS:
-            yield group
-            group, words = [], 0
-    if group:
-        yield group
 
 
 def _spans(sentence: Sentence, result: Recognized) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from toner_jax.api import Ner, _probability
+from toner_jax.api import Ner, checked_score
 from toner_jax.errors import UserError
 from toner_jax.parallel.runtime import keep_compiled_programs
 
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _predict_file(arguments: argparse.Namespace) -> None:
     if arguments.min_score is not None:
-        _probability(arguments.min_score)  # before the output file is begun
+        checked_score(arguments.min_score)  # before the output file is begun
     with ExitStack() as files:
         try:
             source, sink = sys.stdin, sys.stdout

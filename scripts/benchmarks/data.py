@@ -19,6 +19,7 @@ from toner_jax.data.load import load_dataset
 from toner_jax.errors import UserError
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.schema import Sentence
+from toner_jax.tasks.entities import Entities
 from toner_jax.text.ids import WordIds
 from toner_jax.text.tokenizers import load_sentencepiece
 
@@ -55,12 +56,13 @@ def run(options: argparse.Namespace) -> None:
         dataset = load_dataset(data)
         seconds["read"] = time.perf_counter() - begun
     sentences = [s for split in dataset.splits.values() for s in split]
-    features = GeneratorFeatures(word_ids, dataset.schema)
+    task = Entities(word_ids, dataset.schema)
+    features = GeneratorFeatures([task])
     begun = time.perf_counter()
     features.prepare(sentences)
     for sentence in sentences:
         for part in features.split(sentence):
-            features.ner(part, part.types())
+            features.example(task, part, part.types())
     seconds["samples"] = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     report = {

@@ -36,11 +36,9 @@ def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
             subject,
             GrammarGenerator(
                 subject.restored.generator,
-                subject.features,
+                subject.task,
                 subject.mesh,
-                batch_size=setting.batch,
-                max_length=subject.max_length,
-                block=block,
+                replace(subject.options, batch_size=setting.batch, block=block),
                 queue=queue,
                 hints=hints,
                 threads=threads,
@@ -85,10 +83,9 @@ def free(subject: Subject) -> Callable[[Setting], Run]:
         subject,
         FreeGenerator(
             subject.restored.generator,
-            subject.features,
+            subject.task,
             subject.mesh,
-            batch_size=setting.batch,
-            max_length=subject.max_length,
+            replace(subject.options, batch_size=setting.batch, beam_size=1),
         ),
     )
 
@@ -120,7 +117,7 @@ def _joined(parts: Sequence[Result]) -> Result:
 def _read(subject: Subject, method: str, batch: int) -> Run:
     model, params = subject.restored.generator, subject.restored.generator_params
     lengths, rows = (
-        ladder(subject.features.max_source, subject.features.source_overhead()),
+        ladder(subject.options.max_source, subject.task.overhead()),
         round_batch(batch, subject.mesh),
     )
 

@@ -53,7 +53,7 @@ def contenders(subject: Subject, folder: Path, batches: Sequence[int]) -> list[C
     ]
     if "ctranslate2" in absent:
         return out
-    tokenizer, converted = subject.features.word_ids.tokenizer, folder / "converted"
+    tokenizer, converted = subject.task.word_ids.tokenizer, folder / "converted"
     pieces = functools.cache(lambda: _convert(model(), tokenizer, converted))
     settings = tuple(Setting(b, *split) for b in batches for split in ((2, 1), (1, 2)))
 
@@ -82,7 +82,7 @@ def _load_torch(subject: Subject, folder: Path) -> Any:
 def _transformers(subject: Subject, model: Any, setting: Setting) -> Run:
     import torch
 
-    eos_id = subject.features.word_ids.tokenizer.eos_id
+    eos_id = subject.task.word_ids.tokenizer.eos_id
 
     def run(inputs: Sequence[Input]) -> Result:
         torch.set_num_threads(setting.threads)
@@ -96,7 +96,7 @@ def _transformers(subject: Subject, model: Any, setting: Setting) -> Run:
                 written = model.generate(
                     input_ids=ids,
                     attention_mask=(ids != 0).long(),
-                    max_new_tokens=subject.max_length,
+                    max_new_tokens=subject.options.max_length,
                     do_sample=False,
                     num_beams=1,
                 )[:, 1:]  # without the start
@@ -164,12 +164,12 @@ def _ctranslate2(
             sources,
             max_batch_size=setting.batch,  # it sorts them by length itself
             beam_size=1,
-            max_decoding_length=subject.max_length,
+            max_decoding_length=subject.options.max_length,
         )
         outputs = [_unscored([ids[piece] for piece in r.hypotheses[0]]) for r in results]
         # Rows that have ended leave their batch, so every row takes as many passes as it has tokens,
         # and one for its end, unless it has no room.
-        rows = sum(min(len(o.tokens) + 1, subject.max_length) for o in outputs)
+        rows = sum(min(len(o.tokens) + 1, subject.options.max_length) for o in outputs)
         return Result(outputs, None, rows)
 
     return run

@@ -14,14 +14,17 @@ from jax.sharding import Mesh
 from toner_jax.data.sentences import load_sentences
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import strict_counts
+from toner_jax.inference.options import DecodeOptions
 from toner_jax.inference.recognize import Recognizer
+from toner_jax.inference.sources import source_ids
 from toner_jax.parallel.mesh import make_mesh
-from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.runs import setup
 from toner_jax.runs.generator import read_types_if_enabled
+from toner_jax.runs.recognizers import decode_options
 from toner_jax.runs.restore import Restored, restore
 from toner_jax.runs.workdir import split_path
 from toner_jax.schema import Sentence
+from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.output import Input, Output
 
 
@@ -34,20 +37,20 @@ class Subject:
     """
 
     restored: Restored
-    features: GeneratorFeatures
+    task: Entities
     mesh: Mesh
     sentences: Sequence[Sentence]
     matched: Sequence[Sequence[str]] | None
     inputs: Sequence[Input]
 
     @property
-    def max_length(self) -> int:
-        """The most tokens of an output, its end of sequence included."""
-        return self.restored.config.decode.max_length or self.features.max_target
+    def options(self) -> DecodeOptions:
+        """How the run decodes."""
+        return decode_options(self.restored.config)
 
     def sources(self, inputs: Sequence[Input]) -> list[np.ndarray]:
         """The prompts' ids, end of sequence included."""
-        return [self.features.source(i.words, i.matched) for i in inputs]
+        return [source_ids(self.task, i) for i in inputs]
 
     def f1(self, outputs: Sequence[Output]) -> float:
         """Strict span F1 of what was written for `inputs`."""
@@ -55,8 +58,7 @@ class Subject:
         return strict_counts(self.sentences, [r.entities for r in found]).f1
 
     def _recognize(self, generate: Any) -> Any:
-        overlap = self.restored.config.text.window_overlap
-        return Recognizer(generate, self.features, overlap=overlap)(None, self.sentences, self.matched)
+        return Recognizer(self.task, generate, self.options)(None, self.sentences, self.matched)
 
 
 def load(workdir: Path, split: str, count: int) -> Subject:
@@ -67,7 +69,8 @@ def load(workdir: Path, split: str, count: int) -> Subject:
     """
     mesh = make_mesh(jax.device_count())
     restored = restore(workdir, mesh)
-    features = setup.generator_features(restored.config, restored.tokenizers, restored.schema)
+    word_ids = setup.generator_word_ids(restored.config, restored.tokenizers)
+    task = Entities(word_ids, restored.schema)
     sentences = load_sentences(split_path(workdir, split))
     if not sentences:
         raise UserError(f"{workdir}: its {split} split is empty; choose another --split")
@@ -80,5 +83,5 @@ def load(workdir: Path, split: str, count: int) -> Subject:
         inputs.extend(given)
         return [Output([], np.zeros(0, np.float32))] * len(given)
 
-    Subject(restored, features, mesh, sentences, matched, ())._recognize(listen)
-    return Subject(restored, features, mesh, sentences, matched, inputs)
+    Subject(restored, task, mesh, sentences, matched, ())._recognize(listen)
+    return Subject(restored, task, mesh, sentences, matched, inputs)

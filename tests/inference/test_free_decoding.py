@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import pytest
 
 from toner_jax.inference.free import FreeGenerator
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
+from toner_jax.runs.recognizers import decode_options
 from toner_jax.runs.restore import restore
+from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.output import Input
 
 TEXTS = (
@@ -25,12 +28,14 @@ def decode(finished):
     """(inputs, beams) → outputs."""
     mesh = make_mesh(1)
     r = restore(finished[0], mesh)
-    features = setup.generator_features(r.config, r.tokenizers, r.schema)
+    task = Entities(setup.generator_word_ids(r.config, r.tokenizers), r.schema)
 
     @functools.cache
     def generator(beams):
-        options = {"batch_size": 8, "max_length": 24, "beams": beams, "length_penalty": 0.0}
-        return FreeGenerator(r.generator, features, mesh, **options)
+        options = replace(
+            decode_options(r.config), batch_size=8, max_length=24, beam_size=beams, length_penalty=0.0
+        )
+        return FreeGenerator(r.generator, task, mesh, options)
 
     return lambda inputs, beams: generator(beams)(r.generator_params, inputs)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -15,16 +16,19 @@ from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.columns import read_columns
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.explained import ExplainedGenerator
+from toner_jax.inference.options import DecodeOptions
 from toner_jax.inference.recognize import Recognizer
-from toner_jax.inference.type_recognition import TypeRecognizer
+from toner_jax.inference.sources import source_ids
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import make_mesh
-from toner_jax.pipeline.features import EXPLAINED, TYPE_RECOGNITION, GeneratorFeatures
 from toner_jax.runs import setup
+from toner_jax.tasks.entities import Entities
+from toner_jax.tasks.explanations import Explanations
 from toner_jax.tasks.output import Input
+from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text.ids import WordIds
-from toner_jax.text.linearize import parse, parse_types
+from toner_jax.text.linearize import parse
 from toner_jax.text.tokenizers import load_sentencepiece
 from toner_jax.text.words import sentence_from_text
 
@@ -32,13 +36,13 @@ sys.path.insert(0, str(tiny.ROOT / "tests" / "stress"))
 import fuzz_grammar
 
 SCHEMA = BUILTIN["jnlpba"]
+OPTIONS = DecodeOptions(max_source=128, max_length=96, batch_size=4)
 CONFIG = T5Config(d_model=16, d_kv=8, d_ff=16, num_layers=1, num_decoder_layers=1, num_heads=2)
 
 
 @pytest.fixture(scope="module")
-def features():
-    word_ids = WordIds(load_sentencepiece(SHARED / "t5_vocab", "hf"))
-    return GeneratorFeatures(word_ids, SCHEMA, max_source=128, max_target=96)
+def task():
+    return Entities(WordIds(load_sentencepiece(SHARED / "t5_vocab", "hf")), SCHEMA)
 
 
 @pytest.fixture(scope="module")
@@ -50,37 +54,37 @@ def model() -> ToNER:
     return ToNER(CONFIG, num_types=len(SCHEMA.types))
 
 
-def generator(features, **options) -> GrammarGenerator:
-    return GrammarGenerator(model(), features, make_mesh(1), batch_size=4, max_length=96, **options)
+def generator(task, block=0, **options) -> GrammarGenerator:
+    return GrammarGenerator(model(), task, make_mesh(1), replace(OPTIONS, block=block), **options)
 
 
-def check(sentences, params, features, seed: int) -> int:
+def check(sentences, params, task, seed: int) -> int:
     rng = random.Random(seed)
     types = [fuzz_grammar.random_types(rng, SCHEMA.names) for _ in sentences]
-    found = Recognizer(generator(features), features)(params, sentences, types)
+    found = Recognizer(task, generator(task), OPTIONS)(params, sentences, types)
     for sentence, result in zip(sentences, found, strict=True):
-        assert not fuzz_grammar.faults(sentence, result, SCHEMA, features.word_ids), sentence.text
+        assert not fuzz_grammar.faults(sentence, result, SCHEMA, task.word_ids), sentence.text
     return sum(len(r.entities) for r in found)
 
 
 @needs_shared
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [7, 8])
-def test_made_up_texts(features, params, seed):
+def test_made_up_texts(task, params, seed):
     rng = random.Random(seed)
     sentences = [sentence_from_text(str(i), fuzz_grammar.make_text(rng)) for i in range(80)]
-    assert check(sentences, fuzz_grammar.random_weights(params, seed), features, seed) > 40
+    assert check(sentences, fuzz_grammar.random_weights(params, seed), task, seed) > 40
 
 
 @needs_shared
 @pytest.mark.slow
-def test_real_texts(features, params):
+def test_real_texts(task, params):
     sentences = read_columns(SHARED / "data/jnlpba/Genia4EReval1.iob2", SCHEMA).sentences[:80]
-    assert check(sentences, fuzz_grammar.random_weights(params, 7), features, 7) > 15
+    assert check(sentences, fuzz_grammar.random_weights(params, 7), task, 7) > 15
 
 
 @needs_shared
-def test_one_at_a_time_and_together_are_the_same(features, params):
+def test_one_at_a_time_and_together_are_the_same(task, params):
     """Other batches, blocks and rooms: the same output, in the order of the inputs."""
     texts = [
         "IL-2 gene expression",
@@ -92,9 +96,9 @@ def test_one_at_a_time_and_together_are_the_same(features, params):
     ]
     inputs = [Input(tuple(t.split()), ("dna",) if i % 2 else ()) for i, t in enumerate(texts)]
     weights = fuzz_grammar.random_weights(params, 7)
-    together = generator(features)(weights, inputs)
+    together = generator(task)(weights, inputs)
     assert len({tuple(o.tokens) for o in together}) > 3
-    one = generator(features, block=1)
+    one = generator(task, block=1)
     for output, alone in zip(together, [one(weights, [i])[0] for i in inputs], strict=True):
         assert output.tokens == alone.tokens
         np.testing.assert_allclose(output.scores, alone.scores, atol=1e-4)
@@ -106,40 +110,40 @@ def test_one_at_a_time_and_together_are_the_same(features, params):
 
 @needs_shared
 @pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 3])
-def test_queues_in_threads_change_nothing(features, params, threads):
+def test_queues_in_threads_change_nothing(task, params, threads):
     rng = random.Random(1)
     words = ["IL-2", "gene", "of", "the", "human", "NF-kappa"]
     inputs = [Input(tuple(rng.choices(words, k=rng.randrange(9))), ()) for _ in range(70)]
     weights = fuzz_grammar.random_weights(params, 7)
-    generate = generator(features, threads=threads)
+    generate = generator(task, threads=threads)
     outputs = generate(weights, inputs)
-    alone = generator(features, queue=1, block=1, threads=1)(weights, inputs)
+    alone = generator(task, queue=1, block=1, threads=1)(weights, inputs)
     assert [o.tokens for o in outputs] == [o.tokens for o in alone]
     assert generate.work.passes > 0
 
 
 @needs_shared
-def test_a_limit_below_the_room_holds(features, params):
+def test_a_limit_below_the_room_holds(task, params):
     weights = fuzz_grammar.random_weights(params, 7)
     inputs = [Input(("IL-2", "gene", "expression", "of", "the", "IL-2", "gene"), ("dna",)), Input((), ())]
-    free, limited = generator(features)(weights, inputs), generator(features, limit=12)(weights, inputs)
+    free, limited = generator(task)(weights, inputs), generator(task, limit=12)(weights, inputs)
     assert max(len(o.tokens) for o in free) > 11 >= max(len(o.tokens) for o in limited)
-    assert not parse(features.word_ids.decode(limited[0].tokens), SCHEMA.names).dropped
+    assert not parse(task.word_ids.decode(limited[0].tokens), SCHEMA.names).dropped
 
 
 @needs_shared
-def test_weights_that_are_no_numbers_still_write_what_parses(features, params):
+def test_weights_that_are_no_numbers_still_write_what_parses(task, params):
     broken = jax.tree.map(lambda leaf: leaf * np.nan, params)
     inputs = [Input(("IL-2", "gene"), ()), Input((), ())]
-    for output in generator(features)(broken, inputs):
-        text = features.word_ids.decode(output.tokens)
+    for output in generator(task)(broken, inputs):
+        text = task.word_ids.decode(output.tokens)
         assert not parse(text, SCHEMA.names).dropped
         assert text.startswith("[")
         assert text.endswith("]")
 
 
 @needs_shared
-def test_types_are_recognized(features, params):
+def test_types_are_recognized(task, params):
     """Of any weights, types of the schema in its order; what a long text names is what its windows do."""
     weights = fuzz_grammar.random_weights(params, 3, 6.0)
     rng = random.Random(2)
@@ -147,14 +151,13 @@ def test_types_are_recognized(features, params):
     sentences = [
         sentence_from_text(str(i), " ".join(rng.choices(words, k=n))) for i, n in enumerate((0, 1, 5, 9, 200))
     ]
-    generate = generator(features, task=TYPE_RECOGNITION)
-    found = TypeRecognizer(generate, features)(weights, sentences)
+    task = TypeRecognition(task.word_ids, SCHEMA)
+    generate = generator(task)
+    found = [r.types for r in Recognizer(task, generate, OPTIONS)(weights, sentences, None)]
     outputs = generate(weights, [Input(s.words, None) for s in sentences[:4]])
     for names, output in zip(found, outputs, strict=False):
-        text = features.word_ids.decode(output.tokens)
-        parsed = parse_types(text, SCHEMA.names)
-        assert not parsed.dropped
-        assert [name for name, _ in parsed.items] == list(names)
+        assert task.word_ids.decode(output.tokens) == f"[{', '.join(names)}]"
+        assert list(names) == [name for name in SCHEMA.names if name in names]
         assert all(0 < p <= 1.00001 for p in names.values())
     assert len({tuple(names) for names in found}) > 1
     assert any(len(names) > 1 for names in found)
@@ -162,19 +165,20 @@ def test_types_are_recognized(features, params):
 
 @needs_shared
 @pytest.mark.slow
-def test_an_explanation_follows_the_list(features, params):
+def test_an_explanation_follows_the_list(task, params):
     """The list is of the grammar; what follows is what greedy search writes after it."""
     weights = fuzz_grammar.random_weights(params, 7)
     texts = [("IL-2", "gene", "expression"), (), ("NF-kappa", "B", "and", "NF-kappa", "B"), ("of",)]
     inputs = [Input(words, ("dna",)) for words in texts]
-    explain = ExplainedGenerator(model(), features, make_mesh(1), batch_size=4, max_length=48)
+    task, options = Explanations(task.word_ids, SCHEMA), replace(OPTIONS, max_length=48)
+    explain = ExplainedGenerator(model(), task, make_mesh(1), options)
     outputs = explain(weights, inputs)
-    together = Recognizer(explain, features, task=EXPLAINED)(
+    together = Recognizer(task, explain, options)(
         weights, [sentence_from_text(str(i), " ".join(w)) for i, w in enumerate(texts)], [("dna",)] * 4
     )
     assert len({tuple(o.tokens) for o in outputs}) > 2
     for given, output, found in zip(inputs, outputs, together, strict=True):
-        text = features.word_ids.decode(output.tokens)
+        text = task.word_ids.decode(output.tokens)
         written = text[len("Entity: ") : text.index(" Explanation:")]
         assert text.startswith("Entity: [")
         assert not parse(written, SCHEMA.names).dropped
@@ -182,7 +186,7 @@ def test_an_explanation_follows_the_list(features, params):
         assert found.output == (text if given.words else "")  # an empty text is not asked about
         assert text.endswith(found.explanation)
         # Word by word as the whole decoder scores it, all at once.
-        source = features.source(given.words, given.matched, EXPLAINED)[None]
+        source = source_ids(task, given)[None]
         begun = len(output.tokens) - output.explanation
         target = np.array([0, *output.tokens])[None]
         mask = (source > 0).astype(np.float32)
@@ -196,8 +200,8 @@ def test_an_explanation_follows_the_list(features, params):
 
 @needs_shared
 @pytest.mark.slow
-def test_few_shapes_are_compiled(features, params):
-    generate = generator(features)
+def test_few_shapes_are_compiled(task, params):
+    generate = generator(task)
     rng = random.Random(0)
     words = ["IL-2", "gene", "of", "the", "human", "NF-kappa"]
     for count in (5, 9, 40, 17, 33):

@@ -14,7 +14,7 @@ from toner_jax.inference.matching import TypeMatcher, choose_threshold, matched_
 from toner_jax.models.bert.config import BertConfig
 from toner_jax.models.bert.model import Bert
 from toner_jax.parallel.mesh import make_mesh
-from toner_jax.pipeline.features import MatcherFeatures
+from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.schema import EntityType, Schema
 
 SCHEMA = Schema(

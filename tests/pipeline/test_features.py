@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 
 import numpy as np
 import pytest
@@ -11,17 +10,16 @@ import sentencepiece
 
 from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.errors import UserError
-from toner_jax.pipeline.features import (
-    TYPE_RECOGNITION,
-    Example,
-    GeneratorFeatures,
-    MatcherFeatures,
-)
-from toner_jax.schema import Entity, EntityType, Schema, Sentence, make_sentence
-from toner_jax.text import prompts
+from toner_jax.inference.sources import source_ids
+from toner_jax.pipeline.corpus import generator_corpus
+from toner_jax.pipeline.features import Example, GeneratorFeatures
+from toner_jax.schema import Entity, Sentence, make_sentence
+from toner_jax.tasks.entities import Entities
+from toner_jax.tasks.output import Input
+from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text.ids import WordIds
-from toner_jax.text.tokenizers import load_sentencepiece, load_wordpiece
-from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
+from toner_jax.text.tokenizers import load_sentencepiece
+from toner_jax.text.train_tokenizers import train_sentencepiece
 
 SENTENCES = generate(7, {"train": 500})["train"]
 EOS = 1
@@ -33,8 +31,7 @@ HELD = "In May Bath ( home of Ann Lee ) met Lee ."  # words that the tokenizer w
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokenizer")
-    train_sentencepiece(folder, SENTENCES, SCHEMA, 800)
-    train_wordpiece(folder, SENTENCES, SCHEMA, 600)
+    train_sentencepiece(folder, generator_corpus(SENTENCES, SCHEMA), 800)
     return folder
 
 
@@ -50,9 +47,21 @@ def read(folder):
     return lambda ids: vocabulary.decode([int(i) for i in ids])
 
 
+def make_features(word_ids, **limits) -> GeneratorFeatures:
+    return GeneratorFeatures([Entities(word_ids, SCHEMA), TypeRecognition(word_ids, SCHEMA)], **limits)
+
+
 @pytest.fixture
 def features(word_ids) -> GeneratorFeatures:
-    return GeneratorFeatures(word_ids, SCHEMA)
+    return make_features(word_ids)
+
+
+def ner(features: GeneratorFeatures, sentence: Sentence, matched) -> Example:
+    return features.example(features.tasks[0], sentence, matched)
+
+
+def type_recognition(features: GeneratorFeatures, sentence: Sentence) -> Example:
+    return features.example(features.tasks[1], sentence, None)
 
 
 def held_out() -> Sentence:
@@ -61,7 +70,7 @@ def held_out() -> Sentence:
 
 
 def test_ner_example(features, read):
-    example = features.ner(held_out(), ["date", "person"])
+    example = ner(features, held_out(), ["date", "person"])
     assert read(example.source) == NER + HELD + " Entities of type [date, person] may exist in text."
     assert read(example.target) == "[(date, May), (location, Bath), (person, Ann Lee), (person, Lee)]"
 
@@ -70,20 +79,20 @@ def test_ner_example(features, read):
     ("matched", "hint"), [(None, ""), ([], " Entities of type [] may exist in text.")], ids=["off", "none"]
 )
 def test_the_hint_is_absent_without_matching_and_empty_without_matches(features, read, matched, hint):
-    assert read(features.ner(held_out(), matched).source) == NER + HELD + hint
+    assert read(ner(features, held_out(), matched).source) == NER + HELD + hint
 
 
 def test_type_recognition_example_lists_the_types_in_schema_order(features, read):
-    example = features.type_recognition(held_out())
+    example = type_recognition(features, held_out())
     assert read(example.source) == f"List all entity types in the text from type [{TYPES}] Text: {HELD}"
     assert read(example.target) == "[person, location, date]"
 
 
 def test_a_sentence_without_entities(features, read):
     empty = make_sentence("e", ["Nothing", "here"], [], SCHEMA)
-    assert read(features.ner(empty, []).target) == "[]"
-    assert read(features.type_recognition(empty).target) == "[]"
-    assert not features.ner(empty, []).present.any()
+    assert read(ner(features, empty, []).target) == "[]"
+    assert read(type_recognition(features, empty).target) == "[]"
+    assert not ner(features, empty, []).present.any()
 
 
 @pytest.mark.parametrize("sentence", [*SENTENCES[:40], held_out()], ids=lambda s: s.id)
@@ -91,9 +100,9 @@ def test_every_example_is_well_formed(features, word_ids, sentence):
     text = [i for ids in word_ids.tokenizer.encode(list(sentence.words)) for i in ids]
     types = {e.type for e in sentence.entities}
     cases = [
-        features.ner(sentence, ["event", "date"]),
-        features.ner(sentence, None),
-        features.type_recognition(sentence),
+        ner(features, sentence, ["event", "date"]),
+        ner(features, sentence, None),
+        type_recognition(features, sentence),
     ]
     for example in cases:
         start, end = example.text_range
@@ -104,25 +113,27 @@ def test_every_example_is_well_formed(features, word_ids, sentence):
         assert example.target[-1] == EOS
         assert np.count_nonzero(example.target == EOS) == 1
         assert example.present.tolist() == [name in types for name in TYPES.split(", ")]
-    np.testing.assert_array_equal(features.source(sentence.words, ["event", "date"]), cases[0].source)
-    np.testing.assert_array_equal(features.source(sentence.words, None), cases[1].source)
-    np.testing.assert_array_equal(features.source(sentence.words, None, TYPE_RECOGNITION), cases[2].source)
+    entities, types = features.tasks
+    for task, matched, example in zip(
+        (entities, entities, types), (["event", "date"], None, None), cases, strict=True
+    ):
+        np.testing.assert_array_equal(source_ids(task, Input(sentence.words, matched)), example.source)
 
 
 def test_an_empty_text_has_an_empty_range(features, read):
-    example = features.ner(make_sentence("e", [], [], SCHEMA), ["person"])
+    example = ner(features, make_sentence("e", [], [], SCHEMA), ["person"])
     start, end = example.text_range
     assert start == end
     assert read(example.source[:start]) == NER.rstrip()
 
 
 def test_features_do_not_depend_on_what_was_seen_before(folder, features):
-    fresh = GeneratorFeatures(WordIds(load_sentencepiece(folder, "hf")), SCHEMA)
+    fresh = make_features(WordIds(load_sentencepiece(folder, "hf")))
     fresh.prepare(reversed(SENTENCES))
     for sentence in SENTENCES[:50]:
         for a, b in (
-            (features.ner(sentence, ["person"]), fresh.ner(sentence, ["person"])),
-            (features.type_recognition(sentence), fresh.type_recognition(sentence)),
+            (ner(features, sentence, ["person"]), ner(fresh, sentence, ["person"])),
+            (type_recognition(features, sentence), type_recognition(fresh, sentence)),
         ):
             assert_equal(a, b)
 
@@ -135,72 +146,16 @@ def assert_equal(a: Example, b: Example) -> None:
 # The limits.
 
 
-class _Spelling:
-    """A tokenizer that knows the words of the NER prompt, as one trained on those does, and spells all
-    others letter by letter; `glued` lists words that take so many pieces more where no space precedes
-    them."""
-
-    pad_id, eos_id, unk_id = 0, EOS, 2
-    vocab_size = 100_000
-    mark, nothing, letters = 3, 4, 100  # the ids of "▁", of an empty piece, and of U+0000
-    known = tuple(
-        dict.fromkeys(w for part in (prompts.NER, prompts.TEXT, *prompts.HINT) for w in part.split())
-    )
-
-    def __init__(self, **glued: int):
-        self._glued = glued
-
-    def encode(self, strings):
-        return [self._pieces(s) for s in strings]
-
-    def _pieces(self, string):
-        if string in self.known:
-            return (10 + self.known.index(string),)
-        letters = [self.letters + ord(c) for c in string]
-        return (self.mark, *letters, *[self.nothing] * self._glued.get(string[1:], 0))
-
-    def piece(self, id):
-        if id >= self.letters:
-            return chr(id - self.letters)
-        return {self.mark: "▁", self.nothing: ""}.get(id) if id < 10 else "▁" + self.known[id - 10]
-
-
-def all_inputs(features: GeneratorFeatures) -> list[Example]:
-    """Every prompt around an empty text: both tasks, and every order of every subset as T′."""
-    names = features.schema.names
-    hints = [h for size in range(len(names) + 1) for h in itertools.permutations(names, size)]
-    empty = make_sentence("e", [], [], features.schema)
-    return [*(features.ner(empty, h) for h in hints), features.type_recognition(empty)]
-
-
-@pytest.mark.parametrize(
-    ("tokenizer", "names"),
-    [
-        (_Spelling(), ("a", "b", "c")),
-        (_Spelling(b=9, c=5), ("a", "b", "c")),  # glued to its bracket, b is the longest to stand first
-        (_Spelling(), ("a",)),  # with few types the auxiliary task has the longest prompt
-    ],
-    ids=["plain", "first", "auxiliary"],
-)
-def test_the_overhead_is_the_longest_prompts(tokenizer, names):
-    features = GeneratorFeatures(WordIds(tokenizer), Schema("s", tuple(map(EntityType, names))))
-    assert features.source_overhead() == max(len(e.source) for e in all_inputs(features))
-
-
-def test_the_overhead_with_trained_pieces(features):
-    assert features.source_overhead() == max(len(e.source) for e in all_inputs(features))
-
-
 @pytest.mark.parametrize("sentence", [*SENTENCES[:5], held_out()], ids=lambda s: s.id)
 def test_a_sentence_that_just_fits_is_not_split(word_ids, sentence):
     """The limits count the end of sequence, and a prompt that names every type."""
-    free = GeneratorFeatures(word_ids, SCHEMA)
-    example = free.ner(sentence, SCHEMA.names)
+    free = make_features(word_ids)
+    example = ner(free, sentence, SCHEMA.names)
     source, target = len(example.source), len(example.target)
-    assert GeneratorFeatures(word_ids, SCHEMA, source, target).split(sentence) == [sentence]
-    assert len(GeneratorFeatures(word_ids, SCHEMA, source - 1, target).split(sentence)) == 2
+    assert make_features(word_ids, max_source=source, max_target=target).split(sentence) == [sentence]
+    assert len(make_features(word_ids, max_source=source - 1, max_target=target).split(sentence)) == 2
     if sentence.entities:
-        assert len(GeneratorFeatures(word_ids, SCHEMA, source, target - 1).split(sentence)) == 2
+        assert len(make_features(word_ids, max_source=source, max_target=target - 1).split(sentence)) == 2
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -216,8 +171,8 @@ def test_split_loses_nothing_and_every_part_fits(word_ids, seed, room, max_targe
         for e in s.entities
     ]
     sentence = make_sentence("s", words, spans, SCHEMA)
-    features = GeneratorFeatures(word_ids, SCHEMA)
-    features = GeneratorFeatures(word_ids, SCHEMA, features.source_overhead() + room, max_target)
+    overhead = Entities(word_ids, SCHEMA).overhead()
+    features = make_features(word_ids, max_source=overhead + room, max_target=max_target)
     parts = features.split(sentence)
     assert len(parts) > 1
     assert tuple(w for p in parts for w in p.words) == sentence.words
@@ -229,7 +184,7 @@ def test_split_loses_nothing_and_every_part_fits(word_ids, seed, room, max_targe
         at += len(part.words)
         for first in SCHEMA.names:
             hint = (first, *(n for n in SCHEMA.names if n != first))
-            for example in (features.ner(part, hint), features.type_recognition(part)):
+            for example in (ner(features, part, hint), type_recognition(features, part)):
                 assert len(example.source) <= features.max_source
                 assert len(example.target) <= features.max_target
     assert tuple(found) == sentence.entities
@@ -239,9 +194,9 @@ def test_split_loses_nothing_and_every_part_fits(word_ids, seed, room, max_targe
 def test_split_stops_where_the_parts_fit(word_ids):
     """A sentence a little too long becomes two parts, cut in the middle."""
     words = ["the"] * 20
-    unlimited = GeneratorFeatures(word_ids, SCHEMA)
+    overhead = Entities(word_ids, SCHEMA).overhead()
     room = len(word_ids.words(words)) - 1
-    features = GeneratorFeatures(word_ids, SCHEMA, unlimited.source_overhead() + room)
+    features = make_features(word_ids, max_source=overhead + room)
     parts = features.split(make_sentence("s", words, [], SCHEMA))
     assert [len(p.words) for p in parts] == [10, 10]
 
@@ -249,9 +204,9 @@ def test_split_stops_where_the_parts_fit(word_ids):
 def test_split_cuts_beside_an_entity_rather_than_through_it(word_ids):
     words = ["the"] * 20
     spans = [Entity(4, 12, "event"), Entity(11, 13, "person")]  # one chain of words 4 … 12
-    unlimited = GeneratorFeatures(word_ids, SCHEMA)
+    overhead = Entities(word_ids, SCHEMA).overhead()
     room = len(word_ids.words(words)) - 1
-    features = GeneratorFeatures(word_ids, SCHEMA, unlimited.source_overhead() + room)
+    features = make_features(word_ids, max_source=overhead + room)
     parts = features.split(make_sentence("s", words, spans, SCHEMA))
     assert [(len(p.words), p.entities) for p in parts] == [(13, tuple(spans)), (7, ())]
 
@@ -267,37 +222,8 @@ def test_split_cuts_beside_an_entity_rather_than_through_it(word_ids):
     ids=["source", "target", "chain", "word"],
 )
 def test_an_uncuttable_sentence_is_an_error_that_names_it(word_ids, words, spans, limits):
-    features = GeneratorFeatures(word_ids, SCHEMA, **limits)
+    features = make_features(word_ids, **limits)
     (key, value), *_ = limits.items()
     with pytest.raises(UserError, match=rf"^sentence news-7.*text\.{key}={value}") as caught:
         features.split(make_sentence("news-7", words, spans, SCHEMA))
     assert "\n" not in str(caught.value)
-
-
-# The matcher's inputs.
-
-
-def test_matcher_ids(folder):
-    tokenizer = load_wordpiece(folder, "hf")
-    features = MatcherFeatures(tokenizer)
-    words = SENTENCES[0].words
-    ids = features.encode(words)
-    assert ids.dtype == np.int32
-    pieces = [tokenizer.piece(int(i)) for i in ids]
-    assert (pieces[0], pieces[-1]) == ("[CLS]", "[SEP]")
-    assert "".join(p.removeprefix("##") for p in pieces[1:-1]) == "".join(words).lower()
-    assert np.array_equal(MatcherFeatures(tokenizer).encode(words), ids)
-
-
-def test_matcher_input_is_never_longer_than_its_limit(folder):
-    features = MatcherFeatures(load_wordpiece(folder, "hf"), max_length=8)
-    long, short = features.encode(["person"] * 30), features.encode(["person"])
-    assert len(long) == 8
-    assert (long[0], long[-1]) == (short[0], short[-1])
-
-
-def test_matcher_descriptions_are_the_types_texts_in_schema_order(folder):
-    tokenizer = load_wordpiece(folder, "hf")
-    rows = MatcherFeatures(tokenizer).descriptions(SCHEMA)
-    spelled = ["".join(tokenizer.piece(int(i)).removeprefix("##") for i in row[1:-1]) for row in rows]
-    assert spelled == [f"{t.name}:{t.description}".replace(" ", "").lower() for t in SCHEMA.types]

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from toner_jax.data.sentences import load_sentences
 from toner_jax.inference.matching import TypeMatcher
+from toner_jax.inference.sources import source_ids
 from toner_jax.models.hf.names import T5_NAMES
 from toner_jax.models.t5.model import T5
 from toner_jax.parallel.mesh import make_mesh
@@ -22,6 +23,8 @@ from toner_jax.runs.export.convert import convert
 from toner_jax.runs.restore import Restored, restore
 from toner_jax.runs.workdir import split_path
 from toner_jax.schema import Sentence
+from toner_jax.tasks.entities import Entities
+from toner_jax.tasks.output import Input
 
 LONGEST = 128  # tokens of an output
 
@@ -43,8 +46,8 @@ def sentences_of(workdir: Path, count: int) -> list[Sentence]:
 
 def decoded(run: Restored, folder: Path, sentences: list[Sentence]) -> Decoded:
     """Outputs for the sentences' prompts: ours of the work directory, `generate`'s of the export."""
-    features = setup.generator_features(run.config, run.tokenizers, run.schema)
-    rows = [features.source(s.words, s.types()) for s in sentences]
+    task = Entities(setup.generator_word_ids(run.config, run.tokenizers), run.schema)
+    rows = [source_ids(task, Input(s.words, s.types())) for s in sentences]
     source = pad_rows(rows, max(map(len, rows)), len(rows))
     params = {name: tree for name, tree in run.generator_params.items() if name != "type_head"}
     pair = Pair(oracles.read_t5(folder / "generator"), T5(run.generator.config), params)

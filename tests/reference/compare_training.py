@@ -21,6 +21,7 @@ from toner_jax.models.hf import weights as hf_weights
 from toner_jax.models.hf.names import BERT_NAMES, T5_NAMES, Names
 from toner_jax.parallel.mesh import make_mesh, shard_batch
 from toner_jax.pipeline.batching import pad_rows
+from toner_jax.pipeline.corpus import generator_corpus, matcher_corpus
 from toner_jax.runs import generator, matcher, options, setup
 from toner_jax.runs.export import pretrained
 from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
@@ -59,8 +60,8 @@ class Trained:
 def settings(folder: Path) -> ConfigDict:
     """A run's configuration whose checkpoints are PyTorch models, written to `folder` with tokenizers of
     their own. Rates and weight decay are high, so that 50 steps would show an error in any of them."""
-    train_sentencepiece(folder / "t5", SENTENCES, SCHEMA, 400)
-    train_wordpiece(folder / "bert", SENTENCES, SCHEMA, 500)
+    train_sentencepiece(folder / "t5", generator_corpus(SENTENCES, SCHEMA), 400)
+    train_wordpiece(folder / "bert", matcher_corpus(SENTENCES, SCHEMA), 500)
     oracles.write(oracles.torch_t5("flan", vocab_size=512, num_layers=2), folder / "t5")
     oracles.write(oracles.torch_bert(vocab_size=512, num_hidden_layers=2, pooler=False), folder / "bert")
     c = configuration.base()

@@ -20,6 +20,7 @@ import jax
 from toner_jax.api import Ner
 from toner_jax.data.formats.columns import read_columns
 from toner_jax.schema import Schema, Sentence
+from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.recognized import Recognized
 from toner_jax.text.align import SourceIndex, align
 from toner_jax.text.ids import WordIds
@@ -101,9 +102,11 @@ def main() -> int:
     for k in range(0, len(sentences), 1000):
         part = sentences[k : k + 1000]
         types = [random_types(rng, ner.schema.names) for _ in part]
-        for sentence, found in zip(part, ner._recognizer(ner.schema)(params, part, types), strict=True):
+        for sentence, found in zip(
+            part, ner._recognizer(Entities.name, ner.schema)(params, part, types), strict=True
+        ):
             entities += len(found.entities)
-            if wrong := faults(sentence, found, ner.schema, ner.features.word_ids):
+            if wrong := faults(sentence, found, ner.schema, ner.word_ids):
                 bad += 1
                 print(f"{sentence.id}: {wrong}: {sentence.text!r} → {found.output!r}")
     print(f"{options.weights} weights: {len(sentences):,} texts, {entities:,} entities, {bad} with a fault")

@@ -9,6 +9,7 @@ from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.columns import read_columns
 from toner_jax.errors import UserError
+from toner_jax.pipeline.corpus import generator_corpus
 from toner_jax.text.ids import Symbols, WordIds
 from toner_jax.text.linearize import linearize, sentence_items
 from toner_jax.text.tokenizers import load_sentencepiece
@@ -33,7 +34,7 @@ def generated():
 @pytest.fixture(scope="module")
 def trained(generated, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    train_sentencepiece(folder, generated, SCHEMA, 1000)
+    train_sentencepiece(folder, generator_corpus(generated, SCHEMA), 1000)
     return WordIds(load_sentencepiece(folder, "hf"))
 
 

@@ -11,6 +11,7 @@ from conftest import SHARED, needs_shared
 
 from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.errors import UserError
+from toner_jax.pipeline.corpus import generator_corpus, matcher_corpus
 from toner_jax.text.tokenizers import load_sentencepiece, load_wordpiece
 from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
 
@@ -45,8 +46,8 @@ def folders(tmp_path_factory):
     """The vocabularies trained on generated text."""
     folder = tmp_path_factory.mktemp("trained")
     sentences = generate(0, {"train": 1000})["train"]
-    train_sentencepiece(folder, sentences, SCHEMA, 1000)
-    train_wordpiece(folder, sentences, SCHEMA, 2000)
+    train_sentencepiece(folder, generator_corpus(sentences, SCHEMA), 1000)
+    train_wordpiece(folder, matcher_corpus(sentences, SCHEMA), 2000)
     return folder
 
 

@@ -1,18 +1,21 @@
 """Tokenizers trained for runs from random weights: usable by everyone, and the same every time."""
 
+import hashlib
 import os
 import subprocess
 import sys
 
 import pytest
+import sentencepiece
 from conftest import SHARED, needs_shared
 
 from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.columns import read_columns
 from toner_jax.errors import UserError
+from toner_jax.pipeline.corpus import generator_corpus, matcher_corpus
 from toner_jax.schema import EntityType, Schema, make_sentence
-from toner_jax.text import prompts
+from toner_jax.tasks import prompts
 from toner_jax.text.linearize import linearize, sentence_items
 from toner_jax.text.tokenizers import load_sentencepiece, load_wordpiece
 from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
@@ -29,8 +32,11 @@ def splits():
 @pytest.fixture(scope="module")
 def folder(splits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    assert train_sentencepiece(folder, splits["train"], SCHEMA, 1000) == folder / "spiece.model"
-    assert train_wordpiece(folder, splits["train"], SCHEMA, 2000) == folder / "vocab.txt"
+    assert (
+        train_sentencepiece(folder, generator_corpus(splits["train"], SCHEMA), 1000)
+        == folder / "spiece.model"
+    )
+    assert train_wordpiece(folder, matcher_corpus(splits["train"], SCHEMA), 2000) == folder / "vocab.txt"
     return folder
 
 
@@ -64,7 +70,7 @@ def test_held_out_words_have_few_pieces_and_none_unknown(folder, splits):
 def test_prompts_are_short(folder, splits):
     # Unigram on so small a corpus gave 93 pieces a prompt; see FACTS.
     t = load_sentencepiece(folder, "hf")
-    rows = t.encode([prompts.ner_prompt(SCHEMA.names, s.words, s.types()) for s in splits["test"]])
+    rows = t.encode([prompts.entities(SCHEMA.names, s.types()).string(s.words) for s in splits["test"]])
     assert sum(map(len, rows)) / len(rows) < 65
 
 
@@ -73,7 +79,7 @@ def test_both_back_ends_and_transformers_agree(folder, splits):
 
     reference = T5Tokenizer.from_pretrained(str(folder))
     strings = [" ".join(s.words) for s in splits["test"]]
-    strings += [prompts.ner_prompt(SCHEMA.names, s.words, s.types()) for s in splits["test"]]
+    strings += [prompts.entities(SCHEMA.names, s.types()).string(s.words) for s in splits["test"]]
     strings += [linearize(sentence_items(s)) for s in splits["test"]]
     expected = [tuple(row) for row in reference(strings, add_special_tokens=False)["input_ids"]]
     for backend in BACKENDS:
@@ -83,15 +89,15 @@ def test_both_back_ends_and_transformers_agree(folder, splits):
 def test_no_letter_of_the_texts_is_too_rare(tmp_path):
     """Prompts repeat the same characters so often that a share of all would leave out capitals."""
     texts = [sentence("the", "cat", "sat")] * 3000 + [sentence("Quiz", "~42^")]
-    train_sentencepiece(tmp_path, texts, PLAIN, 200)
+    train_sentencepiece(tmp_path, generator_corpus(texts, PLAIN), 200)
     t = load_sentencepiece(tmp_path, "hf")
     assert not any(t.unk_id in row for row in t.encode(["Quiz", "~42^"]))
 
 
 def test_long_and_odd_sentences_are_learned_from_too(tmp_path):
     words = ["zebra"] * 10_000 + ["\ud800", "▁", "\u2047", "\u200b", "tab\tbed"]
-    train_sentencepiece(tmp_path, [sentence(*words)], PLAIN, 120)
-    train_wordpiece(tmp_path, [sentence(*words)], PLAIN, 120)
+    train_sentencepiece(tmp_path, generator_corpus([sentence(*words)], PLAIN), 120)
+    train_wordpiece(tmp_path, matcher_corpus([sentence(*words)], PLAIN), 120)
     t = load_sentencepiece(tmp_path, "hf")
     assert [t.piece(i) for i in t.encode(["zebra"])[0]] == ["▁zebra"]
     w = load_wordpiece(tmp_path, "hf")
@@ -102,7 +108,7 @@ def test_too_small_a_vocabulary_is_the_users_to_fix(tmp_path, splits):
     with pytest.raises(
         UserError, match=r"^tokenizer\.generator_vocab_size=20: .*Increase vocab_size"
     ) as error:
-        train_sentencepiece(tmp_path, splits["train"], SCHEMA, 20)
+        train_sentencepiece(tmp_path, generator_corpus(splits["train"], SCHEMA), 20)
     assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
 
@@ -151,7 +157,7 @@ def test_both_bert_back_ends_and_transformers_agree(folder, splits):
 
 
 def test_characters_have_precedence_over_the_size(tmp_path):
-    train_wordpiece(tmp_path, [sentence("Abc", "1-2", "東京")], PLAIN, 10)
+    train_wordpiece(tmp_path, matcher_corpus([sentence("Abc", "1-2", "東京")], PLAIN), 10)
     pieces = (tmp_path / "vocab.txt").read_text("utf-8").split()
     assert all(len(p.removeprefix("##")) == 1 for p in pieces[5:])
     assert {*"abc12-東京", *(f"##{c}" for c in "abc12")} <= set(pieces)
@@ -165,8 +171,8 @@ def test_characters_have_precedence_over_the_size(tmp_path):
 def test_on_real_text(tmp_path):
     schema = BUILTIN["wnut17"]
     sentences, _ = read_columns(SHARED / "data/wnut17/wnut17train.conll", schema)
-    train_wordpiece(tmp_path, sentences, schema, 8000)
-    train_sentencepiece(tmp_path, sentences, schema, 4000)
+    train_wordpiece(tmp_path, matcher_corpus(sentences, schema), 8000)
+    train_sentencepiece(tmp_path, generator_corpus(sentences, schema), 4000)
     assert len((tmp_path / "vocab.txt").read_text("utf-8").split("\n")) == 8001
     words = words_of(sentences)
     first, second = (load_wordpiece(tmp_path, b) for b in BACKENDS)
@@ -186,13 +192,35 @@ def test_on_real_text(tmp_path):
 
 # Both.
 
+# Of the lines, and of the files that SentencePiece 0.2.3 makes of them.
+LINES = "9bef8fb3fa2a359348a212e9476e11bc3b40760805edf17660201a19eafcd447"
+FILES = {
+    "spiece.model": "4d785c3be5233d56159c81c6a68d74cb67f87ae05251dc04670821a765f373c2",
+    "vocab.txt": "33f7edc46ba5ead1c49b47fe67b1b0e824549150982b067c223928b7525a09bd",
+}
+
+
+def test_what_is_learned_from_stays_the_same(splits):
+    """Runs of an older version go on with their tokenizers: other lines would make others."""
+    lines = generator_corpus(splits["train"], SCHEMA).lines
+    assert len(lines) == 5800
+    assert hashlib.sha256("\n".join(lines).encode()).hexdigest() == LINES
+
+
+@pytest.mark.skipif(sentencepiece.__version__ != "0.2.3", reason="another SentencePiece")
+@pytest.mark.parametrize("name", FILES)
+def test_the_files_stay_the_same_byte_for_byte(folder, name):
+    assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == FILES[name]
+
+
 PROGRAM = """
 import sys
-from toner_jax.data.generated import SCHEMA, generate
+from toner_jax.data.corpora.generated import SCHEMA, generate
+from toner_jax.pipeline.corpus import generator_corpus, matcher_corpus
 from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
 sentences = generate(0, {"train": 1000})["train"]
-train_sentencepiece(sys.argv[1], sentences, SCHEMA, 1000)
-train_wordpiece(sys.argv[1], sentences, SCHEMA, 2000)
+train_sentencepiece(sys.argv[1], generator_corpus(sentences, SCHEMA), 1000)
+train_wordpiece(sys.argv[1], matcher_corpus(sentences, SCHEMA), 2000)
 """
 
 

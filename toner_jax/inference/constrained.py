@@ -19,14 +19,15 @@ from toner_jax.decoding import speculative as blocks
 from toner_jax.decoding.drafts import make_hints
 from toner_jax.decoding.forms import EntityList, TypeList
 from toner_jax.inference.lengths import ladder, padded_length
+from toner_jax.inference.options import DecodeOptions
+from toner_jax.inference.sources import source_ids
 from toner_jax.inference.written import Work, methods
 from toner_jax.models.t5 import model as t5
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import batch_divisor, round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
-from toner_jax.pipeline.features import EXPLAINED, NER, TYPE_RECOGNITION, GeneratorFeatures
 from toner_jax.tasks.output import Input, Output, Span
-from toner_jax.text import prompts
+from toner_jax.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -73,25 +74,19 @@ class GrammarGenerator:
     def __init__(
         self,
         model: ToNER,
-        features: GeneratorFeatures,
+        task: Task,
         mesh: Mesh,
+        options: DecodeOptions,
         *,
-        batch_size: int,
-        max_length: int,
         limit: int = 0,
-        task: str = NER,
-        block: int = 0,
         queue: int = _QUEUE,
         hints: bool = True,
         threads: int = 0,
     ):
         """Args:
-        batch_size: rows that are at work at a time; at most 16 where several queues are decoded at once.
-        max_length: tokens of an output that there is room for, its end of sequence included.
-        limit: the most that are written (0: `max_length`); of the same room, any limit runs the same programs
+        options: of the rows at a time at most 16 where several queues are decoded at once.
+        limit: the most that are written (0: as there is room for); of the same room, any limit runs the same programs
           for all but the few longest outputs.
-        task: NER, type recognition, or NER with an explanation, of which only the list is written here.
-        block: tokens that a pass feeds each row (0: by the device).
         queue: rows that are decoded by one call, as a multiple of those at work; where that is more than 1,
           rows that end are replaced by waiting ones.
         hints: False drafts only what the format forces, and no item that it does not.
@@ -99,7 +94,8 @@ class GrammarGenerator:
           most 16, otherwise 1).
         """
         cpu = jax.default_backend() == "cpu"
-        self._features, self._mesh, self._task = features, mesh, task
+        self._task, self._mesh, self._ends = task, mesh, task.grammar().ends
+        batch_size, max_length = options.batch_size, options.max_length
         alone = batch_divisor(mesh) == 1 and jax.process_count() == 1
         small = cpu and model.config.d_model < _CPU_WIDTH
         self._threads = (threads or (_cores() if small else 1)) if alone and queue > 1 else 1
@@ -107,12 +103,12 @@ class GrammarGenerator:
         # Rows on several devices cannot take each other's places without talking to each other.
         self._rows = self._working * (queue if batch_divisor(mesh) == 1 else 1)
         self._max_length, self._limit = max_length, limit or max_length
-        self._block = block or (4 if cpu else 8)
+        self._block = options.block or (4 if cpu else 8)
         self._passes = min(max(_PASSES, -(-_TOKENS // self._block)), self._limit)
         self._hints = hints
         self.work = Work()
-        self._ladder = ladder(features.max_source, features.source_overhead(task))
-        self._rules = _rules(features, task)
+        self._ladder = ladder(options.max_source, task.overhead())
+        self._rules = _rules(task)
         self._decode: dict[bool, Any] = {}  # whether on one thread of the CPU → the compiled programs
         for one in (False, True):
             self._decode[one] = jax.jit(
@@ -128,7 +124,7 @@ class GrammarGenerator:
           temperature: divides the model's scores before they become probabilities; what is written does
             not depend on it.
         """
-        sources = [self._features.source(i.words, i.matched, self._task) for i in inputs]
+        sources = [source_ids(self._task, i) for i in inputs]
         out: list[Output | None] = [None] * len(inputs)
         todo = list(range(len(inputs)))
         if not todo:
@@ -179,7 +175,7 @@ class GrammarGenerator:
         return _Started(rows, places, shape.working, decoded)
 
     def _tapes(self, inputs: Sequence[Input], shape: _Shape) -> tuple[grammar.Tape, list[np.ndarray]]:
-        word_ids, names = self._features.word_ids, self._features.schema.names
+        word_ids, names = self._task.word_ids, self._task.schema.names
         layout = self._rules.layout
         if isinstance(self._rules, TypeList):
             return type_list.make_tapes(word_ids, layout, names, shape.rows, self._limit)
@@ -204,7 +200,7 @@ class GrammarGenerator:
             items[row].append((at, span))
         for k, i in enumerate(rows):
             if complete[k]:
-                whole = counts[k] - (self._task != EXPLAINED)  # without the end of sequence
+                whole = counts[k] - self._ends  # without the end of sequence
                 scores = decoded.scores[k, : counts[k]]
                 spans = self._spans(scores.tolist(), decoded.ending[k].tolist(), items[k], started.places[k])
                 out[i] = Output(decoded.tokens[k, :whole].tolist(), scores[:whole], spans)
@@ -219,7 +215,7 @@ class GrammarGenerator:
     ) -> tuple[Span, ...]:
         """The items of one row's output: the token that each ends at, and its span and type. `place` is the
         word of each of its text's pieces. In the type-recognition task, which has no text, spans are empty."""
-        names, text = self._features.schema.names, self._rules.layout.text
+        names, text = self._task.schema.names, self._rules.layout.text
         found: list[Span] = []
         begin = self._rules.layout.open[1]
         more = 0.0  # the log-probability that another item follows, given that the last one ended
@@ -233,16 +229,13 @@ class GrammarGenerator:
         return tuple(found)
 
 
-def _rules(features: GeneratorFeatures, task: str) -> EntityList | TypeList:
+def _rules(task: Task) -> EntityList | TypeList:
     """What may be written."""
-    word_ids, names = features.word_ids, features.schema.names
-    if task == TYPE_RECOGNITION:
-        return TypeList(type_list.make_layout(word_ids, names))
-    types = sum(len(grammar.type_ids(word_ids, name)) for name in names)
-    if task == EXPLAINED:
-        head, tail = word_ids.phrase(prompts.LIST), word_ids.phrase(prompts.EXPLANATION)
-        return EntityList(grammar.make_layout(word_ids, types, head, tail))
-    return EntityList(grammar.make_layout(word_ids, types))
+    g = task.grammar()
+    if not g.spans:
+        return TypeList(type_list.make_layout(task.word_ids, task.schema.names))
+    parts = (g.open, g.first, g.empty, g.another, g.last)
+    return EntityList(grammar.lay_out(parts, sum(map(len, g.types))))
 
 
 def _cores() -> int:

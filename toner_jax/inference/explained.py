@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,32 +11,20 @@ from jax.sharding import Mesh
 
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.free import FreeGenerator
+from toner_jax.inference.options import DecodeOptions
 from toner_jax.models.toner import ToNER
-from toner_jax.pipeline.features import EXPLAINED, GeneratorFeatures
 from toner_jax.tasks.output import Input, Output
+from toner_jax.tasks.task import Task
 
 
 class ExplainedGenerator:
     """Writes `Entity: [(type, span), …] Explanation: …`: the list, up to and with the word after it, under the
     grammar, the rest by greedy search over the vocabulary."""
 
-    def __init__(
-        self,
-        model: ToNER,
-        features: GeneratorFeatures,
-        mesh: Mesh,
-        *,
-        batch_size: int,
-        max_length: int,
-        block: int = 0,
-    ):
-        """`max_length`: the most tokens of the list, and of the explanation."""
-        self._list = GrammarGenerator(
-            model, features, mesh, batch_size=batch_size, max_length=max_length, task=EXPLAINED, block=block
-        )
-        self._rest = FreeGenerator(
-            model, features, mesh, batch_size=batch_size, max_length=max_length, task=EXPLAINED
-        )
+    def __init__(self, model: ToNER, task: Task, mesh: Mesh, options: DecodeOptions):
+        """There is room for `options.max_length` tokens of the list, and as many of the explanation."""
+        self._list = GrammarGenerator(model, task, mesh, options)
+        self._rest = FreeGenerator(model, task, mesh, replace(options, beam_size=1))
 
     def __call__(self, params: Any, inputs: Sequence[Input], temperature: float = 1.0) -> list[Output]:
         """The outputs, in the order of the inputs; `temperature` as in `GrammarGenerator`."""

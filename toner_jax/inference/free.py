@@ -13,38 +13,30 @@ from jax.sharding import Mesh
 
 from toner_jax.decoding.search import Begun, beam, greedy
 from toner_jax.inference.lengths import ladder, padded_length
+from toner_jax.inference.options import DecodeOptions
+from toner_jax.inference.sources import source_ids
 from toner_jax.inference.written import Work, methods
 from toner_jax.models.t5 import model as t5
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
-from toner_jax.pipeline.features import NER, GeneratorFeatures
 from toner_jax.tasks.output import Input, Output
+from toner_jax.tasks.task import Task
 
 
 class FreeGenerator:
     """Greedy or beam search over the whole vocabulary; `work` counts what it took."""
 
-    def __init__(
-        self,
-        model: ToNER,
-        features: GeneratorFeatures,
-        mesh: Mesh,
-        *,
-        batch_size: int,
-        max_length: int,
-        task: str = NER,
-        beams: int = 1,
-        length_penalty: float = 1.0,
-    ):
-        """`batch_size` hypotheses are at work at a time, as far as a batch holds a row for each device."""
+    def __init__(self, model: ToNER, task: Task, mesh: Mesh, options: DecodeOptions):
+        """`options.batch_size` hypotheses are at work at a time, as far as a batch holds a row for each device."""
         self._task = task
-        self._features = features
         self._mesh = mesh
-        self._batch_size = round_batch(max(1, batch_size // beams), mesh)
-        self._max_length = max_length
-        self._ladder = ladder(features.max_source, features.source_overhead(task))
-        search = functools.partial(_search, model, features.word_ids.tokenizer.eos_id, beams, length_penalty)
+        self._batch_size = round_batch(max(1, options.batch_size // options.beam_size), mesh)
+        self._max_length = options.max_length
+        self._ladder = ladder(options.max_source, task.overhead())
+        search = functools.partial(
+            _search, model, task.word_ids.tokenizer.eos_id, options.beam_size, options.length_penalty
+        )
         self._decode = jax.jit(search, static_argnames="length")
         self.work = Work()
 
@@ -64,8 +56,8 @@ class FreeGenerator:
         A first pass gives every row as much room as its source is padded to; the few that need more
         are decoded again with all the room there is.
         """
-        eos_id = self._features.word_ids.tokenizer.eos_id
-        sources = [self._features.source(i.words, i.matched, self._task) for i in inputs]
+        eos_id = self._task.word_ids.tokenizer.eos_id
+        sources = [source_ids(self._task, i) for i in inputs]
         out: list[Output | None] = [None] * len(sources)
         todo = list(range(len(sources)))
         for final in (False, True):

@@ -15,7 +15,7 @@ from toner_jax.models.bert.model import Bert
 from toner_jax.models.pooling import mean_pool, normalize
 from toner_jax.parallel.mesh import round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
-from toner_jax.pipeline.features import MatcherFeatures
+from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.schema import Schema
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from toner_jax.pipeline.features import NER, GeneratorFeatures
+from toner_jax.inference.options import DecodeOptions
 from toner_jax.schema import Sentence
+from toner_jax.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,11 @@ def make_windows(sentence: int, lengths: Sequence[int], limit: int, overlap: int
 
 
 def readable_windows(
-    index: int, sentence: Sentence, features: GeneratorFeatures, overlap: int, task: str = NER
+    index: int, sentence: Sentence, task: Task, options: DecodeOptions
 ) -> tuple[list[Window], int]:
     """The windows of a sentence that a task's inputs can hold, and how many of its words none can."""
-    lengths = [len(features.word_ids.word(w)) for w in sentence.words]
-    limit = features.max_source - features.source_overhead(task)
-    windows = [w for w in make_windows(index, lengths, limit, overlap) if w.start < w.end]
+    lengths = [len(task.word_ids.word(w)) for w in sentence.words]
+    limit = options.max_source - task.overhead()
+    windows = [w for w in make_windows(index, lengths, limit, options.window_overlap) if w.start < w.end]
     readable = [w for w in windows if sum(lengths[w.start : w.end]) <= limit]
     return readable, len(windows) - len(readable)

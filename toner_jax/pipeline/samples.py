@@ -22,7 +22,8 @@ from toner_jax.pipeline.batching import (
     plan_epoch,
     total_steps,
 )
-from toner_jax.pipeline.features import Example, GeneratorFeatures, MatcherFeatures, present_types
+from toner_jax.pipeline.features import Example, GeneratorFeatures, present_types
+from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.schema import Schema, Sentence
 
 # The streams of random numbers that a run draws from its seed are told apart by a number each.
@@ -52,11 +53,11 @@ class SamplingOptions:
 class GeneratorSamples:
     """The generator's samples.
 
-    Every sentence gives one NER sample an epoch, and with probability `type_recognition` one of the
+    Every sentence gives one sample of the main task an epoch, and with probability `auxiliary_share` one of the
     auxiliary task (§3.4), drawn anew each epoch from (seed, epoch).
 
     Attributes:
-      examples: those of NER, and then those of the auxiliary task, of which an epoch uses some.
+      examples: those of the main task, and then those of the auxiliary one, of which an epoch uses some.
       shapes: (source, target) lengths of the batches.
       added_parts: how many more sentences there are since the long ones were split.
       steps: of the whole training; `steps_per_epoch` of the first epoch.
@@ -69,15 +70,15 @@ class GeneratorSamples:
         train: Sequence[Sentence],
         matched: Sequence[Sequence[str]] | None,
         *,
-        type_recognition: float,
+        auxiliary_share: float,
         pool: str,
     ):
         """Args:
         matched: T′ of each sentence, or None without type matching.
-        type_recognition: the share of sentences that also train the auxiliary task, each epoch.
+        auxiliary_share: the share of sentences that also train the auxiliary task, if there is one, each epoch.
         pool: "text" or "prompt", the tokens of h(x).
         """
-        self._options, self._share, self._pool = options, type_recognition, pool
+        self._options, self._share, self._pool = options, auxiliary_share, pool
         features.prepare(train)
         parts = [
             (part, None if matched is None else matched[i])
@@ -86,9 +87,10 @@ class GeneratorSamples:
         ]
         self.added_parts = len(parts) - len(train)
         self._ids = [part.id for part, _ in parts]
-        self.examples: list[Example] = [features.ner(part, types) for part, types in parts]
-        if type_recognition:
-            self.examples += [features.type_recognition(part) for part, _ in parts]
+        main, *auxiliary = features.tasks
+        self.examples: list[Example] = [features.example(main, part, types) for part, types in parts]
+        for task in auxiliary:
+            self.examples += [features.example(task, part, None) for part, _ in parts]
         self.shapes: tuple[Shape, ...] = choose_shapes(self.examples, options.max_shapes)
         self._assignment = np.array([assign(e, self.shapes) for e in self.examples])
         epochs = options.epochs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +14,18 @@ from toner_jax.evaluation.evaluated import Evaluated, judge_found, write_predict
 from toner_jax.evaluation.report import Reference, Report, make_report
 from toner_jax.evaluation.temperature import Fitted, fit_temperature
 from toner_jax.inference.recognize import Recognizer
-from toner_jax.inference.type_recognition import TypeRecognizer
-from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.runs import setup
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.generator import chosen_dev, read_types_if_enabled
 from toner_jax.runs.matcher import read_similarities, read_threshold
-from toner_jax.runs.recognizers import make_recognizer, make_type_recognizer
+from toner_jax.runs.recognizers import decode_options, make_recognizer
 from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
-from toner_jax.schema import Sentence
+from toner_jax.schema import Schema, Sentence
+from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.recognized import Recognized
+from toner_jax.tasks.type_recognition import TypeRecognition
+from toner_jax.text.ids import WordIds
 from toner_jax.training.metrics import MetricsWriter, read_metrics
 
 FOLDER = "evaluate"
@@ -51,7 +52,7 @@ class _Trained:
 
     params: Any
     recognizer: Recognizer
-    type_recognizer: TypeRecognizer | None
+    type_recognizer: Recognizer | None
 
     def recognize(
         self, sentences: Sequence[Sentence], matched: Sequence[Sequence[str]] | None, temperature: float
@@ -60,23 +61,26 @@ class _Trained:
 
     def name_types(self, sentences: Sequence[Sentence]) -> Sequence[Iterable[str]] | None:
         """The types it names for each sentence (§3.4); None where it did not learn to."""
-        return self.type_recognizer(self.params, sentences) if self.type_recognizer else None
+        if self.type_recognizer is None:
+            return None
+        return [r.types for r in self.type_recognizer(self.params, sentences, None)]
 
 
-def evaluate_run(config: Settings, run: Run, step: int) -> dict[str, Any]:
-    """Evaluates dev and test with the generator's weights of `step`.
+def evaluate_run(config: Settings, run: Run, generator: Mapping[str, Any]) -> dict[str, Any]:
+    """Evaluates dev and test with the generator's weights of the step that its stage recorded in `generator`, on
+    the tasks that it was trained on.
 
     Returns:
       Per split, the strict span scores (the whole reports stand in `report/{split}.json`); `temperature`, the
       one that the scores were computed at; and `fitted`, how it was found, where `decode.temperature` is 0.
     """
-    features = setup.generator_features(config, run.workdir / setup.TOKENIZERS, run.schema)
-    trained = _load(config, run, features, step)
+    word_ids = setup.generator_word_ids(config, run.workdir / setup.TOKENIZERS)
+    step, trained = generator["step"], _load(config, run, word_ids, generator)
     metrics = MetricsWriter(run.workdir)
     metrics.resume(FOLDER, -1)  # an interrupted evaluation starts over
     fitted = None if config.decode.temperature else _fit_on_dev(config, run, trained)
     temperature = fitted.temperature if fitted else config.decode.temperature
-    reference = make_reference(config, run.splits["train"], run.splits["dev"], features)
+    reference = make_reference(config, run.splits["train"], run.splits["dev"], run.schema, word_ids)
     result: dict[str, Any] = {"temperature": temperature, "fitted": fitted and fitted.to_json()}
     for name in ("dev", "test"):
         sentences = run.splits[name]
@@ -101,20 +105,21 @@ def evaluate_run(config: Settings, run: Run, step: int) -> dict[str, Any]:
 
 
 def make_reference(
-    config: Settings, train: Sequence[Sentence], dev: Sequence[Sentence], features: GeneratorFeatures
+    config: Settings, train: Sequence[Sentence], dev: Sequence[Sentence], schema: Schema, word_ids: WordIds
 ) -> Reference:
     """What the reports of a run compare with."""
-    return Reference(train, dev, features.schema, features.word_ids, config.matcher.threshold_beta)
+    return Reference(train, dev, schema, word_ids, config.matcher.threshold_beta)
 
 
-def _load(config: Settings, run: Run, features: GeneratorFeatures, step: int) -> _Trained:
+def _load(config: Settings, run: Run, word_ids: WordIds, generator: Mapping[str, Any]) -> _Trained:
     model = setup.build_generator(config, run.workdir, run.schema)
     init = setup.init_generator(model)
-    params = setup.restore_params(run.workdir / GENERATOR, step, init, run.mesh, config.sharding)
-    recognizer = make_recognizer(config, model, features, run.mesh)
+    params = setup.restore_params(run.workdir / GENERATOR, generator["step"], init, run.mesh, config.sharding)
+    options = decode_options(config)
+    recognizer = make_recognizer(Entities(word_ids, run.schema), model, run.mesh, options)
     type_recognizer = None
-    if config.generator.type_recognition:
-        type_recognizer = make_type_recognizer(config, model, features, run.mesh)
+    if TypeRecognition.name in generator["tasks"]:
+        type_recognizer = make_recognizer(TypeRecognition(word_ids, run.schema), model, run.mesh, options)
     return _Trained(params, recognizer, type_recognizer)
 
 

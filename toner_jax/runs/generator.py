@@ -12,8 +12,7 @@ from jax.sharding import Mesh
 from toner_jax.common.console import say
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import strict_counts
-from toner_jax.inference.constrained import GrammarGenerator
-from toner_jax.inference.recognize import Recognizer
+from toner_jax.inference.options import DecodeOptions
 from toner_jax.models.hf import weights as hf_weights
 from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.features import GeneratorFeatures
@@ -21,6 +20,7 @@ from toner_jax.pipeline.samples import GeneratorSamples, dev_sample
 from toner_jax.runs import options, setup
 from toner_jax.runs.export import pretrained
 from toner_jax.runs.matcher import read_types
+from toner_jax.runs.recognizers import make_recognizer
 from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Sentence
@@ -51,7 +51,8 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
     """Trains or resumes the stage.
 
     Returns:
-      {"step", "dev_f1"}: the step whose weights are used, and its strict span F1 on dev.
+      {"step", "dev_f1", "tasks"}: the step whose weights are used, its strict span F1 on dev, and the names of the
+      tasks that it was trained on.
     """
     model = setup.build_generator(config, run.workdir, run.schema)
     features = setup.generator_features(config, run.workdir / setup.TOKENIZERS, run.schema)
@@ -78,7 +79,7 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
     )
     _, step, score = fit(job, state)
     say(f"{FOLDER}: step {step} is best, strict span F1 {score:.4f} on dev")
-    return {"step": step, "dev_f1": score}
+    return {"step": step, "dev_f1": score, "tasks": [task.name for task in features.tasks]}
 
 
 def read_types_if_enabled(
@@ -98,7 +99,7 @@ def make_samples(
     """The stage's training samples, with what long sentences came to said aloud."""
     samples = GeneratorSamples(
         options.generator_sampling(config, mesh), features, train, matched,
-        type_recognition=config.generator.type_recognition, pool=config.generator.pool,
+        auxiliary_share=config.generator.type_recognition, pool=config.generator.pool,
     )  # fmt: skip
     if samples.added_parts:
         say(f"{FOLDER}: long training sentences make {samples.added_parts} additional parts")
@@ -134,11 +135,13 @@ def _evaluation(
         raise UserError("the dev split has no entities: no step can be chosen on it")
     sentences, types = chosen_dev(config, run)
     # By default the room is that of the evaluation after training, whose programs are then compiled already.
-    room = max(longest, features.max_target)
-    generate = GrammarGenerator(
-        model, features, run.mesh, batch_size=config.eval.batch_size, max_length=room, limit=longest
+    decode = DecodeOptions(
+        max_source=features.max_source,
+        max_length=max(longest, features.max_target),
+        batch_size=config.eval.batch_size,
+        window_overlap=config.text.window_overlap,
     )
-    recognizer = Recognizer(generate, features, overlap=config.text.window_overlap)
+    recognizer = make_recognizer(features.tasks[0], model, run.mesh, decode, limit=longest)
 
     def evaluate(params: Any) -> dict[str, float]:
         found = recognizer(params, sentences, types)

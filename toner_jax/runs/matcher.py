@@ -16,7 +16,8 @@ from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import type_counts
 from toner_jax.inference.matching import TypeMatcher, choose_threshold, matched_types
 from toner_jax.models.hf import weights as hf_weights
-from toner_jax.pipeline.features import MatcherFeatures, present_types
+from toner_jax.pipeline.features import present_types
+from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.pipeline.samples import MatcherSamples
 from toner_jax.runs import options, setup
 from toner_jax.runs.export import pretrained

@@ -1,4 +1,4 @@
-"""The recognizers of a configuration."""
+"""From a configuration to recognizers: the one place that makes them."""
 
 from __future__ import annotations
 
@@ -8,49 +8,46 @@ from ml_collections import ConfigDict
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.explained import ExplainedGenerator
 from toner_jax.inference.free import FreeGenerator
+from toner_jax.inference.options import DecodeOptions
 from toner_jax.inference.recognize import Generate, Recognizer
-from toner_jax.inference.type_recognition import TypeRecognizer
 from toner_jax.models.toner import ToNER
-from toner_jax.pipeline.features import EXPLAINED, TYPE_RECOGNITION, GeneratorFeatures
+from toner_jax.pipeline.features import check_room
+from toner_jax.tasks.task import Task
+
+
+def decode_options(config: ConfigDict) -> DecodeOptions:
+    """How a configuration decodes."""
+    return DecodeOptions(
+        max_source=config.text.max_source,
+        max_length=config.decode.max_length or config.text.max_target,
+        batch_size=config.eval.batch_size,
+        window_overlap=config.text.window_overlap,
+        grammar=config.decode.grammar,
+        block=config.decode.block,
+        beam_size=config.decode.beam_size,
+        length_penalty=config.decode.length_penalty,
+    )
 
 
 def make_recognizer(
-    config: ConfigDict, model: ToNER, features: GeneratorFeatures, mesh: Mesh, explain: bool = False
+    task: Task, model: ToNER, mesh: Mesh, options: DecodeOptions, limit: int = 0
 ) -> Recognizer:
-    """The recognizer of a configuration. One that explains always writes its entities under the grammar."""
-    c = config.decode
-    room = c.max_length or features.max_target
-    batch, overlap = config.eval.batch_size, config.text.window_overlap
+    """The recognizer of a task. Only lists with spans are ever written freely: types alone, and a list before an
+    explanation, are always of the grammar.
+
+    Args:
+      limit: under the grammar, the most tokens of an output; 0: as there is room for.
+
+    Raises:
+      UserError: the task's instruction leaves no room for text.
+    """
+    check_room(task, options.max_source)
+    grammar = task.grammar()
     generate: Generate
-    if explain:
-        generate = ExplainedGenerator(model, features, mesh, batch_size=batch, max_length=room, block=c.block)
-        return Recognizer(generate, features, overlap=overlap, task=EXPLAINED)
-    if c.grammar:
-        generate = GrammarGenerator(model, features, mesh, batch_size=batch, max_length=room, block=c.block)
+    if not grammar.ends:
+        generate = ExplainedGenerator(model, task, mesh, options)
+    elif options.grammar or not grammar.spans:
+        generate = GrammarGenerator(model, task, mesh, options, limit=limit)
     else:
-        generate = FreeGenerator(
-            model,
-            features,
-            mesh,
-            batch_size=batch,
-            max_length=room,
-            beams=c.beam_size,
-            length_penalty=c.length_penalty,
-        )
-    return Recognizer(generate, features, overlap=overlap)
-
-
-def make_type_recognizer(
-    config: ConfigDict, model: ToNER, features: GeneratorFeatures, mesh: Mesh
-) -> TypeRecognizer:
-    """The recognizer of types (§3.4) of a configuration, always under the grammar."""
-    generate = GrammarGenerator(
-        model,
-        features,
-        mesh,
-        batch_size=config.eval.batch_size,
-        max_length=config.decode.max_length or features.max_target,
-        task=TYPE_RECOGNITION,
-        block=config.decode.block,
-    )
-    return TypeRecognizer(generate, features, overlap=config.text.window_overlap)
+        generate = FreeGenerator(model, task, mesh, options)
+    return Recognizer(task, generate, options)

@@ -36,6 +36,7 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 class Restored:
     """Both trained models and what they were trained with; `matcher` is None without type matching.
 
+    `step` is the generator's, `tasks` names what it was trained on (`toner_jax.tasks.registry`);
     `tokenizers` is a folder with `generator/` and `matcher/`, which hold the tokenizer files; `temperature`
     is the scores', `decode.temperature` or what was fitted for it.
     """
@@ -46,6 +47,7 @@ class Restored:
     generator: ToNER
     generator_params: Any
     step: int
+    tasks: tuple[str, ...]
     temperature: float
     matcher: Bert | None = None
     matcher_params: Any = None
@@ -113,6 +115,11 @@ def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | Non
     schema = setup.read_work_schema(workdir)
     generator = setup.build_generator(config, workdir, schema)
     step = stage_result(workdir, GENERATOR)["step"] if step is None else step
+    marker = read_marker(workdir / GENERATOR / "stage.json")
+    if marker and marker["complete"]:
+        tasks = tuple(marker["result"]["tasks"])
+    else:  # a step of a stage that is not complete
+        tasks = setup.training_tasks(read_work_config(workdir))
     restored: dict[str, Any] = {}
     if config.matcher.enabled:
         result, matcher = stage_result(workdir, MATCHER), setup.build_matcher(config, workdir)
@@ -128,6 +135,7 @@ def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | Non
         generator,
         params(GENERATOR, step, setup.init_generator(generator)),
         step,
+        tasks,
         _temperature(config, workdir),
         **restored,
     )
@@ -138,7 +146,7 @@ def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Res
         saved = json.loads((folder / PRETRAINED).read_text(encoding="utf-8"))
         schema = Schema.from_json(saved["schema"], str(folder / PRETRAINED))
         config = config or configuration.from_json(saved["config"], str(folder / PRETRAINED))
-        step, threshold = int(saved["step"]), float(saved["threshold"])
+        step, threshold, tasks = int(saved["step"]), float(saved["threshold"]), tuple(saved["tasks"])
         temperature = config.decode.temperature or float(saved["temperature"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / PRETRAINED}: damaged ({error!r})") from error
@@ -159,7 +167,7 @@ def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Res
             "threshold": threshold,
         }
     weights = params(GENERATOR, setup.init_generator(generator), hf_weights.load_t5)
-    return Restored(config, schema, folder, generator, weights, step, temperature, **restored)
+    return Restored(config, schema, folder, generator, weights, step, tasks, temperature, **restored)
 
 
 def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32) -> None:
@@ -175,6 +183,7 @@ def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32) 
         _save_tokenizer(r, MATCHER, folder, {"tokenizer_class": "BertTokenizer", "model_max_length": limit})
     saved = {
         "step": restored.step,
+        "tasks": restored.tasks,
         "threshold": restored.threshold,
         "temperature": restored.temperature,
         "schema": restored.schema.to_json(),

@@ -70,7 +70,7 @@ def _execute_stages(
         "setup": lambda view: setup.prepare(view, run.workdir, run.splits["train"], run.schema),
         "matcher": lambda view: matcher.train_matcher(view, run),
         "generator": lambda view: generator.train_generator(view, run),
-        "evaluate": lambda view: evaluate.evaluate_run(view, run, results["generator"]["step"]),
+        "evaluate": lambda view: evaluate.evaluate_run(view, run, results["generator"]),
     }
     for stage in STAGES:
         if stage.name in stages:

@@ -24,10 +24,15 @@ from toner_jax.models.t5.copy_init import copying
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.runtime import compute_dtype
 from toner_jax.parallel.sharding import state_shardings
-from toner_jax.pipeline.features import GeneratorFeatures, MatcherFeatures
+from toner_jax.pipeline.corpus import generator_corpus, matcher_corpus
+from toner_jax.pipeline.features import GeneratorFeatures, check_room
+from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.runs.export import pretrained
 from toner_jax.runs.view import Reads
 from toner_jax.schema import Schema, Sentence, read_schema
+from toner_jax.tasks.entities import Entities
+from toner_jax.tasks.registry import make_task
+from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text import tokenizers
 from toner_jax.text.ids import WordIds
 from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
@@ -57,7 +62,9 @@ def prepare(config: ConfigDict, workdir: Path, train: Sequence[Sentence], schema
         "generator",
         tokenizers.SENTENCEPIECE_FILE,
         config.tokenizer.generator or config.generator.checkpoint,
-        lambda folder: train_sentencepiece(folder, train, schema, config.tokenizer.generator_vocab_size),
+        lambda folder: train_sentencepiece(
+            folder, generator_corpus(train, schema), config.tokenizer.generator_vocab_size
+        ),
     )
     models = {"generator": asdict(_generator_config(config, workdir))}
     if config.matcher.enabled:
@@ -66,7 +73,9 @@ def prepare(config: ConfigDict, workdir: Path, train: Sequence[Sentence], schema
             "matcher",
             tokenizers.WORDPIECE_FILE,
             config.tokenizer.matcher or config.matcher.checkpoint,
-            lambda folder: train_wordpiece(folder, train, schema, config.tokenizer.matcher_vocab_size),
+            lambda folder: train_wordpiece(
+                folder, matcher_corpus(train, schema), config.tokenizer.matcher_vocab_size
+            ),
         )
         models["matcher"] = asdict(_matcher_config(config, workdir))
     write_atomically(workdir / MODELS, json.dumps(models, indent=2) + "\n")
@@ -118,20 +127,28 @@ def _architecture(workdir: Path, model: str) -> dict[str, Any]:
         raise UserError(f"{workdir / MODELS}: does not describe the {model} ({error!r})") from error
 
 
+def generator_word_ids(config: ConfigDict, tokenizer_folder: Path) -> WordIds:
+    """How words become ids with a folder's `generator/` tokenizer."""
+    return WordIds(tokenizers.load_sentencepiece(tokenizer_folder / "generator", config.tokenizer.backend))
+
+
+def training_tasks(config: ConfigDict) -> tuple[str, ...]:
+    """The names of the tasks that the configuration trains a generator on, the main one first."""
+    auxiliary = (TypeRecognition.name,) if config.generator.type_recognition else ()
+    return (Entities.name, *auxiliary)
+
+
 def generator_features(config: ConfigDict, tokenizer_folder: Path, schema: Schema) -> GeneratorFeatures:
-    """The generator's features with a folder's `generator/` tokenizer.
+    """The features of the tasks that the configuration trains a generator on.
 
     Raises:
       UserError: the schema leaves no room for text within text.max_source.
     """
-    tokenizer = tokenizers.load_sentencepiece(tokenizer_folder / "generator", config.tokenizer.backend)
-    features = GeneratorFeatures(WordIds(tokenizer), schema, config.text.max_source, config.text.max_target)
-    if features.source_overhead() >= features.max_source:
-        raise UserError(
-            f"text.max_source={features.max_source}: the instruction with {len(schema.types)} types alone takes "
-            f"{features.source_overhead()} pieces"
-        )
-    return features
+    word_ids = generator_word_ids(config, tokenizer_folder)
+    tasks = [make_task(name, word_ids, schema) for name in training_tasks(config)]
+    for task in tasks:
+        check_room(task, config.text.max_source)
+    return GeneratorFeatures(tasks, config.text.max_source, config.text.max_target)
 
 
 def matcher_features(config: ConfigDict, tokenizer_folder: Path, limit: int) -> MatcherFeatures:

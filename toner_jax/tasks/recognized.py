@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from toner_jax.schema import Entity
 from toner_jax.text.linearize import Item
@@ -46,6 +46,8 @@ class Recognized:
       output: the string the model wrote; of a windowed text, the windows' strings joined by lines.
       dropped: how much of it could not be used, by reason.
       explanation: the model's own, where it was asked for one; of a windowed text a line for each.
+      types: where types alone were asked for, those that occur, in schema order, each with the probability of its
+        being named after those before it; of a windowed text, the largest.
     """
 
     entities: tuple[Entity, ...]
@@ -54,16 +56,30 @@ class Recognized:
     output: str
     dropped: Counter[str] = field(default_factory=Counter)
     explanation: str = ""
+    types: Mapping[str, float] = field(default_factory=dict)
+
+    def moved(self, words: int) -> Recognized:
+        """The same in a text with so many words more before it."""
+        moved = (Entity(e.start + words, e.end + words, e.type) for e in self.entities)
+        return replace(self, entities=tuple(moved))
 
     def above(self, threshold: float) -> Recognized:
         """Without what has a joint score below `threshold`; entities left out are counted in `dropped`."""
         kept = [(e, s) for e, s in zip(self.entities, self.scores, strict=True) if s.joint >= threshold]
-        return Recognized(
-            tuple(e for e, _ in kept),
-            tuple(s for _, s in kept),
-            {item: s for item, s in self.items.items() if s.joint >= threshold},
-            self.output,
+        return replace(
+            self,
+            entities=tuple(e for e, _ in kept),
+            scores=tuple(s for _, s in kept),
+            items={item: s for item, s in self.items.items() if s.joint >= threshold},
             # Adding counters drops what is zero.
-            self.dropped + Counter(below_threshold=len(self.entities) - len(kept)),
-            self.explanation,
+            dropped=self.dropped + Counter(below_threshold=len(self.entities) - len(kept)),
         )
+
+
+def best_items(items: Iterable[tuple[Item, Score]]) -> dict[Item, Score]:
+    """Each item once, with the best of its scores."""
+    best: dict[Item, Score] = {}
+    for item, score in items:
+        if item not in best or score.joint > best[item].joint:
+            best[item] = score
+    return best

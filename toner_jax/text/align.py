@@ -1,6 +1,6 @@
 """From generated strings back to spans of the source's words.
 
-The format names strings, not places, so where a string occurs more than once the order decides: items
+The format names strings, not word spans, so where a string occurs more than once the order decides: items
 are written in order of appearance. An item takes the first of its string's unused occurrences that
 neither goes back behind the items before it nor leaves too little room for those after it, and one
 that overlaps no earlier item's, if there is any: in `IL-2 gene … IL-2`, `IL-2` after `IL-2 gene` is the
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from toner_jax.schema import Entity
 
-Span = tuple[int, int]
+WordRange = tuple[int, int]  # half-open
 
 
 class SourceIndex:
@@ -37,14 +37,14 @@ class SourceIndex:
             self._starts.append(offset)
             offset += len(packed[i])
         self._ends = [*self._starts[1:], offset]
-        self._found: dict[str, tuple[list[Span], bool]] = {}
+        self._found: dict[str, tuple[list[WordRange], bool]] = {}
 
-    def find(self, string: str) -> list[Span]:
+    def find(self, string: str) -> list[WordRange]:
         """All word spans that spell `string`, left to right. Spans that agree in white space are
         preferred; without any, those that agree but for white space (`U.S.` for `U.S .`) count."""
         return self.match(string)[0]
 
-    def match(self, string: str) -> tuple[list[Span], bool]:
+    def match(self, string: str) -> tuple[list[WordRange], bool]:
         """What `find` returns, and whether these spans agree with `string` in white space."""
         spelled = " ".join(string.split())
         if spelled not in self._found:
@@ -53,8 +53,8 @@ class SourceIndex:
             self._found[spelled] = exact or spans, bool(exact)
         return self._found[spelled]
 
-    def _spans(self, packed: str) -> list[Span]:
-        spans: list[Span] = []
+    def _spans(self, packed: str) -> list[WordRange]:
+        spans: list[WordRange] = []
         at = self._text.find(packed) if packed else -1
         while at >= 0:
             first = bisect.bisect_left(self._starts, at)
@@ -74,17 +74,17 @@ class SourceIndex:
         what they do not hold begins no string that `find` finds."""
         return "".join(string.split()) in self._text
 
-    def _spelling(self, span: Span) -> str:
+    def _spelling(self, span: WordRange) -> str:
         return " ".join(w for w in self._words[span[0] : span[1]] if w)
 
 
-# Where a span stands in the order of appearance: by its start, longer spans first.
-_Place = tuple[int, int]
-_START: _Place = (-1, 0)
-_END: _Place = (2**31, 0)
+# The order of appearance: by start, longer spans first.
+_SortKey = tuple[int, int]
+_START: _SortKey = (-1, 0)
+_END: _SortKey = (2**31, 0)
 
 
-def _place(span: Span) -> _Place:
+def _sort_key(span: WordRange) -> _SortKey:
     return span[0], -span[1]
 
 
@@ -96,19 +96,19 @@ def align(items: Sequence[tuple[str, str]], source: SourceIndex) -> tuple[list[E
       words, `duplicate` those that repeat a (type, string) more often than it occurs.
     """
     occurrences = [source.find(string) for _, string in items]
-    latest = _latest_places(items, occurrences)
+    latest = _latest_keys(items, occurrences)
     entities: list[Entity | None] = []
     dropped: Counter[str] = Counter()
     used: set[Entity] = set()
     covered: set[int] = set()  # the words of the items so far
     reached = _START
     for (name, _), spans, limit in zip(items, occurrences, latest, strict=True):
-        best: tuple[tuple[int, bool, Span], Entity] | None = None
+        best: tuple[tuple[int, bool, WordRange], Entity] | None = None
         ahead = bisect.bisect_left(spans, reached[0], key=lambda s: s[0])
         for span in itertools.chain(spans[ahead:], spans[:ahead]):
             entity = Entity(*span, name)
             if entity not in used:
-                out_of_order = (_place(span) < reached) + (_place(span) > limit)
+                out_of_order = (_sort_key(span) < reached) + (_sort_key(span) > limit)
                 overlaps = not covered.isdisjoint(range(*span))
                 if best is None or (out_of_order, overlaps, span) < best[0]:
                     best = (out_of_order, overlaps, span), entity
@@ -121,24 +121,26 @@ def align(items: Sequence[tuple[str, str]], source: SourceIndex) -> tuple[list[E
             entity = best[1]
             used.add(entity)
             covered.update(range(entity.start, entity.end))
-            reached = max(reached, _place((entity.start, entity.end)))
+            reached = max(reached, _sort_key((entity.start, entity.end)))
             entities.append(entity)
     return entities, dropped
 
 
-def _latest_places(items: Sequence[tuple[str, str]], occurrences: Sequence[Sequence[Span]]) -> list[_Place]:
-    """For each item, the last place that lets the items after it follow in order. An item that cannot
+def _latest_keys(
+    items: Sequence[tuple[str, str]], occurrences: Sequence[Sequence[WordRange]]
+) -> list[_SortKey]:
+    """For each item, the last sort key that lets the items after it follow in order. An item that cannot
     itself be in order, or repeats another more often than it occurs, limits none."""
     seen: Counter[tuple[str, str]] = Counter()
     surplus: list[bool] = []
     for item, spans in zip(items, occurrences, strict=True):
         seen[item] += 1
         surplus.append(seen[item] > len(spans))
-    latest: list[_Place] = []
+    latest: list[_SortKey] = []
     limit, types_there = _END, set[str]()
     for i in reversed(range(len(items))):
-        name, places = items[i][0], [] if surplus[i] else [_place(s) for s in occurrences[i]]
-        allowed = [p for p in places if p < limit or (p == limit and name not in types_there)]
+        name, keys = items[i][0], [] if surplus[i] else [_sort_key(s) for s in occurrences[i]]
+        allowed = [key for key in keys if key < limit or (key == limit and name not in types_there)]
         if allowed:
             if max(allowed) < limit:
                 limit, types_there = max(allowed), set()

@@ -21,7 +21,7 @@ from toner_jax.text.tokenizers import SentencePieceTokenizer
 Ids = tuple[int, ...]
 Phrase = str | tuple[str, ...]
 
-# Words that are remembered: texts without end bring new ones all the time.
+# Words that are memoised: texts without end bring new ones all the time.
 MOST_WORDS = 200_000
 _MOST_PHRASES = 10_000  # lists of types come in many orders
 
@@ -80,8 +80,8 @@ class WordIds:
         )
 
     def prepare(self, words: Iterable[str]) -> None:
-        """Tokenizes all words not yet known in one batched call. Those of a whole data set are kept between
-        runs. When there are too many to remember, those not asked for now are forgotten."""
+        """Tokenizes all words not yet known in one batched call. Those of a whole data set are cached between
+        runs. When there are too many to memoise, those not asked for now are dropped."""
         asked = dict.fromkeys(words)
         new = [w for w in asked if w not in self._words]
         if len(self._words) + len(new) > MOST_WORDS:
@@ -125,14 +125,14 @@ class WordIds:
         return self._glued[text]
 
     def phrase(self, text: str) -> Ids:
-        """The ids of words joined by single spaces, remembered as a whole."""
-        return self._remembered(text, lambda: self.words(text.split(" ")))
+        """The ids of words joined by single spaces, memoised as a whole."""
+        return self._memoised(text, lambda: self.words(text.split(" ")))
 
     def type_list(self, names: Sequence[str]) -> Ids:
-        """The ids of `[type, type]`, remembered as a whole."""
-        return self._remembered(tuple(names), lambda: self._type_list(names))
+        """The ids of `[type, type]`, memoised as a whole."""
+        return self._memoised(tuple(names), lambda: self._type_list(names))
 
-    def _remembered(self, phrase: Phrase, make: Callable[[], Ids]) -> Ids:
+    def _memoised(self, phrase: Phrase, make: Callable[[], Ids]) -> Ids:
         if phrase not in self._phrases:
             if len(self._phrases) >= _MOST_PHRASES:
                 self._phrases.clear()

@@ -84,7 +84,7 @@ def parse(text: str, types: Sequence[str], source: SourceIndex | None = None) ->
 class _Part(NamedTuple):
     """One step of a reading: an item, or text to drop."""
 
-    next: int  # the place where reading goes on
+    next: int  # the state in which reading goes on
     cost: tuple[int, int]  # 1 if it is of no use, and its departures from the exact format
     dropped: str = ""
     item: Item = ("", "")
@@ -94,8 +94,8 @@ class _Part(NamedTuple):
 class _Reader:
     """Finds the best way to read one text, from its end to its beginning.
 
-    There are few places to go on from: place 0 is after the opening bracket, place i after the i-th
-    string that looks like an item's end, and one more, the last, means that all is read.
+    There are few states: 0 is after the opening bracket, i is after the i-th string that looks like an item's
+    end, and one more, the last, means that all is read.
     """
 
     def __init__(self, text: str, begin: int, types: frozenset[str], source: SourceIndex | None):
@@ -110,12 +110,12 @@ class _Reader:
         """The parts of the best reading, in order."""
         best: list[_Part | None] = [None] * (self._done + 1)
         costs = [(0, 0)] * (self._done + 1)
-        for place in reversed(range(self._done)):
-            for part in self._options(place):
+        for state in reversed(range(self._done)):
+            for part in self._options(state):
                 useless, departures = costs[part.next]
                 cost = part.cost[0] + useless, part.cost[1] + departures
-                if best[place] is None or cost < costs[place]:
-                    best[place], costs[place] = part, cost
+                if best[state] is None or cost < costs[state]:
+                    best[state], costs[state] = part, cost
                 if cost == (0, 0):
                     break
         chosen = best[0]
@@ -123,30 +123,30 @@ class _Reader:
             yield chosen
             chosen = best[chosen.next]
 
-    def _options(self, place: int) -> Iterator[_Part]:
+    def _options(self, state: int) -> Iterator[_Part]:
         """What may come next; nothing at the end of the text."""
-        text, at = self._text, self._ends[place - 1].end() if place else self._begin
-        if place and self._ends[place - 1]["close"]:
+        text, at = self._text, self._ends[state - 1].end() if state else self._begin
+        if state and self._ends[state - 1]["close"]:
             if text[at:].strip():
                 yield _Part(self._done, (1, 0), "malformed")
             return
         start = _ITEM_START.match(text, at)
-        if start and place < len(self._ends):
-            yield from self._items(place, start)
-        elif place < len(self._ends):
-            yield _Part(place + 1, (1, 0), "malformed")
+        if start and state < len(self._ends):
+            yield from self._items(state, start)
+        elif state < len(self._ends):
+            yield _Part(state + 1, (1, 0), "malformed")
         else:
             cut = start or not re.search(r"[)\]]", text[at:])
             yield _Part(self._done, (1, 0), "truncated" if cut else "malformed")
 
-    def _items(self, place: int, start: re.Match[str]) -> Iterator[_Part]:
+    def _items(self, state: int, start: re.Match[str]) -> Iterator[_Part]:
         """The items that begin with `start`: up to each end that makes the entity a run of the source's
         words, and up to the first end of all, shortest first."""
         name = " ".join(start[2].split())
         loose = bool(start[1] or start[3] or not start[4])
-        plain = self._plain_end(place)
-        count = min(len(self._ends), max(place + _MAX_ENDS, plain + 1))
-        for i in range(place, count) if self._source else (plain,):
+        plain = self._plain_end(state)
+        count = min(len(self._ends), max(state + _MAX_ENDS, plain + 1))
+        for i in range(state, count) if self._source else (plain,):
             end = self._ends[i]
             entity = " ".join(self._text[start.end() : end.start()].split())
             spans, exact = self._source.match(entity) if self._source else ((), True)
@@ -163,33 +163,9 @@ class _Reader:
             if i >= plain and self._source and not self._source.holds(entity):
                 break
 
-    def _plain_end(self, place: int) -> int:
+    def _plain_end(self, state: int) -> int:
         """The next end by the format alone."""
         try:
-            return self._tight.index(True, place)
+            return self._tight.index(True, state)
         except ValueError:
-            return place
-
-
-def parse_types(text: str, types: Sequence[str]) -> Parsed:
-    """Reads a type-recognition target `[type, …]`; the items are (type, ""). A type that is named again
-    counts as `duplicate`."""
-    begin = len(text) - len(text.lstrip()) + 1
-    if not text.startswith("[", begin - 1):
-        return Parsed((), (), Counter(malformed=1) if text.strip() else Counter())
-    body, closed, rest = text[begin:].partition("]")
-    names = [" ".join(name.split()) for name in body.split(",")] if body.strip() else []
-    dropped: Counter[str] = Counter()
-    found: list[str] = []
-    for i, name in enumerate(names):
-        if name in found:
-            dropped["duplicate"] += 1
-        elif name in types:
-            found.append(name)
-        elif not closed and i + 1 == len(names):
-            dropped["truncated"] += 1
-        else:
-            dropped["unknown_type" if name else "malformed"] += 1
-    if rest.strip():
-        dropped["malformed"] += 1
-    return Parsed(tuple((name, "") for name in found), (), dropped)
+            return state

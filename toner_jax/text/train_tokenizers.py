@@ -1,25 +1,35 @@
-"""Tokenizers for runs that start from random weights, trained on the training split alone."""
+"""Tokenizers for runs that start from random weights, trained on lines of text."""
 
 from __future__ import annotations
 
 import io
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from toner_jax.errors import UserError
-from toner_jax.schema import Schema, Sentence
-from toner_jax.text import prompts
 from toner_jax.text.tokenizers import SENTENCEPIECE_FILE, WORDPIECE_FILE, encodable
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
-def train_sentencepiece(
-    folder: str | Path, sentences: Sequence[Sentence], schema: Schema, vocab_size: int
-) -> Path:
+@dataclass(frozen=True)
+class Corpus:
+    """What a tokenizer learns from.
+
+    Attributes:
+      lines: each counts as often as it stands here.
+      required: characters that get a piece, however rare they are.
+    """
+
+    lines: list[str]
+    required: str = ""
+
+
+def train_sentencepiece(folder: str | Path, corpus: Corpus, vocab_size: int) -> Path:
     """Writes `spiece.model`: pad 0, end 1, unknown 2, as T5's.
 
     The pieces are learned by byte-pair encoding and scored as a unigram model. SentencePiece's own
@@ -28,21 +38,19 @@ def train_sentencepiece(
     """
     import sentencepiece
 
-    corpus = list(_generator_corpus(sentences, schema))
     model = _train_bpe(
-        corpus,
+        corpus.lines,
         "tokenizer.generator_vocab_size",
         vocab_size,
-        # Of all characters, so that prompts and targets count as well; the texts' own ASCII is never rare.
-        character_coverage=0.9998,
-        required_chars="".join(sorted({c for s in sentences for w in s.words for c in w if "!" <= c <= "~"})),
+        character_coverage=0.9998,  # of all characters in the lines
+        required_chars=corpus.required,
         pad_id=0,
         eos_id=1,
         unk_id=2,
     )
     bpe = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
     counts: Counter[int] = Counter()
-    for line in encodable(corpus):
+    for line in encodable(corpus.lines):
         counts.update(bpe.encode(line))
     model.trainer_spec.model_type = model.trainer_spec.UNIGRAM
     total = math.log(sum(counts.values()) + len(model.pieces))
@@ -55,21 +63,7 @@ def train_sentencepiece(
     return path
 
 
-def _generator_corpus(sentences: Iterable[Sentence], schema: Schema) -> Iterator[str]:
-    """Texts, and prompts and targets with the frequencies that training will see. The words of an
-    entity are not joined to the format, since ids never are."""
-    types = ", ".join(schema.names)
-    for sentence in sentences:
-        yield " ".join(sentence.words)
-        yield prompts.ner_prompt(schema.names, (), sentence.types())
-        yield f"{prompts.TYPE_RECOGNITION} [{types}]"
-        for entity in sentence.entities:
-            yield f"({entity.type}, ({entity.type}, a), [("
-
-
-def train_wordpiece(
-    folder: str | Path, sentences: Sequence[Sentence], schema: Schema, vocab_size: int
-) -> Path:
+def train_wordpiece(folder: str | Path, corpus: Corpus, vocab_size: int) -> Path:
     """Writes `vocab.txt`, lower-cased as GTE's: BERT's special pieces, every character seen, and what
     byte-pair encoding learns first, `vocab_size` pieces in all if the characters leave room.
 
@@ -80,8 +74,7 @@ def train_wordpiece(
     from tokenizers.pre_tokenizers import BertPreTokenizer
 
     normalize, split = BertNormalizer(lowercase=True).normalize_str, BertPreTokenizer().pre_tokenize_str
-    corpus = encodable(list(_matcher_corpus(sentences, schema)))
-    lines = [[word for word, _ in split(normalize(line))] for line in corpus]
+    lines = [[word for word, _ in split(normalize(line))] for line in encodable(corpus.lines)]
     characters = sorted({c for words in lines for word in words for c in word})
     # Punctuation and CJK characters always stand alone, so no word goes on with one.
     inner = [c for c in characters if len(split(normalize(c + c))) == 1]
@@ -106,13 +99,6 @@ def train_wordpiece(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
     return path
-
-
-def _matcher_corpus(sentences: Iterable[Sentence], schema: Schema) -> Iterator[str]:
-    for sentence in sentences:
-        yield " ".join(sentence.words)
-    for entity_type in schema.types:
-        yield entity_type.text
 
 
 def _train_bpe(lines: Iterable[str], key: str, vocab_size: int, **options: Any) -> Any:

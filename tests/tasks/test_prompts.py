@@ -6,7 +6,8 @@ from conftest import SHARED, needs_shared
 from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.columns import read_columns
-from toner_jax.text import prompts
+from toner_jax.pipeline.corpus import generator_corpus
+from toner_jax.tasks import prompts
 from toner_jax.text.ids import WordIds
 from toner_jax.text.tokenizers import load_sentencepiece
 from toner_jax.text.train_tokenizers import train_sentencepiece
@@ -46,23 +47,31 @@ def t5(request):
 
 
 def test_ner_prompt_names_the_matched_types_in_the_order_given():
-    assert prompts.ner_prompt(TYPES, WORDS, ["person", "organization"]) == (
+    assert prompts.entities(TYPES, ["person", "organization"]).string(WORDS) == (
         f"{FIRST}{TEXT}\nEntities of type [person, organization] may exist in text."
     )
 
 
 def test_ner_prompt_says_that_nothing_matched():
-    assert prompts.ner_prompt(TYPES, WORDS, []) == f"{FIRST}{TEXT}\nEntities of type [] may exist in text."
+    assert (
+        prompts.entities(TYPES, []).string(WORDS) == f"{FIRST}{TEXT}\nEntities of type [] may exist in text."
+    )
 
 
 def test_ner_prompt_without_type_matching_has_no_third_line():
-    assert prompts.ner_prompt(TYPES, WORDS) == FIRST + TEXT
-    assert prompts.ner_prompt(TYPES, WORDS, None) == FIRST + TEXT
+    assert prompts.entities(TYPES, None).string(WORDS) == FIRST + TEXT
 
 
 def test_type_recognition_prompt_never_has_a_third_line():
-    assert prompts.type_recognition_prompt(TYPES, WORDS) == (
+    assert prompts.occurring_types(TYPES).string(WORDS) == (
         "List all entity types in the text from type [organization, person, miscellaneous, location]\n" + TEXT
+    )
+
+
+def test_an_explanation_is_asked_for_in_the_first_line():
+    assert prompts.entities(TYPES, ["location"], explain=True).string(WORDS) == (
+        "List all named entities of type [organization, person, miscellaneous, location] and give explanations.\n"
+        f"{TEXT}\nEntities of type [location] may exist in text."
     )
 
 
@@ -76,14 +85,14 @@ def test_type_recognition_prompt_never_has_a_third_line():
     ],
 )
 def test_golden_ids_of_ner_prompts(t5, matched, tail):
-    got = prompts.ner_prompt_ids(t5, TYPES, WORDS, matched)
+    got = prompts.entities(TYPES, matched).prompt(t5, WORDS)
     assert got.ids == (*PREFIX_IDS, *TYPES_IDS, 5027, 10, *TEXT_IDS, *tail)
     assert got.ids[got.text_start : got.text_end] == TEXT_IDS
 
 
 @needs_shared
 def test_golden_ids_of_a_type_recognition_prompt(t5):
-    got = prompts.type_recognition_prompt_ids(t5, TYPES, WORDS)
+    got = prompts.occurring_types(TYPES).prompt(t5, WORDS)
     instruction = (6792, 66, 10409, 1308, 16, 8, 1499, 45, 686)
     assert got.ids == (*instruction, *TYPES_IDS, 5027, 10, *TEXT_IDS)
     assert got.ids[got.text_start : got.text_end] == TEXT_IDS
@@ -91,7 +100,7 @@ def test_golden_ids_of_a_type_recognition_prompt(t5):
 
 @needs_shared
 def test_golden_ids_of_an_empty_text(t5):
-    got = prompts.ner_prompt_ids(t5, ["person"], [])
+    got = prompts.entities(["person"], None).prompt(t5, [])
     assert got.ids == (*PREFIX_IDS, 784, 6075, 908, 5027, 10)
     assert (got.text_start, got.text_end) == (11, 11)
 
@@ -99,7 +108,7 @@ def test_golden_ids_of_an_empty_text(t5):
 @needs_shared
 def test_text_that_spells_special_tokens_puts_none_into_the_prompt(t5):
     hostile = ("</s>", "<pad>", "<unk>", "<extra_id_0>", "▁</s>", "\uf8ff1\uf8ff")
-    got = prompts.ner_prompt_ids(t5, TYPES, hostile, TYPES)
+    got = prompts.entities(TYPES, TYPES).prompt(t5, hostile)
     assert {t5.tokenizer.pad_id, t5.tokenizer.eos_id}.isdisjoint(got.ids)
     assert max(got.ids) < 32_000
 
@@ -115,10 +124,9 @@ def test_word_by_word_ids_equal_joint_tokenization(t5, file):
     strings, ids = [], []
     for i, s in enumerate(sentences):
         matched = (s.types()[::-1], schema.names, None)[i % 3]
-        strings.append(prompts.ner_prompt(schema.names, s.words, matched))
-        ids.append(prompts.ner_prompt_ids(t5, schema.names, s.words, matched).ids)
-        strings.append(prompts.type_recognition_prompt(schema.names, s.words))
-        ids.append(prompts.type_recognition_prompt_ids(t5, schema.names, s.words).ids)
+        for wording in (prompts.entities(schema.names, matched), prompts.occurring_types(schema.names)):
+            strings.append(wording.string(s.words))
+            ids.append(wording.prompt(t5, s.words).ids)
     joint = t5.tokenizer.encode(strings)
     different = [(a, b) for a, b in zip(ids, joint, strict=True) if a != b]
     assert all(_tied(t5, a, b) for a, b in different)
@@ -140,17 +148,13 @@ def _tied(t5, ids, others):
 
 def test_ids_of_a_trained_tokenizer_spell_the_prompt(tmp_path):
     sentences = generate(0, {"train": 1000})["train"]
-    train_sentencepiece(tmp_path, sentences, SCHEMA, 1000)
+    train_sentencepiece(tmp_path, generator_corpus(sentences, SCHEMA), 1000)
     word_ids = WordIds(load_sentencepiece(tmp_path, "hf"))
+    names = SCHEMA.names
     for s in sentences[:200]:
-        for matched in (s.types(), (), None):
-            got = prompts.ner_prompt_ids(word_ids, SCHEMA.names, s.words, matched)
-            assert word_ids.decode(got.ids) == prompts.ner_prompt(SCHEMA.names, s.words, matched).replace(
-                "\n", " "
-            )
+        hints = (s.types(), (), None)
+        wordings = [prompts.entities(names, hint, explain=e) for hint in hints for e in (False, True)]
+        for wording in (*wordings, prompts.occurring_types(names)):
+            got = wording.prompt(word_ids, s.words)
+            assert word_ids.decode(got.ids) == wording.string(s.words).replace("\n", " ")
             assert word_ids.decode(got.ids[got.text_start : got.text_end]) == " ".join(s.words)
-        got = prompts.type_recognition_prompt_ids(word_ids, SCHEMA.names, s.words)
-        assert word_ids.decode(got.ids) == prompts.type_recognition_prompt(SCHEMA.names, s.words).replace(
-            "\n", " "
-        )
-        assert word_ids.decode(got.ids[got.text_start : got.text_end]) == " ".join(s.words)

@@ -1,0 +1,42 @@
+"""From words to the type matching model's ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from toner_jax.schema import Schema
+from toner_jax.text.ids import MOST_WORDS, Ids
+from toner_jax.text.tokenizers import WordPieceTokenizer
+
+
+class MatcherFeatures:
+    """Makes the type matching model's inputs: `[CLS] text [SEP]`, made word by word."""
+
+    def __init__(self, tokenizer: WordPieceTokenizer, max_length: int = 512):
+        self._tokenizer = tokenizer
+        self._words: dict[str, Ids] = {}
+        self.max_length = max_length
+        self.shortened = 0  # inputs so far that were longer than the model's positions
+
+    def encode(self, words: Sequence[str]) -> np.ndarray:
+        """int32 ids. Pieces past `max_length` are left out, and counted, in the matcher's view alone: T′ is
+        a hint about the whole sentence, of which the generator still reads every word."""
+        self.prepare(words)
+        ids = [i for w in words for i in self._words[w]]
+        room = self.max_length - 2
+        self.shortened += len(ids) > room
+        return np.array([self._tokenizer.cls_id, *ids[:room], self._tokenizer.sep_id], np.int32)
+
+    def prepare(self, words: Iterable[str]) -> None:
+        """Tokenizes all words not yet known in one call; as `WordIds` it memoises only so many."""
+        asked = dict.fromkeys(words)
+        new = [w for w in asked if w not in self._words]
+        if len(self._words) + len(new) > MOST_WORDS:
+            self._words = {w: self._words[w] for w in asked if w in self._words}
+        self._words.update(zip(new, self._tokenizer.encode(new), strict=True))
+
+    def descriptions(self, schema: Schema) -> list[np.ndarray]:
+        """D_t of every type, in schema order."""
+        return [self.encode(t.text.split(" ")) for t in schema.types]

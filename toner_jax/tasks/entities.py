@@ -1,0 +1,54 @@
+"""Named entity recognition (§3.1, §3.2): `[(type, entity), …]`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from toner_jax.schema import Schema, Sentence, sort_entities
+from toner_jax.tasks import prompts, reading
+from toner_jax.tasks.grammar import Grammar, entity_list
+from toner_jax.tasks.output import Output
+from toner_jax.tasks.recognized import Recognized
+from toner_jax.tasks.task import Prompt
+from toner_jax.text.ids import Ids, WordIds
+
+
+class Entities:
+    """All entities of the schema's types, in order of appearance, one item per mention."""
+
+    name = "ner"
+
+    def __init__(self, word_ids: WordIds, schema: Schema):
+        self.word_ids, self.schema = word_ids, schema
+
+    def prompt(self, words: Sequence[str], matched: Sequence[str] | None) -> Prompt:
+        return prompts.entities(self.schema.names, matched).prompt(self.word_ids, words)
+
+    def target(self, sentence: Sentence) -> Ids:
+        return self.word_ids.items([(e.type, sentence.words[e.start : e.end]) for e in sentence.entities])
+
+    def overhead(self) -> int:
+        return self._overhead
+
+    @cached_property
+    def _overhead(self) -> int:
+        return prompts.overhead(self.word_ids, self.schema.names)
+
+    def grammar(self) -> Grammar:
+        return entity_list(self.word_ids, self.schema.names)
+
+    def read(self, words: Sequence[str], output: Output) -> Recognized:
+        spelled = reading.spell(self.word_ids, output)
+        if output.spans is None:
+            names, text = self.schema.names, self._list(spelled.text)
+            found = reading.parse_items(self.word_ids, words, names, spelled, text)
+        else:
+            found = reading.place_spans(self.word_ids, words, output.spans)
+        entities = sort_entities(found.scores, self.schema)
+        scores = tuple(found.scores[e] for e in entities)
+        return Recognized(entities, scores, found.items, " ".join(spelled.text.split()), found.dropped)
+
+    def _list(self, text: str) -> str:
+        """The list in a freely written output, at the same characters as there."""
+        return text
