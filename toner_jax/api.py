@@ -49,8 +49,7 @@ class Ner:
         self._type_recognizers: dict[Schema, TypeRecognizer] = {}
         self._matcher: TypeMatcher | None = None
         if r.matcher is not None:
-            limit = r.matcher.config.max_position_embeddings
-            features = setup.matcher_features(r.config, r.tokenizers, limit)
+            features = setup.matcher_features(r.config, r.tokenizers, r.matcher)
             self._matcher = TypeMatcher(r.matcher, features, mesh, r.config.eval.batch_size)
 
     def save_pretrained(self, folder: str | Path) -> None:

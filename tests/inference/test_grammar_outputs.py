@@ -17,11 +17,11 @@ from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.explained import ExplainedGenerator
 from toner_jax.inference.recognize import Recognizer
 from toner_jax.inference.type_recognition import TypeRecognizer
+from toner_jax.models import registry
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.pipeline.features import EXPLAINED, TYPE_RECOGNITION, GeneratorFeatures
-from toner_jax.runs import setup
 from toner_jax.tasks.output import Input
 from toner_jax.text.ids import WordIds
 from toner_jax.text.linearize import parse, parse_types
@@ -43,7 +43,7 @@ def features():
 
 @pytest.fixture(scope="module")
 def params():
-    return setup.init_generator(model())(jax.random.key(0))
+    return registry.initializer(model())(jax.random.key(0))
 
 
 def model() -> ToNER:

@@ -41,9 +41,7 @@ def evaluate_run(
     """
     model = setup.build_generator(config, workdir, schema)
     features = setup.generator_features(config, workdir / setup.TOKENIZERS, schema)
-    params = setup.restore_params(
-        workdir / GENERATOR, step, setup.init_generator(model), mesh, config.sharding
-    )
+    params = setup.restore_params(workdir / GENERATOR, step, model, mesh, config.sharding)
     recognizer = make_recognizer(config, model, features, mesh)
     type_recognizer = None
     if config.generator.type_recognition:

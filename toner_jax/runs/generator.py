@@ -19,7 +19,6 @@ from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import strict_counts
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.recognize import Recognizer
-from toner_jax.models.hf import weights as hf_weights
 from toner_jax.models.t5.model import shift_right
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import round_batch
@@ -34,7 +33,6 @@ from toner_jax.pipeline.batching import (
 )
 from toner_jax.pipeline.features import Example, GeneratorFeatures
 from toner_jax.runs import setup
-from toner_jax.runs.export import pretrained
 from toner_jax.runs.matcher import read_types
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training import state as train_state
@@ -72,10 +70,7 @@ def train_generator(
         beta2=c.beta2,
         clip_norm=c.clip_norm,
     )
-    state = train_state.create_state(
-        setup.init_generator(model), tx, config.seed, mesh, config.sharding,
-        pretrained.loader(c.checkpoint, hf_weights.load_t5),
-    )  # fmt: skip
+    state = setup.create_state(config, model, tx, mesh)
     say(
         f"{FOLDER}: {train_state.count_parameters(state['params']):,} parameters, {data.steps} steps, "
         f"shapes {' '.join(f'{s}×{t}' for s, t in data.shapes)}"

@@ -19,13 +19,11 @@ from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import type_counts
 from toner_jax.inference.matching import TypeMatcher, choose_threshold, embed, matched_types
-from toner_jax.models.bert.model import Bert
-from toner_jax.models.hf import weights as hf_weights
+from toner_jax.models.encoder import Encoder
 from toner_jax.parallel.mesh import round_batch
 from toner_jax.pipeline.batching import HostBatch, choose_lengths, pad_rows, plan_epoch, total_steps
 from toner_jax.pipeline.features import MatcherFeatures, present_types
 from toner_jax.runs import setup
-from toner_jax.runs.export import pretrained
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training import state as train_state
 from toner_jax.training.checkpoint import Checkpoints
@@ -47,9 +45,7 @@ def train_matcher(
     """
     c = config.matcher
     model = setup.build_matcher(config, workdir)
-    features = setup.matcher_features(
-        config, workdir / setup.TOKENIZERS, model.config.max_position_embeddings
-    )
+    features = setup.matcher_features(config, workdir / setup.TOKENIZERS, model)
     batches, per_epoch = _plan(config, features, splits["train"], schema, mesh)
     steps = total_steps(per_epoch, c.epochs)
     tx = adamw(
@@ -58,10 +54,7 @@ def train_matcher(
         beta2=0.999,
         clip_norm=c.clip_norm,
     )
-    state = train_state.create_state(
-        setup.init_matcher(model), tx, config.seed, mesh, config.sharding,
-        pretrained.loader(c.checkpoint, hf_weights.load_bert),
-    )  # fmt: skip
+    state = setup.create_state(config, model, tx, mesh)
     say(f"{FOLDER}: {train_state.count_parameters(state['params']):,} parameters, {steps} steps")
     loss = make_loss(config, model, features.descriptions(schema))
     matcher = TypeMatcher(model, features, mesh, config.eval.batch_size)
@@ -138,7 +131,7 @@ def _plan(
     return batches, per_epoch
 
 
-def make_loss(config: ConfigDict, model: Bert, descriptions: Sequence[np.ndarray]) -> train_state.Loss:
+def make_loss(config: ConfigDict, model: Encoder, descriptions: Sequence[np.ndarray]) -> train_state.Loss:
     """Eq. 4; the descriptions are encoded once a step, not once a sentence."""
     c = config.matcher
     types = jnp.asarray(pad_rows(descriptions, max(len(d) for d in descriptions), len(descriptions)))
