@@ -53,8 +53,7 @@ class Ner:
         self._recognizer(Entities.name, r.schema)  # raises at once if the types leave no room for text
         self._matcher: TypeMatcher | None = None
         if r.matcher is not None:
-            limit = r.matcher.config.max_position_embeddings
-            features = setup.matcher_features(r.config, r.tokenizers, limit)
+            features = setup.matcher_features(r.config, r.tokenizers, r.matcher)
             self._matcher = TypeMatcher(r.matcher, features, mesh, r.config.eval.batch_size)
 
     def save_pretrained(self, folder: str | Path) -> None:

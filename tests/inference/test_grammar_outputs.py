@@ -19,10 +19,10 @@ from toner_jax.inference.explained import ExplainedGenerator
 from toner_jax.inference.options import DecodeOptions
 from toner_jax.inference.recognize import Recognizer
 from toner_jax.inference.sources import source_ids
+from toner_jax.models import registry
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import make_mesh
-from toner_jax.runs import setup
 from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.explanations import Explanations
 from toner_jax.tasks.output import Input
@@ -47,7 +47,7 @@ def task():
 
 @pytest.fixture(scope="module")
 def params():
-    return setup.init_generator(model())(jax.random.key(0))
+    return registry.initializer(model())(jax.random.key(0))
 
 
 def model() -> ToNER:

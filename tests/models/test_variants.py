@@ -8,9 +8,10 @@ import pytest
 from compare_sizes import T5_V1_0_SMALL
 
 from toner_jax.errors import UserError
+from toner_jax.models import registry
 from toner_jax.models.bert.config import BertConfig
-from toner_jax.models.hf import config as hf_config
-from toner_jax.models.hf import weights as hf_weights
+from toner_jax.models.bert.hugging_face import config_of
+from toner_jax.models.hf.config import ConfigFile
 from toner_jax.models.t5.config import T5Config
 
 
@@ -23,6 +24,15 @@ def test_parameter_counts(name):
 def test_unknown_sizes_list_the_known_ones(make):
     with pytest.raises(UserError, match=r"'huge': the sizes are small, base, large"):
         make("huge")
+
+
+def t5_config(folder):
+    return registry.read_config(folder, "generator")
+
+
+def bert_config(folder, pooler=True):
+    """A BERT's, without looking for the pooler among its tensors."""
+    return config_of(ConfigFile.read(folder), pooler)
 
 
 def write_config(folder, base, **changes):
@@ -84,13 +94,13 @@ GTE_SMALL = {
     ids=["t5", "flan", "uneven", "mt5"],
 )
 def test_published_t5_configs(tmp_path, published, config):
-    assert hf_weights.t5_config(write_config(tmp_path, published)) == config
+    assert t5_config(write_config(tmp_path, published)) == config
 
 
 def test_published_bert_config(tmp_path):
     folder = write_config(tmp_path, GTE_SMALL)
-    assert hf_config.bert_config(folder, pooler=True) == BertConfig.gte("small")
-    assert hf_config.bert_config(folder, pooler=False) == replace(BertConfig.gte("small"), pooler=False)
+    assert bert_config(folder, pooler=True) == BertConfig.gte("small")
+    assert bert_config(folder, pooler=False) == replace(BertConfig.gte("small"), pooler=False)
 
 
 # transformers' two ways of saying whether a T5 scales its logits, and with it whether ours is tied.
@@ -106,14 +116,24 @@ def test_published_bert_config(tmp_path):
     ],
 )
 def test_tied_where_logits_are_scaled(tmp_path, changes, tied):
-    assert hf_weights.t5_config(write_config(tmp_path, T5_SMALL, **changes)).tie_embeddings is tied
+    assert t5_config(write_config(tmp_path, T5_SMALL, **changes)).tie_embeddings is tied
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "bart"}, r"config\.json: model_type 'bart' is not supported here, only t5, mt5$"),
-        ({"model_type": ...}, r"config\.json: model_type None is not supported here, only t5, mt5$"),
+        (
+            {"model_type": "bart"},
+            r"config\.json: model_type 'bart' is not supported as a generator, only t5, mt5$",
+        ),
+        (
+            {"model_type": "bert"},
+            r"config\.json: model_type 'bert' is not supported as a generator, only t5, mt5$",
+        ),
+        (
+            {"model_type": ...},
+            r"config\.json: model_type None is not supported as a generator, only t5, mt5$",
+        ),
         (
             {"feed_forward_proj": "gated-silu"},
             r"feed_forward_proj 'gated-silu' is not supported, only relu, gat",
@@ -129,14 +149,13 @@ def test_tied_where_logits_are_scaled(tmp_path, changes, tied):
 )
 def test_refused_t5_configs(tmp_path, changes, message):
     with pytest.raises(UserError, match=message) as error:
-        hf_weights.t5_config(write_config(tmp_path, T5_SMALL, **changes))
+        t5_config(write_config(tmp_path, T5_SMALL, **changes))
     assert str(error.value).startswith(str(tmp_path / "config.json"))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "roberta"}, r"model_type 'roberta' is not supported here, only bert$"),
         ({"hidden_act": "relu"}, r"hidden_act 'relu' is not supported, only 'gelu'$"),
         ({"position_embedding_type": "relative_key"}, r"'relative_key' is not supported, only 'absolute'$"),
         ({"is_decoder": True}, r"is_decoder True is not supported, only False$"),
@@ -145,15 +164,24 @@ def test_refused_t5_configs(tmp_path, changes, message):
 )
 def test_refused_bert_configs(tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
-        hf_config.bert_config(write_config(tmp_path, GTE_SMALL, **changes), pooler=True)
+        bert_config(write_config(tmp_path, GTE_SMALL, **changes))
+
+
+@pytest.mark.parametrize("model_type", ["roberta", "t5"])
+def test_what_is_no_matcher(tmp_path, model_type):
+    folder = write_config(tmp_path, GTE_SMALL, model_type=model_type)
+    with pytest.raises(
+        UserError, match=rf"model_type '{model_type}' is not supported as a matcher, only bert$"
+    ):
+        registry.read_config(folder, "matcher")
 
 
 def test_config_files_that_are_none(tmp_path):
     with pytest.raises(UserError, match=r"config\.json: no such file"):
-        hf_weights.t5_config(tmp_path)
+        t5_config(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config\.json: not a JSON file"):
-        hf_weights.t5_config(tmp_path)
+        t5_config(tmp_path)
     (tmp_path / "config.json").write_text("[]")
     with pytest.raises(UserError, match=r"config\.json: a JSON object is wanted, not a list"):
-        hf_weights.t5_config(tmp_path)
+        t5_config(tmp_path)

@@ -1,40 +1,25 @@
-"""The table covers the models; training on a mesh is training on one device.
-
-Run as a program, this file trains on eight simulated devices and prints what it saw as JSON:
-`test_sharding.py DROPOUT MESH …`, the meshes by their names in MESHES.
-"""
+"""The rules cover the models."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
-from jax.sharding import AbstractMesh, AxisType, Mesh
+from jax.sharding import AbstractMesh
 from jax.sharding import PartitionSpec as P
 
-from toner_jax import losses
-from toner_jax.errors import UserError
+from toner_jax.models import registry
 from toner_jax.models.bert.config import BertConfig
-from toner_jax.models.bert.model import Bert
 from toner_jax.models.t5.config import T5Config
-from toner_jax.models.t5.model import shift_right
-from toner_jax.models.toner import ToNER
 from toner_jax.parallel import mesh as mesh_module
 from toner_jax.parallel import sharding
-from toner_jax.training.optimizer import adamw, linear_schedule
-from toner_jax.training.state import Loss, create_state, make_train_step
+from toner_jax.parallel.sharding import ShardingRules
 
 
 def mesh_of(*sizes: int) -> Any:
@@ -45,43 +30,41 @@ def mesh_of(*sizes: int) -> Any:
 CUBE = mesh_of(2, 2, 2)
 
 
-# The table.
+Shapes = dict[str, tuple[int, ...]]
 
 
-def toner_shapes(config: T5Config) -> Any:
-    model, ids = ToNER(config, num_types=18), jax.ShapeDtypeStruct((1, 8), jnp.int32)
-    mask = jax.ShapeDtypeStruct((1, 8), jnp.float32)
-    return jax.eval_shape(model.init, jax.random.key(0), ids, mask, ids, mask)["params"]
+def shapes_of(config: T5Config | BertConfig, **heads: int) -> tuple[ShardingRules, Shapes]:
+    """The rules of an architecture, and path → shape of every parameter."""
+    architecture = registry.of(config)
+    init = registry.initializer(architecture.module(config, **heads))
+    leaves = jax.tree_util.tree_leaves_with_path(jax.eval_shape(init, jax.random.key(0)))
+    return architecture.sharding, {sharding.path_string(path): leaf.shape for path, leaf in leaves}
 
 
-def bert_shapes(size: str) -> Any:
-    ids = jax.ShapeDtypeStruct((1, 8), jnp.int32)
-    mask = jax.ShapeDtypeStruct((1, 8), jnp.float32)
-    return jax.eval_shape(Bert(BertConfig.gte(size)).init, jax.random.key(0), ids, mask)["params"]
+def gte(size: str) -> tuple[ShardingRules, Shapes]:
+    return shapes_of(BertConfig.gte(size))
 
 
-def flan(size: str, **changes: Any) -> Any:
-    return toner_shapes(replace(T5Config.flan(size), **changes))
+def flan(size: str, **changes: Any) -> tuple[ShardingRules, Shapes]:
+    return shapes_of(replace(T5Config.flan(size), **changes), num_types=18)
 
 
 ONE_LAYER = {"num_layers": 1, "num_decoder_layers": 1}
-MODELS: dict[str, Callable[[], Any]] = {
+MODELS: dict[str, Callable[[], tuple[ShardingRules, Shapes]]] = {
     "flan-t5-small": lambda: flan("small"),
     "flan-t5-base": lambda: flan("base", **ONE_LAYER),  # paths differ by the layer's number alone
     "flan-t5-large": lambda: flan("large", **ONE_LAYER),
     "flan-t5-xl": lambda: flan("xl", **ONE_LAYER),
     "flan-t5-xxl": lambda: flan("xxl"),
-    "gte-small": lambda: bert_shapes("small"),
-    "gte-base": lambda: bert_shapes("base"),
-    "gte-large": lambda: bert_shapes("large"),
+    "gte-small": lambda: gte("small"),
+    "gte-base": lambda: gte("base"),
+    "gte-large": lambda: gte("large"),
 }
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def parameters(request) -> tuple[str, dict[str, tuple[int, ...]]]:
-    """A model's name, and path → shape of every parameter."""
-    leaves = jax.tree_util.tree_leaves_with_path(MODELS[request.param]())
-    return request.param, {sharding.path_string(path): leaf.shape for path, leaf in leaves}
+def parameters(request) -> tuple[ShardingRules, Shapes]:
+    return MODELS[request.param]()
 
 
 # Which dimensions are split, and over what, by what a parameter is; written apart from the table.
@@ -96,20 +79,20 @@ EXPECTED = {
 
 
 def test_every_parameter_is_where_it_should_be(parameters):
-    _, shapes = parameters
+    rules, shapes = parameters
     assert len(shapes) >= 30
     for path, shape in shapes.items():
         matching = [spec for pattern, spec in EXPECTED.items() if re.search(pattern, path)]
         assert len(matching) == 1, path
-        found = sharding.parameter_spec(path, shape, CUBE)
+        found = rules.spec(path, shape, CUBE)
         assert tuple(found)[: len(shape)] == matching[0], path
 
 
-def held_by_a_device(shapes: dict[str, tuple[int, ...]], mesh: Any) -> int:
+def held_by_a_device(rules: ShardingRules, shapes: Shapes, mesh: Any) -> int:
     """How many numbers of the parameters."""
     total = 0
     for path, shape in shapes.items():
-        spec = sharding.parameter_spec(path, shape, mesh)
+        spec = rules.spec(path, shape, mesh)
         total += math.prod(shape) // math.prod(mesh.shape[axis] for axis in spec if axis)
     return total
 
@@ -117,249 +100,47 @@ def held_by_a_device(shapes: dict[str, tuple[int, ...]], mesh: Any) -> int:
 @pytest.mark.parametrize("sizes", [(1, 8, 1), (1, 4, 2), (4, 1, 2)])
 def test_a_device_holds_its_share(parameters, sizes):
     """One over fsdp × tensor of the model, but for the small things that are replicated."""
-    _, shapes = parameters
-    mesh = mesh_of(*sizes)
-    share = held_by_a_device(shapes, mesh) / sum(map(math.prod, shapes.values()))
+    rules, shapes = parameters
+    share = held_by_a_device(rules, shapes, mesh_of(*sizes)) / sum(map(math.prod, shapes.values()))
     assert 1 <= share * sizes[1] * sizes[2] < 1.15
 
 
 def test_memory_of_the_largest_model():
     """Parameters, gradients and both moments, 16 bytes a parameter: 178 GB, an eighth of it on each of 8."""
-    leaves = jax.tree_util.tree_leaves_with_path(MODELS["flan-t5-xxl"]())
-    shapes = {sharding.path_string(path): leaf.shape for path, leaf in leaves}
+    rules, shapes = MODELS["flan-t5-xxl"]()
     assert 16 * sum(map(math.prod, shapes.values())) / 1e9 == pytest.approx(178, rel=0.02)
-    assert 16 * held_by_a_device(shapes, mesh_of(1, 8, 1)) / 1e9 == pytest.approx(22.3, rel=0.02)
+    assert 16 * held_by_a_device(rules, shapes, mesh_of(1, 8, 1)) / 1e9 == pytest.approx(22.3, rel=0.02)
 
 
-def test_every_rule_decides_something():
-    used: Counter[str] = Counter()
-    trees = (
-        toner_shapes(T5Config(gated_gelu=False, num_layers=1, num_decoder_layers=1)),
-        bert_shapes("small"),
-    )
-    for path, _ in (pair for tree in trees for pair in jax.tree_util.tree_leaves_with_path(tree)):
-        used[next(p for p, _ in sharding.RULES if re.search(p, sharding.path_string(path)))] += 1
-    assert [p for p, _ in sharding.RULES if not used[p]] == []
+@pytest.mark.parametrize("kind", registry.SCRATCH)
+def test_every_rule_decides_something(kind):
+    rules = registry.SCRATCH[kind].sharding
+    plain = T5Config(gated_gelu=False, num_layers=1, num_decoder_layers=1)
+    _, shapes = shapes_of(plain, num_types=18) if kind == "generator" else gte("small")
+    used = Counter(next(p for p, _ in rules.rows if re.search(p, path)) for path in shapes)
+    assert [p for p, _ in rules.rows if not used[p]] == []
 
 
 @pytest.mark.parametrize("path", ["encoder/adapter/kernel", "decoder/layers_0/router/embedding", "kernel"])
 def test_a_parameter_without_a_rule_is_an_error(path):
-    with pytest.raises(ValueError, match=re.escape(repr(path))):
-        sharding.parameter_spec(path, (8, 8), CUBE)
+    for architecture in registry.SCRATCH.values():
+        with pytest.raises(ValueError, match=re.escape(repr(path))):
+            architecture.sharding.spec(path, (8, 8), CUBE)
 
 
 def test_an_axis_that_does_not_divide_is_left_out():
-    assert sharding.parameter_spec("lm_head/kernel", (6, 6), mesh_of(1, 4, 2)) == P(None, "tensor")
-    assert sharding.parameter_spec("lm_head/kernel", (8, 7), mesh_of(1, 4, 2)) == P("fsdp", None)
+    rules = ShardingRules(((r"lm_head/kernel$", P("fsdp", "tensor")),))
+    assert rules.spec("lm_head/kernel", (6, 6), mesh_of(1, 4, 2)) == P(None, "tensor")
+    assert rules.spec("lm_head/kernel", (8, 7), mesh_of(1, 4, 2)) == P("fsdp", None)
+
+
+def test_the_first_rule_decides():
+    rules = ShardingRules((("a/kernel$", P("fsdp")),)) + ShardingRules((("kernel$", P()),))
+    assert rules.spec("a/kernel", (8,), CUBE) == P("fsdp")
+    assert rules.spec("b/kernel", (8,), CUBE) == P()
 
 
 def test_batches_are_rounded_up_to_the_mesh():
     mesh = mesh_of(2, 3, 4)
     assert mesh_module.batch_divisor(mesh) == 6
     assert [mesh_module.round_batch(n, mesh) for n in (1, 6, 7, 32)] == [6, 6, 12, 36]
-
-
-# Training.
-
-CONFIG = T5Config(vocab_size=48, d_model=16, d_kv=4, d_ff=32, num_layers=1, num_decoder_layers=1, num_heads=4)
-STEPS, ROWS, SOURCE, TARGET = 10, 16, 12, 6
-MESHES = {
-    "one": ((1, 1, 1), "fsdp"),
-    "data fsdp": ((8, 1, 1), "fsdp"),
-    "data zero1": ((8, 1, 1), "zero1"),
-    "cube fsdp": ((2, 2, 2), "fsdp"),
-    "cube zero1": ((2, 2, 2), "zero1"),
-}
-GOOD_MESHES = {(-1, 1, 1): [8, 1, 1], (-1, 2, 2): [2, 2, 2], (-1, 8, 1): [1, 8, 1], (4, 1, 2): [4, 1, 2]}
-BAD_MESHES = [(3, 1, 1), (8, 2, 1), (-1, 3, 1), (-1, 16, 1)]
-# A parameter of each kind: its spec under (2, 2, 2), and its shape and a device's share of it there.
-WATCHED = {
-    "shared/embedding": (["tensor", "fsdp"], [48, 16], [24, 8]),
-    "lm_head/kernel": (["fsdp", "tensor"], [16, 48], [8, 24]),
-    "encoder/layers_0/self_attention/query/kernel": (["fsdp", "tensor"], [16, 16], [8, 8]),
-    "decoder/layers_0/cross_attention/out/kernel": (["tensor", "fsdp"], [16, 16], [8, 8]),
-    "decoder/layers_0/feed_forward/wi_1/kernel": (["fsdp", "tensor"], [16, 32], [8, 16]),
-    "decoder/layers_0/feed_forward/wo/kernel": (["tensor", "fsdp"], [32, 16], [16, 8]),
-    "encoder/final_norm/scale": ([], [16], [16]),
-    "type_head/dense/kernel": ([], [16, 16], [16, 16]),
-}
-
-
-def two_batches() -> list[dict[str, np.ndarray]]:
-    rng = np.random.default_rng(0)
-    out = []
-    for _ in range(2):
-        source, target = rng.integers(2, 48, (ROWS, SOURCE)), rng.integers(2, 48, (ROWS, TARGET))
-        source[rng.random(ROWS) < 0.5, -4:] = 0
-        target[rng.random(ROWS) < 0.5, -2:] = 0
-        out.append(
-            {
-                "source": source.astype(np.int32),
-                "target": target.astype(np.int32),
-                "present": (rng.random((ROWS, 18)) < 0.4).astype(np.float32),
-                "weight": (np.arange(ROWS) < ROWS - 3).astype(np.float32),
-            }
-        )
-    return out
-
-
-def make_loss(model: ToNER) -> Loss:
-    def loss(params: Any, batch: Any, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        mask = (batch["source"] != 0).astype(jnp.float32)
-        inputs = batch["source"], mask, shift_right(batch["target"]), mask
-        out: Any = model.apply({"params": params}, *inputs, deterministic=False, rngs={"dropout": key})
-        logits, types = out
-        generation = losses.generation_loss(logits, batch["target"], batch["weight"])
-        classification = losses.type_classification_loss(types, batch["present"], batch["weight"])
-        total = losses.generator_loss(generation, classification, 0.1)
-        return total, {"loss": total}
-
-    return loss
-
-
-def initial(key: jax.Array) -> Any:
-    """Random parameters; from NumPy, since compiling JAX's generators takes longer than the training."""
-    rng = np.random.default_rng(0)
-    return jax.tree.map(
-        lambda s: jnp.asarray(rng.normal(0, 0.3, s.shape) if s.ndim > 1 else np.ones(s.shape), s.dtype),
-        toner_shapes(CONFIG),
-    )
-
-
-def describe(tree: Any) -> dict[str, Any]:
-    """Of each watched leaf: its spec, its shape, and the distinct pieces of it that devices hold."""
-    leaves = {sharding.path_string(p): v for p, v in jax.tree_util.tree_leaves_with_path(tree)}
-    return {
-        path: {
-            "spec": list(leaves[path].sharding.spec),
-            "shape": leaves[path].shape,
-            "shard": leaves[path].addressable_shards[0].data.shape,
-            "pieces": len({str(s.index) for s in leaves[path].addressable_shards}),
-        }
-        for path in WATCHED
-    }
-
-
-def train(mesh: Mesh, preset: str, dropout: float) -> dict[str, Any]:
-    tx = adamw(linear_schedule(1e-2, STEPS, 0.2), weight_decay=0.01, beta2=0.99, clip_norm=1.0)
-    state = create_state(initial, tx, 0, mesh, preset)
-    born = describe(state["params"])
-    model = ToNER(replace(CONFIG, dropout_rate=dropout), num_types=18)
-    step = make_train_step(make_loss(model), tx, state)
-    values, batches = [], two_batches()
-    for i in range(STEPS):
-        state, metrics = step(state, mesh_module.shard_batch(batches[i % 2], mesh))
-        values.append(float(metrics["loss"]))
-    moments = state["opt_state"][1][0]
-    assert int(state["step"]) == STEPS
-    return {
-        "losses": values,
-        "born": born,
-        "params": describe(state["params"]),
-        "mu": describe(moments.mu),
-        "nu": describe(moments.nu),
-    }
-
-
-def main(dropout: str, *names: str) -> None:
-    out: dict[str, Any] = {}
-    for name in names:
-        sizes, preset = MESHES[name]
-        if name == "one":
-            mesh = jax.make_mesh(sizes, mesh_module.AXES, (AxisType.Auto,) * 3, devices=jax.devices()[:1])
-        else:
-            mesh = mesh_module.make_mesh(*sizes)
-        out[name] = train(mesh, preset, float(dropout))
-    out["meshes"] = {}
-    for sizes in (*GOOD_MESHES, *BAD_MESHES):
-        try:
-            out["meshes"][str(sizes)] = list(mesh_module.make_mesh(*sizes).shape.values())
-        except UserError as error:
-            out["meshes"][str(sizes)] = str(error)
-    print(json.dumps(out))
-
-
-def run_main(dropout: float, *names: str) -> dict[str, Any]:
-    """What `main` prints on eight simulated devices; compiled without optimization, which takes longer
-    than these few steps."""
-    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
-    done = subprocess.run(
-        [sys.executable, __file__, str(dropout), *names],
-        env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-@pytest.fixture(scope="module")
-def eight() -> dict[str, Any]:
-    return run_main(0.0, "one", "data fsdp", "cube fsdp", "cube zero1")
-
-
-@pytest.mark.parametrize("name", ["data fsdp", "cube fsdp", "cube zero1"])
-def test_ten_steps_on_a_mesh_are_ten_steps_on_one_device(eight, name):
-    np.testing.assert_allclose(eight[name]["losses"], eight["one"]["losses"], atol=1e-4)
-
-
-@pytest.mark.slow
-def test_with_dropout_too():
-    """The masks are those of one device, whatever the mesh."""
-    found = run_main(0.2, *MESHES)
-    for name in MESHES:
-        np.testing.assert_allclose(found[name]["losses"], found["one"]["losses"], atol=1e-4)
-    assert all(
-        d["pieces"] == 1 for part in ("params", "mu", "nu") for d in found["data zero1"][part].values()
-    )
-
-
-def test_the_loss_falls(eight):
-    """Else ten equal losses would say little."""
-    values = eight["one"]["losses"]
-    assert np.mean(values[-2:]) < np.mean(values[:2]) - 0.1
-    assert len(set(values)) == STEPS
-
-
-SPLIT = {
-    path: {"spec": spec, "shape": shape, "shard": shard, "pieces": 4 if spec else 1}
-    for path, (spec, shape, shard) in WATCHED.items()
-}
-WHOLE = {
-    path: {"spec": [], "shape": shape, "shard": shape, "pieces": 1} for path, (_, shape, _) in WATCHED.items()
-}
-
-
-@pytest.mark.parametrize("part", ["born", "params", "mu", "nu"])
-def test_fsdp_splits_parameters_and_moments_from_birth_on(eight, part):
-    assert eight["cube fsdp"][part] == SPLIT
-
-
-@pytest.mark.parametrize(
-    ("part", "expected"), [("born", WHOLE), ("params", WHOLE), ("mu", SPLIT), ("nu", SPLIT)]
-)
-def test_zero1_replicates_parameters_and_splits_moments(eight, part, expected):
-    assert eight["cube zero1"][part] == expected
-
-
-@pytest.mark.parametrize("part", ["born", "params", "mu", "nu"])
-def test_data_parallelism_alone_replicates_everything(eight, part):
-    assert all(d["pieces"] == 1 and d["shard"] == d["shape"] for d in eight["data fsdp"][part].values())
-
-
-@pytest.mark.parametrize("sizes", GOOD_MESHES)
-def test_a_mesh_takes_what_is_left_for_data(eight, sizes):
-    assert eight["meshes"][str(sizes)] == GOOD_MESHES[sizes]
-
-
-@pytest.mark.parametrize("sizes", BAD_MESHES)
-def test_a_mesh_of_the_wrong_size_is_refused(eight, sizes):
-    message = eight["meshes"][str(sizes)]
-    assert isinstance(message, str), "it was made"
-    assert f"mesh.fsdp={sizes[1]}, mesh.tensor={sizes[2]}" in message
-    assert message.endswith("the number of devices, 8")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

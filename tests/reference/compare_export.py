@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from toner_jax.data.sentences import load_sentences
 from toner_jax.inference.matching import TypeMatcher
 from toner_jax.inference.sources import source_ids
-from toner_jax.models.hf.names import T5_NAMES
+from toner_jax.models.t5 import hugging_face as t5
 from toner_jax.models.t5.model import T5
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.pipeline.batching import pad_rows
@@ -57,7 +57,7 @@ def decoded(run: Restored, folder: Path, sentences: list[Sentence]) -> Decoded:
 def embeddings(run: Restored, folder: Path, sentences: list[Sentence]) -> float:
     """The largest difference of the sentences' unit vectors."""
     assert run.matcher is not None
-    features = setup.matcher_features(run.config, run.tokenizers, run.matcher.config.max_position_embeddings)
+    features = setup.matcher_features(run.config, run.tokenizers, run.matcher)
     rows = [features.encode(s.words) for s in sentences]
     ours = TypeMatcher(run.matcher, features, mesh()).embeddings(run.matcher_params, rows)
     ids = pad_rows(rows, max(map(len, rows)), len(rows))
@@ -74,6 +74,6 @@ def reimported(run: Restored, folder: Path) -> int:
     for before, after in pairs:
         read = flatten_dict(after, sep="/")
         for path, value in flatten_dict(before, sep="/").items():
-            if not T5_NAMES.is_ours_alone(path):
+            if not t5.NAMES.is_ours_alone(path):
                 different += not np.array_equal(value, read[path])
     return different

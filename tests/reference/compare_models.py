@@ -16,8 +16,10 @@ from transformers.models.t5.modeling_t5 import T5Attention
 
 from toner_jax import losses
 from toner_jax.decoding.search import greedy
-from toner_jax.models.hf.names import BERT_NAMES, T5_NAMES, Names
+from toner_jax.models.bert import hugging_face as bert_layout
+from toner_jax.models.hf.names import Names
 from toner_jax.models.pooling import mean_pool, normalize
+from toner_jax.models.t5 import hugging_face as t5_layout
 from toner_jax.models.t5.model import relative_buckets, rewind, shift_right
 
 LOGITS = 1e-4  # absolute, on logits of order 10
@@ -123,7 +125,7 @@ def t5_gradients(pair: Pair) -> dict[str, float]:
     pair.reference.zero_grad()
     torch_forward(pair.reference, *batch).loss.backward()
     gradient = jax.jit(jax.grad(functools.partial(our_loss, pair.model), has_aux=True))
-    return gradient_errors(gradient(pair.params, *batch)[0], pair.reference, T5_NAMES)
+    return gradient_errors(gradient(pair.params, *batch)[0], pair.reference, t5_layout.NAMES)
 
 
 def bert_gradients(pair: Pair) -> dict[str, float]:
@@ -137,7 +139,7 @@ def bert_gradients(pair: Pair) -> dict[str, float]:
 
     pair.reference.zero_grad()
     (torch_embedding(pair.reference, ids, mask) * torch.tensor(direction)).sum().backward()
-    return gradient_errors(jax.jit(jax.grad(loss))(pair.params), pair.reference, BERT_NAMES)
+    return gradient_errors(jax.jit(jax.grad(loss))(pair.params), pair.reference, bert_layout.NAMES)
 
 
 def gradient_errors(gradients, reference, names: Names) -> dict[str, float]:

@@ -14,6 +14,7 @@ from compare_models import QUICK, Pair, apply, tensor, torch_forward
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from toner_jax import losses
+from toner_jax.models import registry
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.t5.model import T5, shift_right
 from toner_jax.parallel.mesh import make_mesh
@@ -112,7 +113,8 @@ def deep_losses(steps: int = 200) -> np.ndarray:
         oracles.t5_shapes(model),
     )
     tx = adamw(linear_schedule(1e-3, steps, 0.1), weight_decay=0.01, beta2=0.999, clip_norm=1.0)
-    state = create_state(lambda key: params, tx, seed=0, mesh=make_mesh(), preset="fsdp")
+    rules = registry.of(DEEP).sharding
+    state = create_state(lambda key: params, tx, seed=0, mesh=make_mesh(), preset="fsdp", rules=rules)
 
     def loss(params, batch, key):
         logits = model.apply({"params": params}, batch["source"], batch["mask"], shift_right(batch["target"]))

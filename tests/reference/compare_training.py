@@ -17,16 +17,16 @@ from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
 from toner_jax.data.corpora.generated import SCHEMA, generate
-from toner_jax.models.hf import weights as hf_weights
-from toner_jax.models.hf.names import BERT_NAMES, T5_NAMES, Names
+from toner_jax.models.bert import hugging_face as bert_layout
+from toner_jax.models.hf.names import Names
+from toner_jax.models.t5 import hugging_face as t5_layout
 from toner_jax.parallel.mesh import make_mesh, shard_batch
 from toner_jax.pipeline.batching import pad_rows
 from toner_jax.pipeline.corpus import generator_corpus, matcher_corpus
 from toner_jax.runs import generator, matcher, options, setup
-from toner_jax.runs.export import pretrained
 from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
 from toner_jax.training.optimizer import make_optimizer
-from toner_jax.training.state import State, create_state, make_train_step
+from toner_jax.training.state import State, make_train_step
 
 TOLERANCE = 1e-3  # of a step's loss, and of the norm of a final tensor
 STEPS = 50
@@ -87,8 +87,7 @@ def train_generator(folder: Path, steps: int = STEPS) -> Trained:
     features = setup.generator_features(config, folder / "work" / setup.TOKENIZERS, SCHEMA)
     samples = generator.make_samples(config, features, SENTENCES, [s.types() for s in SENTENCES], mesh)
     tx = make_optimizer(options.generator_optimizer(config), steps)
-    load = pretrained.loader(c.checkpoint, hf_weights.load_t5)
-    state = create_state(setup.init_generator(model), tx, config.seed, mesh, config.sharding, load)
+    state = setup.create_state(config, model, tx, mesh)
 
     reference = toner_torch.Generator(oracles.read_t5(folder / "t5"), len(SCHEMA.types))
     head = flatten_dict(state["params"]["type_head"], sep=".")
@@ -105,7 +104,7 @@ def train_generator(folder: Path, steps: int = STEPS) -> Trained:
     theirs = list(toner_torch.train(reference, lambda b: reference.loss(b, c.lambda_c), batches, recipe))
     step = make_train_step(options.generator_objective(config).loss(model), tx, state)
     state, ours = our_losses(state, step, batches, mesh)
-    final = {f"t5.{name}": value for name, value in our_tensors(state["params"], T5_NAMES)}
+    final = {f"t5.{name}": value for name, value in our_tensors(state["params"], t5_layout.NAMES)}
     for path, value in flatten_dict(state["params"]["type_head"], sep=".").items():
         final[path.replace("kernel", "weight")] = np.asarray(value).T
     return compare(ours, theirs, first, final, snapshot(reference))
@@ -116,11 +115,10 @@ def train_matcher(folder: Path, steps: int = STEPS) -> Trained:
     config, mesh = settings(folder), make_mesh()
     c = config.matcher
     model = setup.build_matcher(config, folder / "work")
-    features = setup.matcher_features(config, folder / "work" / setup.TOKENIZERS, 64)
+    features = setup.matcher_features(config, folder / "work" / setup.TOKENIZERS, model)
     samples = matcher.make_samples(config, features, SENTENCES, SCHEMA, mesh)
     tx = make_optimizer(options.matcher_optimizer(config), steps)
-    load = pretrained.loader(c.checkpoint, hf_weights.load_bert)
-    state = create_state(setup.init_matcher(model), tx, config.seed, mesh, config.sharding, load)
+    state = setup.create_state(config, model, tx, mesh)
 
     reference = toner_torch.Matcher(oracles.read_bert(folder / "bert", add_pooling_layer=False))
     types = features.descriptions(SCHEMA)
@@ -133,7 +131,7 @@ def train_matcher(folder: Path, steps: int = STEPS) -> Trained:
     )
     step = make_train_step(options.matcher_objective(config).loss(model, types), tx, state)
     state, ours = our_losses(state, step, batches, mesh)
-    final = {f"bert.{name}": value for name, value in our_tensors(state["params"], BERT_NAMES)}
+    final = {f"bert.{name}": value for name, value in our_tensors(state["params"], bert_layout.NAMES)}
     return compare(ours, theirs, first, final, snapshot(reference))
 
 

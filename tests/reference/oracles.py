@@ -10,6 +10,7 @@ import torch
 import transformers
 from jax.sharding import Mesh
 
+from toner_jax.models import registry
 from toner_jax.models.bert.model import Bert
 from toner_jax.models.hf import weights as hf_weights
 from toner_jax.models.t5.model import T5
@@ -108,16 +109,26 @@ def bert_shapes(model: Bert):
 
 def our_t5(folder: Path, mesh: Mesh | None = None):
     """(model, parameters) of a T5 folder."""
-    model = T5(hf_weights.t5_config(folder))
-    shapes = t5_shapes(model)
-    return model, hf_weights.load_t5(folder, shapes, parameter_shardings(shapes, mesh or make_mesh()))
+    model = T5(registry.read_config(folder, "generator"))
+    return model, load(model, folder, t5_shapes(model), mesh or make_mesh())
 
 
 def our_bert(folder: Path, mesh: Mesh | None = None):
     """(model, parameters) of a BERT folder."""
-    model = Bert(hf_weights.bert_config(folder))
-    shapes = bert_shapes(model)
-    return model, hf_weights.load_bert(folder, shapes, parameter_shardings(shapes, mesh or make_mesh()))
+    model = Bert(registry.read_config(folder, "matcher"))
+    return model, load(model, folder, bert_shapes(model), mesh or make_mesh())
+
+
+def load(model: T5 | Bert, folder: Path, shapes, mesh: Mesh):
+    """A folder's parameters on a mesh."""
+    architecture = registry.of(model.config)
+    shardings = parameter_shardings(shapes, mesh, architecture.sharding)
+    return hf_weights.load(folder, architecture.hf, shapes, shardings)
+
+
+def save(folder: Path, model: T5 | Bert, params, **options) -> None:
+    """Writes a model's Hugging Face folder."""
+    hf_weights.save(folder, registry.of(model.config).hf, params, model.config, **options)
 
 
 def random_rows(seed: int, rows: int, length: int, shortest: int = 1):

@@ -15,8 +15,8 @@ import pytest
 
 from scripts.convert_checkpoint import main
 from toner_jax.errors import UserError
+from toner_jax.models import registry
 from toner_jax.models.bert.model import Bert
-from toner_jax.models.hf import weights as hf_weights
 from toner_jax.models.t5.model import T5
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import make_mesh
@@ -51,11 +51,16 @@ def assert_equal(ours, theirs):
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
-def read_t5(folder: Path):
-    shapes = oracles.t5_shapes(T5(pretrained.t5_config(str(folder))))
-    load = pretrained.loader(str(folder), hf_weights.load_t5)
+def read(folder: Path, config, shapes):
+    architecture = registry.of(config)
+    load = pretrained.loader(str(folder), architecture.hf)
     assert load is not None
-    return load(shapes, parameter_shardings(shapes, make_mesh()))
+    return load(shapes, parameter_shardings(shapes, make_mesh(), architecture.sharding))
+
+
+def read_t5(folder: Path):
+    config = pretrained.read_config(str(folder), "generator")
+    return read(folder, config, oracles.t5_shapes(T5(config)))
 
 
 @pytest.mark.parametrize("variant", oracles.T5_VARIANTS)
@@ -63,7 +68,7 @@ def test_t5_is_the_same_bit_for_bit(sources, tmp_path, variant):
     said = convert(str(sources / variant), tmp_path / "model")
     assert said.endswith(f"start from it with --config.generator.checkpoint={tmp_path / 'model'}")
     model, params = oracles.our_t5(sources / variant)
-    assert pretrained.t5_config(str(tmp_path / "model")) == model.config
+    assert pretrained.read_config(str(tmp_path / "model"), "generator") == model.config
     assert_equal(read_t5(tmp_path / "model"), params)
     assert (tmp_path / "model" / VOCABULARY).read_bytes() == b"pieces"
 
@@ -72,12 +77,9 @@ def test_t5_is_the_same_bit_for_bit(sources, tmp_path, variant):
 def test_bert_is_the_same_bit_for_bit(sources, tmp_path, name):
     convert(str(sources / name), tmp_path)  # an empty folder will do
     model, params = oracles.our_bert(sources / name)
-    assert pretrained.bert_config(str(tmp_path)) == model.config
+    assert pretrained.read_config(str(tmp_path), "matcher") == model.config
     assert model.config.pooler == (name == "bert")
-    shapes = oracles.bert_shapes(Bert(model.config))
-    load = pretrained.loader(str(tmp_path), hf_weights.load_bert)
-    assert load is not None
-    assert_equal(load(shapes, parameter_shardings(shapes, make_mesh())), params)
+    assert_equal(read(tmp_path, model.config, oracles.bert_shapes(Bert(model.config))), params)
 
 
 def test_bfloat16_is_read_as_float32(sources, tmp_path, converted):
@@ -91,30 +93,28 @@ def test_bfloat16_is_read_as_float32(sources, tmp_path, converted):
 
 
 def test_the_type_head_is_not_looked_for(converted):
-    model = ToNER(pretrained.t5_config(str(converted)), num_types=3)
-    ids = jnp.ones((1, 2), jnp.int32)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), ids, ids, ids, ids)["params"]
-    load = pretrained.loader(str(converted), hf_weights.load_t5)
-    assert load is not None
-    params = load(shapes, parameter_shardings(shapes, make_mesh()))
+    model = ToNER(pretrained.read_config(str(converted), "generator"), num_types=3)
+    shapes = jax.eval_shape(registry.initializer(model), jax.random.key(0))
+    params = read(converted, model.config, shapes)
     assert set(shapes) - set(params) == {"type_head"}
 
 
 SHARDED = """
 import sys
 import jax, numpy as np
-import jax.numpy as jnp
-from toner_jax.models import hf_weights
-from toner_jax.models.t5 import T5
-from toner_jax.stages import pretrained
-from toner_jax.training.sharding import make_mesh, parameter_shardings
+from toner_jax.models import registry
+from toner_jax.parallel.mesh import make_mesh
+from toner_jax.parallel.sharding import parameter_shardings
+from toner_jax.runs.export import pretrained
 
 read = []
 for folder in sys.argv[1:]:
-    ids = jax.ShapeDtypeStruct((1, 2), jnp.int32)
-    shapes = jax.eval_shape(T5(pretrained.t5_config(folder)).init, jax.random.key(0), ids, ids, ids)["params"]
-    shardings = parameter_shardings(shapes, make_mesh(data=2, fsdp=2, tensor=2))
-    params = pretrained.loader(folder, hf_weights.load_t5)(shapes, shardings)
+    config = pretrained.read_config(folder, "generator")
+    t5 = registry.of(config)
+    shapes = jax.eval_shape(registry.initializer(t5.module(config)), jax.random.key(0))
+    shardings = parameter_shardings(shapes, make_mesh(data=2, fsdp=2, tensor=2), t5.sharding)
+    params = pretrained.loader(folder, t5.hf)(shapes, shardings)
+    del shardings["type_head"]  # of no checkpoint
     assert jax.tree.all(jax.tree.map(lambda x, s: x.sharding == s, params, shardings))
     read.append(params)
 assert any(len(x.addressable_shards) != 1 and x.addressable_shards[0].data.size < x.size
@@ -210,7 +210,10 @@ def of_other_sizes(folder: Path) -> None:
             r"checkpoints/0: params/\S+/wi_0/kernel has shape \(32, 56\), the model's is \(32, 72\)$",
         ),
         (lambda f: shutil.rmtree(f / "checkpoints"), r"checkpoints: no checkpoints there"),
-        (lambda f: (f / "model.json").write_text("{}"), r"model\.json: damaged \(KeyError\('type'\)\)"),
+        (
+            lambda f: (f / "model.json").write_text("{}"),
+            r"model\.json: damaged \(KeyError\('model_type'\)\)",
+        ),
     ],
 )
 def test_a_damaged_checkpoint_is_not_started_from(converted, tmp_path, spoil, message):
@@ -222,5 +225,7 @@ def test_a_damaged_checkpoint_is_not_started_from(converted, tmp_path, spoil, me
 
 
 def test_the_other_models_checkpoint(converted):
-    with pytest.raises(UserError, match=r"model\.json: holds a t5 model where a bert model is wanted$"):
-        pretrained.bert_config(str(converted))
+    with pytest.raises(
+        UserError, match=r"model\.json: model_type 't5' is not supported as a matcher, only bert$"
+    ):
+        pretrained.read_config(str(converted), "matcher")

@@ -11,30 +11,31 @@ import numpy as np
 from jax.sharding import Mesh
 
 from toner_jax.inference.lengths import ladder, padded_length
-from toner_jax.models.bert.model import Bert
-from toner_jax.models.pooling import mean_pool, normalize
+from toner_jax.models.encoder import Encoder
 from toner_jax.parallel.mesh import round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.schema import Schema
 
 
-def embed(model: Bert, params: Any, ids: jax.Array, deterministic: bool = True, **kwargs: Any) -> jax.Array:
+def embed(
+    encoder: Encoder, params: Any, ids: jax.Array, deterministic: bool = True, **kwargs: Any
+) -> jax.Array:
     """E_TM(x)/‖E_TM(x)‖ of id rows [B, S] padded with 0: fp32 [B, D]."""
     mask = (ids != 0).astype(jnp.float32)
-    states: Any = model.apply({"params": params}, ids, mask, deterministic, **kwargs)
-    return normalize(mean_pool(states, mask))
+    states = encoder.apply({"params": params}, ids, mask, deterministic, **kwargs)
+    return encoder.pool(states, mask)
 
 
 class TypeMatcher:
     """Cosines of sentences and types. The descriptions of a schema are encoded once."""
 
-    def __init__(self, model: Bert, features: MatcherFeatures, mesh: Mesh, batch_size: int = 64):
+    def __init__(self, encoder: Encoder, features: MatcherFeatures, mesh: Mesh, batch_size: int = 64):
         self.features = features
         self._mesh = mesh
         self._batch_size = round_batch(batch_size, mesh)
         self._ladder = ladder(features.max_length, 2)
-        self._embed: Callable[[Any, jax.Array], jax.Array] = jax.jit(lambda p, ids: embed(model, p, ids))
+        self._embed: Callable[[Any, jax.Array], jax.Array] = jax.jit(lambda p, ids: embed(encoder, p, ids))
 
     def embeddings(self, params: Any, rows: Sequence[np.ndarray]) -> np.ndarray:
         """Unit vectors fp32 [N, D] of id rows, in the order given."""

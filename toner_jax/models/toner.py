@@ -5,14 +5,24 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.sharding import PartitionSpec as P
 
 from toner_jax.models.layers import Linear
 from toner_jax.models.pooling import mean_pool
 from toner_jax.models.t5.model import T5
+from toner_jax.parallel.sharding import ShardingRules
+
+# The head is small, and replicated.
+TYPE_HEAD_SHARDING = ShardingRules(((r"type_head/(dense|out)/(kernel|bias)$", P()),))
 
 
 class TypeHead(nn.Module):
-    """c of §3.3: Linear–tanh–Linear, [B, D] → logits [B, K] in fp32; logit > 0 means present."""
+    """The type classifier c of §3.3: Linear–tanh–Linear, h(x) fp32 [B, D] → logits fp32 [B, K], one for each type in
+    schema order; logit > 0 means present.
+
+    Attributes:
+      num_types: K.
+    """
 
     num_types: int
 
@@ -24,7 +34,14 @@ class TypeHead(nn.Module):
 
 
 class ToNER(T5):
-    """T5 with `type_head`; parameter paths of the T5 part are those of `T5`."""
+    """T5 with a type classifier on its encoder, which serves training alone (Eq. 5): inference asks for `encode` and
+    `decode`, and checkpoints leave it out.
+
+    Parameter paths of the T5 part are those of `T5`; the classifier's begin with `type_head`.
+
+    Attributes:
+      num_types: K, how many types the schema has.
+    """
 
     num_types: int = 1
 

@@ -12,9 +12,7 @@ from jax.sharding import PartitionSpec as P
 from toner_jax.errors import UserError
 
 AXES = ("data", "fsdp", "tensor")
-
-
-BATCH = P(("data", "fsdp"))
+BATCH = P(("data", "fsdp"))  # of arrays whose rows are samples
 
 
 def make_mesh(data: int = -1, fsdp: int = 1, tensor: int = 1) -> Mesh:

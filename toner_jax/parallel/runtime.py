@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 
 from toner_jax.common.cache import user_cache
 
@@ -19,8 +18,8 @@ def keep_compiled_programs() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def compute_dtype(config: ConfigDict) -> Any:
-    """The dtype of activations: config.dtype, or by the device when it says auto."""
-    if config.dtype == "auto":
+def compute_dtype(name: str) -> Any:
+    """The dtype of activations by its name; "auto" is float32 on CPU and bfloat16 elsewhere."""
+    if name == "auto":
         return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
-    return jnp.dtype(config.dtype).type
+    return jnp.dtype(name).type

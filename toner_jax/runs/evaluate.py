@@ -113,8 +113,9 @@ def make_reference(
 
 def _load(config: Settings, run: Run, word_ids: WordIds, generator: Mapping[str, Any]) -> _Trained:
     model = setup.build_generator(config, run.workdir, run.schema)
-    init = setup.init_generator(model)
-    params = setup.restore_params(run.workdir / GENERATOR, generator["step"], init, run.mesh, config.sharding)
+    params = setup.restore_params(
+        run.workdir / GENERATOR, generator["step"], model, run.mesh, config.sharding
+    )
     options = decode_options(config)
     recognizer = make_recognizer(Entities(word_ids, run.schema), model, run.mesh, options)
     type_recognizer = None

@@ -13,12 +13,10 @@ from toner_jax.common.console import say
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import strict_counts
 from toner_jax.inference.options import DecodeOptions
-from toner_jax.models.hf import weights as hf_weights
 from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.pipeline.samples import GeneratorSamples, dev_sample
 from toner_jax.runs import options, setup
-from toner_jax.runs.export import pretrained
 from toner_jax.runs.matcher import read_types
 from toner_jax.runs.recognizers import make_recognizer
 from toner_jax.runs.stage import Run
@@ -59,10 +57,7 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
     matched = read_types_if_enabled(config, run.workdir, "train", run.splits["train"])
     samples = make_samples(config, features, run.splits["train"], matched, run.mesh)
     tx = make_optimizer(options.generator_optimizer(config), samples.steps)
-    state = train_state.create_state(
-        setup.init_generator(model), tx, config.seed, run.mesh, config.sharding,
-        pretrained.loader(config.generator.checkpoint, hf_weights.load_t5),
-    )  # fmt: skip
+    state = setup.create_state(config, model, tx, run.mesh)
     say(
         f"{FOLDER}: {train_state.count_parameters(state['params']):,} parameters, {samples.steps} steps, "
         f"shapes {' '.join(f'{s}×{t}' for s, t in samples.shapes)}"

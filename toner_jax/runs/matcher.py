@@ -15,12 +15,10 @@ from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import type_counts
 from toner_jax.inference.matching import TypeMatcher, choose_threshold, matched_types
-from toner_jax.models.hf import weights as hf_weights
 from toner_jax.pipeline.features import present_types
 from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.pipeline.samples import MatcherSamples
 from toner_jax.runs import options, setup
-from toner_jax.runs.export import pretrained
 from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Schema, Sentence
@@ -51,14 +49,10 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
       {"threshold", "step", "dev"}: δ, the step whose weights are used, and type P/R/F on dev at δ.
     """
     model = setup.build_matcher(config, run.workdir)
-    limit = model.config.max_position_embeddings
-    features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, limit)
+    features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, model)
     samples = make_samples(config, features, run.splits["train"], run.schema, run.mesh)
     tx = make_optimizer(options.matcher_optimizer(config), samples.steps)
-    state = train_state.create_state(
-        setup.init_matcher(model), tx, config.seed, run.mesh, config.sharding,
-        pretrained.loader(config.matcher.checkpoint, hf_weights.load_bert),
-    )  # fmt: skip
+    state = setup.create_state(config, model, tx, run.mesh)
     say(f"{FOLDER}: {train_state.count_parameters(state['params']):,} parameters, {samples.steps} steps")
     loss = options.matcher_objective(config).loss(model, features.descriptions(run.schema))
     matcher = TypeMatcher(model, features, run.mesh, config.eval.batch_size)

@@ -12,6 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
+from toner_jax.models import registry
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
 from toner_jax.runs.generator import evaluations, make_samples
@@ -43,7 +44,7 @@ def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
         matched = [s.types() for s in train] if config.matcher.enabled else None
         samples = make_samples(config, features, train, matched, mesh)
         model = setup.build_generator(config, Path(folder), schema)
-        shapes = jax.eval_shape(setup.init_generator(model), jax.random.key(0))
+        shapes = jax.eval_shape(registry.initializer(model), jax.random.key(0))
     count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes))
     shards = mesh.shape["fsdp"] * mesh.shape["tensor"]
     source = np.array([len(e.source) for e in samples.examples])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from toner_jax import config as configuration
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
-from toner_jax.models.bert.model import Bert
+from toner_jax.models import registry
+from toner_jax.models.architecture import Kind
+from toner_jax.models.encoder import Encoder
 from toner_jax.models.hf import weights as hf_weights
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.runtime import compute_dtype
@@ -29,7 +31,6 @@ from toner_jax.runs.stage import read_marker
 from toner_jax.schema import Schema
 
 PRETRAINED = "toner.json"  # marks a folder of `save_pretrained`
-TOKENIZER_CONFIG = "tokenizer_config.json"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Restored:
     step: int
     tasks: tuple[str, ...]
     temperature: float
-    matcher: Bert | None = None
+    matcher: Encoder | None = None
     matcher_params: Any = None
     threshold: float = 0.0
 
@@ -109,8 +110,8 @@ def _temperature(config: ConfigDict, workdir: Path) -> float:
 
 
 def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | None) -> Restored:
-    def params(stage: str, at: int, init: Callable[[jax.Array], Any]) -> Any:
-        return setup.restore_params(workdir / stage, at, init, mesh, config.sharding)
+    def params(stage: str, at: int, model: Any) -> Any:
+        return setup.restore_params(workdir / stage, at, model, mesh, config.sharding)
 
     schema = setup.read_work_schema(workdir)
     generator = setup.build_generator(config, workdir, schema)
@@ -125,7 +126,7 @@ def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | Non
         result, matcher = stage_result(workdir, MATCHER), setup.build_matcher(config, workdir)
         restored = {
             "matcher": matcher,
-            "matcher_params": params(MATCHER, result["step"], setup.init_matcher(matcher)),
+            "matcher_params": params(MATCHER, result["step"], matcher),
             "threshold": result["threshold"],
         }
     return Restored(
@@ -133,7 +134,7 @@ def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | Non
         schema,
         workdir / setup.TOKENIZERS,
         generator,
-        params(GENERATOR, step, setup.init_generator(generator)),
+        params(GENERATOR, step, generator),
         step,
         tasks,
         _temperature(config, workdir),
@@ -151,23 +152,27 @@ def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Res
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / PRETRAINED}: damaged ({error!r})") from error
 
-    def params(name: str, init: Callable[[jax.Array], Any], load: Callable[[Path, Any, Any], Any]) -> Any:
-        shapes = jax.eval_shape(init, jax.random.key(0))
-        targets = setup.parameter_targets(shapes, mesh, config.sharding)
-        return load(folder / name, shapes, jax.tree.map(lambda t: t.sharding, targets))
+    def model(kind: Kind, **heads: int) -> tuple[Any, Any]:
+        return _pretrained_model(folder / kind, kind, mesh, config, heads)
 
-    dtype = compute_dtype(config)
-    generator = ToNER(hf_weights.t5_config(folder / GENERATOR), dtype, num_types=len(schema.types))
+    generator, weights = model("generator", num_types=len(schema.types))
     restored: dict[str, Any] = {}
     if config.matcher.enabled:
-        matcher = Bert(hf_weights.bert_config(folder / MATCHER), dtype)
-        restored = {
-            "matcher": matcher,
-            "matcher_params": params(MATCHER, setup.init_matcher(matcher), hf_weights.load_bert),
-            "threshold": threshold,
-        }
-    weights = params(GENERATOR, setup.init_generator(generator), hf_weights.load_t5)
+        matcher, matcher_weights = model("matcher")
+        restored = {"matcher": matcher, "matcher_params": matcher_weights, "threshold": threshold}
     return Restored(config, schema, folder, generator, weights, step, tasks, temperature, **restored)
+
+
+def _pretrained_model(
+    folder: Path, kind: Kind, mesh: Mesh, config: ConfigDict, heads: Mapping[str, int]
+) -> tuple[Any, Any]:
+    """(module, parameters) of a Hugging Face folder."""
+    architecture = registry.of(sizes := registry.read_config(folder, kind))
+    model = architecture.module(sizes, compute_dtype(config.dtype), **heads)
+    shapes = jax.eval_shape(registry.initializer(model), jax.random.key(0))
+    targets = setup.parameter_targets(shapes, mesh, config.sharding, architecture.sharding)
+    shardings = jax.tree.map(lambda t: t.sharding, targets)
+    return model, hf_weights.load(folder, architecture.hf, shapes, shardings)
 
 
 def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32) -> None:
@@ -175,12 +180,9 @@ def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32) 
     `toner.json` with the rest. The type head serves training alone and is left out."""
     folder.mkdir(parents=True, exist_ok=True)
     r = restored
-    hf_weights.save_t5(folder / GENERATOR, r.generator_params, r.generator.config, dtype)
-    _save_tokenizer(r, GENERATOR, folder, {"tokenizer_class": "T5Tokenizer", "extra_ids": 0})
+    _save_model(folder / GENERATOR, r.generator, r.generator_params, r.tokenizers / GENERATOR, dtype)
     if r.matcher is not None:
-        hf_weights.save_bert(folder / MATCHER, r.matcher_params, r.matcher.config, dtype)
-        limit = r.matcher.config.max_position_embeddings
-        _save_tokenizer(r, MATCHER, folder, {"tokenizer_class": "BertTokenizer", "model_max_length": limit})
+        _save_model(folder / MATCHER, r.matcher, r.matcher_params, r.tokenizers / MATCHER, dtype)
     saved = {
         "step": restored.step,
         "tasks": restored.tasks,
@@ -192,10 +194,13 @@ def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32) 
     write_atomically(folder / PRETRAINED, json.dumps(saved, indent=2) + "\n")
 
 
-def _save_tokenizer(restored: Restored, name: str, folder: Path, settings: dict[str, Any]) -> None:
-    """A model's tokenizer, for `AutoTokenizer` too: tokenizers that we trained have no settings of their
-    own, and by default T5's would add a hundred ids for which a small model has no embeddings."""
-    pretrained.copy_tokenizer(restored.tokenizers / name, folder / name)
-    path = folder / name / TOKENIZER_CONFIG
-    if not path.is_file():
-        write_atomically(path, json.dumps(settings, indent=2) + "\n")
+def _save_model(folder: Path, model: Any, params: Any, tokenizer: Path, dtype: Any) -> None:
+    """Writes a Hugging Face folder, its tokenizer for `AutoTokenizer` too: one that we trained has no settings of
+    its own."""
+    architecture = registry.of(model.config)
+    hf_weights.save(folder, architecture.hf, params, model.config, dtype)
+    pretrained.copy_tokenizer(tokenizer, folder, architecture.tokenizer.file)
+    settings = folder / pretrained.TOKENIZER_CONFIG
+    if not settings.is_file():
+        text = json.dumps(architecture.tokenizer_settings(model.config), indent=2)
+        write_atomically(settings, text + "\n")

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
-from toner_jax.models.bert.config import BertConfig
-from toner_jax.models.bert.model import Bert
-from toner_jax.models.hf import weights as hf_weights
-from toner_jax.models.t5.config import T5Config
-from toner_jax.models.t5.copy_init import copying
+from toner_jax.models import registry
+from toner_jax.models.architecture import Kind
+from toner_jax.models.encoder import Encoder
+from toner_jax.models.hf.hub import resolve
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.runtime import compute_dtype
-from toner_jax.parallel.sharding import state_shardings
+from toner_jax.parallel.sharding import ShardingRules, state_shardings
 from toner_jax.pipeline.corpus import generator_corpus, matcher_corpus
 from toner_jax.pipeline.features import GeneratorFeatures, check_room
 from toner_jax.pipeline.matcher_features import MatcherFeatures
@@ -35,13 +33,16 @@ from toner_jax.tasks.registry import make_task
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text import tokenizers
 from toner_jax.text.ids import WordIds
-from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
+from toner_jax.training import state as train_state
 from toner_jax.training.checkpoint import Checkpoints
 
 # In the work directory:
 SCHEMA = "schema.json"
-MODELS = "models.json"  # both architectures
-TOKENIZERS = "tokenizers"  # generator/spiece.model, matcher/vocab.txt
+MODELS = "models.json"  # {"generator" or "matcher": {"model_type", "config"}}
+TOKENIZERS = "tokenizers"  # a folder for each model
+
+# What a tokenizer of a run without a checkpoint learns from.
+_CORPORA = {"generator": generator_corpus, "matcher": matcher_corpus}
 
 READS = Reads(
     result=(
@@ -55,64 +56,40 @@ READS = Reads(
 
 def prepare(config: ConfigDict, workdir: Path, train: Sequence[Sentence], schema: Schema) -> dict[str, Any]:
     """Puts into the work directory all that later stages and predict need besides weights: the schema,
-    both tokenizers, and both architectures."""
+    and the tokenizers and architectures of both models."""
     write_atomically(workdir / SCHEMA, json.dumps(schema.to_json(), indent=2) + "\n")
-    _prepare_tokenizer(
-        workdir,
-        "generator",
-        tokenizers.SENTENCEPIECE_FILE,
-        config.tokenizer.generator or config.generator.checkpoint,
-        lambda folder: train_sentencepiece(
-            folder, generator_corpus(train, schema), config.tokenizer.generator_vocab_size
-        ),
-    )
-    models = {"generator": asdict(_generator_config(config, workdir))}
-    if config.matcher.enabled:
-        _prepare_tokenizer(
-            workdir,
-            "matcher",
-            tokenizers.WORDPIECE_FILE,
-            config.tokenizer.matcher or config.matcher.checkpoint,
-            lambda folder: train_wordpiece(
-                folder, matcher_corpus(train, schema), config.tokenizer.matcher_vocab_size
-            ),
-        )
-        models["matcher"] = asdict(_matcher_config(config, workdir))
+    kinds: list[Kind] = ["generator", "matcher"] if config.matcher.enabled else ["generator"]
+    models = {kind: _prepare_model(config, workdir, kind, train, schema) for kind in kinds}
     write_atomically(workdir / MODELS, json.dumps(models, indent=2) + "\n")
     return {}
 
 
-def _prepare_tokenizer(
-    workdir: Path, model: str, file: str, source: str, train: Callable[[Path], Any]
-) -> None:
-    """The tokenizer of a checkpoint, or without one a tokenizer trained on the training split."""
-    folder = workdir / TOKENIZERS / model
+def _prepare_model(
+    config: ConfigDict, workdir: Path, kind: Kind, train: Sequence[Sentence], schema: Schema
+) -> dict[str, Any]:
+    """Prepares a model's tokenizer; what `models.json` says of the model."""
+    checkpoint, folder = getattr(config, kind).checkpoint, workdir / TOKENIZERS / kind
+    model = pretrained.read_config(checkpoint, kind) if checkpoint else None
+    architecture = registry.of(model) if model else registry.SCRATCH[kind]
+    tokenizer = architecture.tokenizer
     folder.mkdir(parents=True, exist_ok=True)
-    if not source:
-        train(folder)
-        return
-    found = hf_weights.resolve(source)
+    if source := getattr(config.tokenizer, kind) or checkpoint:
+        _copy_tokenizer(source, folder, kind, tokenizer.file)
+    else:
+        tokenizer.train(
+            folder, _CORPORA[kind](train, schema), getattr(config.tokenizer, f"{kind}_vocab_size")
+        )
+    if model is None:
+        vocabulary = tokenizer.load(folder, config.tokenizer.backend).vocab_size
+        model = architecture.scratch(vocab_size=vocabulary, **getattr(config, kind).model.to_dict())
+    return registry.config_to_json(model)
+
+
+def _copy_tokenizer(source: str, folder: Path, kind: Kind, file: str) -> None:
+    found = resolve(source)
     if not (found / file).is_file():
-        raise UserError(f"{source}: no {file}; set --config.tokenizer.{model} to a folder that has it")
-    for name in (file, "tokenizer_config.json"):
-        if (found / name).is_file():
-            shutil.copy(found / name, folder / name)
-
-
-def _generator_config(config: ConfigDict, workdir: Path) -> T5Config:
-    if config.generator.checkpoint:
-        return pretrained.t5_config(config.generator.checkpoint)
-    vocab = tokenizers.load_sentencepiece(
-        workdir / TOKENIZERS / "generator", config.tokenizer.backend
-    ).vocab_size
-    return T5Config(vocab_size=vocab, **config.generator.model.to_dict())
-
-
-def _matcher_config(config: ConfigDict, workdir: Path) -> BertConfig:
-    if config.matcher.checkpoint:
-        return pretrained.bert_config(config.matcher.checkpoint)
-    vocab = tokenizers.load_wordpiece(workdir / TOKENIZERS / "matcher", config.tokenizer.backend).vocab_size
-    return BertConfig(vocab_size=vocab, pooler=False, **config.matcher.model.to_dict())
+        raise UserError(f"{source}: no {file}; set --config.tokenizer.{kind} to a folder that has it")
+    pretrained.copy_tokenizer(found, folder, file)
 
 
 def read_work_schema(workdir: Path) -> Schema:
@@ -120,11 +97,20 @@ def read_work_schema(workdir: Path) -> Schema:
     return read_schema(workdir / SCHEMA)
 
 
-def _architecture(workdir: Path, model: str) -> dict[str, Any]:
+def _recorded(workdir: Path, kind: Kind) -> Any:
+    """The config of a model that `prepare` recorded.
+
+    Raises:
+      UserError: it is not there.
+    """
+    path = workdir / MODELS
     try:
-        return json.loads((workdir / MODELS).read_text(encoding="utf-8"))[model]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{workdir / MODELS}: does not describe the {model} ({error!r})") from error
+        recorded = json.loads(path.read_text(encoding="utf-8"))[kind]
+        return registry.config_from_json(recorded, kind, path)
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: does not describe the {kind} ({error!r})") from error
 
 
 def generator_word_ids(config: ConfigDict, tokenizer_folder: Path) -> WordIds:
@@ -151,57 +137,58 @@ def generator_features(config: ConfigDict, tokenizer_folder: Path, schema: Schem
     return GeneratorFeatures(tasks, config.text.max_source, config.text.max_target)
 
 
-def matcher_features(config: ConfigDict, tokenizer_folder: Path, limit: int) -> MatcherFeatures:
-    """The matcher's features with a folder's `matcher/` tokenizer; `limit` is the model's positions."""
-    tokenizer = tokenizers.load_wordpiece(tokenizer_folder / "matcher", config.tokenizer.backend)
-    return MatcherFeatures(tokenizer, limit)
+def matcher_features(config: ConfigDict, tokenizer_folder: Path, encoder: Encoder) -> MatcherFeatures:
+    """The matcher's features with a folder's `matcher/` tokenizer."""
+    kind = registry.of(encoder.config).tokenizer
+    return MatcherFeatures(
+        kind.load(tokenizer_folder / "matcher", config.tokenizer.backend), encoder.max_length
+    )
 
 
-def build_matcher(config: ConfigDict, workdir: Path) -> Bert:
+def build_matcher(config: ConfigDict, workdir: Path) -> Encoder:
     """The type matching model, of the architecture that the work directory records."""
-    bert = replace(BertConfig(**_architecture(workdir, "matcher")), dropout_rate=config.matcher.dropout)
-    return Bert(bert, compute_dtype(config), config.matcher.remat)
+    c = replace(_recorded(workdir, "matcher"), dropout_rate=config.matcher.dropout)
+    return registry.of(c).module(c, compute_dtype(config.dtype), config.matcher.remat)
 
 
 def build_generator(config: ConfigDict, workdir: Path, schema: Schema) -> ToNER:
     """The generator, of the architecture that the work directory records."""
-    t5 = replace(T5Config(**_architecture(workdir, "generator")), dropout_rate=config.generator.dropout)
-    return ToNER(t5, compute_dtype(config), config.generator.remat, num_types=len(schema.types))
+    c = replace(_recorded(workdir, "generator"), dropout_rate=config.generator.dropout)
+    dtype, remat = compute_dtype(config.dtype), config.generator.remat
+    return registry.of(c).module(c, dtype, remat, num_types=len(schema.types))
 
 
-def init_matcher(model: Bert) -> Callable[[jax.Array], Any]:
-    """key → parameters."""
-    ids = jnp.zeros((1, 8), jnp.int32)
-    return lambda key: model.init(key, ids, ids)["params"]
+def create_state(
+    config: ConfigDict, model: Any, tx: optax.GradientTransformation, mesh: Mesh
+) -> train_state.State:
+    """A model's train state, born sharded from the configuration's checkpoint, or from random weights."""
+    architecture = registry.of(model.config)
+    return train_state.create_state(
+        registry.initializer(model),
+        tx,
+        config.seed,
+        mesh,
+        config.sharding,
+        architecture.sharding,
+        pretrained.loader(getattr(config, architecture.kind).checkpoint, architecture.hf),
+    )
 
 
-def init_generator(model: ToNER) -> Callable[[jax.Array], Any]:
-    """key → parameters, by the config's initialisation."""
-    if model.config.init not in ("t5", "copy"):
-        raise UserError(f"generator.model.init={model.config.init!r}: choose one of t5, copy")
-    ids = jnp.zeros((1, 8), jnp.int32)
-
-    def init(key: jax.Array) -> Any:
-        params = model.init(key, ids, ids, ids, ids)["params"]
-        return copying(params, model.config, key) if model.config.init == "copy" else params
-
-    return init
-
-
-def restore_params(stage: Path, step: int, init: Callable[[jax.Array], Any], mesh: Mesh, preset: str) -> Any:
-    """The parameters of a stage's folder at a step, placed as training places them.
+def restore_params(stage: Path, step: int, model: Any, mesh: Mesh, preset: str) -> Any:
+    """A model's parameters from a stage's folder at a step, placed as training places them.
 
     Raises:
       UserError: there is no such step, or it is damaged.
     """
-    shapes = jax.eval_shape(init, jax.random.key(0))
+    shapes = jax.eval_shape(registry.initializer(model), jax.random.key(0))
+    targets = parameter_targets(shapes, mesh, preset, registry.of(model.config).sharding)
     with Checkpoints(stage / "checkpoints", read_only=True) as checkpoints:
-        return checkpoints.restore_params(step, parameter_targets(shapes, mesh, preset))
+        return checkpoints.restore_params(step, targets)
 
 
-def parameter_targets(shapes: Any, mesh: Mesh, preset: str) -> Any:
+def parameter_targets(shapes: Any, mesh: Mesh, preset: str, rules: ShardingRules) -> Any:
     """Shapes of parameters with the shardings that training gives them: what a restore asks for."""
-    shardings = state_shardings({"params": shapes}, mesh, preset)["params"]
+    shardings = state_shardings({"params": shapes}, mesh, preset, rules)["params"]
     return jax.tree.map(
         lambda shape, sharding: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding),
         shapes,

@@ -12,7 +12,7 @@ import numpy as np
 
 from toner_jax import losses
 from toner_jax.inference.matching import embed
-from toner_jax.models.bert.model import Bert
+from toner_jax.models.encoder import Encoder
 from toner_jax.models.t5.model import shift_right
 from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.batching import pad_rows
@@ -73,7 +73,7 @@ class MatcherObjective:
     tau: float
     null_cosine: float | None
 
-    def loss(self, model: Bert, descriptions: Sequence[np.ndarray]) -> Loss:
+    def loss(self, model: Encoder, descriptions: Sequence[np.ndarray]) -> Loss:
         """The loss of a batch of `pipeline.samples.MatcherSamples`.
 
         Args:

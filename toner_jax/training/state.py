@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from toner_jax.parallel.sharding import state_shardings
+from toner_jax.parallel.sharding import ShardingRules, state_shardings
 
 State = dict[str, Any]
 Loss = Callable[[Any, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
@@ -30,17 +30,19 @@ def create_state(
     seed: int,
     mesh: Mesh,
     preset: str,
+    rules: ShardingRules,
     load: Callable[[Any, Any], Any] | None = None,
 ) -> State:
     """A state whose every array is created where it will live.
 
     Args:
       init: key → parameters.
+      preset, rules: how it is sharded (`toner_jax.parallel.sharding.state_shardings`).
       load: optionally (shapes, shardings) → parameters; what it returns replaces the random ones by path,
         and parameters it does not give (a new type head) stay random.
     """
     shapes = abstract_state(init, tx)
-    shardings = state_shardings(shapes, mesh, preset)
+    shardings = state_shardings(shapes, mesh, preset, rules)
     key = jax.random.key(seed)
     if load is None:
         return jax.jit(lambda k: _create(init, tx, k), out_shardings=shardings)(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from toner_jax.errors import UserError
 
@@ -10,6 +11,8 @@ from toner_jax.errors import UserError
 @dataclass(frozen=True)
 class BertConfig:
     """One BERT variant; the names are Hugging Face's."""
+
+    model_type: ClassVar[str] = "bert"
 
     vocab_size: int = 30522
     hidden_size: int = 384

@@ -18,6 +18,7 @@ from toner_jax.models.layers import (
     merge_heads,
     split_heads,
 )
+from toner_jax.models.pooling import mean_pool, normalize
 
 
 class LayerNorm(nn.Module):
@@ -75,11 +76,19 @@ class Layer(nn.Module):
 
 
 class Bert(nn.Module):
-    """The encoder E_TM of §3.2."""
+    """A matcher (`toner_jax.models.encoder.Encoder`)."""
 
     config: BertConfig
     dtype: Dtype = jnp.float32
     remat: bool = False
+
+    @property
+    def max_length(self) -> int:
+        return self.config.max_position_embeddings
+
+    @nn.nowrap
+    def pool(self, states: jax.Array, mask: jax.Array) -> jax.Array:
+        return normalize(mean_pool(states, mask))
 
     @nn.compact
     def __call__(self, ids: jax.Array, mask: jax.Array, deterministic: bool = True) -> jax.Array:

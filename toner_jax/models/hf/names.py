@@ -2,7 +2,8 @@
 
 A parameter's path is a module path and a leaf, `encoder/layers_0/self_attention/query` and `kernel`. The
 first row of `Names.modules` whose regex matches the whole module path gives Hugging Face's module, with
-the groups filled in; `LEAVES` gives the tensor's name in it. One table serves reading and writing.
+the groups filled in; `LEAVES` gives the tensor's name in it. One table serves reading and writing; each
+architecture brings its own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from toner_jax.errors import UserError
+from toner_jax.models.hf.files import StoredTensor, stored_tensors
 
 # Our leaf → (their leaf, transposed?): torch keeps the matrices of linear layers as [out, in].
 LEAVES = {
@@ -19,8 +26,7 @@ LEAVES = {
     "bias": ("bias", False),
 }
 
-_STACK = r"(encoder|decoder)"
-_PROJECTION = r"([qkvo])(?:uery|ey|alue|ut)"  # query → q, key → k, value → v, out → o
+_COMPARED_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -66,49 +72,35 @@ class Names:
         return path.split("/")[0] in self.ours_alone
 
 
-T5_NAMES = Names(
-    modules=(
-        (r"(shared|lm_head)", r"\1"),
-        (rf"{_STACK}/final_norm", r"\1.final_layer_norm"),
-        # One table of biases serves every layer of a stack; it is stored with the first.
-        (rf"{_STACK}/relative_attention_bias", r"\1.block.0.layer.0.SelfAttention.relative_attention_bias"),
-        (rf"{_STACK}/layers_(\d+)/self_attention_norm", r"\1.block.\2.layer.0.layer_norm"),
-        (rf"{_STACK}/layers_(\d+)/self_attention/{_PROJECTION}", r"\1.block.\2.layer.0.SelfAttention.\3"),
-        (r"decoder/layers_(\d+)/cross_attention_norm", r"decoder.block.\1.layer.1.layer_norm"),
-        (
-            rf"decoder/layers_(\d+)/cross_attention/{_PROJECTION}",
-            r"decoder.block.\1.layer.1.EncDecAttention.\2",
-        ),
-        (r"encoder/layers_(\d+)/feed_forward_norm", r"encoder.block.\1.layer.1.layer_norm"),
-        (r"decoder/layers_(\d+)/feed_forward_norm", r"decoder.block.\1.layer.2.layer_norm"),
-        (r"encoder/layers_(\d+)/feed_forward/(w\w+)", r"encoder.block.\1.layer.1.DenseReluDense.\2"),
-        (r"decoder/layers_(\d+)/feed_forward/(w\w+)", r"decoder.block.\1.layer.2.DenseReluDense.\2"),
-    ),
-    copies={
-        "encoder.embed_tokens.weight": "shared.weight",
-        "decoder.embed_tokens.weight": "shared.weight",
-    },
-    # The first conversions of T5 carried a second table of biases; T5 has none in cross-attention.
-    unused=(r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight",),
-    ours_alone=("type_head",),
-)
+def named_tensors(folder: Path, names: Names) -> dict[str, StoredTensor]:
+    """The tensors of a folder, each once and under its current name, without the unused ones.
 
-BERT_NAMES = Names(
-    modules=(
-        (r"(word|position|token_type)_embeddings", r"embeddings.\1_embeddings"),
-        (r"embeddings_norm", r"embeddings.LayerNorm"),
-        (r"layers_(\d+)/attention/(query|key|value)", r"encoder.layer.\1.attention.self.\2"),
-        (r"layers_(\d+)/attention/out", r"encoder.layer.\1.attention.output.dense"),
-        (r"layers_(\d+)/attention_norm", r"encoder.layer.\1.attention.output.LayerNorm"),
-        (r"layers_(\d+)/(intermediate|output)", r"encoder.layer.\1.\2.dense"),
-        (r"layers_(\d+)/output_norm", r"encoder.layer.\1.output.LayerNorm"),
-        (r"pooler", r"pooler.dense"),
-    ),
-    renamed=(
-        (r"^bert\.", ""),
-        (r"LayerNorm\.gamma$", "LayerNorm.weight"),
-        (r"LayerNorm\.beta$", "LayerNorm.bias"),
-    ),
-    # Positions 0, 1, … as a buffer, and the heads of pre-training.
-    unused=(r"embeddings\.position_ids", r"cls\..+"),
-)
+    Raises:
+      UserError: the folder's files are damaged, a tensor is there twice, or what must be copies differ.
+    """
+    tensors: dict[str, StoredTensor] = {}
+    for stored, tensor in stored_tensors(folder).items():
+        name = names.canonical(stored)
+        if names.is_unused(name):
+            continue
+        if name in tensors:
+            raise UserError(f"{tensor.file}: {stored} and {tensors[name].name} are two names of one tensor")
+        tensors[name] = tensor
+    for copy, name in names.copies.items():
+        if copy in tensors:
+            tensor = tensors.pop(copy)
+            if not _equal(tensors.setdefault(name, tensor), tensor):
+                raise UserError(
+                    f"{tensor.file}: tensor {copy} differs from {name}, of which it must be a copy"
+                )
+    return tensors
+
+
+def _equal(a: StoredTensor, b: StoredTensor) -> bool:
+    """Whether two tensors hold the same values; compared by blocks of rows."""
+    if a.shape != b.shape:
+        return False
+    rows = a.shape[0]
+    blocks = [slice(i, min(i + _COMPARED_ROWS, rows)) for i in range(0, rows, _COMPARED_ROWS)]
+    with a.open() as one, b.open() as other:
+        return all(np.array_equal(one[block], other[block]) for block in blocks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from toner_jax.errors import UserError
 
@@ -10,6 +11,8 @@ from toner_jax.errors import UserError
 @dataclass(frozen=True)
 class T5Config:
     """One T5 variant; the names are Hugging Face's where theirs are clear."""
+
+    model_type: ClassVar[str] = "t5"  # of mT5 too, which computes the same
 
     vocab_size: int = 32128
     d_model: int = 512
@@ -24,7 +27,7 @@ class T5Config:
     layer_norm_epsilon: float = 1e-6
     gated_gelu: bool = True
     tie_embeddings: bool = False
-    init: str = "t5"  # of random weights: "t5", or "copy" (toner_jax.models.t5.copy_init)
+    init: str = "t5"  # of random weights: toner_jax.models.t5.architecture.INITIALIZATIONS
 
     @classmethod
     def flan(cls, size: str) -> T5Config:

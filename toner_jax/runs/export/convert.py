@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from toner_jax.errors import UserError
-from toner_jax.models.hf import weights as hf_weights
+from toner_jax.models import registry
+from toner_jax.models.hf.hub import resolve
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
 from toner_jax.runs.export import pretrained
@@ -57,13 +58,12 @@ def _export(workdir: Path, target: Path, step: int | None, dtype: str) -> str:
 
 
 def _import(source: str, target: Path, dtype: str) -> str:
-    folder = hf_weights.resolve(source)
-    kind, config, params = pretrained.read_hugging_face(
-        folder, make_mesh(1, jax.device_count()), jnp.dtype(dtype)
-    )
-    _write(target, lambda to: pretrained.write_orbax(to, kind, config, params, folder))
-    key = "generator" if kind == "t5" else "matcher"
-    return f"{target}: {kind} of {source}, {dtype}; start from it with --config.{key}.checkpoint={target}"
+    folder = resolve(source)
+    mesh = make_mesh(1, jax.device_count())
+    config, params = pretrained.read_hugging_face(folder, mesh, jnp.dtype(dtype))
+    _write(target, lambda to: pretrained.write_orbax(to, config, params, folder))
+    key = f"--config.{registry.of(config).kind}.checkpoint"
+    return f"{target}: {config.model_type} of {source}, {dtype}; start from it with {key}={target}"
 
 
 def _write(target: Path, write: Callable[[Path], None]) -> None:
