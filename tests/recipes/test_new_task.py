@@ -17,7 +17,7 @@ from conftest import SHARED, needs_shared
 
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.inference.options import DecodeOptions
-from toner_jax.models import registry
+from toner_jax.models import registry as models
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import make_mesh
@@ -93,7 +93,7 @@ def test_it_is_decoded_under_its_grammar(task):
     """From random weights, whatever the text: well formed, of spans of the text, each with a score."""
     config = T5Config(d_model=16, d_kv=8, d_ff=16, num_layers=1, num_decoder_layers=1, num_heads=2)
     model = ToNER(config, num_types=1)
-    params = registry.initializer(model)(jax.random.key(0))
+    params = models.initializer(model)(jax.random.key(0))
     options = DecodeOptions(max_source=48, max_length=64, batch_size=4, window_overlap=4)
     recognizer = make_recognizer(task, model, make_mesh(1), options)
     sentences = [sentence_from_text(str(i), text) for i, text in enumerate(TEXTS)]
