@@ -48,7 +48,8 @@ class View:
     `view.generator.model.to_dict()`.
 
     Raises:
-      UndeclaredKeyError: on reading any other key; TypeError on writing one.
+      UndeclaredKeyError: on reading a value of any other key.
+      TypeError: on writing one.
     """
 
     __slots__ = ("_config", "_reads", "_section", "_stage")
@@ -64,13 +65,12 @@ class View:
         if name.startswith("__"):  # Python's own protocols (copying, pickling) ask for what we do not have
             raise AttributeError(name)
         key = f"{self._section}.{name}" if self._section else name
-        if self._covers(key):
-            value = self._config[name]
-        elif any(declared.startswith(f"{key}.") for declared in self._reads):
-            value = self._config[name]  # a section of which some keys are declared
-        else:
+        value = getattr(self._config, name)
+        if isinstance(value, ConfigDict):
+            return View(value, self._stage, self._reads, key)
+        if not self._covers(key):
             raise self._undeclared(key)
-        return View(value, self._stage, self._reads, key) if isinstance(value, ConfigDict) else value
+        return value
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise TypeError(f"stage {self._stage} may not change the configuration ({name})")
