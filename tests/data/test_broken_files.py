@@ -11,8 +11,10 @@ import pytest
 from toner_jax.config import base
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.registry import FORMATS
+from toner_jax.data.options import DataOptions
 from toner_jax.errors import UserError
 
+OPTIONS = DataOptions.from_section(base().data)
 CONLL = BUILTIN["conll2003"]
 SCHEMA_SAYS = "is not in schema 'conll2003'"
 
@@ -37,9 +39,9 @@ def load(format: str, content: str | bytes, folder: Path):
         path.mkdir()
         (path / "a.txt").write_text(BRAT_TEXT, encoding="utf-8", newline="")
         (path / "a.ann").write_bytes(data)
-        return FORMATS[format].read(path, CONLL, "dev", base().data), path / "a.ann"
+        return FORMATS[format].read(path, CONLL, "dev", OPTIONS), path / "a.ann"
     path.write_bytes(data)
-    return FORMATS[format].read(path, CONLL, "dev", base().data), path
+    return FORMATS[format].read(path, CONLL, "dev", OPTIONS), path
 
 
 def refused(format: str, content: str | bytes, folder: Path) -> tuple[int | None, str]:

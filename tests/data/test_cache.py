@@ -12,6 +12,7 @@ import pytest
 from toner_jax.common import cache
 from toner_jax.config import base
 from toner_jax.data import load
+from toner_jax.data.options import DataOptions
 from toner_jax.text import ids
 from toner_jax.text.ids import WordIds
 
@@ -30,7 +31,7 @@ def folder(tmp_path, monkeypatch):
 def config(folder: Path, **changes):
     data = base().data
     data.update(name="wnut17", dir=str(folder), **changes)
-    return data
+    return DataOptions.from_section(data)
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def _make(barrier, home: str, value: int, results) -> None:
     os.environ["XDG_CACHE_HOME"] = home
     barrier.wait()
     for k in range(20):
-        found = cache.kept(
+        found = cache.cached(
             "numbers",
             f"key{k}",
             lambda: np.arange(50_000),
@@ -141,10 +142,10 @@ def test_two_processes_at_once(tmp_path):
 
 def test_entries_unused_for_longest_go(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(cache, "_KEPT", 3)
+    monkeypatch.setattr(cache, "_MOST_ENTRIES", 3)
 
     def get(key: str) -> None:
-        cache.kept(
+        cache.cached(
             "x", key, lambda: key, lambda v, e: (e / "v").write_text(v), lambda e: (e / "v").read_text()
         )
         os.utime(tmp_path / "toner_jax" / "x" / key, (get.now, get.now))

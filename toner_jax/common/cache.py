@@ -1,4 +1,4 @@
-"""What takes long to make, kept between runs: data sets as they were read, words as they were cut.
+"""What takes long to make, cached between runs: data sets as they were read, words as they were cut.
 
 An entry is a folder named by a digest of all that its content depends on, so a changed input has another
 entry. It is written beside its place and moved there whole, so several processes at once, or a kill, leave
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_KEPT = 64  # entries; of more, those unused for longest go
+_MOST_ENTRIES = 64  # of more, those unused for longest go
 _MANIFEST = "manifest.json"
 
 
@@ -59,7 +59,7 @@ def tree_state(folder: Path) -> list[tuple[str, int, int]]:
     return sorted(found)
 
 
-def kept(
+def cached(
     kind: str, key: str, make: Callable[[], T], write: Callable[[T, Path], None], read: Callable[[Path], T]
 ) -> T:
     """What `make` gives, from the cache if it is there.
@@ -109,7 +109,7 @@ def _check(entry: Path) -> None:
 def _prune(folder: Path) -> None:
     try:
         entries = [p for p in folder.iterdir() if not p.name.startswith(".")]
-        for path in sorted(entries, key=lambda p: p.stat().st_mtime)[:-_KEPT]:
+        for path in sorted(entries, key=lambda p: p.stat().st_mtime)[:-_MOST_ENTRIES]:
             shutil.rmtree(path, ignore_errors=True)
     except OSError:
         return  # another process is pruning, or there is no cache
