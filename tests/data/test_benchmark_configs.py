@@ -21,17 +21,54 @@ from toner_jax.errors import UserError
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
-def data(name: str, folder: Path, **changes):
-    """The data options of a config file, with its folder set."""
+def configured(name: str, arg: str | None = None):
+    """The configuration of a config file, with the variants behind its colon."""
     spec = importlib.util.spec_from_file_location(f"configs_{name}", CONFIGS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    section = module.get_config().data
+    return module.get_config(arg)
+
+
+def data(name: str, folder: Path, **changes):
+    """The data options of a config file, with its folder set."""
+    section = configured(name).data
     section.dir = str(folder)
     section.update(changes)
     return DataOptions.from_section(section)
+
+
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "quickstart"])
+def test_variants(name):
+    assert configured(name, "xl").generator.checkpoint == "google/flan-t5-xl"
+    assert configured(name, "scratch").generator.checkpoint == ""
+    assert configured(name, "xl,,xl,") == configured(name, "xl")
+    for arg, message in [
+        ("scratch,large", "config variants 'scratch' and 'large': each chooses the models; keep one"),
+        ("small,xl", "config variants 'small' and 'xl': each chooses the models; keep one"),
+        ("xl,xl,scratch,base", "config variants 'xl' and 'scratch': each chooses the models; keep one"),
+        ("huge", "config variant 'huge': choose among small, base, large, xl, xxl, scratch"),
+        ("large,huge", "config variant 'huge': choose among small, base, large, xl, xxl, scratch"),
+    ]:
+        with pytest.raises(UserError) as caught:
+            configured(name, arg)
+        assert str(caught.value) == message
+
+
+def test_the_quickstart_has_no_variants():
+    with pytest.raises(UserError, match=r"^config variant 'large': choose among none$"):
+        configured("quickstart", "large")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_config_gives_data_options(name):
+    options = data(name, CONFIGS)
+    assert options.name == {"quickstart": "generated"}.get(name, name)
+    assert options.format in FORMATS
 
 
 def texts(dataset) -> dict[str, list[tuple[str, int]]]:
@@ -177,7 +214,11 @@ def test_detection(tmp_path, name, content, expected):
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("train.txt", "alone\n", "train.txt: looks like no known format; name its format, one of columns,"),
+        (
+            "train.txt",
+            "alone\n",
+            "train.txt: looks like no known format; name its format, one of csv, columns,",
+        ),
         ("train.txt", "[\n", "train.txt:2: not JSON"),
         ("train.JSON", "", "train.JSON: empty"),
         ("train/x.txt", "", "train: looks like no known format"),

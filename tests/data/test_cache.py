@@ -1,9 +1,10 @@
-"""What is kept between runs: used when nothing changed, made again when anything did."""
+"""What is cached between runs: used when nothing changed, made again when anything did."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,32 @@ def test_what_changed_is_read_anew(folder, reads, change, tmp_path):
     second = load.load_dataset(config(folder, **keys))
     assert len(reads) == 2
     assert (second == first) == (change in ("new file", "touched", "key"))
+
+
+@pytest.mark.parametrize(
+    ("source", "counts"),
+    [
+        ("data/find.py", True),
+        ("data/formats/columns.py", True),
+        ("data/corpora/ace.py", True),
+        ("data/formats/deeper/new.py", True),
+        ("text/words.py", True),
+        ("schema.py", True),
+        ("losses.py", False),
+        ("data/notes.txt", False),
+    ],
+)
+def test_a_changed_reader_is_another_digest(tmp_path, source, counts):
+    package = tmp_path / "toner_jax"
+    for folder in ("data", "text"):
+        shutil.copytree(cache.PACKAGE / folder, package / folder)
+    shutil.copy(cache.PACKAGE / "schema.py", package)
+    before = cache.sources_digest(package)
+    assert before == cache.code_digest()
+    (package / source).parent.mkdir(exist_ok=True)
+    with (package / source).open("a") as file:
+        file.write("# changed\n")
+    assert (cache.sources_digest(package) != before) == counts
 
 
 def entries(folder: Path) -> list[Path]:
@@ -169,7 +196,7 @@ class CountingTokenizer:
         return "▁" if id else "▁["
 
 
-def test_pieces_of_many_words_are_kept(tmp_path, monkeypatch):
+def test_pieces_of_many_words_are_cached(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(ids, "_MANY", 50)
     monkeypatch.setattr(WordIds, "glued", lambda self, text: (1,))

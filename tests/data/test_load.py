@@ -148,7 +148,7 @@ def test_a_malformed_file_is_named_by_line(folder):
 
 def test_an_unknown_format_lists_the_formats():
     with pytest.raises(
-        UserError, match=r"^data\.format='xml': expected one of auto, columns, .*, generated$"
+        UserError, match=r"^data\.format='xml': expected one of auto, csv, columns, .*, generated$"
     ):
         load_dataset(config(format="xml"))
 

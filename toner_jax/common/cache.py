@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 _MOST_ENTRIES = 64  # of more, those unused for longest go
 _MANIFEST = "manifest.json"
+PACKAGE = Path(__file__).parents[1]
 
 
 def user_cache() -> Path:
@@ -37,12 +38,16 @@ def digest(*parts: Any) -> str:
     return total.hexdigest()
 
 
+def sources_digest(package: Path) -> str:
+    """A digest of a package's readers and of what cuts text into words and pieces, at any depth."""
+    folders = [path for name in ("data", "text") for path in (package / name).rglob("*.py")]
+    return digest(*(path.read_bytes() for path in sorted([*folders, package / "schema.py"])))
+
+
 @cache
 def code_digest() -> str:
-    """A digest of the readers and of what cuts text into words and pieces: their changes change results."""
-    package = Path(__file__).parent.parent
-    sources = sorted([*package.glob("data/**/*.py"), *package.glob("text/**/*.py"), package / "schema.py"])
-    return digest(*(path.read_bytes() for path in sources))
+    """The digest of this package's sources: their changes change results."""
+    return sources_digest(PACKAGE)
 
 
 def tree_state(folder: Path) -> list[tuple[str, int, int]]:

@@ -169,11 +169,12 @@ def _load_generated(options: DataOptions, splits: Sequence[str]) -> Dataset:
     return Dataset(generated.SCHEMA, {s: tuple(made[s]) for s in splits}, {s: {} for s in splits})
 
 
-# Of several formats that recognize a file, the first is taken: the exports of tools stand before `jsonl`.
+# Of several formats that recognize a file, the first is taken: those with a header or keys of their own come
+# before the more general.
 FORMATS: dict[str, Format] = {
     "auto": Format(_load_auto, _auto),
-    "columns": file_format(_columns, (".txt", ".conll", ".tsv", ".iob2"), recognizes_columns),
     "csv": file_format(_csv, (".csv",), recognizes_csv),
+    "columns": file_format(_columns, (".txt", ".conll", ".tsv", ".iob2"), recognizes_columns),
     "json": file_format(_json, (".json", ".jsonl"), recognizes_json_shapes),
     "label_studio": file_format(_label_studio, (".json",), recognizes_label_studio),
     "doccano": file_format(_doccano, (".jsonl",), recognizes_doccano),
