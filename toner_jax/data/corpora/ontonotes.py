@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from toner_jax.data.corpora.conll2012 import RawSentence, read_conll2012
@@ -17,7 +18,7 @@ from toner_jax.data.find import check_all_found, read_document_list
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, first_line
 from toner_jax.errors import UserError
-from toner_jax.schema import Schema, Sentence, make_sentence
+from toner_jax.schema import Schema, make_sentence
 
 # What the file names end in, best first: a folder's `gold_skel` files are the same documents as its
 # `gold_conll` files before their words were filled in. `auto_conll` files are machine annotation.
@@ -80,12 +81,11 @@ def read_ontonotes(
     """Reads one split.
 
     Args:
-      path: a file of CoNLL-2012 or `.name` form, a folder of them, a list of document ids (one a line, as
-        the shared task publishes them), or None for the split's folder somewhere below `root`.
+      path: a file of CoNLL-2012 or `.name` form, a folder of them, a list of document ids as the shared
+        task publishes them, or None for the split's folder somewhere below `root`.
       root: the data folder, below which a list's documents lie.
       split: train, dev or test; begins the sentences' ids.
-      genres: the genres to keep, first part of a document's id (`bc`, `bn`, `mz`, `nw`, `pt`, `tc`, `wb`);
-        empty for all.
+      genres: the genres to keep, the first part of a document's id (`bc`, `bn`, …); empty for all.
       exclude_genres: the genres to leave out.
 
     Returns:
@@ -93,32 +93,27 @@ def read_ontonotes(
       (sentences), `duplicate_entity`.
 
     Raises:
-      UserError: no files, a malformed one, a part of a document in two files, or a listed document that is
-        not there.
+      UserError: no files, a malformed one, a part in two files, or a listed document that is not there.
     """
     source, files, listed = _locate(path, root, split)
-    counts: Counter[str] = Counter()
-    sentences: list[Sentence] = []
-    seen: set[str] = set()
-    for raw in _unique_parts(files, schema):
-        seen.add(raw.document)
-        if listed and raw.document not in listed:
-            continue
-        if not _is_kept(raw.document, genres, exclude_genres):
-            counts["genre_left_out"] += 1
-            continue
-        counts["duplicate_entity"] += len(raw.entities) - len(set(raw.entities))
-        id = f"{split}-{len(sentences)}"
-        sentences.append(make_sentence(id, raw.words, raw.entities, schema, doc_id=raw.document))
+    keeps = partial(_is_kept, genres=genres, exclude_genres=exclude_genres)
+    found = list(_unique_parts(files, schema))
     # The shared task's lists name documents of pt, for which the release has no `.name` files.
-    wanted = [document for document in listed if _is_kept(document, genres, exclude_genres)]
-    check_all_found(source, wanted, seen, root)
-    if counts["genre_left_out"] and not sentences:
+    check_all_found(source, filter(keeps, listed), {raw.document for raw in found}, root)
+    meant = [raw for raw in found if not listed or raw.document in listed]
+    kept = [raw for raw in meant if keeps(raw.document)]
+    if meant and not kept:
         raise UserError(
             f"{source}: no sentence of the genres to keep; see data.genres and data.exclude_genres"
         )
-    check_not_empty(sentences, source)
-    return Read(tuple(sentences), +counts)
+    check_not_empty(kept, source)
+    sentences = tuple(
+        make_sentence(f"{split}-{i}", raw.words, raw.entities, schema, doc_id=raw.document)
+        for i, raw in enumerate(kept)
+    )
+    duplicates = sum(len(raw.entities) - len(set(raw.entities)) for raw in kept)
+    counts = Counter(duplicate_entity=duplicates, genre_left_out=len(meant) - len(kept))
+    return Read(sentences, +counts)
 
 
 def recognizes_ontonotes(sample: Sample) -> bool:
