@@ -17,10 +17,13 @@ from absl import flags
 from ml_collections import config_flags
 
 from toner_jax.data.corpora.published import Comparison, compare, matching_copies
-from toner_jax.data.detect import detect_format
-from toner_jax.data.find import find_path
+from toner_jax.data.dataset import Dataset
+from toner_jax.data.detect import detect
+from toner_jax.data.find import data_folder, find_path
 from toner_jax.data.formats.columns import tag_scheme
-from toner_jax.data.load import SPLITS, Dataset, load_dataset
+from toner_jax.data.formats.registry import FORMATS
+from toner_jax.data.load import SPLITS, load_dataset
+from toner_jax.data.options import DataOptions
 from toner_jax.data.overlap import repeated_sentences
 from toner_jax.data.statistics import split_statistics
 from toner_jax.errors import UserError
@@ -132,14 +135,16 @@ def verdict(name: str, rows: list[Comparison], scheme: str) -> tuple[str, bool]:
     return "\n".join([f"{name}: the sizes are of no published copy{scheme}", *lines]), False
 
 
-def schemes(data: Any, dataset: Dataset) -> str:
+def schemes(options: DataOptions, dataset: Dataset) -> str:
     """Which tagging schemes the column files use, in brackets; nothing for other formats."""
     found = set()
-    for split in dataset.splits:
-        path = find_path(data, split) if data.format in ("auto", "columns") else None
-        if path is not None and (data.format == "columns" or detect_format(data, split) == "columns"):
-            columns = {"token_column": data.token_column, "tag_columns": data.tag_columns}
-            found.add(tag_scheme(path, dataset.schema, **columns))
+    detected = options.format == "auto"
+    for split in dataset.splits if detected or options.format == "columns" else ():
+        path = find_path(options, split, FORMATS["columns"].suffixes, folders=detected)
+        if path is None or (detected and detect(path, FORMATS, data_folder(options)) != "columns"):
+            continue
+        tokens, tags = options.token_column, options.tag_columns
+        found.add(tag_scheme(path, dataset.schema, token_column=tokens, tag_columns=tags))
     return f" ({', '.join(sorted(found))})" if found else ""
 
 
@@ -148,7 +153,8 @@ def run(argv: list[str]) -> int:
 
     options = parse(argv)
     config = options.config
-    dataset = load_dataset(config.data, options.splits)
+    data = DataOptions.from_section(config.data)
+    dataset = load_dataset(data, options.splits)
     figures = statistics(config, dataset, options.tokenizer)
     name = config.data.name
     sizes = {split: (f["sentences"], f["entities"]) for split, f in figures.items()}
@@ -163,7 +169,7 @@ def run(argv: list[str]) -> int:
 
         dataset_picture(dataset.splits, dataset.schema, Path(options.picture))
     if options.check:
-        text, matches = verdict(name, compare(name, sizes), schemes(config.data, dataset))
+        text, matches = verdict(name, compare(name, sizes), schemes(data, dataset))
         print(text, file=sys.stderr if options.json else sys.stdout)
         return 0 if matches else 1
     return 0

@@ -1,6 +1,7 @@
 """Evaluates a step of a run on one of its splits or on another file.
 
     python scripts/evaluate.py --workdir=DIR --split=test [--step=N] [--config.decode.key=value …]
+    python scripts/evaluate.py --workdir=DIR --input=PATH [--format=auto]
 
 The work directory is all it needs: the data the run was made with need not be there any more.
 """
@@ -10,11 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from toner_jax.errors import UserError
-from toner_jax.schema import Sentence
 
 
 def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
@@ -24,8 +23,9 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, list[tuple
     )
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test")
+    parser.add_argument("--input", type=Path, help="a file or folder to evaluate instead of a split")
     parser.add_argument(
-        "--input", type=Path, help="a file to evaluate instead of a split, in the format of data.format"
+        "--format", default="", help="what --input is, as data.format, which is the default; auto looks at it"
     )
     parser.add_argument("--step", type=int, help="a generator checkpoint; the chosen one by default")
     parser.add_argument("--threshold", type=float, help="another δ for T′")
@@ -44,60 +44,26 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, list[tuple
 def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     from rich.console import Console
 
-    from toner_jax import config as configuration
     from toner_jax.api import Ner
-    from toner_jax.common.console import say
-    from toner_jax.common.files import write_atomically
-    from toner_jax.data.formats.registry import FORMATS
-    from toner_jax.data.sentences import load_sentences
-    from toner_jax.evaluation.evaluated import Evaluated, write_predictions
-    from toner_jax.evaluation.report import make_report
     from toner_jax.evaluation.summary import result_table
     from toner_jax.parallel.runtime import keep_compiled_programs
-    from toner_jax.runs.evaluate import make_reference
-    from toner_jax.runs.restore import read_work_config
-    from toner_jax.runs.stage import read_marker
-    from toner_jax.runs.workdir import split_path
-    from toner_jax.tasks.type_recognition import TypeRecognition
+    from toner_jax.runs import reevaluate
 
     keep_compiled_programs()
-    config = read_work_config(options.workdir)
-    for key, value in overrides:
-        old = configuration.get(config, key)
-        configuration.override(config, key, value)
-        say(f"{key}: {old} in training, {configuration.get(config, key)} here")
-    configuration.validate(config)
-    ner = Ner(options.workdir, config=config, step=options.step)
-    marker = read_marker(options.workdir / "generator" / "stage.json")
-    chosen = marker["result"].get("step") if marker else None
-    if ner.step != chosen:
-        say(f"generator step: {chosen or 'none yet'} was chosen on dev, {ner.step} here")
-    if options.threshold is not None:
-        say(f"δ: {ner.threshold:.4f} in training, {options.threshold} here")
-    splits: dict[str, Sequence[Sentence]] = {
-        name: load_sentences(split_path(options.workdir, name)) for name in ("train", "dev")
-    }
-    name = options.split
+    config = reevaluate.changed_config(options.workdir, overrides)
+    splits, name = reevaluate.read_splits(options.workdir, options.split), options.split
     if options.input:
-        name = options.input.name
-        format = FORMATS.get(config.data.format, FORMATS["columns"])
-        splits[name], repairs = format.read(options.input, ner.schema, "input", config.data)
-        for reason, count in repairs.items():
-            say(f"{name}: repaired {count} {reason}")
-    elif name not in splits:
-        splits[name] = load_sentences(split_path(options.workdir, name))
-    found, matched = ner.recognize(splits[name], threshold=options.threshold)
-    named = ner.name_types(splits[name]) if TypeRecognition.name in ner.tasks else None
-    evaluated = Evaluated(name, splits[name], found, matched, named, config.decode.threshold, ner.temperature)
-    reference = make_reference(config, splits["train"], splits["dev"], ner.schema, ner.word_ids)
-    report = make_report(evaluated, reference).to_json()
+        name = options.input.name if options.input.name not in splits else str(options.input.resolve())
+        splits[name] = reevaluate.read_input(options.workdir, config, options.input, options.format)
+    ner = Ner(options.workdir, config=config, step=options.step)
+    reevaluate.say_choices(options.workdir, ner, options.threshold)
+    evaluation = reevaluate.evaluate(ner, splits, name, options.threshold)
     if options.output:
-        write_predictions(options.output / "predictions.jsonl", evaluated)
-        write_atomically(options.output / "report.json", json.dumps(report, indent=2) + "\n")
+        evaluation.write(options.output)
     if options.json:
-        print(json.dumps(report, indent=2))
+        print(json.dumps(evaluation.report, indent=2))
     else:
-        Console().print(result_table(report))
+        Console().print(result_table(evaluation.report))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -177,19 +177,23 @@ def _with_tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+# Each chooses the models, so that only one of them can hold.
 VARIANTS = ("small", "base", "large", "xl", "xxl", "scratch")
 
 
 def variants(arg: str | None, known: Sequence[str]) -> tuple[str, ...]:
-    """The comma-separated variants after a config file's colon, in the order given.
+    """The comma-separated variants after a config file's colon, in the order given, each once.
 
     Raises:
-      UserError: one that the file does not have.
+      UserError: one that the file does not have, or two that contradict each other.
     """
-    chosen = tuple(v for v in (arg or "").split(",") if v)
+    chosen = tuple(dict.fromkeys(v for v in (arg or "").split(",") if v))
     for variant in chosen:
         if variant not in known:
             raise UserError(f"config variant {variant!r}: choose among {', '.join(known) or 'none'}")
+    models = [variant for variant in chosen if variant in VARIANTS]
+    if len(models) > 1:
+        raise UserError(f"config variants {models[0]!r} and {models[1]!r}: each chooses the models; keep one")
     return chosen
 
 

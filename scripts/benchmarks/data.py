@@ -16,6 +16,7 @@ from toner_jax.common.files import write_atomically
 from toner_jax.config import base
 from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.data.load import load_dataset
+from toner_jax.data.options import DataOptions
 from toner_jax.errors import UserError
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.schema import Sentence
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
         schema.write_text(json.dumps(SCHEMA.to_json()))
         data.update(name="ontonotes", format="ontonotes", dir=folder, schema=str(schema), cache=False)
         begun = time.perf_counter()
-        dataset = load_dataset(data)
+        dataset = load_dataset(DataOptions.from_section(data))
         seconds["read"] = time.perf_counter() - begun
     sentences = [s for split in dataset.splits.values() for s in split]
     task = Entities(word_ids, dataset.schema)

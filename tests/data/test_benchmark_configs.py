@@ -12,24 +12,63 @@ from test_ace import NEWSWIRE
 from test_ace import put as put_ace
 from test_ontonotes import conll, name_file, put
 
-from toner_jax.data.detect import detect_format
+from toner_jax.data.detect import locate_split
+from toner_jax.data.formats.registry import FORMATS
 from toner_jax.data.load import load_dataset
+from toner_jax.data.options import DataOptions
 from toner_jax.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
-def data(name: str, folder: Path, **changes):
-    """The data section of a config file, with its folder set."""
+def configured(name: str, arg: str | None = None):
+    """The configuration of a config file, with the variants behind its colon."""
     spec = importlib.util.spec_from_file_location(f"configs_{name}", CONFIGS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    section = module.get_config().data
+    return module.get_config(arg)
+
+
+def data(name: str, folder: Path, **changes):
+    """The data options of a config file, with its folder set."""
+    section = configured(name).data
     section.dir = str(folder)
     section.update(changes)
-    return section
+    return DataOptions.from_section(section)
+
+
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "quickstart"])
+def test_variants(name):
+    assert configured(name, "xl").generator.checkpoint == "google/flan-t5-xl"
+    assert configured(name, "scratch").generator.checkpoint == ""
+    assert configured(name, "xl,,xl,") == configured(name, "xl")
+    for arg, message in [
+        ("scratch,large", "config variants 'scratch' and 'large': each chooses the models; keep one"),
+        ("small,xl", "config variants 'small' and 'xl': each chooses the models; keep one"),
+        ("xl,xl,scratch,base", "config variants 'xl' and 'scratch': each chooses the models; keep one"),
+        ("huge", "config variant 'huge': choose among small, base, large, xl, xxl, scratch"),
+        ("large,huge", "config variant 'huge': choose among small, base, large, xl, xxl, scratch"),
+    ]:
+        with pytest.raises(UserError) as caught:
+            configured(name, arg)
+        assert str(caught.value) == message
+
+
+def test_the_quickstart_has_no_variants():
+    with pytest.raises(UserError, match=r"^config variant 'large': choose among none$"):
+        configured("quickstart", "large")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_config_gives_data_options(name):
+    options = data(name, CONFIGS)
+    assert options.name == {"quickstart": "generated"}.get(name, name)
+    assert options.format in FORMATS
 
 
 def texts(dataset) -> dict[str, list[tuple[str, int]]]:
@@ -151,19 +190,16 @@ def test_jnlpba_reads_dev_where_train_does_not(tmp_path):
 DETECTED = [
     ("train.txt", "a O\n", "columns"),
     ("train.txt", "[ O\n", "columns"),
-    ("train.txt", '\ufeff\n[{"sentence"', "json"),
-    ("train.txt", '\ufeff{"tokens": []}\n', "json"),
-    ("train.txt", "[\n", "json"),
-    ("train.JSON", "", "json"),
+    ("train.txt", '\ufeff\n[{"sentence": [], "ner": []}]', "json"),
+    ("train.txt", '\ufeff{"tokens": [], "entity": []}\n', "json"),
+    ("train.txt", '[\n{"context": "", "label": {}}\n]', "json"),
+    ("train.JSON", '[{"text": "a", "entities": []}]', "jsonl"),
     ("train.txt", "#begin document (x); part 000\n", "ontonotes"),
     ("train.txt", '<DOC DOCNO="x">\n', "ontonotes"),
     ("train.gold_conll", "", "ontonotes"),
-    ("train.txt", "alone\n", "columns"),
     ("train/x.ann", "", "brat"),
     ("train/x.apf.xml", "", "ace"),
     ("train/deep/x.gold_skel", "", "ontonotes"),
-    ("train/x.txt", "", "columns"),
-    ("elsewhere.txt", "", "columns"),
     ("elsewhere/x.name", "", "ontonotes"),
 ]
 
@@ -172,13 +208,39 @@ DETECTED = [
 def test_detection(tmp_path, name, content, expected):
     put(tmp_path, name, content)
     section = data("conll2003", tmp_path, train="train.txt,train.JSON,train.gold_conll,train")
-    assert detect_format(section, "train") == expected
+    assert locate_split(section, "train", FORMATS)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        (
+            "train.txt",
+            "alone\n",
+            "train.txt: looks like no known format; name its format, one of csv, columns,",
+        ),
+        ("train.txt", "[\n", "train.txt:2: not JSON"),
+        ("train.JSON", "", "train.JSON: empty"),
+        ("train/x.txt", "", "train: looks like no known format"),
+        (
+            "elsewhere.txt",
+            "",
+            ": no file train.txt or train.JSON or train.gold_conll or train (data.train). ",
+        ),
+    ],
+)
+def test_what_is_not_detected_is_refused(tmp_path, name, content, problem):
+    put(tmp_path, name, content)
+    section = data("conll2003", tmp_path, train="train.txt,train.JSON,train.gold_conll,train")
+    with pytest.raises(UserError) as caught:
+        load_dataset(section, ["train"])
+    assert problem in str(caught.value)
 
 
 @needs_shared
 def test_jnlpba_test_split_is_the_shared_tasks():
     section = data("jnlpba", SHARED / "data" / "jnlpba")
-    assert {split: detect_format(section, split) for split in SPLITS} == {
+    assert {split: locate_split(section, split, FORMATS)[0] for split in SPLITS} == {
         "train": "brat",
         "dev": "columns",
         "test": "columns",

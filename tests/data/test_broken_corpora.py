@@ -3,23 +3,13 @@ mended counted. The table says which."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
-
 import pytest
+from broken import Content, Expected, check, put
 from test_ontonotes import conll, name_file
 
 from toner_jax.data.corpora.ace import read_ace
 from toner_jax.data.corpora.ontonotes import read_ontonotes
 from toner_jax.data.corpora.schemas import BUILTIN
-from toner_jax.data.formats.json_shapes import read_json_shapes
-from toner_jax.data.reading import Read
-from toner_jax.errors import UserError
-
-Content = str | bytes
-# What comes of it: (place, words of the message), or what is counted.
-Expected = tuple[str, str] | Mapping[str, int]
 
 ONE = conll("nw/a", [("Ann", "(PERSON*"), ("Lee", "*)"), ("ran", "*")])
 
@@ -175,148 +165,6 @@ ACE: dict[str, tuple[Content | None, Content | None, Expected]] = {
     ),
 }  # fmt: skip
 
-W = {"sentence": ["Ann", "met", "Bob"], "ner": [{"index": [0], "type": "PER"}]}
-T = {"tokens": ["Ann", "met", "Bob"]}
-C = {"context": "Ann met Bob"}
-S = {"sentences": [["Ann", "met"], ["Bob", "ran"]]}
-TEXT = {"sentence": "Ann met Bob"}
-
-
-def w2ner(**ner) -> dict:
-    return {**W, "ner": [ner]}
-
-
-def cnn(**mention) -> dict:
-    return {**T, "entity_mentions": [mention]}
-
-
-def uie(**entity) -> dict:
-    return {**T, "entity": [{"type": "PER", "text": "Ann", **entity}]}
-
-
-def chars(start, end, label="PER") -> dict:
-    return {**TEXT, "entities": [{"start": start, "end": end, "type": label}]}
-
-
-FIRST = "x.json: record 1"
-# Values are written as an array of one record; text and bytes as they are.
-JSON: dict[str, tuple[object, Expected]] = {
-    "empty": ("", ("x.json", "empty: it holds no record")),
-    "white space": (" \n\n ", ("x.json", "empty: it holds no record")),
-    "empty array": ("[]", ("x.json", "empty: it holds no record")),
-    "byte order mark": ("\ufeff" + json.dumps([W]), {}),
-    "crlf lines": (json.dumps(W) + "\r\n\r\n" + json.dumps(W) + "\r\n", {}),
-    "latin-1": (b'[{"sentence": ["\xe9"]}]', ("x.json:1", "byte 0xe9 is not UTF-8")),
-    "utf-16": (json.dumps([W]).encode("utf-16"), ("x.json:1", "is not UTF-8")),
-    "NUL": ('[\n"\0"]', ("x.json:2", "NUL")),
-    "escaped NUL": ({**W, "sentence": ["a\0"]}, (FIRST, "half a surrogate pair or a NUL")),
-    "half a surrogate pair": ('[{"sentence": ["\\ud83d"], "ner": []}]', (FIRST, "half a surrogate pair")),
-    "array cut off": (json.dumps([W, W], indent=0)[:-9], ("x.json:28", "not JSON (Unterminated string")),
-    "line cut off": (json.dumps(W) + "\n" + json.dumps(W)[:-5], ("x.json:2", "not JSON")),
-    "two objects on a line": (json.dumps(W) * 2, ("x.json:1", "not JSON (Extra data)")),
-    "columns": ("Ann B-PER\n", ("x.json:1", "not JSON (Expecting value)")),
-    "nested too deep": ("[" * 100_000, ("x.json:1", "not JSON that can be read")),
-    "too long a number": ("[" + "9" * 5_000 + "]", ("x.json:1", "not JSON that can be read")),
-    "a number for a record": ("[1]", (FIRST, "expected an object, not a number")),
-    "null for a record": ("null\n", ("x.json:1", "expected an object, not null")),
-    "a list for a record": ("[[]]", (FIRST, "expected an object, not a list")),
-    "no known keys": ({"text": "a", "label": []}, (FIRST, "its keys ('text', 'label') are of no known shape")),
-    "no keys": ({}, (FIRST, "its keys () are of no known shape")),
-    "a data set wrapped": ({"data": [W]}, (FIRST, "its keys ('data') are of no known shape")),
-    "relations": ({**S, "ner": [[], []], "relations": [[], []]}, (FIRST, "marks the heads of mentions")),
-    "shapes mixed": (
-        json.dumps([W, cnn()]), ("x.json: record 2", "of shape CNN_Nested_NER after records of shape W2NER"),
-    ),
-    "W2NER: no words": ({**W, "sentence": []}, (FIRST, "'sentence' holds no words")),
-    "W2NER: an empty word": ({**W, "sentence": ["a", ""]}, (FIRST, "'sentence' holds a word that is empty")),
-    "W2NER: a word of white space": (
-        {**W, "sentence": ["a", "\u3000"]}, (FIRST, "a word that is empty or white space"),
-    ),
-    "W2NER: a number for a word": (
-        {**W, "sentence": ["a", 3]}, (FIRST, "'sentence' holds a number where text is"),
-    ),
-    "W2NER: an object for ner": ({**W, "ner": {}}, (FIRST, "'ner' is an object, not a list")),
-    "W2NER: no index": (w2ner(type="PER"), (FIRST, "an entity without 'index'")),
-    "W2NER: no type": (w2ner(index=[0]), (FIRST, "an entity without 'type'")),
-    "W2NER: an empty index": (w2ner(index=[], type="PER"), (FIRST, "'index' is [], not word numbers")),
-    "W2NER: descending": (
-        w2ner(index=[1, 0], type="PER"), (FIRST, "'index' is [1, 0], not word numbers in ascending"),
-    ),
-    "W2NER: a word twice": (w2ner(index=[1, 1], type="PER"), (FIRST, "not word numbers in ascending order")),
-    "W2NER: past the words": (
-        w2ner(index=[2, 3], type="PER"), (FIRST, "words 2 to 3 is empty or outside its 3 words"),
-    ),
-    "W2NER: negative": (w2ner(index=[-1], type="PER"), (FIRST, "words -1 to -1 is empty or outside")),
-    "W2NER: true for a number": (w2ner(index=[True], type="PER"), (FIRST, "'index' holds true or false where")),
-    "W2NER: unknown label": (w2ner(index=[0], type="CAT"), (FIRST, "label 'CAT' is not in schema 'ace2004'")),
-    "W2NER: null for a label": (
-        w2ner(index=[0], type=None), (FIRST, "'type' holds null where text is expected"),
-    ),
-    "W2NER: discontinuous": (w2ner(index=[0, 2], type="PER"), {"discontinuous": 1}),
-    "W2NER: twice": ({**W, "ner": W["ner"] * 2}, {"duplicate_entity": 1}),
-    "W2NER: white space in a word": ({**W, "sentence": ["Ann Lee", "ran"]}, {"word_split": 1}),
-    "mrc: no words": ({"context": "  ", "label": {}}, (FIRST, "'context' holds no words")),
-    "mrc: a list of words": ({"context": ["Ann"], "label": {}}, (FIRST, "'context' holds a list where text")),
-    "mrc: a list of labels": ({**C, "label": []}, (FIRST, "'label' is a list, not an object of lists")),
-    "mrc: a span for a list": (
-        {**C, "label": {"PER": "0;0"}}, (FIRST, "\"label of 'PER'\" is a string, not a list"),
-    ),
-    "mrc: a pair for a span": ({**C, "label": {"PER": [[0, 0]]}}, (FIRST, '[0, 0] where a span "first;last"')),
-    "mrc: half a span": ({**C, "label": {"PER": ["0"]}}, (FIRST, "'0' where a span")),
-    "mrc: negative": ({**C, "label": {"PER": ["-1;0"]}}, (FIRST, "'-1;0' where a span")),
-    "mrc: end before start": ({**C, "label": {"PER": ["2;0"]}}, (FIRST, "words 2 to 0 is empty or outside")),
-    "mrc: past the words": ({**C, "label": {"PER": ["2;3"]}}, (FIRST, "words 2 to 3 is empty or outside")),
-    "mrc: unknown label": ({**C, "label": {"CAT": ["0;0"]}}, (FIRST, "label 'CAT' is not in schema")),
-    "query: past the words": (
-        {**C, "entity_label": "PER", "span_position": ["0;3"]}, (FIRST, "span '0;3' lies outside the 3 words"),
-    ),
-    "query: a number for a label": (
-        {**C, "entity_label": 1, "span_position": []}, (FIRST, "'entity_label' holds a number"),
-    ),
-    "BARTNER: fewer lists": ({**S, "ners": [[]]}, (FIRST, "2 sentences but 1 lists in 'ners'")),
-    "BARTNER: a pair": (
-        {**S, "ners": [[], [[0, 0]]]}, (f"{FIRST}: sentence 2", "where [first, last, type] is expected"),
-    ),
-    "BARTNER: past the sentence": (
-        {**S, "ners": [[[0, 2, "PER"]], []]}, (f"{FIRST}: sentence 1", "words 0 to 2 is"),
-    ),
-    "BARTNER: end before start": (
-        {**S, "ners": [[[1, 0, "PER"]], []]}, (f"{FIRST}: sentence 1", "words 1 to 0 is"),
-    ),
-    "BARTNER: text for a number": (
-        {**S, "ners": [[["0", 0, "PER"]], []]}, (f"{FIRST}: sentence 1", "holds a string where"),
-    ),
-    "PURE: within the sentence": (
-        {**S, "ner": [[], [[0, 0, "PER"]]]}, (f"{FIRST}: sentence 2", "words -2 to -2 is"),
-    ),
-    "PURE: a sentence that is text": (
-        {"sentences": ["a"], "ner": [[]]}, (FIRST, "'sentences' is a string, not a list"),
-    ),
-    "PURE: a number for a document": (
-        {**S, "ner": [[], []], "doc_key": 1}, (FIRST, "'doc_key' holds a number"),
-    ),
-    "CNN: no start": (cnn(end=1, entity_type="PER"), (FIRST, "an entity without 'start'")),
-    "CNN: empty span": (cnn(start=1, end=1, entity_type="PER"), (FIRST, "words 1 to 0 is empty or outside")),
-    "CNN: past the words": (
-        cnn(start=2, end=4, entity_type="PER"), (FIRST, "words 2 to 3 is empty or outside"),
-    ),
-    "CNN: a fraction": (
-        cnn(start=0.5, end=1, entity_type="PER"), (FIRST, "'start' holds a number where a whole"),
-    ),
-    "UIE: other text": (uie(offset=[2]), (FIRST, "entity 'Ann' is not what stands at its words [2]")),
-    "UIE: past the words": (uie(offset=[2, 3], text="Bob"), (FIRST, "words 2 to 3 is empty or outside")),
-    "UIE: a number for the offset": (uie(offset=0), (FIRST, "'offset' is a number, not a list")),
-    "UIE: discontinuous": (uie(offset=[0, 2], text="Ann Bob"), {"discontinuous": 1}),
-    "characters: empty": ({"sentence": " ", "entities": []}, (FIRST, "the sentence is empty")),
-    "characters: past the text": (chars(8, 12), (FIRST, "span [8, 12)")),
-    "characters: end before start": (chars(3, 0), (FIRST, "span [3, 0)")),
-    "characters: negative": (chars(-3, 2), (FIRST, "span [-3, 2)")),
-    "characters: white space": (chars(3, 4), (FIRST, "holds only white space")),
-    "characters: space at the edge": (chars(0, 4), {"span_trimmed": 1}),
-    "characters: inside a word": (chars(0, 2), {"word_split": 1}),
-    "characters: unknown label": (chars(0, 3, "CAT"), (FIRST, "label 'CAT' is not in schema")),
-}  # fmt: skip
-
 LISTS: dict[str, tuple[Content, Expected]] = {
     "empty": ("\n\n", ("train.id", "empty: it holds no sentence")),
     "not UTF-8": (b"nw/\xff\n", ("train.id:1", "is not UTF-8")),
@@ -324,29 +172,6 @@ LISTS: dict[str, tuple[Content, Expected]] = {
     "an absent document": ("nw/a\nnw/b\n", ("train.id", "1 of its 2 documents are not in")),
     "byte order mark, crlf": ("\ufeffnw/a\r\n", {}),
 }
-
-
-def check(expected: Expected, folder: Path, read) -> None:
-    """The error or the counts that the table names."""
-    if isinstance(expected, Mapping):
-        found: Read = read()
-        assert found.repairs == expected
-        assert found.sentences
-        return
-    with pytest.raises(UserError) as caught:
-        read()
-    place, words = expected
-    message = str(caught.value)
-    assert "\n" not in message
-    assert message.startswith(f"{folder / place}: " if place else str(folder))
-    assert words in message
-    assert len(message) < 600
-
-
-def put(folder: Path, name: str, content: Content) -> Path:
-    path = folder / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
 
 
 @pytest.mark.parametrize("case", CONLL)
@@ -370,16 +195,6 @@ def test_ace(tmp_path, case):
         if content is not None:
             put(tmp_path, name, content)
     check(expected, tmp_path, lambda: read_ace(tmp_path, BUILTIN["ace2004"], root=tmp_path, split="dev"))
-
-
-@pytest.mark.parametrize("case", JSON)
-def test_json(tmp_path, case):
-    content, expected = JSON[case]
-    if isinstance(content, dict):
-        content = json.dumps([content])
-    assert isinstance(content, str | bytes)
-    path = put(tmp_path, "x.json", content)
-    check(expected, tmp_path, lambda: read_json_shapes(path, BUILTIN["ace2004"], "dev"))
 
 
 @pytest.mark.parametrize("case", LISTS)

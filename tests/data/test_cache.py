@@ -1,9 +1,10 @@
-"""What is kept between runs: used when nothing changed, made again when anything did."""
+"""What is cached between runs: used when nothing changed, made again when anything did."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from toner_jax.common import cache
 from toner_jax.config import base
 from toner_jax.data import load
+from toner_jax.data.options import DataOptions
 from toner_jax.text import ids
 from toner_jax.text.ids import WordIds
 
@@ -30,7 +32,7 @@ def folder(tmp_path, monkeypatch):
 def config(folder: Path, **changes):
     data = base().data
     data.update(name="wnut17", dir=str(folder), **changes)
-    return data
+    return DataOptions.from_section(data)
 
 
 @pytest.fixture
@@ -80,6 +82,32 @@ def test_what_changed_is_read_anew(folder, reads, change, tmp_path):
     assert (second == first) == (change in ("new file", "touched", "key"))
 
 
+@pytest.mark.parametrize(
+    ("source", "counts"),
+    [
+        ("data/find.py", True),
+        ("data/formats/columns.py", True),
+        ("data/corpora/ace.py", True),
+        ("data/formats/deeper/new.py", True),
+        ("text/words.py", True),
+        ("schema.py", True),
+        ("losses.py", False),
+        ("data/notes.txt", False),
+    ],
+)
+def test_a_changed_reader_is_another_digest(tmp_path, source, counts):
+    package = tmp_path / "toner_jax"
+    for folder in ("data", "text"):
+        shutil.copytree(cache.PACKAGE / folder, package / folder)
+    shutil.copy(cache.PACKAGE / "schema.py", package)
+    before = cache.sources_digest(package)
+    assert before == cache.code_digest()
+    (package / source).parent.mkdir(exist_ok=True)
+    with (package / source).open("a") as file:
+        file.write("# changed\n")
+    assert (cache.sources_digest(package) != before) == counts
+
+
 def entries(folder: Path) -> list[Path]:
     return sorted((folder.parent / "cache" / "toner_jax" / "data").iterdir())
 
@@ -112,7 +140,7 @@ def _make(barrier, home: str, value: int, results) -> None:
     os.environ["XDG_CACHE_HOME"] = home
     barrier.wait()
     for k in range(20):
-        found = cache.kept(
+        found = cache.cached(
             "numbers",
             f"key{k}",
             lambda: np.arange(50_000),
@@ -141,10 +169,10 @@ def test_two_processes_at_once(tmp_path):
 
 def test_entries_unused_for_longest_go(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(cache, "_KEPT", 3)
+    monkeypatch.setattr(cache, "_MOST_ENTRIES", 3)
 
     def get(key: str) -> None:
-        cache.kept(
+        cache.cached(
             "x", key, lambda: key, lambda v, e: (e / "v").write_text(v), lambda e: (e / "v").read_text()
         )
         os.utime(tmp_path / "toner_jax" / "x" / key, (get.now, get.now))
@@ -168,7 +196,7 @@ class CountingTokenizer:
         return "▁" if id else "▁["
 
 
-def test_pieces_of_many_words_are_kept(tmp_path, monkeypatch):
+def test_pieces_of_many_words_are_cached(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(ids, "_MANY", 50)
     monkeypatch.setattr(WordIds, "glued", lambda self, text: (1,))

@@ -1,17 +1,14 @@
-"""Column files: literal tables of what is read, what is refused, and published counts."""
+"""Column files: literal tables of what is read and what is refused."""
 
 import re
-from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import SHARED, needs_shared
 
 from toner_jax.data.corpora.schemas import BUILTIN
-from toner_jax.data.formats.columns import read_columns, write_columns
+from toner_jax.data.formats.columns import read_columns
 from toner_jax.errors import UserError
-from toner_jax.schema import Entity, Sentence, make_sentence
+from toner_jax.schema import Entity, Sentence
 
 CONLL = BUILTIN["conll2003"]
 WNUT = BUILTIN["wnut17"]
@@ -341,118 +338,3 @@ def test_a_column_that_the_file_lacks_is_refused(write, token_column, tag_column
     with pytest.raises(UserError) as caught:
         read_columns(path, CONLL, token_column=token_column, tag_columns=tag_columns)
     assert str(caught.value) == f"{path}:2: {problem}"
-
-
-@needs_shared
-@pytest.mark.parametrize(
-    ("name", "sentences", "entities"),
-    [
-        ("wnut17train.conll", 3394, 1975),
-        ("emerging.dev.conll", 1009, 836),
-        ("emerging.test.annotated", 1287, 1079),
-    ],
-)
-def test_wnut17_has_its_published_counts(name, sentences, entities):
-    read, report = read_columns(SHARED / "data" / "wnut17" / name, WNUT)
-    assert (len(read), sum(len(s.entities) for s in read)) == (sentences, entities)
-    assert report == {}
-    assert all(s.text[a:b] == w for s in read for w, (a, b) in zip(s.words, s.offsets, strict=True))
-
-
-@needs_shared
-def test_jnlpba_has_its_published_counts():
-    read, report = read_columns(SHARED / "data" / "jnlpba" / "Genia4EReval1.iob2", BIO)
-    assert len(read) == 3856
-    assert Counter(e.type for s in read for e in s.entities) == {
-        "protein": 5067,
-        "dna": 1056,
-        "cell_type": 1921,
-        "cell_line": 500,
-        "rna": 118,
-    }
-    assert report == {}
-
-
-@needs_shared
-def test_jnlpba_documents():
-    read, _ = read_columns(SHARED / "data" / "jnlpba" / "devel.tsv", BIO, split="dev")
-    assert len({s.doc_id for s in read}) == 200
-    assert read[0].words[:3] == ("Disruption", "of", "the")
-
-
-@needs_shared
-@pytest.mark.parametrize(("name", "sentences"), [("genia.dev.iob2", 1669), ("genia.test.iob2", 1854)])
-def test_genia_nested_has_an_entity_for_every_b(name, sentences):
-    path = SHARED / "data" / "genia_nested" / name
-    begun = Counter(
-        tag[2:].lower()
-        for row in path.read_text(encoding="utf-8").split("\n")
-        for tag in row.split("\t")[1:]
-        if tag.startswith("B-")
-    )
-    read, report = read_columns(path, BIO, tag_columns=())
-    assert len(read) == sentences
-    assert Counter(e.type for s in read for e in s.entities) == begun
-    assert report == {}
-
-
-NESTED_SENTENCES = [
-    make_sentence("0", ["the", "IL-2", "gene", "x y"], [], BIO, doc_id="a"),
-    make_sentence(
-        "1",
-        ["IL-2", "gene", "B", "\u3000"],
-        [
-            Entity(0, 3, "dna"),
-            Entity(0, 1, "protein"),
-            Entity(0, 1, "rna"),
-            Entity(1, 2, "protein"),
-            Entity(2, 4, "dna"),
-        ],
-        BIO,
-        doc_id="a",
-    ),
-    make_sentence("2", ["O", "#"], [Entity(0, 1, "dna"), Entity(1, 2, "dna")], BIO, doc_id="b"),
-]
-
-
-def test_written_columns(tmp_path):
-    write_columns(NESTED_SENTENCES, tmp_path / "file.iob2")
-    assert (tmp_path / "file.iob2").read_text(encoding="utf-8") == (
-        "-DOCSTART-\tO\tO\tO\n\n"
-        "the\tO\tO\tO\nIL-2\tO\tO\tO\ngene\tO\tO\tO\nx y\tO\tO\tO\n\n"
-        "IL-2\tB-dna\tB-protein\tB-rna\ngene\tI-dna\tB-protein\tO\nB\tI-dna\tB-dna\tO\n\u3000\tO\tI-dna\tO\n\n"
-        "-DOCSTART-\tO\tO\tO\n\n"
-        "O\tB-dna\tO\tO\n#\tB-dna\tO\tO\n\n"
-    )
-    read, repairs = read_columns(tmp_path / "file.iob2", BIO, tag_columns=())
-    assert [(s.id, s.words, s.entities) for s in read] == [
-        (s.id, s.words, s.entities) for s in NESTED_SENTENCES
-    ]
-    assert [s.doc_id for s in read] == ["doc-1", "doc-1", "doc-2"]
-    assert repairs == {}
-
-
-@pytest.mark.parametrize("word", ["", "a\tb", "a\n", "\r", " a", "-DOCSTART-", "###MEDLINE:1"])
-def test_a_word_that_columns_cannot_hold_is_refused(tmp_path, word):
-    with pytest.raises(UserError, match=r"^sentence 7: word .* cannot stand in a column$"):
-        write_columns([make_sentence("7", ["x", word], [], BIO)], tmp_path / "file.iob2")
-
-
-@needs_shared
-@pytest.mark.parametrize(
-    ("name", "schema"),
-    [
-        ("genia_nested/genia.dev.iob2", BIO),
-        ("wnut17/emerging.dev.conll", WNUT),
-        ("jnlpba/devel.tsv", BIO),
-    ],
-)
-def test_real_data_reads_back(tmp_path, name, schema):
-    columns = () if "nested" in name else (-1,)
-    read, _ = read_columns(SHARED / "data" / name, schema, tag_columns=columns)
-    write_columns(read, tmp_path / "file.iob2")
-    back, repairs = read_columns(tmp_path / "file.iob2", schema, tag_columns=())
-    assert [(s.id, s.words, s.entities) for s in back] == [(s.id, s.words, s.entities) for s in read]
-    bounds = [a.doc_id != b.doc_id for a, b in pairwise(read)]
-    assert [a.doc_id != b.doc_id for a, b in pairwise(back)] == bounds
-    assert repairs == {}

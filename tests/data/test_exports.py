@@ -96,14 +96,17 @@ def test_label_studio(read, tasks, found, repairs):
         ([{"data": {"a": "x", "b": "y"}, "annotations": [annotation()]}], '2: has no "text"; its keys are'),
         ([{"data": {"text": TEXT}, "completions": []}], '2: has no "annotations"'),
         ([task(annotation()), {"text": TEXT, "label": []}], "13: mixes Label Studio's JSON"),
-        ([{"text": TEXT}], " no task has "),
+        ([{"text": TEXT}], ": no task has "),
         ([{"text": TEXT, "label": "PER"}], "2: \"label\" is 'PER'; expected a list"),
     ],
 )
 def test_a_malformed_task_is_named(read, tmp_path, tasks, problem):
     with pytest.raises(UserError) as caught:
         read(tasks)
-    assert str(caught.value).startswith(f"{tmp_path / 'export.json'}:{problem}")
+    line, _, words = problem.partition(": ")
+    place = f":{line}" if line else ""  # the record's number follows
+    assert str(caught.value).startswith(f"{tmp_path / 'export.json'}{place}: ")
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(

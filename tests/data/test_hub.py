@@ -4,6 +4,7 @@ import pytest
 
 from toner_jax.config import base
 from toner_jax.data.load import load_dataset
+from toner_jax.data.options import DataOptions
 from toner_jax.errors import UserError
 
 # eriktks/conll2003 and tner/conll2003 order their labels so.
@@ -34,7 +35,7 @@ def save(datasets, tmp_path):
 def load(folder, splits=("train",), **changes):
     data = base().data
     data.update({"name": "conll2003", "format": "hub", "dir": folder, **changes})
-    return load_dataset(data, splits)
+    return load_dataset(DataOptions.from_section(data), splits)
 
 
 def found(sentences):

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from conftest import SHARED, needs_shared
-from ml_collections import ConfigDict
 
 from toner_jax.config import base
 from toner_jax.data.corpora import generated
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.load import load_dataset
+from toner_jax.data.options import DataOptions
 from toner_jax.errors import UserError
 from toner_jax.schema import EntityType
 
@@ -24,7 +24,7 @@ get_config = runpy.run_path(str(ROOT / "configs" / "custom.py"))["get_config"]
 SOURCE = "The set is distributed by its authors; pass --config.data.dir=FOLDER"
 
 
-def config(**changes) -> ConfigDict:
+def config(**changes) -> DataOptions:
     data = base().data
     data.update(
         name="wnut17",
@@ -35,7 +35,7 @@ def config(**changes) -> ConfigDict:
         generated={"seed": 3, "train": 20, "dev": 5, "test": 7},
     )
     data.update(changes)
-    return data
+    return DataOptions.from_section(data)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_malformed_file_is_named_by_line(folder):
 
 def test_an_unknown_format_lists_the_formats():
     with pytest.raises(
-        UserError, match=r"^data\.format='xml': expected one of auto, columns, .*, generated$"
+        UserError, match=r"^data\.format='xml': expected one of auto, csv, columns, .*, generated$"
     ):
         load_dataset(config(format="xml"))
 
@@ -217,7 +217,7 @@ def test_each_format_finds_its_files_and_its_types(tmp_path, format):
             path.with_suffix(".ann").write_text("T1\tShip 0 4\tAjax\n")
     custom = get_config().data
     custom.update(dir=str(tmp_path), format=format)
-    dataset = load_dataset(custom)
+    dataset = load_dataset(DataOptions.from_section(custom))
     assert words(dataset) == {"train": [("Ajax",)], "dev": [("Ajax",)], "test": [("Ajax",)]}
     assert dataset.schema.types == (EntityType("ship", "", ("Ship",)),)
     assert {e.type for split in dataset.splits.values() for s in split for e in s.entities} == {"ship"}
@@ -228,21 +228,21 @@ def test_types_are_inferred_from_training_alone(tmp_path):
         (tmp_path / f"{split}.txt").write_text(f"Ajax B-{label}\n")
     custom = get_config().data
     custom.dir = str(tmp_path)
-    assert load_dataset(custom, ["dev"]).schema.names == ("organization",)
+    assert load_dataset(DataOptions.from_section(custom), ["dev"]).schema.names == ("organization",)
     with pytest.raises(
         UserError, match=r"test\.txt:1: label 'Ship' is not in schema 'custom' \(types: organization\)"
     ):
-        load_dataset(custom)
+        load_dataset(DataOptions.from_section(custom))
     (tmp_path / "train.txt").write_text("Ajax O\n")
     with pytest.raises(UserError, match=r"^custom: a schema cannot be inferred from data without entities"):
-        load_dataset(custom)
+        load_dataset(DataOptions.from_section(custom))
 
 
 def test_a_missing_folder_of_brat_is_named(tmp_path):
     custom = get_config().data
     custom.update(dir=str(tmp_path), format="brat")
     with pytest.raises(UserError, match=r": no folder train \(data\.train\)\. Put the train"):
-        load_dataset(custom)
+        load_dataset(DataOptions.from_section(custom))
 
 
 def test_options_reach_their_readers(tmp_path):
@@ -252,11 +252,11 @@ def test_options_reach_their_readers(tmp_path):
         (tmp_path / split / "a.ann").write_text("T1\tShip 0 4;7 11\tAjax crew\n")
     custom = get_config().data
     custom.update(dir=str(tmp_path), format="brat", discontinuous="join", pretokenized=True)
-    dataset = load_dataset(custom, ["test"])
+    dataset = load_dataset(DataOptions.from_section(custom), ["test"])
     assert words(dataset) == {"test": [("Ajax's", "crew")]}
     assert dataset.repairs == {"test": {"discontinuous": 1}}
     (tmp_path / "test.csv").write_text("w,Tag,y\nAjax,O,B-Ship\n")
     (tmp_path / "train.csv").write_text("w,Tag,y\nAjax,O,B-Ship\n")
     custom = get_config().data
     custom.update(dir=str(tmp_path), format="csv", columns=("w", "y"))
-    assert load_dataset(custom, ["test"]).splits["test"][0].types() == ("ship",)
+    assert load_dataset(DataOptions.from_section(custom), ["test"]).splits["test"][0].types() == ("ship",)

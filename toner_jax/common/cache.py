@@ -1,4 +1,4 @@
-"""What takes long to make, kept between runs: data sets as they were read, words as they were cut.
+"""What takes long to make, cached between runs: data sets as they were read, words as they were cut.
 
 An entry is a folder named by a digest of all that its content depends on, so a changed input has another
 entry. It is written beside its place and moved there whole, so several processes at once, or a kill, leave
@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_KEPT = 64  # entries; of more, those unused for longest go
+_MOST_ENTRIES = 64  # of more, those unused for longest go
 _MANIFEST = "manifest.json"
+PACKAGE = Path(__file__).parents[1]
 
 
 def user_cache() -> Path:
@@ -37,12 +38,16 @@ def digest(*parts: Any) -> str:
     return total.hexdigest()
 
 
+def sources_digest(package: Path) -> str:
+    """A digest of a package's readers and of what cuts text into words and pieces, at any depth."""
+    folders = [path for name in ("data", "text") for path in (package / name).rglob("*.py")]
+    return digest(*(path.read_bytes() for path in sorted([*folders, package / "schema.py"])))
+
+
 @cache
 def code_digest() -> str:
-    """A digest of the readers and of what cuts text into words and pieces: their changes change results."""
-    package = Path(__file__).parent.parent
-    sources = sorted([*package.glob("data/**/*.py"), *package.glob("text/**/*.py"), package / "schema.py"])
-    return digest(*(path.read_bytes() for path in sources))
+    """The digest of this package's sources: their changes change results."""
+    return sources_digest(PACKAGE)
 
 
 def tree_state(folder: Path) -> list[tuple[str, int, int]]:
@@ -59,7 +64,7 @@ def tree_state(folder: Path) -> list[tuple[str, int, int]]:
     return sorted(found)
 
 
-def kept(
+def cached(
     kind: str, key: str, make: Callable[[], T], write: Callable[[T, Path], None], read: Callable[[Path], T]
 ) -> T:
     """What `make` gives, from the cache if it is there.
@@ -109,7 +114,7 @@ def _check(entry: Path) -> None:
 def _prune(folder: Path) -> None:
     try:
         entries = [p for p in folder.iterdir() if not p.name.startswith(".")]
-        for path in sorted(entries, key=lambda p: p.stat().st_mtime)[:-_KEPT]:
+        for path in sorted(entries, key=lambda p: p.stat().st_mtime)[:-_MOST_ENTRIES]:
             shutil.rmtree(path, ignore_errors=True)
     except OSError:
         return  # another process is pruning, or there is no cache

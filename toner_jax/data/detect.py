@@ -1,50 +1,82 @@
-"""Which format a split is in, by what lies at its place."""
+"""Which format a file, a folder or a split is in, by looking at it: what `data.format=auto` does."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from toner_jax.data.corpora import ace, ontonotes
-from toner_jax.data.find import data_folder, find_path
-from toner_jax.data.reading import first_line
+from toner_jax.data.dataset import Dataset
+from toner_jax.data.find import candidates, data_folder, find_path, missing
+from toner_jax.data.formats.format import Format
+from toner_jax.data.formats.sample import Sample
+from toner_jax.data.options import DataOptions
+from toner_jax.data.reading import shown
+from toner_jax.errors import UserError
 
-_JSON = ('{"', "[{", "[ {")
+Formats = Mapping[str, Format]
 
 
-def detect_format(data: Any, split: str) -> str:
-    """The format of a split's first candidate that exists, a file or a folder, by the first rule that fits:
+def detect(path: Path, formats: Formats, root: Path | None = None) -> str:
+    """The first format that recognizes a file or a folder.
 
-    1. none exists: "ontonotes" if `data.dir` holds its files, else "columns", whose error tells what is missing;
-    2. a folder: "ontonotes", "ace" or "brat" by the files in it;
-    3. a file named `.json`, `.jsonl` or `.jsonlines`, or that begins as JSON does: "json";
-    4. one that begins with `#begin document` or `<DOC `, or is named like OntoNotes files: "ontonotes";
-    5. one whose first line is a single word: a list of the documents of "ace" or "ontonotes", if `data.dir`
-       holds such;
-    6. else "columns".
+    Args:
+      root: where the documents lie that a list names; by default beside it.
 
     Raises:
-      UserError: no data folder.
+      UserError: there is no such path, it cannot be read, or no format recognizes it.
     """
-    root = data_folder(data)
-    path = find_path(data, split, folders=True)
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    sample = Sample(path, root)
+    for name, format in formats.items():
+        if format.recognizes is not None and format.recognizes(sample):
+            return name
+    if not sample.is_folder and not sample.first:
+        raise UserError(f"{path}: empty: it holds no sentence; check that this is the right file")
+    found = ""
+    if sample.records:
+        found = f" (its records have the keys {', '.join(map(shown, list(sample.records[0])[:8]))})"
+    known = ", ".join(name for name, format in formats.items() if format.recognizes)
+    raise UserError(f"{path}: looks like no known format{found}; name its format, one of {known}")
+
+
+def locate_split(options: DataOptions, split: str, formats: Formats) -> tuple[str, Path | None]:
+    """The format of a split and its path.
+
+    The path is the first candidate that exists, a file or a folder; None where a format tells the splits of
+    `data.dir` apart by itself. Without names in `data.<split>`, each format's usual ones are candidates.
+
+    Raises:
+      UserError: no data folder, nothing at any candidate, or nothing that a format recognizes.
+    """
+    root = data_folder(options)
+    path = find_path(options, split, folders=True)
     if path is None:
-        return "ontonotes" if ontonotes.find_files(root) else "columns"
-    if path.is_dir():
-        return _of_folder(path)
-    first = first_line(path)
-    if path.suffix.lower() in (".json", ".jsonl", ".jsonlines") or first == "[" or first.startswith(_JSON):
-        return "json"
-    if path.name.endswith(ontonotes.SUFFIXES) or first.startswith(("#begin document", "<DOC ")):
-        return "ontonotes"
-    if len(first.split()) == 1 and (found := _of_folder(root)) in ("ace", "ontonotes"):
-        return found
-    return "columns"
+        for name, format in formats.items():
+            if format.tells_splits and format.recognizes and format.recognizes(Sample(root)):
+                return name, None
+        suffixes = tuple(dict.fromkeys(s for format in formats.values() for s in format.suffixes))
+        path = find_path(options, split, suffixes, folders=True)
+        if path is None:
+            names = " or ".join(candidates(options, split, suffixes))
+            raise missing(options, f"{root}: no file {names} (data.{split})")
+    return detect(path, formats, root), path
 
 
-def _of_folder(folder: Path) -> str:
-    if ontonotes.find_files(folder):
-        return "ontonotes"
-    if next(folder.rglob(f"*{ace.ANNOTATION_SUFFIX}"), None):
-        return "ace"
-    return "brat" if next(folder.rglob("*.ann"), None) else "columns"
+def load_detected(options: DataOptions, splits: Sequence[str], formats: Formats) -> Dataset:
+    """The splits, each in the format of what lies at its place."""
+    found = {split: locate_split(options, split, formats) for split in splits}
+    unnamed: dict[str, Any] = {
+        split: path.name for split, (_, path) in found.items() if path and not candidates(options, split)
+    }
+    options = replace(options, **unnamed)
+    names = {split: name for split, (name, _) in found.items()}
+    parts = [
+        formats[name].load(options, [s for s in splits if names[s] == name])
+        for name in dict.fromkeys(names.values())
+    ]
+    sentences = {split: found for part in parts for split, found in part.splits.items()}
+    repairs = {split: found for part in parts for split, found in part.repairs.items()}
+    return Dataset(parts[0].schema, {s: sentences[s] for s in splits}, {s: repairs[s] for s in splits})

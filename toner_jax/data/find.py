@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
+from toner_jax.data.options import DataOptions
 from toner_jax.data.reading import read_lines
 from toner_jax.errors import UserError
 
@@ -13,41 +13,46 @@ SPLITS = ("train", "dev", "test")
 _STEMS = {"train": ("train",), "dev": ("dev", "validation", "valid"), "test": ("test",)}
 
 
-def data_folder(data: Any) -> Path:
+def data_folder(options: DataOptions) -> Path:
     """The folder that `data.dir` names.
 
     Raises:
       UserError: it is not given or not there; the message tells which data to bring.
     """
-    if not data.dir:
-        raise missing(data, f"data.dir is empty: it names the folder that holds {data.name}")
-    folder = Path(data.dir).expanduser()
+    if not options.dir:
+        raise missing(options, f"data.dir is empty: it names the folder that holds {options.name}")
+    folder = Path(options.dir).expanduser()
     if not folder.is_dir():
-        raise missing(data, f"{folder}: no such folder (data.dir)")
+        raise missing(options, f"{folder}: no such folder (data.dir)")
     return folder
 
 
-def candidates(data: Any, split: str, suffixes: Sequence[str] = ()) -> list[str]:
+def candidates(options: DataOptions, split: str, suffixes: Sequence[str] = ()) -> list[str]:
     """The names that `data.<split>` gives, in order of preference, or without any the usual ones with
     `suffixes`."""
-    given = [name.strip() for name in getattr(data, split).split(",") if name.strip()]
+    given = [name.strip() for name in getattr(options, split).split(",") if name.strip()]
     return given or [stem + suffix for stem in _STEMS[split] for suffix in suffixes]
 
 
 def find_path(
-    data: Any, split: str, suffixes: Sequence[str] = (), *, files: bool = True, folders: bool = False
+    options: DataOptions,
+    split: str,
+    suffixes: Sequence[str] = (),
+    *,
+    files: bool = True,
+    folders: bool = False,
 ) -> Path | None:
     """The first candidate of a split that exists: a file, or with `folders` also a folder.
 
     Raises:
       UserError: no data folder.
     """
-    folder = data_folder(data)
-    paths = (folder / name for name in candidates(data, split, suffixes))
+    folder = data_folder(options)
+    paths = (folder / name for name in candidates(options, split, suffixes))
     return next((p for p in paths if (files and p.is_file()) or (folders and p.is_dir())), None)
 
 
-def find_paths(data: Any, splits: Sequence[str], suffixes: Sequence[str]) -> dict[str, Path]:
+def find_paths(options: DataOptions, splits: Sequence[str], suffixes: Sequence[str]) -> dict[str, Path]:
     """Split → its file, for the splits asked for; no file may serve two splits, asked for or not.
 
     Args:
@@ -56,15 +61,17 @@ def find_paths(data: Any, splits: Sequence[str], suffixes: Sequence[str]) -> dic
     Raises:
       UserError: a missing folder or file, or one file for two splits.
     """
-    folder, in_folders = data_folder(data), "" in suffixes
+    folder, in_folders = data_folder(options), "" in suffixes
     found: dict[str, Path] = {}
     for split in SPLITS:
-        path = find_path(data, split, suffixes, files=not in_folders, folders=in_folders)
+        path = find_path(options, split, suffixes, files=not in_folders, folders=in_folders)
         if path is None:
             if split not in splits:
                 continue
-            names = " or ".join(candidates(data, split, suffixes))
-            raise missing(data, f"{folder}: no {'folder' if in_folders else 'file'} {names} (data.{split})")
+            names = " or ".join(candidates(options, split, suffixes))
+            raise missing(
+                options, f"{folder}: no {'folder' if in_folders else 'file'} {names} (data.{split})"
+            )
         for other, taken in found.items():
             if path.samefile(taken):
                 raise UserError(f"{path}: data.{other} and data.{split} are the same file; give each its own")
@@ -72,9 +79,9 @@ def find_paths(data: Any, splits: Sequence[str], suffixes: Sequence[str]) -> dic
     return {split: found[split] for split in splits}
 
 
-def missing(data: Any, problem: str) -> UserError:
+def missing(options: DataOptions, problem: str) -> UserError:
     """The error for absent data: the problem, and what `data.source` says to bring."""
-    return UserError(f"{problem}. {data.source}" if data.source else problem)
+    return UserError(f"{problem}. {options.source}" if options.source else problem)
 
 
 def read_document_list(path: Path) -> tuple[str, ...]:

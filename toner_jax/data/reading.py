@@ -137,7 +137,7 @@ def is_running_document(id: str) -> bool:
     return _RUNNING.fullmatch(id) is not None
 
 
-def check_not_empty(sentences: Iterable[Sentence], place: str | Path) -> None:
+def check_not_empty(sentences: Iterable[object], place: str | Path) -> None:
     """Refuses what holds no sentence.
 
     Raises:

@@ -4,58 +4,87 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from toner_jax.data.reading import check_characters, shown
+from toner_jax.data.reading import Read, check_characters, check_not_empty, shown
+from toner_jax.data.tags import TagReader
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence, make_sentence
 
 
-def sentence_from_words(
-    id: str,
-    words: Sequence[str],
-    entities: Iterable[Entity],
-    schema: Schema | None,
-    *,
-    doc_id: str | None,
-    place: str,
-    counts: Counter[str],
-) -> Sentence | None:
-    """A sentence of words joined by single spaces, or None for one without words.
+class WordLists:
+    """The sentences of one source that gives them as words, added in order, and what was repaired.
 
     Some tokenizers keep white space as tokens of its own. Such words are left out, and white space around
     others too.
 
-    Args:
-      entities: half-open spans of `words`, with the types' names.
-      place: names the sentence in errors.
-      counts: repairs are added to it: `blank_word`, `word_trimmed`, `blank_entity` (it had blank words
-        alone), `duplicate_entity`, `empty_text`.
-
-    Raises:
-      UserError: a span outside the words, or a character that is none.
+    Attributes:
+      tags: reads the source's tags, if it has such.
     """
-    kept: list[str] = []
-    before = [0]  # per word boundary, the words kept before it
-    for word in words:
-        if stripped := word.strip():
-            kept.append(stripped)
-        counts["blank_word"] += not stripped
-        counts["word_trimmed"] += bool(stripped) and stripped != word
-        before.append(len(kept))
-    check_characters(" ".join(kept), place)
-    found: list[Entity] = []
-    for e in entities:
-        if not 0 <= e.start < e.end <= len(words):
-            raise UserError(
-                f"{place}: span [{shown(e.start)}, {shown(e.end)}) is empty or outside its {len(words)} words"
-            )
-        moved = Entity(before[e.start], before[e.end], e.type)
-        if moved.start < moved.end:
-            found.append(moved)
-        else:
-            counts["blank_entity"] += 1
-    if not kept:
-        counts["empty_text"] += 1
-        return None
-    counts["duplicate_entity"] += len(found) - len(set(found))
-    return make_sentence(id, kept, found, schema, doc_id=doc_id)
+
+    def __init__(self, schema: Schema | None, split: str):
+        """`split` begins the ids of sentences that have none of their own."""
+        self.tags = TagReader(schema)
+        self._schema, self._prefix = schema, f"{split}-" if split else ""
+        self._sentences: list[Sentence] = []
+        self._counts: Counter[str] = Counter()
+
+    def add(
+        self,
+        words: Sequence[str],
+        entities: Iterable[Entity],
+        place: str,
+        *,
+        id: str | None = None,
+        doc_id: str | None = None,
+    ) -> None:
+        """Adds a sentence of words joined by single spaces; one without words is counted alone.
+
+        Args:
+          entities: half-open spans of `words`, with the types' names.
+          place: names the sentence in errors.
+
+        Raises:
+          UserError: a span outside the words, or a character that is none.
+        """
+        trimmed, before = self._trimmed(words)
+        check_characters(" ".join(trimmed), place)
+        found: list[Entity] = []
+        for e in entities:
+            if not 0 <= e.start < e.end <= len(words):
+                raise UserError(
+                    f"{place}: span [{shown(e.start)}, {shown(e.end)}) is empty or outside its {len(words)} words"
+                )
+            moved = Entity(before[e.start], before[e.end], e.type)
+            if moved.start < moved.end:
+                found.append(moved)
+            else:
+                self._counts["blank_entity"] += 1
+        if not trimmed:
+            self._counts["empty_text"] += 1
+            return
+        self._counts["duplicate_entity"] += len(found) - len(set(found))
+        id = id or f"{self._prefix}{len(self._sentences)}"
+        self._sentences.append(make_sentence(id, trimmed, found, self._schema, doc_id=doc_id))
+
+    def _trimmed(self, words: Sequence[str]) -> tuple[list[str], list[int]]:
+        """The words without white space, and for each boundary of the given ones how many stand before it."""
+        trimmed: list[str] = []
+        before = [0]
+        for word in words:
+            if stripped := word.strip():
+                trimmed.append(stripped)
+            self._counts["blank_word"] += not stripped
+            self._counts["word_trimmed"] += bool(stripped) and stripped != word
+            before.append(len(trimmed))
+        return trimmed, before
+
+    def read(self, place: str | Path) -> Read:
+        """All sentences. Repairs: those of `TagReader`, `blank_word`, `word_trimmed`, `blank_entity` (it had
+        blank words alone), `duplicate_entity` and `empty_text`.
+
+        Raises:
+          UserError: there is no sentence; it names `place`.
+        """
+        check_not_empty(self._sentences, place)
+        return Read(tuple(self._sentences), {**self.tags.repairs(), **+self._counts})

@@ -12,7 +12,9 @@ from ml_collections import ConfigDict
 from toner_jax import config as configuration
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
-from toner_jax.data.load import Dataset, load_dataset
+from toner_jax.data.dataset import Dataset
+from toner_jax.data.load import load_dataset
+from toner_jax.data.options import DataOptions
 from toner_jax.data.sentences import dump_sentences
 from toner_jax.errors import UserError
 from toner_jax.parallel.mesh import make_mesh
@@ -85,7 +87,7 @@ def read_data(config: ConfigDict) -> Dataset:
     Raises:
       UserError: missing or malformed data, or a split without sentences.
     """
-    dataset = load_dataset(config.data, SPLITS)
+    dataset = load_dataset(DataOptions.from_section(config.data), SPLITS)
     bare = [t.name for t in dataset.schema.types if not t.description]
     if bare and config.matcher.enabled:
         say(

@@ -88,7 +88,7 @@ class WordIds:
             self._words = {w: self._words[w] for w in asked if w in self._words}
         if len(new) >= _MANY:
             key = cache.digest(self.tokenizer.digest, cache.code_digest(), new)
-            ids = cache.kept("pieces", key, lambda: self.tokenizer.encode(new), _write, _read)
+            ids = cache.cached("pieces", key, lambda: self.tokenizer.encode(new), _write, _read)
             self._words.update(zip(new, ids, strict=True))
         elif new:
             self._words.update(zip(new, self.tokenizer.encode(new), strict=True))

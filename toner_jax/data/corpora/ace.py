@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.find import check_all_found, read_document_list
+from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, read_text
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema
@@ -39,7 +40,7 @@ def read_ace(path: Path, schema: Schema | None, *, root: Path, split: str) -> Re
 
     Args:
       path: a list of document ids, a line each (a folder before the id and a suffix after it do not count),
-        or a folder whose documents are all meant.
+        a folder whose documents are all meant, or one document's file of either suffix.
       root: the folder below which a list's documents lie.
       split: begins the sentences' ids.
 
@@ -52,15 +53,32 @@ def read_ace(path: Path, schema: Schema | None, *, root: Path, split: str) -> Re
       UserError: a listed document that is not there or lies in two places, a file without its partner,
         malformed XML, or a mention whose offsets do not give its text.
     """
-    pairs = find_pairs(path if path.is_dir() else root)
-    names = tuple(pairs)
-    if not path.is_dir():
-        names = tuple(_document_id(line) for line in read_document_list(path))
-        check_all_found(path, names, pairs, root)
+    pairs = _locate(path, root)
     outside: Counter[str] = Counter()
-    read = read_documents((_document(name, pairs[name], outside) for name in names), schema, split)
+    read = read_documents((_document(name, file, outside) for name, file in pairs.items()), schema, split)
     check_not_empty(read.sentences, path)
     return Read(read.sentences, {**read.repairs, **outside})
+
+
+def recognizes_ace(sample: Sample) -> bool:
+    """Whether a folder holds its annotations, or a file is a document or lists those beside it."""
+    if sample.is_list and next(sample.root.rglob(f"*{ANNOTATION_SUFFIX}"), None):
+        return True
+    is_document = not sample.is_folder and sample.path.name.endswith((TEXT_SUFFIX, ANNOTATION_SUFFIX))
+    return is_document or sample.holds(f"*{ANNOTATION_SUFFIX}")
+
+
+def _locate(path: Path, root: Path) -> dict[str, Path]:
+    """Document id → its `.apf.xml` file, in the order in which they are read."""
+    if path.is_dir():
+        return find_pairs(path)
+    if path.name.endswith((TEXT_SUFFIX, ANNOTATION_SUFFIX)):
+        name = _document_id(path.name)
+        return {name: path.with_name(name + ANNOTATION_SUFFIX)}
+    pairs = find_pairs(root)
+    names = tuple(_document_id(line) for line in read_document_list(path))
+    check_all_found(path, names, pairs, root)
+    return {name: pairs[name] for name in names}
 
 
 def _document_id(name: str) -> str:

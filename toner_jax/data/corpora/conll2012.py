@@ -42,42 +42,57 @@ def read_conll2012(path: Path, schema: Schema | None) -> Iterator[RawSentence]:
       UserError: a malformed line, brackets that do not match within their sentence, a label that the schema
         lacks, or a document that does not end.
     """
-    document = part = ""
-    begun = 0  # the line of the open document's beginning; 0 outside any
+    document = _Document(path)
     sentence = _Sentence(path, schema)
     lines = read_lines(path)
     for number, line in enumerate(lines, 1):
-        if line.startswith("#"):
+        if line.startswith("#") or not line or line.isspace():
             if sentence.words:
-                yield RawSentence(document, part, *sentence.take())
-            if line.startswith("#begin document"):
-                match = _BEGIN.fullmatch(line)
-                if match is None:
-                    raise UserError(f"{path}:{number}: expected `#begin document (ID); part NNN`")
-                if begun:
-                    raise UserError(
-                        f"{path}:{number}: the document begun on line {begun} has no `#end document`"
-                    )
-                document, part, begun = match[1], match[2] or "000", number
-            elif line.startswith("#end document"):
-                if not begun:
-                    raise UserError(f"{path}:{number}: `#end document` where none has begun")
-                begun = 0
-            else:
-                raise UserError(
-                    f"{path}:{number}: expected a row, `#begin document` or `#end document`, not {line[:40]!r}"
-                )
-        elif not line or line.isspace():
-            if sentence.words:
-                yield RawSentence(document, part, *sentence.take())
-        elif not begun:
+                yield RawSentence(document.id, document.part, *sentence.take())
+            if line.startswith("#"):
+                document.mark(number, line)
+        elif not document.begun:
             raise UserError(f"{path}:{number}: a row before any `#begin document (ID); part NNN`")
         else:
             sentence.add(number, line)
-    if begun:
+    if document.begun:
         raise UserError(
-            f"{path}:{len(lines)}: the document begun on line {begun} has no `#end document`; is the file cut off?"
+            f"{path}:{len(lines)}: the document begun on line {document.begun} has no `#end document`; is the "
+            "file cut off?"
         )
+
+
+class _Document:
+    """The document whose rows are being read.
+
+    Attributes:
+      id, part: of the last that began.
+      begun: the line of its beginning; 0 outside any document.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self.id = self.part = ""
+        self.begun = 0
+
+    def mark(self, number: int, line: str) -> None:
+        """Begins or ends a document by a line that starts with `#`."""
+        place = f"{self._path}:{number}"
+        if line.startswith("#begin document"):
+            match = _BEGIN.fullmatch(line)
+            if match is None:
+                raise UserError(f"{place}: expected `#begin document (ID); part NNN`")
+            if self.begun:
+                raise UserError(f"{place}: the document begun on line {self.begun} has no `#end document`")
+            self.id, self.part, self.begun = match[1], match[2] or "000", number
+        elif line.startswith("#end document"):
+            if not self.begun:
+                raise UserError(f"{place}: `#end document` where none has begun")
+            self.begun = 0
+        else:
+            raise UserError(
+                f"{place}: expected a row, `#begin document` or `#end document`, not {line[:40]!r}"
+            )
 
 
 class _Sentence:

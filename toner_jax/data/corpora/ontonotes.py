@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from toner_jax.data.corpora.conll2012 import RawSentence, read_conll2012
 from toner_jax.data.corpora.name_files import read_name_file
 from toner_jax.data.find import check_all_found, read_document_list
+from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, first_line
 from toner_jax.errors import UserError
-from toner_jax.schema import Schema, Sentence, make_sentence
+from toner_jax.schema import Schema, make_sentence
 
 # What the file names end in, best first: a folder's `gold_skel` files are the same documents as its
 # `gold_conll` files before their words were filled in. `auto_conll` files are machine annotation.
 SUFFIXES = ("gold_conll", "gold_skel", ".name")
+BEGINNINGS = ("#begin document", "<DOC ")  # of files that are named otherwise
 
 # The folders of a split, best first: v12 has the shared task's test set beside a larger one.
 _SPLIT_FOLDERS: Mapping[str, tuple[str, ...]] = {
@@ -78,12 +81,11 @@ def read_ontonotes(
     """Reads one split.
 
     Args:
-      path: a file of CoNLL-2012 or `.name` form, a folder of them, a list of document ids (one a line, as
-        the shared task publishes them), or None for the split's folder somewhere below `root`.
+      path: a file of CoNLL-2012 or `.name` form, a folder of them, a list of document ids as the shared
+        task publishes them, or None for the split's folder somewhere below `root`.
       root: the data folder, below which a list's documents lie.
       split: train, dev or test; begins the sentences' ids.
-      genres: the genres to keep, first part of a document's id (`bc`, `bn`, `mz`, `nw`, `pt`, `tc`, `wb`);
-        empty for all.
+      genres: the genres to keep, the first part of a document's id (`bc`, `bn`, …); empty for all.
       exclude_genres: the genres to leave out.
 
     Returns:
@@ -91,42 +93,50 @@ def read_ontonotes(
       (sentences), `duplicate_entity`.
 
     Raises:
-      UserError: no files, a malformed one, a part of a document in two files, or a listed document that is
-        not there.
+      UserError: no files, a malformed one, a part in two files, or a listed document that is not there.
     """
-    listed: tuple[str, ...] = ()
+    source, files, listed = _locate(path, root, split)
+    keeps = partial(_is_kept, genres=genres, exclude_genres=exclude_genres)
+    found = list(_unique_parts(files, schema))
+    # The shared task's lists name documents of pt, for which the release has no `.name` files.
+    check_all_found(source, filter(keeps, listed), {raw.document for raw in found}, root)
+    meant = [raw for raw in found if not listed or raw.document in listed]
+    kept = [raw for raw in meant if keeps(raw.document)]
+    if meant and not kept:
+        raise UserError(
+            f"{source}: no sentence of the genres to keep; see data.genres and data.exclude_genres"
+        )
+    check_not_empty(kept, source)
+    sentences = tuple(
+        make_sentence(f"{split}-{i}", raw.words, raw.entities, schema, doc_id=raw.document)
+        for i, raw in enumerate(kept)
+    )
+    duplicates = sum(len(raw.entities) - len(set(raw.entities)) for raw in kept)
+    counts = Counter(duplicate_entity=duplicates, genre_left_out=len(meant) - len(kept))
+    return Read(sentences, +counts)
+
+
+def recognizes_ontonotes(sample: Sample) -> bool:
+    """Whether a folder holds its files, or a file is one of them or lists documents beside it."""
+    if sample.is_folder:
+        return bool(find_files(sample.path))
+    if sample.path.name.endswith(SUFFIXES) or sample.first.startswith(BEGINNINGS):
+        return True
+    return sample.is_list and bool(find_files(sample.root))
+
+
+def _locate(path: Path | None, root: Path, split: str) -> tuple[Path, list[Path], Mapping[str, None]]:
+    """What to name in errors, the files to read, and the documents that a list names, in its order; none for
+    all."""
     if path is None:
-        path, files = root, files_of_split(root, split)
-    elif path.is_dir():
-        files = find_files(path)
-        if not files:
-            raise UserError(f"{path}: no files that end in {', '.join(SUFFIXES)} in it")
-    elif is_list(path):
-        listed, files = read_document_list(path), find_files(root)
-    else:
-        files = [path]
-    wanted = frozenset(listed)
-    counts: Counter[str] = Counter()
-    sentences: list[Sentence] = []
-    seen: set[str] = set()
-    for raw in _unique_parts(files, schema):
-        seen.add(raw.document)
-        if listed and raw.document not in wanted:
-            continue
-        if not _is_kept(raw.document, genres, exclude_genres):
-            counts["genre_left_out"] += 1
-            continue
-        counts["duplicate_entity"] += len(raw.entities) - len(set(raw.entities))
-        id = f"{split}-{len(sentences)}"
-        sentences.append(make_sentence(id, raw.words, raw.entities, schema, doc_id=raw.document))
-    if listed:
-        # The shared task's lists name documents of pt, for which the release has no `.name` files.
-        kept = [document for document in listed if _is_kept(document, genres, exclude_genres)]
-        check_all_found(path, kept, seen, root)
-    if counts["genre_left_out"] and not sentences:
-        raise UserError(f"{path}: no sentence of the genres to keep; see data.genres and data.exclude_genres")
-    check_not_empty(sentences, path)
-    return Read(tuple(sentences), {reason: n for reason, n in counts.items() if n})
+        return root, files_of_split(root, split), {}
+    if path.is_dir():
+        if files := find_files(path):
+            return path, files, {}
+        raise UserError(f"{path}: no files that end in {', '.join(SUFFIXES)} in it")
+    if is_list(path):
+        return path, find_files(root), dict.fromkeys(read_document_list(path))
+    return path, [path], {}
 
 
 def _is_kept(document: str, genres: Collection[str], exclude_genres: Collection[str]) -> bool:

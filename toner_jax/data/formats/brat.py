@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from toner_jax.data.documents import Document, Span, read_documents
+from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, read_text, shown
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
@@ -69,6 +70,11 @@ def read_brat(
     read = read_documents(documents, schema, split, pretokenized=pretokenized)
     check_not_empty(read.sentences, folder)
     return Read(read.sentences, {**read.repairs, **+counts})
+
+
+def recognizes_brat(sample: Sample) -> bool:
+    """Whether a folder holds `.ann` files."""
+    return sample.holds("*.ann")
 
 
 def write_brat(sentences: Iterable[Sentence], folder: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, read_lines, running_document, shown
 from toner_jax.data.tags import Tag, TagReader
 from toner_jax.errors import UserError
@@ -19,6 +20,9 @@ from toner_jax.schema import Entity, Schema, Sentence, make_sentence
 
 _DOCSTART = "-DOCSTART-"
 _MEDLINE = "###MEDLINE:"
+_SUFFIXES = (".conll", ".iob", ".iob2", ".bio")  # of nothing but column files, sound or not
+_ROWS = 50  # enough to tell columns from prose
+_TAG = re.compile(r"O|[BIESLU]-.+")
 _UNWRITABLE = re.compile(r"[\t\n\r]|^ | $|^$")
 
 
@@ -60,6 +64,17 @@ def read_columns(
     check_not_empty(sentences, path)
     duplicates = {"duplicate_entity": parsed.duplicates} if parsed.duplicates else {}
     return Read(sentences, {**parsed.reader.repairs(), **duplicates})
+
+
+def recognizes_columns(sample: Sample) -> bool:
+    """Whether a file is named like CoNLL's, or most of its first lines hold a tag behind the first column."""
+    if sample.is_folder or sample.is_json or sample.first.startswith(("#begin document", "<DOC ")):
+        return False
+    if sample.path.suffix.lower() in _SUFFIXES:
+        return True
+    rows = [_split(line) for line in sample.lines[:_ROWS] if not line.startswith((_DOCSTART, _MEDLINE))]
+    tagged = sum(any(_TAG.fullmatch(field) for field in row[1:]) for row in rows)
+    return tagged > len(rows) / 2
 
 
 def tag_scheme(

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, read_text, shown
-from toner_jax.data.tags import Tag, TagReader
-from toner_jax.data.word_lists import sentence_from_words
+from toner_jax.data.word_lists import WordLists
 from toner_jax.errors import UserError
-from toner_jax.schema import Schema, Sentence
+from toner_jax.schema import Schema
 
 _WORD = ("word", "token", "words", "tokens", "text")
 _TAG = ("tag", "ner_tag", "ner", "label", "tags", "ner_tags", "labels", "entity")
@@ -45,69 +44,72 @@ def read_csv_columns(
         usual ones.
 
     Returns:
-      The sentences, without documents. Repairs: those of `TagReader` and `sentence_from_words`.
+      The sentences, without documents. Repairs: those of `WordLists`.
 
     Raises:
       UserError: the file cannot be read, is empty, lacks a column, or has a malformed row, which is named.
     """
     rows = _rows(path)
     number, header = next((row for row in rows if not _blank(row[1])), (1, []))
-    if not header:
-        raise UserError(f"{path}: empty: it holds no sentence; check that this is the right file")
-    word, tag, sentence_name = _columns(header, columns, f"{path}:{number}")
-    reader = TagReader(schema)
-    counts: Counter[str] = Counter()
-    sentences: list[Sentence] = []
-    words: list[str] = []
-    tags: list[Tag] = []
-    current = ""
-    first = number
-
-    def end_sentence() -> None:
-        nonlocal words, tags
-        if len(words) > _LONGEST and sentence_name is None:
+    check_not_empty(header, path)
+    word, tag, name = _columns(header, columns, f"{path}:{number}")
+    lists = WordLists(schema, split)
+    for sentence in _sentences(rows, len(header), word, name, path):
+        place = f"{path}:{sentence[0][0]}"
+        if len(sentence) > _LONGEST and name is None:
             raise UserError(
-                f"{path}:{first}: a sentence of {len(words)} words; put blank rows between sentences, or "
+                f"{place}: a sentence of {len(sentence)} words; put blank rows between sentences, or "
                 "name the column of sentences in data.columns"
             )
-        if words:
-            sentence = sentence_from_words(
-                f"{split}-{len(sentences)}" if split else str(len(sentences)),
-                words,
-                reader.entities(tags),
-                schema,
-                doc_id=None,
-                place=f"{path}:{first}",
-                counts=counts,
-            )
-            if sentence:
-                sentences.append(sentence)
-        words, tags = [], []
+        tags = [lists.tags.parse(row[tag].strip(), f"{path}:{number}") for number, row in sentence]
+        lists.add([row[word] for _, row in sentence], lists.tags.entities(tags), place)
+    return lists.read(path)
 
+
+def recognizes_csv(sample: Sample) -> bool:
+    """Whether a file is named so, or its first line names a column of words and one of tags."""
+    if sample.path.suffix.lower() == ".csv":
+        return not sample.is_folder
+    names = {name.strip().strip('"').casefold() for name in sample.first.split(_delimiter(sample.first))}
+    return bool(names & set(_WORD)) and bool(names & set(_TAG))
+
+
+def _sentences(
+    rows: Iterable[_Row], width: int, word: int, name: int | None, path: Path
+) -> Iterator[list[_Row]]:
+    """The rows of each sentence: a blank row ends one, and so does another name in the column of names.
+
+    Raises:
+      UserError: a row of another width, or one without a word.
+    """
+    sentence: list[_Row] = []
+    current = ""
     for number, row in rows:
-        if _blank(row):
-            end_sentence()
-            continue
-        place = f"{path}:{number}"
-        if len(row) != len(header):
-            raise UserError(f"{place}: {len(row)} fields where the header has {len(header)}")
-        name = row[sentence_name].strip() if sentence_name is not None else ""
-        if name and name != current:
-            end_sentence()
-            current = name
-        if not row[word].strip() or "\n" in row[word]:
-            fault = (
-                "holds a line end; is a quote not closed?"
-                if row[word].strip()
-                else "is empty; write its word"
-            )
-            raise UserError(f"{place}: the word {fault}")
-        first = first if words else number
-        words.append(row[word])
-        tags.append(reader.parse(row[tag].strip(), place))
-    end_sentence()
-    check_not_empty(sentences, path)
-    return Read(tuple(sentences), {**reader.repairs(), **+counts})
+        blank = _blank(row)
+        if not blank:
+            _check_row(row, width, word, f"{path}:{number}")
+        named = "" if blank or name is None else row[name].strip()
+        if sentence and (blank or named not in ("", current)):
+            yield sentence
+            sentence = []
+        current = named or current
+        if not blank:
+            sentence.append((number, row))
+    if sentence:
+        yield sentence
+
+
+def _check_row(row: Sequence[str], width: int, word: int, place: str) -> None:
+    if len(row) != width:
+        raise UserError(f"{place}: {len(row)} fields where the header has {width}")
+    if not row[word].strip():
+        raise UserError(f"{place}: the word is empty; write its word")
+    if "\n" in row[word]:
+        raise UserError(f"{place}: the word holds a line end; is a quote not closed?")
+
+
+def _delimiter(header: str) -> str:
+    return max(",;\t", key=header.count)
 
 
 def _blank(row: Sequence[str]) -> bool:
@@ -118,7 +120,7 @@ def _rows(path: Path) -> Iterator[_Row]:
     """Rows with the lines on which they begin."""
     text = read_text(path)
     top = text.lstrip(" \r\n").split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=top.count), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(top), strict=True)
     begin = 1
     try:
         for row in reader:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toner_jax.data.documents import Document, Span, read_documents
+from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema
@@ -40,6 +41,11 @@ def read_docbin(path: Path, schema: Schema | None, split: str = "") -> Read:
     read = read_documents(documents, schema, split)
     check_not_empty(read.sentences, path)
     return read
+
+
+def recognizes_docbin(sample: Sample) -> bool:
+    """Whether a file is named so."""
+    return sample.path.suffix == ".spacy" and not sample.is_folder
 
 
 def _docs(path: Path) -> Iterator[tuple[Any, str]]:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from toner_jax.data.documents import Document, Span, read_documents
-from toner_jax.data.formats.json_items import get_id, get_list, get_spans, get_text, one_of, read_items
+from toner_jax.data.formats.json_values import get_id, get_list, get_spans, get_text, one_of, read_records
+from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty
 from toner_jax.schema import Schema
 
@@ -35,7 +36,7 @@ def read_doccano(path: Path, schema: Schema | None, split: str = "", *, pretoken
     counts: Counter[str] = Counter()
 
     def documents() -> Iterator[Document]:
-        for i, (item, place) in enumerate(read_items(path)):
+        for i, (item, place) in enumerate(read_records(path)):
             text = get_text(item, "text", place)
             found = get_spans(item, one_of(item, _SPANS, place) or _SPANS[0], place)
             spans = tuple(Span(start, end, label, place) for start, end, label in found)
@@ -46,3 +47,18 @@ def read_doccano(path: Path, schema: Schema | None, split: str = "", *, pretoken
     read = read_documents(documents(), schema, split, pretokenized=pretokenized)
     check_not_empty(read.sentences, path)
     return Read(read.sentences, {**read.repairs, **+counts})
+
+
+def recognizes_doccano(sample: Sample) -> bool:
+    """Whether texts have a `label` of lists, or `entities` with `start_offset`. Where all are empty: whether
+    JSON lines have labels or relations."""
+    texts = [item for item in sample.records if "text" in item]
+    for item in texts:
+        for key in _SPANS:
+            found = item.get(key)
+            if isinstance(found, list) and found:
+                if key == "entities":
+                    return isinstance(found[0], dict) and "start_offset" in found[0]
+                return isinstance(found[0], list)
+    keys = {key for item in texts for key in item}
+    return sample.first.startswith("{") and bool(keys & {"label", "labels", "relations"})

@@ -5,16 +5,14 @@ Label names are always those of the set's features: copies of one set order thei
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from toner_jax.data.reading import Read, check_not_empty, shown
-from toner_jax.data.tags import TagReader
-from toner_jax.data.word_lists import sentence_from_words
+from toner_jax.data.reading import Read, shown
+from toner_jax.data.word_lists import WordLists
 from toner_jax.errors import UserError
-from toner_jax.schema import Schema, Sentence
+from toner_jax.schema import Schema
 
 SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),
@@ -81,7 +79,7 @@ def read_hub(
       columns: the names of the columns of words and of tags; () finds the usual ones.
 
     Returns:
-      The sentences. Repairs: those of `sentence_from_words` and `TagReader`.
+      The sentences. Repairs: those of `WordLists`.
 
     Raises:
       UserError: no such split or column, numbers without names, or a malformed row, which is named.
@@ -95,29 +93,16 @@ def read_hub(
     words_of = _column(rows, columns[:1] or _WORDS, "words", place)
     tags_of = _column(rows, columns[1:] or _TAGS, "tags", place)
     labels = _label_names(rows.features[tags_of], f"{place}: column {tags_of!r}")
-    reader = TagReader(schema)
-    counts: Counter[str] = Counter()
-    sentences: list[Sentence] = []
+    lists = WordLists(schema, split)
     for i, (words, tags) in enumerate(_rows(rows, words_of, tags_of)):
         where = f"{place}: row {i}"
-        parsed = [reader.parse(tag, where) for tag in _spelled(tags, labels, where)]
+        parsed = [lists.tags.parse(tag, where) for tag in _spelled(tags, labels, where)]
         if not isinstance(words, list) or not all(isinstance(w, str) for w in words):
             raise UserError(f"{where}: {words_of!r} is {shown(words)}; expected a list of strings")
         if len(words) != len(parsed):
             raise UserError(f"{where}: {len(parsed)} tags for {len(words)} words")
-        sentence = sentence_from_words(
-            f"{split}-{len(sentences)}",
-            words,
-            reader.entities(parsed),
-            schema,
-            doc_id=None,
-            place=where,
-            counts=counts,
-        )
-        if sentence:
-            sentences.append(sentence)
-    check_not_empty(sentences, place)
-    return Read(tuple(sentences), {**reader.repairs(), **+counts})
+        lists.add(words, lists.tags.entities(parsed), where)
+    return lists.read(place)
 
 
 def _column(rows: Any, names: Sequence[str], what: str, place: str) -> str:

@@ -25,8 +25,19 @@ from pathlib import Path
 from typing import Any
 
 from toner_jax.data.documents import Document, Span, read_documents
-from toner_jax.data.formats.json_records import as_int, as_list, as_text, get_key, kind_of, read_records
-from toner_jax.data.reading import Read, check_not_empty, resolve_label
+from toner_jax.data.formats.json_values import (
+    Record,
+    as_int,
+    as_list,
+    as_text,
+    get_int,
+    get_list,
+    get_objects,
+    get_text,
+    read_records,
+)
+from toner_jax.data.formats.sample import Sample
+from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, make_sentence
 
@@ -58,15 +69,15 @@ def read_json_shapes(path: Path, schema: Schema | None, split: str) -> Read:
     records = list(read_records(path))
     if not records:
         raise UserError(f"{path}: empty: it holds no record; check that this is the right file")
-    shape = _shape(records[0][1], records[0][0])
-    for place, record in records:
+    shape = _shape(*records[0])
+    for record, place in records:
         if (other := _shape(record, place)) != shape:
             raise UserError(
                 f"{place}: a record of shape {other} after records of shape {shape}; give each a file"
             )
     counts: Counter[str] = Counter()
     if shape == "characters":
-        read = read_documents([_characters(record, place) for place, record in records], schema, split)
+        read = read_documents([_characters(record, place) for record, place in records], schema, split)
         sentences = tuple(replace(s, doc_id=None) for s in read.sentences)
         counts.update(read.repairs)
     else:
@@ -79,21 +90,33 @@ def read_json_shapes(path: Path, schema: Schema | None, split: str) -> Read:
     return Read(sentences, {reason: n for reason, n in counts.items() if n})
 
 
+def recognizes_json_shapes(sample: Sample) -> bool:
+    """Whether the first record is of one of the shapes."""
+    return bool(sample.records) and _known_shape(sample.records[0]) is not None
+
+
+def _known_shape(record: Mapping[str, Any]) -> str | None:
+    for shape, keys in _KEYS.items():
+        if all(
+            key in record and (kind is None or isinstance(record[key], kind)) for key, kind in keys.items()
+        ):
+            return shape
+    return None
+
+
 def _shape(record: Mapping[str, Any], place: str) -> str:
     if {"sentences", "ner", "relations"} <= record.keys():
         raise UserError(
             f"{place}: relation data of PURE or DyGIE (sentences, ner, relations): it marks the heads of mentions, not "
             "their whole extents, so its scores compare with no NER result; use a copy made for NER"
         )
-    for shape, keys in _KEYS.items():
-        if all(
-            key in record and (kind is None or isinstance(record[key], kind)) for key, kind in keys.items()
-        ):
-            return shape
-    raise UserError(
-        f"{place}: its keys ({', '.join(map(repr, list(record)[:8]))}) are of no known shape: "
-        + "; ".join(f"{shape} has {', '.join(keys)}" for shape, keys in _KEYS.items())
-    )
+    shape = _known_shape(record)
+    if shape is None:
+        raise UserError(
+            f"{place}: its keys ({', '.join(map(shown, list(record)[:8]))}) are of no known shape: "
+            + "; ".join(f"{shape} has {', '.join(keys)}" for shape, keys in _KEYS.items())
+        )
+    return shape
 
 
 # Shape → the keys it is known by, and the kind of value where that is needed to tell.
@@ -110,104 +133,96 @@ _KEYS: Mapping[str, Mapping[str, type | None]] = {
 
 
 def _each(
-    reader: Callable[[dict[str, Any], str, Counter[str]], Iterable[_Words]],
-    records: Iterable[tuple[str, dict[str, Any]]],
+    reader: Callable[[Record, str, Counter[str]], Iterable[_Words]],
+    records: Iterable[tuple[Record, str]],
     counts: Counter[str],
 ) -> Iterator[_Words]:
-    for place, record in records:
+    for record, place in records:
         yield from reader(record, place, counts)
 
 
-def _w2ner(record: dict[str, Any], place: str, counts: Counter[str]) -> Iterator[_Words]:
+def _w2ner(record: Record, place: str, counts: Counter[str]) -> Iterator[_Words]:
     spans = []
-    for item in as_list(record["ner"], "ner", place):
-        found = _run(get_key(item, "index", place), "index", place, counts)
-        if found:
-            spans.append((*found, as_text(get_key(item, "type", place), "type", place)))
+    for item, where in get_objects(record, "ner", place):
+        if found := _run(item, "index", where, counts):
+            spans.append((*found, get_text(item, "type", where)))
     yield _Words(_words(record["sentence"], "sentence", place), spans, place)
 
 
-def _uie(record: dict[str, Any], place: str, counts: Counter[str]) -> Iterator[_Words]:
+def _uie(record: Record, place: str, counts: Counter[str]) -> Iterator[_Words]:
     words, spans = _words(record["tokens"], "tokens", place), []
-    for item in as_list(record["entity"], "entity", place):
-        found = _run(get_key(item, "offset", place), "offset", place, counts)
-        if found:
-            written = as_text(get_key(item, "text", place), "text", place)
+    for item, where in get_objects(record, "entity", place):
+        if found := _run(item, "offset", where, counts):
+            written = get_text(item, "text", where)
             if "".join(written.split()) != "".join(" ".join(words[slice(*found)]).split()):
                 raise UserError(
-                    f"{place}: entity {written!r} is not what stands at its words {item['offset']}"
+                    f"{where}: {shown(written)} is not what stands at the words {shown(item['offset'])}"
                 )
-            spans.append((*found, as_text(get_key(item, "type", place), "type", place)))
+            spans.append((*found, get_text(item, "type", where)))
     yield _Words(words, spans, place)
 
 
-def _cnn_nested(record: dict[str, Any], place: str, counts: Counter[str]) -> Iterator[_Words]:
+def _cnn_nested(record: Record, place: str, counts: Counter[str]) -> Iterator[_Words]:
     spans = [
-        (
-            as_int(get_key(item, "start", place), "start", place),
-            as_int(get_key(item, "end", place), "end", place),
-            as_text(get_key(item, "entity_type", place), "entity_type", place),
-        )
-        for item in as_list(record["entity_mentions"], "entity_mentions", place)
+        (get_int(item, "start", where), get_int(item, "end", where), get_text(item, "entity_type", where))
+        for item, where in get_objects(record, "entity_mentions", place)
     ]
     yield _Words(_words(record["tokens"], "tokens", place), spans, place)
 
 
-def _bartner(record: dict[str, Any], place: str, counts: Counter[str]) -> Iterator[_Words]:
-    yield from _sentence_lists(
-        record, "ners", place, [0] * len(as_list(record["sentences"], "sentences", place))
-    )
+def _bartner(record: Record, place: str, counts: Counter[str]) -> Iterator[_Words]:
+    yield from _sentence_lists(record, "ners", place, [0] * len(get_list(record, "sentences", place)))
 
 
-def _pure(record: dict[str, Any], place: str, counts: Counter[str]) -> Iterator[_Words]:
-    lengths = [len(as_list(s, "sentences", place)) for s in as_list(record["sentences"], "sentences", place)]
+def _pure(record: Record, place: str, counts: Counter[str]) -> Iterator[_Words]:
+    sentences = get_list(record, "sentences", place)
+    lengths = [len(as_list(s, f'"sentences"[{i}]', place)) for i, s in enumerate(sentences)]
     yield from _sentence_lists(record, "ner", place, [0, *accumulate(lengths)][:-1])
 
 
-def _sentence_lists(record: dict[str, Any], key: str, place: str, shifts: Sequence[int]) -> Iterator[_Words]:
-    """Sentences beside lists of `[first, last, type]`; `shifts` is taken off the places in each."""
-    sentences = as_list(record["sentences"], "sentences", place)
-    groups = as_list(record[key], key, place)
+def _sentence_lists(record: Record, key: str, place: str, shifts: Sequence[int]) -> Iterator[_Words]:
+    """Sentences beside lists of `[first, last, type]`; `shifts` is taken off the word numbers in each."""
+    sentences = get_list(record, "sentences", place)
+    groups = get_list(record, key, place)
     if len(groups) != len(sentences):
-        raise UserError(f"{place}: {len(sentences)} sentences but {len(groups)} lists in {key!r}")
-    doc_id = record.get("doc_key")
-    doc_id = as_text(doc_id, "doc_key", place) if doc_id is not None else None
+        raise UserError(f'{place}: {len(sentences)} sentences but {len(groups)} lists in "{key}"')
+    doc_id = None if record.get("doc_key") is None else get_text(record, "doc_key", place)
     for i, (words, group, shift) in enumerate(zip(sentences, groups, shifts, strict=True), 1):
         at = f"{place}: sentence {i}"
         spans = []
-        for item in as_list(group, key, at):
+        for item in as_list(group, f'its list in "{key}"', at):
             if not isinstance(item, list) or len(item) != 3:
-                raise UserError(f"{at}: {key!r} holds {kind_of(item)} where [first, last, type] is expected")
-            first, last = (as_int(value, key, at) for value in item[:2])
-            spans.append((first - shift, last - shift + 1, as_text(item[2], key, at)))
+                raise UserError(f'{at}: "{key}" holds {shown(item)}; expected [first, last, type]')
+            first, last = (as_int(value, f'{at}: "{key}"') for value in item[:2])
+            spans.append((first - shift, last - shift + 1, as_text(item[2], f'a type in "{key}"', at)))
         yield _Words(_words(words, "sentences", at), spans, at, doc_id)
 
 
-def _mrc(record: dict[str, Any], place: str, counts: Counter[str]) -> Iterator[_Words]:
+def _mrc(record: Record, place: str, counts: Counter[str]) -> Iterator[_Words]:
     labels = record["label"]
     if not isinstance(labels, dict):
-        raise UserError(f"{place}: 'label' is {kind_of(labels)}, not an object of lists")
+        raise UserError(f'{place}: "label" is {shown(labels)}; expected an object of lists')
     spans = [
-        (*_positions(position, place), label)
-        for label, positions in labels.items()
-        for position in as_list(positions, f"label of {label!r}", place)
+        (*_positions(position, f'{place}: "label"'), label)
+        for label in labels
+        for position in get_list(labels, label, f'{place}: "label"')
     ]
     yield _Words(_context(record, place), spans, place)
 
 
-def _merged_queries(records: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[_Words]:
+def _merged_queries(records: Iterable[tuple[Record, str]]) -> Iterator[_Words]:
     """One sentence for all records of a context. A context that several sentences share stands several times
     with each label: the n-th such record belongs to the n-th sentence."""
     sentences: dict[tuple[str, int], _Words] = {}
     times: Counter[tuple[str, str]] = Counter()
-    for place, record in records:
+    for record, place in records:
         words = _context(record, place)
         context = record["context"]
-        label = as_text(record["entity_label"], "entity_label", place)
+        label = get_text(record, "entity_label", place)
         sentence = sentences.setdefault((context, times[context, label]), _Words(words, [], place))
         times[context, label] += 1
-        for position in as_list(record["span_position"], "span_position", place):
-            start, end = _positions(position, place)
+        for position in get_list(record, "span_position", place):
+            start, end = _positions(position, f'{place}: "span_position"')
             if not start < end <= len(words):
                 raise UserError(
                     f"{place}: span {position!r} lies outside the {len(words)} words of the context"
@@ -219,33 +234,26 @@ def _merged_queries(records: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[_
 def _positions(value: Any, place: str) -> tuple[int, int]:
     first, _, last = value.partition(";") if isinstance(value, str) else ("", "", "")
     if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in (first, last)):
-        raise UserError(f'{place}: {value!r} where a span "first;last" is expected')
+        raise UserError(f'{place}: {shown(value)} where a span "first;last" is expected')
     return int(first), int(last) + 1
 
 
-def _context(record: dict[str, Any], place: str) -> list[str]:
-    return _words(
-        [word for word in as_text(record["context"], "context", place).split(" ") if word], "context", place
-    )
+def _context(record: Record, place: str) -> list[str]:
+    return _words([word for word in get_text(record, "context", place).split(" ") if word], "context", place)
 
 
-def _characters(record: dict[str, Any], place: str) -> Document:
-    text = as_text(record["sentence"], "sentence", place)
+def _characters(record: Record, place: str) -> Document:
+    text = get_text(record, "sentence", place)
     if not text.strip():
-        raise UserError(f"{place}: the sentence is empty")
+        raise UserError(f'{place}: "sentence" is empty')
     spans = [
-        Span(
-            as_int(get_key(item, "start", place), "start", place),
-            as_int(get_key(item, "end", place), "end", place),
-            as_text(get_key(item, "type", place), "type", place),
-            place,
-        )
-        for item in as_list(record["entities"], "entities", place)
+        Span(get_int(item, "start", where), get_int(item, "end", where), get_text(item, "type", where), where)
+        for item, where in get_objects(record, "entities", place)
     ]
     return Document(place, text, tuple(spans), ((0, len(text)),))
 
 
-_READERS: Mapping[str, Callable[[dict[str, Any], str, Counter[str]], Iterable[_Words]]] = {
+_READERS: Mapping[str, Callable[[Record, str, Counter[str]], Iterable[_Words]]] = {
     "W2NER": _w2ner,
     "mrc": _mrc,
     "BARTNER": _bartner,
@@ -276,11 +284,11 @@ def _checked(raw: _Words, schema: Schema | None, counts: Counter[str]) -> tuple[
     return words, entities
 
 
-def _run(value: Any, key: str, place: str, counts: Counter[str]) -> tuple[int, int] | None:
+def _run(item: Record, key: str, place: str, counts: Counter[str]) -> tuple[int, int] | None:
     """The range that a list of word numbers covers; None, counted, where it has gaps."""
-    numbers = [as_int(i, key, place) for i in as_list(value, key, place)]
+    numbers = [as_int(i, f'{place}: "{key}"') for i in get_list(item, key, place)]
     if not numbers or numbers != sorted(set(numbers)):
-        raise UserError(f"{place}: {key!r} is {numbers}, not word numbers in ascending order")
+        raise UserError(f'{place}: "{key}" is {shown(numbers)}; expected word numbers in ascending order')
     if numbers[-1] - numbers[0] + 1 != len(numbers):
         counts["discontinuous"] += 1
         return None
@@ -288,9 +296,11 @@ def _run(value: Any, key: str, place: str, counts: Counter[str]) -> tuple[int, i
 
 
 def _words(value: Any, key: str, place: str) -> list[str]:
-    words = [as_text(word, key, place) for word in as_list(value, key, place)]
+    words = [
+        as_text(word, f'"{key}"[{i}]', place) for i, word in enumerate(as_list(value, f'"{key}"', place))
+    ]
     if not words:
-        raise UserError(f"{place}: {key!r} holds no words")
+        raise UserError(f'{place}: "{key}" holds no words')
     if not all(word.strip() for word in words):
-        raise UserError(f"{place}: {key!r} holds a word that is empty or white space")
+        raise UserError(f'{place}: "{key}" holds a word that is empty or white space')
     return words

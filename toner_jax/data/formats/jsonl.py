@@ -20,18 +20,20 @@ from pathlib import Path
 from typing import Any
 
 from toner_jax.data.documents import Document, Span, read_documents
-from toner_jax.data.formats.json_items import (
+from toner_jax.data.formats.json_values import (
+    as_text,
     check_span,
     get_id,
     get_list,
     get_spans,
     get_text,
     one_of,
-    read_items,
+    read_records,
 )
+from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
 from toner_jax.data.tags import TagReader
-from toner_jax.data.word_lists import sentence_from_words
+from toner_jax.data.word_lists import WordLists
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence
 from toner_jax.text.words import Range
@@ -53,13 +55,13 @@ def read_jsonl(path: Path, schema: Schema | None, split: str = "", *, pretokeniz
 
     Returns:
       The sentences. An object with words is one, named by its `id`; a text without words has any number of
-      them, and its `doc_id` or `id` names the document. Repairs: those of `read_documents`,
-      `sentence_from_words` and `TagReader`.
+      them, and its `doc_id` or `id` names the document. Repairs: those of `read_documents` or of
+      `WordLists`.
 
     Raises:
       UserError: the file cannot be read, is empty, mixes kinds, or has a malformed object, which is named.
     """
-    items = list(_checked_ids(read_items(path)))
+    items = list(_checked_ids(read_records(path)))
     kinds: dict[str, str] = {}
     for item, place in items:
         kinds.setdefault(_kind(item, place), place)
@@ -73,11 +75,18 @@ def read_jsonl(path: Path, schema: Schema | None, split: str = "", *, pretokeniz
             _document(item, place, f"{prefix}doc-{i}", blank) for i, (item, place) in enumerate(items)
         )
         read = read_documents(documents, schema, split, pretokenized=pretokenized)
-        read = Read(read.sentences, {**read.repairs, **+blank})
-    else:
-        read = _read_words(items, schema, prefix, "tags" in kinds)
-    check_not_empty(read.sentences, path)
-    return read
+        check_not_empty(read.sentences, path)
+        return Read(read.sentences, {**read.repairs, **+blank})
+    return _read_words(path, items, schema, split, "tags" in kinds)
+
+
+def recognizes_jsonl(sample: Sample) -> bool:
+    """Whether a record annotates a text or words under this format's keys, unlike the exports of tools."""
+    return any(
+        ("text" in item and any(key in item for key in _SPANS))
+        or (any(key in item for key in _WORDS) and any(key in item for key in (*_SPANS, *_TAGS)))
+        for item in sample.records
+    )
 
 
 def write_jsonl(sentences: Iterable[Sentence], path: Path) -> None:
@@ -164,29 +173,14 @@ def _ranges(
     return tuple(ranges)
 
 
-def _read_words(items: Iterable[_Item], schema: Schema | None, prefix: str, tagged: bool) -> Read:
-    reader = TagReader(schema)
-    counts: Counter[str] = Counter()
-    sentences: list[Sentence] = []
+def _read_words(path: Path, items: Iterable[_Item], schema: Schema | None, split: str, tagged: bool) -> Read:
+    lists = WordLists(schema, split)
     for item, place in items:
         key = one_of(item, _WORDS, place) or "words"
-        words = get_list(item, key, place)
-        for number, word in enumerate(words):
-            if not isinstance(word, str):
-                raise UserError(f'{place}: "{key}"[{number}] is {shown(word)}; expected a string')
-        entities = _tagged(item, len(words), reader, place) if tagged else _spanned(item, schema, place)
-        sentence = sentence_from_words(
-            get_id(item, "id", place) or f"{prefix}{len(sentences)}",
-            words,
-            entities,
-            schema,
-            doc_id=get_id(item, "doc_id", place),
-            place=place,
-            counts=counts,
-        )
-        if sentence:
-            sentences.append(sentence)
-    return Read(tuple(sentences), {**reader.repairs(), **+counts})
+        words = [as_text(word, f'"{key}"[{i}]', place) for i, word in enumerate(get_list(item, key, place))]
+        entities = _tagged(item, len(words), lists.tags, place) if tagged else _spanned(item, schema, place)
+        lists.add(words, entities, place, id=get_id(item, "id", place), doc_id=get_id(item, "doc_id", place))
+    return lists.read(path)
 
 
 def _tagged(item: Mapping[str, Any], length: int, reader: TagReader, place: str) -> Iterable[Entity]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from toner_jax.data.documents import Document, Span, read_documents
-from toner_jax.data.formats.json_items import check_span, get_id, get_list, get_text, read_items
+from toner_jax.data.formats.json_values import check_span, get_id, get_list, get_text, read_records
+from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, shown
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema
@@ -45,7 +46,7 @@ def read_label_studio(
         named.
     """
     counts: Counter[str] = Counter()
-    tasks = list(read_items(path))
+    tasks = list(read_records(path))
     full = bool(tasks) and "data" in tasks[0][0]
     for task, place in tasks:
         if ("data" in task) != full:
@@ -56,6 +57,18 @@ def read_label_studio(
     read = read_documents(documents, schema, split, pretokenized=pretokenized)
     check_not_empty(read.sentences, path)
     return Read(read.sentences, {**read.repairs, **+counts})
+
+
+def recognizes_label_studio(sample: Sample) -> bool:
+    """Whether tasks have `data` and `annotations`, or texts a `label` of objects with `labels`. Empty labels
+    tell nothing, but an export is one array."""
+    for item in sample.records:
+        if "data" in item and "annotations" in item:
+            return True
+        found = item.get("label")
+        if "text" in item and isinstance(found, list) and found:
+            return isinstance(found[0], dict) and "labels" in found[0]
+    return sample.first.startswith("[") and any("text" in i and "label" in i for i in sample.records)
 
 
 def _documents(tasks: _Tasks, path: Path, split: str, full: bool, counts: Counter[str]) -> Iterator[Document]:

@@ -1,99 +1,188 @@
-"""Formats of a file (or folder) a split: each one's reader, and what its files are usually called."""
+"""The formats: every value of `data.format`. A new one is a reader and an entry here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from toner_jax.data.formats.brat import read_brat
-from toner_jax.data.formats.columns import read_columns
-from toner_jax.data.formats.csv_columns import read_csv_columns
-from toner_jax.data.formats.docbin import read_docbin
-from toner_jax.data.formats.doccano import read_doccano
-from toner_jax.data.formats.json_shapes import read_json_shapes
-from toner_jax.data.formats.jsonl import read_jsonl
-from toner_jax.data.formats.label_studio import read_label_studio
+from toner_jax.data.corpora.ace import read_ace, recognizes_ace
+from toner_jax.data.corpora.ontonotes import read_ontonotes, recognizes_ontonotes
+from toner_jax.data.dataset import Dataset
+from toner_jax.data.detect import detect, load_detected
+from toner_jax.data.find import candidates, data_folder, find_path, missing
+from toner_jax.data.formats.brat import read_brat, recognizes_brat
+from toner_jax.data.formats.columns import read_columns, recognizes_columns
+from toner_jax.data.formats.csv_columns import read_csv_columns, recognizes_csv
+from toner_jax.data.formats.docbin import read_docbin, recognizes_docbin
+from toner_jax.data.formats.doccano import read_doccano, recognizes_doccano
+from toner_jax.data.formats.format import Format, count_labels, file_format, read_each
+from toner_jax.data.formats.hub import SPLIT_NAMES, open_hub, read_hub
+from toner_jax.data.formats.json_shapes import read_json_shapes, recognizes_json_shapes
+from toner_jax.data.formats.jsonl import read_jsonl, recognizes_jsonl
+from toner_jax.data.formats.label_studio import read_label_studio, recognizes_label_studio
+from toner_jax.data.options import DataOptions
 from toner_jax.data.reading import Read
+from toner_jax.errors import UserError
 from toner_jax.schema import Schema
 
 
-class Format(NamedTuple):
-    """A format of files.
+def get_format(name: str) -> Format:
+    """The format of a name.
 
-    Attributes:
-      read: takes a file (of brat, a folder), a schema or None for the labels as they are, the split, and a
-        config's `data` section, and reads from the latter what the format has options for.
-      suffixes: of its files, in the order of preference; "" for a folder.
+    Raises:
+      UserError: there is none.
     """
-
-    read: Callable[[Path, Schema | None, str, Any], Read]
-    suffixes: tuple[str, ...]
-
-
-def _columns(path: Path, schema: Schema | None, split: str, data: Any) -> Read:
-    columns = {"token_column": data.token_column, "tag_columns": data.tag_columns}
-    return read_columns(path, schema, split=split, **columns)
+    if name not in FORMATS:
+        raise UserError(f"data.format={name!r}: expected one of {', '.join(FORMATS)}")
+    return FORMATS[name]
 
 
-def _csv(path: Path, schema: Schema | None, split: str, data: Any) -> Read:
-    return read_csv_columns(path, schema, split, columns=data.columns)
+def format_of(path: Path, name: str) -> str:
+    """The format to read one file or folder in: the one named, or what "auto" finds it to be.
+
+    Raises:
+      UserError: an unknown format, one that reads no single file or folder, or a path that no format
+        recognizes.
+    """
+    if get_format(name).read is None:
+        able = ", ".join(other for other, format in FORMATS.items() if format.read)
+        raise UserError(
+            f"{path}: the format {name!r} reads no single file or folder; name the one that it is in: {able}"
+        )
+    return detect(path, FORMATS) if name == "auto" else name
 
 
-def _jsonl(path: Path, schema: Schema | None, split: str, data: Any) -> Read:
-    return read_jsonl(path, schema, split, pretokenized=data.pretokenized)
+def read_path(path: Path, name: str, schema: Schema | None, split: str, options: DataOptions) -> Read:
+    """The sentences of one file or folder, wherever it lies.
+
+    Args:
+      name: its format; "auto" looks at it.
+      schema: its names and tags are the labels that it may use; None leaves them as they are.
+      split: begins the sentences' ids.
+      options: how the format is to be read; where the data of a run lie does not matter.
+
+    Raises:
+      UserError: as `format_of` or the format's reader.
+    """
+    read = FORMATS[format_of(path, name)].read
+    assert read is not None
+    return read(path, schema, split, replace(options, dir=str(path if path.is_dir() else path.parent)))
 
 
-def _brat(path: Path, schema: Schema | None, split: str, data: Any) -> Read:
-    options = {"discontinuous": data.discontinuous, "pretokenized": data.pretokenized}
-    return read_brat(path, schema, split, **options)
+def labels_of(path: Path, name: str, options: DataOptions) -> dict[str, int]:
+    """The labels that one file or folder uses, as it spells them, by how often; raises as `read_path`."""
+    return count_labels(read_path(path, name, None, "", options))
 
 
-def _docbin(path: Path, schema: Schema | None, split: str, data: Any) -> Read:
-    return read_docbin(path, schema, split)
+def _auto(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
+    return read_path(path, "auto", schema, split, options)
 
 
-def _label_studio(path: Path, schema: Schema | None, split: str, data: Any) -> Read:
-    return read_label_studio(path, schema, split, pretokenized=data.pretokenized)
+def _load_auto(options: DataOptions, splits: Sequence[str]) -> Dataset:
+    return load_detected(options, splits, FORMATS)
 
 
-def _doccano(path: Path, schema: Schema | None, split: str, data: Any) -> Read:
-    return read_doccano(path, schema, split, pretokenized=data.pretokenized)
+def _columns(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
+    token, tags = options.token_column, options.tag_columns
+    return read_columns(path, schema, split=split, token_column=token, tag_columns=tags)
 
 
-def _json(path: Path, schema: Schema | None, split: str, data: Any) -> Read:
+def _csv(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
+    return read_csv_columns(path, schema, split, columns=options.columns)
+
+
+def _json(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
     return read_json_shapes(path, schema, split)
 
 
-FORMATS: Mapping[str, Format] = {
-    "columns": Format(_columns, (".txt", ".conll", ".tsv", ".iob2")),
-    "csv": Format(_csv, (".csv",)),
-    "json": Format(_json, (".json", ".jsonl")),
-    "jsonl": Format(_jsonl, (".jsonl", ".json")),
-    "brat": Format(_brat, ("",)),
-    "docbin": Format(_docbin, (".spacy",)),
-    "label_studio": Format(_label_studio, (".json",)),
-    "doccano": Format(_doccano, (".jsonl",)),
+def _label_studio(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
+    return read_label_studio(path, schema, split, pretokenized=options.pretokenized)
+
+
+def _doccano(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
+    return read_doccano(path, schema, split, pretokenized=options.pretokenized)
+
+
+def _jsonl(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
+    return read_jsonl(path, schema, split, pretokenized=options.pretokenized)
+
+
+def _brat(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
+    pieces, pretokenized = options.discontinuous, options.pretokenized
+    return read_brat(path, schema, split, discontinuous=pieces, pretokenized=pretokenized)
+
+
+def _docbin(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
+    return read_docbin(path, schema, split)
+
+
+def _ontonotes(path: Path | None, schema: Schema | None, split: str, options: DataOptions) -> Read:
+    root, genres, without = data_folder(options), options.genres, options.exclude_genres
+    return read_ontonotes(path, schema, root=root, split=split, genres=genres, exclude_genres=without)
+
+
+def _load_ontonotes(options: DataOptions, splits: Sequence[str]) -> Dataset:
+    def read(split: str, schema: Schema | None) -> Read:
+        return _ontonotes(find_path(options, split, folders=True), schema, split, options)
+
+    return read_each(options, splits, read)
+
+
+def _ace(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
+    return read_ace(path, schema, root=data_folder(options), split=split)
+
+
+def _load_ace(options: DataOptions, splits: Sequence[str]) -> Dataset:
+    def read(split: str, schema: Schema | None) -> Read:
+        path = find_path(options, split, folders=True)
+        if path is None:
+            names = " or ".join(candidates(options, split)) or "named"
+            problem = f"no list of document ids, nor folder, {names} (data.{split})"
+            raise missing(options, f"{data_folder(options)}: {problem}")
+        return _ace(path, schema, split, options)
+
+    return read_each(options, splits, read)
+
+
+def _load_hub(options: DataOptions, splits: Sequence[str]) -> Dataset:
+    if not options.dir:
+        raise UserError("data.dir is empty: it names a data set of the Hugging Face hub, or its folder")
+    opened = open_hub(options.dir, subset=options.subset, revision=options.revision)
+
+    def read(split: str, schema: Schema | None) -> Read:
+        names = candidates(options, split) or SPLIT_NAMES[split]
+        return read_hub(opened, names, schema, split, source=options.dir, columns=options.columns)
+
+    return read_each(options, splits, read)
+
+
+def _load_generated(options: DataOptions, splits: Sequence[str]) -> Dataset:
+    from toner_jax.data.corpora import generated
+
+    if options.schema not in ("", generated.SCHEMA.name):
+        raise UserError(
+            f"data.schema={options.schema!r}: generated data brings its own schema; leave it empty"
+        )
+    sizes = {split: getattr(options.generated, split) for split in splits}
+    made = generated.generate(seed=options.generated.seed, sizes=sizes)
+    return Dataset(generated.SCHEMA, {s: tuple(made[s]) for s in splits}, {s: {} for s in splits})
+
+
+# Of several formats that recognize a file, the first is taken: those with a header or keys of their own come
+# before the more general.
+FORMATS: dict[str, Format] = {
+    "auto": Format(_load_auto, _auto),
+    "csv": file_format(_csv, (".csv",), recognizes_csv),
+    "columns": file_format(_columns, (".txt", ".conll", ".tsv", ".iob2"), recognizes_columns),
+    "json": file_format(_json, (".json", ".jsonl"), recognizes_json_shapes),
+    "label_studio": file_format(_label_studio, (".json",), recognizes_label_studio),
+    "doccano": file_format(_doccano, (".jsonl",), recognizes_doccano),
+    "jsonl": file_format(_jsonl, (".jsonl", ".json"), recognizes_jsonl),
+    "ontonotes": Format(_load_ontonotes, _ontonotes, recognizes=recognizes_ontonotes, tells_splits=True),
+    "ace": Format(_load_ace, _ace, recognizes=recognizes_ace),
+    "brat": file_format(_brat, ("",), recognizes_brat),
+    "docbin": file_format(_docbin, (".spacy",), recognizes_docbin),
+    "hub": Format(_load_hub),
+    "generated": Format(_load_generated),
 }
-
-
-def labels_of(path: Path, format: str, data: Any) -> dict[str, int]:
-    """The labels that a file uses, as it spells them, by how often.
-
-    Args:
-      format: a key of `FORMATS`.
-      data: a config's `data` section, for the format's options.
-
-    Raises:
-      UserError: as the format's reader.
-    """
-    return count_labels(FORMATS[format].read(path, None, "", data))
-
-
-def count_labels(read: Read) -> dict[str, int]:
-    """The types of the entities read, by how often."""
-    counts: dict[str, int] = {}
-    for sentence in read.sentences:
-        for entity in sentence.entities:
-            counts[entity.type] = counts.get(entity.type, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

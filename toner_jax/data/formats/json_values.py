@@ -1,4 +1,8 @@
-"""The values of JSON files with their places, and annotated spans in the spellings that tools use."""
+"""The records of JSON files with their locations, and their values, each checked for its kind.
+
+A value is called by its key in errors, behind the location of its record: `train.json:7: "text" is 3; expected
+a string`. In an array, which may stand on a single line, the record's number follows: `train.json:1: record 7`.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +15,23 @@ from typing import Any
 from toner_jax.data.reading import check_characters, read_lines, read_text, shown
 from toner_jax.errors import UserError
 
+Record = dict[str, Any]
+
 _SPACE = re.compile(r"[ \t\r\n]*")
 _START = ("start", "start_offset")
 _END = ("end", "end_offset")
 _LABEL = ("label", "type")
 
 
-def read_items(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
-    """The objects of JSON lines, or of one JSON array, each with its place, `file:line`.
-
-    Blank lines hold nothing.
+def read_records(path: Path) -> Iterator[tuple[Record, str]]:
+    """The objects of JSON lines, or of one JSON array, each with its location. Blank lines hold nothing.
 
     Raises:
       UserError: the file cannot be read, or a line is not JSON or no object.
     """
     text = read_text(path)
-    items = _array(text, path) if text.lstrip(" \t\r\n").startswith("[") else _lines(path)
-    for value, place in items:
+    values = _array(text, path) if text.lstrip(" \t\r\n").startswith("[") else _lines(path)
+    for value, place in values:
         if not isinstance(value, dict):
             raise UserError(f'{place}: expected an object {{"…": …}}, not {shown(value)}')
         yield value, place
@@ -43,24 +47,24 @@ def _lines(path: Path) -> Iterator[tuple[Any, str]]:
 
 
 def _array(text: str, path: Path) -> Iterator[tuple[Any, str]]:
-    """Element by element, so that each is known by the line on which it begins."""
+    """Element by element, so that each is known by its number and the line on which it begins."""
     decoder = json.JSONDecoder()
 
     def skip(at: int) -> int:
         return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty string
 
-    counted, line = 0, 1
+    counted, line, number = 0, 1, 0
     at = skip(text.index("[") + 1)
     expected = "]" if text[at : at + 1] == "]" else ","
     while expected == ",":
-        line, counted = line + text.count("\n", counted, at), at
+        line, counted, number = line + text.count("\n", counted, at), at, number + 1
         try:
             value, at = decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:
             raise UserError(f"{path}:{error.lineno}: not JSON ({_reason(error)})") from error
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path}:{line}: not JSON ({_reason(error)})") from error
-        yield value, f"{path}:{line}"
+        yield value, f"{path}:{line}: record {number}"
         at = skip(at)
         expected = text[at : at + 1]
         if expected not in (",", "]") or not expected:
@@ -91,33 +95,80 @@ def one_of(item: Mapping[str, Any], keys: Sequence[str], place: str) -> str | No
     return used[0] if used else None
 
 
-def get_text(item: Mapping[str, Any], key: str, place: str) -> str:
-    """A string of the item.
+def as_text(value: Any, what: str, place: str) -> str:
+    """The value, which must be a string of Unicode text; `what` names it in the error.
 
     Raises:
-      UserError: it is missing, or no string.
+      UserError: it is no string, or holds half a surrogate pair or a NUL.
     """
-    if key not in item:
-        raise UserError(f'{place}: has no "{key}"; its keys are {", ".join(map(shown, list(item)[:10]))}')
-    if not isinstance(item[key], str):
-        raise UserError(f'{place}: "{key}" is {shown(item[key])}; expected a string')
-    return item[key]
+    if not isinstance(value, str):
+        raise UserError(f"{place}: {what} is {shown(value)}; expected a string")
+    check_characters(value, f"{place}: {what}")
+    return value
 
 
-def get_list(item: Mapping[str, Any], key: str, place: str) -> list[Any]:
-    """A list of the item.
+def as_list(value: Any, what: str, place: str) -> list[Any]:
+    """The value, which must be a list; `what` names it in the error.
 
     Raises:
-      UserError: it is missing, or no list.
+      UserError: it is something else.
+    """
+    if not isinstance(value, list):
+        raise UserError(f"{place}: {what} is {shown(value)}; expected a list")
+    return value
+
+
+def as_int(value: Any, place: str) -> int:
+    """The value, which must be a whole number.
+
+    Raises:
+      UserError: it is something else; a fraction and true are, too.
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UserError(f"{place}: {shown(value)} is not a whole number")
+    return value
+
+
+def get_value(item: Mapping[str, Any], key: str, place: str, hint: str = "") -> Any:
+    """The value of a key, whatever it is.
+
+    Raises:
+      UserError: the item lacks it.
     """
     if key not in item:
         raise UserError(
-            f'{place}: has no "{key}" (an empty list where there is nothing); '
-            f"its keys are {', '.join(map(shown, list(item)[:10]))}"
+            f'{place}: has no "{key}"{hint}; its keys are {", ".join(map(shown, list(item)[:10]))}'
         )
-    if not isinstance(item[key], list):
-        raise UserError(f'{place}: "{key}" is {shown(item[key])}; expected a list')
     return item[key]
+
+
+def get_text(item: Mapping[str, Any], key: str, place: str) -> str:
+    """A string of the item; raises as `as_text`, or where it is missing."""
+    return as_text(get_value(item, key, place), f'"{key}"', place)
+
+
+def get_int(item: Mapping[str, Any], key: str, place: str) -> int:
+    """A whole number of the item; raises as `as_int`, or where it is missing."""
+    return as_int(get_value(item, key, place), f'{place}: "{key}"')
+
+
+def get_list(item: Mapping[str, Any], key: str, place: str) -> list[Any]:
+    """A list of the item; raises as `as_list`, or where it is missing."""
+    hint = " (an empty list where there is nothing)"
+    return as_list(get_value(item, key, place, hint), f'"{key}"', place)
+
+
+def get_objects(item: Mapping[str, Any], key: str, place: str) -> Iterator[tuple[Record, str]]:
+    """The objects of a list of the item, each with its place in it.
+
+    Raises:
+      UserError: as `get_list`, or an element is no object.
+    """
+    for number, value in enumerate(get_list(item, key, place)):
+        where = f'{place}: "{key}"[{number}]'
+        if not isinstance(value, dict):
+            raise UserError(f"{where} is {shown(value)}; expected an object")
+        yield value, where
 
 
 def get_id(item: Mapping[str, Any], key: str, place: str) -> str | None:
@@ -133,8 +184,7 @@ def get_id(item: Mapping[str, Any], key: str, place: str) -> str | None:
         return str(value)
     if not isinstance(value, str) or not value:
         raise UserError(f'{place}: "{key}" is {shown(value)}; expected a string or a whole number')
-    check_characters(value, f'{place}: "{key}"')
-    return value
+    return as_text(value, f'"{key}"', place)
 
 
 def get_spans(item: Mapping[str, Any], key: str, place: str) -> list[tuple[int, int, str]]:
@@ -167,9 +217,7 @@ def check_span(start: Any, end: Any, label: Any, place: str) -> tuple[int, int, 
     Raises:
       UserError: they are something else.
     """
-    for value in (start, end):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise UserError(f"{place}: {shown(value)} is not a whole number")
+    start, end = as_int(start, place), as_int(end, place)
     if not isinstance(label, str) or not label.strip():
         raise UserError(f"{place}: label {shown(label)} is not a name")
     return start, end, label

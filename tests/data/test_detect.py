@@ -1,0 +1,193 @@
+"""The registry of formats: what a single file or folder is found to be, and how it is read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_ace import NEWSWIRE
+from test_ace import put as put_ace
+from test_ontonotes import conll, name_file
+
+from toner_jax.config import base
+from toner_jax.data.detect import detect
+from toner_jax.data.documents import Document, Span, read_documents
+from toner_jax.data.formats.format import file_format
+from toner_jax.data.formats.registry import FORMATS, format_of, labels_of, read_path
+from toner_jax.data.load import load_dataset
+from toner_jax.data.options import DataOptions
+from toner_jax.errors import UserError
+
+OPTIONS = DataOptions.from_section(base().data)
+SPAN = {"start": 0, "end": 3, "label": "PER"}
+TASK = {"data": {"text": "Ann ran"}, "annotations": [{"result": [{"type": "labels", "value": {
+    "start": 0, "end": 3, "labels": ["PER"]}}]}]}  # fmt: skip
+CONLL = conll("nw/a", [("Ann", "(PER)"), ("ran", "*")])
+NAME = name_file("nw/a", '<ENAMEX TYPE="PER">Ann</ENAMEX> ran')
+
+
+def lines(*items: dict) -> str:
+    return "".join(json.dumps(item) + "\n" for item in items)
+
+
+# name of a case: format, the path to look at, and files: path → content
+INPUTS = {
+    "columns": ("columns", "x.txt", {"x.txt": "-DOCSTART- -X- O O\n\nAnn NN B-NP B-PER\nran VB B-VP O\n"}),
+    "columns, no suffix": ("columns", "eng.testb", {"eng.testb": "Ann\tI-PER\nran\tO\n"}),
+    "columns, MEDLINE": ("columns", "x.iob2", {"x.iob2": "###MEDLINE:1\n\nAnn\tB-PER\nran\tO\n"}),
+    "columns, a bracket first": ("columns", "x.txt", {"x.txt": "[ O\nAnn B-PER\nran O\n"}),
+    "csv": ("csv", "x.csv", {"x.csv": "Word;Tag\nAnn;B-PER\nran;O\n"}),
+    "csv, by its header": ("csv", "x.txt", {"x.txt": "Sentence #,Word,POS,Tag\n1,Ann,NN,B-PER\n,ran,VB,O\n"}),
+    "csv, tabs": ("csv", "x.tsv", {"x.tsv": "Token\tNER\nAnn\tB-PER\nran\tO\n"}),
+    "json, W2NER": ("json", "x.json", {"x.json": lines({"sentence": ["Ann"], "ner": [
+        {"index": [0], "type": "PER"}]})}),
+    "json, named otherwise": ("json", "mrc-ner.test", {"mrc-ner.test": json.dumps([
+        {"context": "Ann ran", "label": {"PER": ["0;0"]}}], indent=2)}),
+    "jsonl, characters": ("jsonl", "x.jsonl", {"x.jsonl": lines({"text": "Ann ran", "entities": [SPAN]})}),
+    "jsonl, lists": ("jsonl", "x.txt", {"x.txt": lines({"text": "Ann ran", "entities": [[0, 3, "PER"]]})}),
+    "jsonl, tags": ("jsonl", "x.json", {"x.json": json.dumps([{"tokens": ["Ann"], "ner_tags": ["B-PER"]}])}),
+    "label_studio": ("label_studio", "x.json", {"x.json": json.dumps([TASK], indent=1)}),
+    "label_studio, JSON-MIN": ("label_studio", "x.json", {"x.json": json.dumps([
+        {"text": "Bo", "label": []}, {"text": "Ann", "label": [{"start": 0, "end": 3, "labels": ["PER"]}]}])}),
+    "doccano": ("doccano", "x.jsonl", {"x.jsonl": lines(
+        {"text": "Bo", "label": []}, {"text": "Ann ran", "label": [[0, 3, "PER"]]})}),
+    "doccano, relations": ("doccano", "x.jsonl", {"x.jsonl": lines({"text": "Ann", "relations": [], "entities": [
+        {"start_offset": 0, "end_offset": 3, "label": "PER"}]})}),
+    "brat": ("brat", "set", {"set/a.txt": "Ann ran", "set/a.ann": "T1\tPER 0 3\tAnn\n"}),
+    "ontonotes, a file": ("ontonotes", "x.gold_conll", {"x.gold_conll": CONLL}),
+    "ontonotes, named otherwise": ("ontonotes", "x.conll", {"x.conll": CONLL}),
+    "ontonotes, a name file": ("ontonotes", "x.txt", {"x.txt": NAME}),
+    "ontonotes, a folder": ("ontonotes", "set", {"set/deep/x.name": NAME}),
+    "ontonotes, a list": ("ontonotes", "test.id", {"test.id": "nw/a\n", "deep/x.gold_conll": CONLL}),
+}  # fmt: skip
+
+
+def put(folder: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+
+
+@pytest.mark.parametrize("case", INPUTS)
+def test_a_path_is_found_to_be_of_its_format(tmp_path, case):
+    name, path, files = INPUTS[case]
+    put(tmp_path, files)
+    path = tmp_path / path
+    assert detect(path, FORMATS) == format_of(path, "auto") == name
+    read = read_path(path, "auto", None, "x", OPTIONS)
+    assert read == read_path(path, name, None, "x", OPTIONS)
+    assert [(s.surface(e), e.type) for s in read.sentences for e in s.entities] == [("Ann", "PER")]
+    assert labels_of(path, "auto", OPTIONS) == {"PER": 1}
+
+
+@pytest.mark.parametrize("path", ["", "D1.sgm", "D1.apf.xml", "test.id"])
+def test_ace(tmp_path, path):
+    for i in (1, 2):
+        put_ace(tmp_path, f"D{i}", NEWSWIRE, [("PER", "PRO", "They")])
+    put(tmp_path, {"test.id": "D2\n"})
+    assert format_of(tmp_path / path, "auto") == "ace"
+    documents = {s.doc_id for s in read_path(tmp_path / path, "auto", None, "x", OPTIONS).sentences}
+    assert documents == ({"D1", "D2"} if not path else {"D2"} if path == "test.id" else {"D1"})
+
+
+def test_docbin(tmp_path):
+    spacy = pytest.importorskip("spacy")
+    doc = spacy.blank("en")("Ann ran")
+    doc.ents = [doc.char_span(0, 3, "PER")]
+    spacy.tokens.DocBin(docs=[doc]).to_disk(tmp_path / "x.spacy")
+    assert format_of(tmp_path / "x.spacy", "auto") == "docbin"
+    assert labels_of(tmp_path / "x.spacy", "auto", OPTIONS) == {"PER": 1}
+
+
+@pytest.mark.parametrize(("first", "name"), [("[", "label_studio"), ("{", "doccano")])
+def test_empty_labels_are_told_by_what_tools_write(tmp_path, first, name):
+    item = {"text": "Ann ran", "label": []}
+    (tmp_path / "x.json").write_text(json.dumps([item] if first == "[" else item))
+    assert format_of(tmp_path / "x.json", "auto") == name
+
+
+REFUSED = {
+    "prose": ("x.txt", "Ann flew a B-52 to the O hotel.\nThen she slept.\n", "x.txt: looks like no known format;"),
+    "a picture": ("x.png", "\x89PNG\n\x00\x00", "x.png: looks like no known format; name its format, one of csv, "),
+    "other keys": ("x.json", '[{"said": "Ann"}]',
+                   "x.json: looks like no known format (its records have the keys 'said'); name its format"),
+    "not JSON": ("x.json", '[{"text": "Ann"', "x.json:1: not JSON"),
+    "nothing": ("x.txt", " \n", "x.txt: empty: it holds no sentence; check that this is the right file"),
+    "no records": ("x.json", "[]", "x.json: looks like no known format; name its format"),
+    "a folder of texts": ("set/a.txt", "Ann", "set: looks like no known format; name its format"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_recognized_is_refused(tmp_path, case):
+    name, content, problem = REFUSED[case]
+    put(tmp_path, {name: content})
+    with pytest.raises(UserError) as caught:
+        format_of(tmp_path / name.split("/")[0], "auto")
+    assert str(caught.value).startswith(f"{tmp_path}/{problem}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["hub", "generated"])
+def test_what_has_no_single_path_is_refused(tmp_path, name):
+    message = (
+        f"{tmp_path}: the format '{name}' reads no single file or folder; name the one that it is in: auto, "
+    )
+    with pytest.raises(UserError) as caught:
+        read_path(tmp_path, name, None, "", OPTIONS)
+    assert str(caught.value).startswith(message)
+
+
+def test_unknown_formats_and_absent_paths(tmp_path):
+    with pytest.raises(
+        UserError, match=r"^data\.format='xml': expected one of auto, csv, columns, .*, generated$"
+    ):
+        format_of(tmp_path, "xml")
+    with pytest.raises(UserError, match=r"/absent: no such file or folder$"):
+        format_of(tmp_path / "absent", "auto")
+
+
+def test_auto_finds_unnamed_splits_of_any_format(tmp_path):
+    put(tmp_path, {
+        "train.jsonl": lines({"text": "Ann ran", "entities": [SPAN]}),
+        "validation/a.txt": "Bo ran", "validation/a.ann": "T1\tPER 0 2\tBo\n",
+        "test.csv": "Word,Tag\nCy,B-PER\n",
+    })  # fmt: skip
+    dataset = load_dataset(replace(OPTIONS, format="auto", dir=str(tmp_path), name="conll2003"))
+    assert {split: s[0].words[0] for split, s in dataset.splits.items()} == {
+        "train": "Ann", "dev": "Bo", "test": "Cy",
+    }  # fmt: skip
+
+
+# A format of our own, as a contributor would add one: `Ann/PER ran`, a sentence a line.
+
+
+def read_slashes(path, schema, split, options):
+    def document(i, line):
+        text, spans = "", []
+        for word in line.split():
+            word, _, label = word.partition("/")
+            if label:
+                spans.append(Span(len(text), len(text) + len(word), label, f"{path}:{i}"))
+            text += word + " "
+        return Document(None, text, tuple(spans))
+
+    documents = [document(i, line) for i, line in enumerate(path.read_text().splitlines(), 1)]
+    return read_documents(documents, schema, split, pretokenized=True)
+
+
+TOY = file_format(read_slashes, (".slashes",), lambda sample: "/PER" in sample.first)
+
+
+def test_a_new_format_is_a_reader_and_an_entry(tmp_path, monkeypatch):
+    monkeypatch.setitem(FORMATS, "slashes", TOY)
+    put(tmp_path, {f"{s}.slashes": f"Ann/PER {s}\n" for s in ("train", "dev", "test")})
+    for name in ("slashes", "auto"):
+        dataset = load_dataset(replace(OPTIONS, format=name, dir=str(tmp_path), name="toy"))
+        assert {split: s[0].words for split, s in dataset.splits.items()} == {
+            split: ("Ann", split) for split in ("train", "dev", "test")
+        }
+        assert labels_of(tmp_path / "dev.slashes", name, OPTIONS) == {"PER": 1}
+    assert format_of(tmp_path / "dev.slashes", "auto") == "slashes"

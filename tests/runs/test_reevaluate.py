@@ -1,0 +1,86 @@
+"""scripts/evaluate.py on other files than the run's own, through its main function, on a finished tiny run."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scripts.evaluate import main
+from toner_jax.data.documents import Document, Span, read_documents
+from toner_jax.data.formats.format import file_format
+from toner_jax.data.formats.registry import FORMATS
+from toner_jax.runs import reevaluate
+
+JSONL = '{"text": "Ivan Borcalski slept.", "entities": [{"start": 0, "end": 14, "label": "person"}]}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "format"),
+    [
+        ("new.jsonl", JSONL, ["--format=auto"], "jsonl"),
+        ("new.txt", "Ivan B-person\nBorcalski I-person\nslept O\n", ["--format=columns"], "columns"),
+    ],
+)
+def test_another_file_is_evaluated(finished, tmp_path, capsys, name, content, options, format):
+    (tmp_path / name).write_text(content)
+    arguments = [
+        f"--workdir={finished[0]}",
+        f"--input={tmp_path / name}",
+        "--json",
+        f"--output={tmp_path / 'out'}",
+    ]
+    assert main([*arguments, *options]) == 0
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert (report["split"], report["sentences"]) == (name, 1)
+    assert report["strict"]["tp"] + report["strict"]["fn"] == 1
+    assert (f"{name}: detected format {format}\n" in err) == (options == ["--format=auto"])
+    assert json.loads((tmp_path / "out/report.json").read_text()) == report
+    (line,) = (tmp_path / "out/predictions.jsonl").read_text().splitlines()
+    assert [e["text"] for e in json.loads(line)["gold"]] == ["Ivan Borcalski"]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "problem"),
+    [
+        (
+            JSONL,
+            [],
+            "the format 'generated' reads no single file or folder; name the one that it is in: auto, ",
+        ),
+        (
+            JSONL,
+            ["--format=hub"],
+            "the format 'hub' reads no single file or folder; name the one that it is in: ",
+        ),
+        (JSONL, ["--format=xml"], "data.format='xml': expected one of auto, "),
+        ("Ivan slept.\n", ["--format=auto"], "new: looks like no known format; name its format, one of "),
+        (
+            JSONL.replace("person", "ship"),
+            ["--format=auto"],
+            "new:1: label 'ship' is not in schema 'generated'",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(finished, tmp_path, capsys, content, options, problem):
+    (tmp_path / "new").write_text(content)
+    assert main([f"--workdir={finished[0]}", f"--input={tmp_path / 'new'}", *options]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("evaluate: ")
+    assert problem in last
+
+
+def test_a_new_format_is_read(finished, tmp_path, monkeypatch, capsys):
+    def read(path, schema, split, options):
+        name, _, label = path.read_text().partition("=")
+        spans = (Span(0, len(name), label, str(path)),)
+        return read_documents([Document("d", name, spans)], schema, split)
+
+    monkeypatch.setitem(FORMATS, "pairs", file_format(read, (".pair",), lambda s: s.path.suffix == ".pair"))
+    (tmp_path / "x.pair").write_text("Selqua=location")
+    config = reevaluate.changed_config(finished[0], [])
+    for format in ("pairs", "auto"):
+        (sentence,) = reevaluate.read_input(finished[0], config, tmp_path / "x.pair", format)
+        assert [(sentence.surface(e), e.type) for e in sentence.entities] == [("Selqua", "location")]
+    assert capsys.readouterr().err == "x.pair: detected format pairs\n"

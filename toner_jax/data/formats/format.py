@@ -1,0 +1,85 @@
+"""What a format is: the type of the registry's entries, and how formats of files load their splits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toner_jax.data.corpora.schemas import BUILTIN, get_schema
+from toner_jax.data.dataset import Dataset
+from toner_jax.data.find import find_paths
+from toner_jax.data.formats.sample import Sample
+from toner_jax.data.infer import infer_schema
+from toner_jax.data.options import DataOptions
+from toner_jax.data.reading import Read
+from toner_jax.schema import Schema
+
+# Takes a file or a folder, a schema (None for the labels as they are), what begins the sentences' ids ("" for
+# nothing), and the options, of which a format reads its own. Relative to `options.dir` lie the documents that
+# a list names.
+Reader = Callable[[Path, Schema | None, str, DataOptions], Read]
+Loader = Callable[[DataOptions, Sequence[str]], Dataset]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A value of `data.format`.
+
+    Attributes:
+      load: reads the splits asked for, wherever the options say that they lie.
+      read: reads one file or folder; None for formats that have no such thing.
+      suffixes: of a split's file where `data.<split>` names none, in order of preference; "" for a folder.
+      recognizes: whether a file or a folder is of this format, by its name and beginning; None never.
+      tells_splits: it finds the splits of a folder by itself, without names for them.
+    """
+
+    load: Loader
+    read: Reader | None = None
+    suffixes: tuple[str, ...] = ()
+    recognizes: Callable[[Sample], bool] | None = None
+    tells_splits: bool = False
+
+
+def file_format(
+    read: Reader, suffixes: tuple[str, ...], recognizes: Callable[[Sample], bool] | None = None
+) -> Format:
+    """A format with a file, or where a suffix is "" a folder, for each split."""
+
+    def load(options: DataOptions, splits: Sequence[str]) -> Dataset:
+        def read_split(split: str, schema: Schema | None) -> Read:
+            return read(find_paths(options, [split], suffixes)[split], schema, split, options)
+
+        find_paths(options, splits, suffixes)  # all that is missing shows before anything is read
+        return read_each(options, splits, read_split)
+
+    return Format(load, read, suffixes, recognizes)
+
+
+def read_each(
+    options: DataOptions, splits: Sequence[str], read: Callable[[str, Schema | None], Read]
+) -> Dataset:
+    """The splits, with the schema that is named or that the training labels make.
+
+    Args:
+      read: reads a split, with a schema or None for the labels as they are.
+    """
+    if options.schema or options.name in BUILTIN:
+        schema = get_schema(options.schema or options.name)
+    else:
+        schema = infer_schema(count_labels(read("train", None)), options.name)
+    reads = {split: read(split, schema) for split in splits}
+    return Dataset(
+        schema,
+        {split: r.sentences for split, r in reads.items()},
+        {split: r.repairs for split, r in reads.items()},
+    )
+
+
+def count_labels(read: Read) -> dict[str, int]:
+    """The types of the entities read, by how often."""
+    counts: dict[str, int] = {}
+    for sentence in read.sentences:
+        for entity in sentence.entities:
+            counts[entity.type] = counts.get(entity.type, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

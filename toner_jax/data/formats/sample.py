@@ -1,0 +1,78 @@
+"""What a format is recognized by: a path, the beginning of a file, its first records if it is JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from toner_jax.data.formats.json_values import read_records
+from toner_jax.errors import UserError
+
+_HEAD = 1 << 16  # bytes
+_RECORDS = 100
+_JSON_SUFFIXES = (".json", ".jsonl", ".jsonlines")
+_JSON_BEGINNINGS = ('{"', "[{", "[ {")
+
+
+class Sample:
+    """A file or a folder, looked at as far as telling its format needs.
+
+    Attributes:
+      path: it exists.
+      root: where the documents lie that a list of documents names.
+    """
+
+    def __init__(self, path: Path, root: Path | None = None):
+        """`root` is the path's own folder by default."""
+        self.path, self.root = path, root or path.parent
+        self.is_folder = path.is_dir()
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """The first lines that are not blank, without white space around them; none of a folder.
+
+        Raises:
+          UserError: the file cannot be read.
+        """
+        if self.is_folder:
+            return ()
+        try:
+            with self.path.open("rb") as file:
+                head = file.read(_HEAD).decode("utf-8-sig", errors="replace")
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be read ({error.strerror})") from error
+        return tuple(line.strip() for line in head.split("\n") if line.strip())
+
+    @property
+    def first(self) -> str:
+        """The first line that is not blank; "" where there is none."""
+        return self.lines[0] if self.lines else ""
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it may be a list of documents: its first line is a single word."""
+        return len(self.first.split()) == 1 and not self.is_json
+
+    @property
+    def is_json(self) -> bool:
+        """Whether it is named like JSON or begins so."""
+        named = self.path.suffix.lower() in _JSON_SUFFIXES and not self.is_folder
+        return named or self.first == "[" or self.first.startswith(_JSON_BEGINNINGS)
+
+    @cached_property
+    def records(self) -> tuple[Mapping[str, Any], ...]:
+        """The first objects of a JSON file; none of others.
+
+        Raises:
+          UserError: it is not JSON, with the line.
+        """
+        if not self.is_json:
+            return ()
+        return tuple(record for record, _ in islice(read_records(self.path), _RECORDS))
+
+    def holds(self, pattern: str) -> bool:
+        """Whether a file below the folder fits the pattern."""
+        return self.is_folder and next(self.path.rglob(pattern), None) is not None

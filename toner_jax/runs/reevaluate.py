@@ -1,0 +1,141 @@
+"""A finished run evaluated again: another split, another file, another step, other settings of decoding."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from ml_collections import ConfigDict
+
+from toner_jax import config as configuration
+from toner_jax.common.console import say
+from toner_jax.common.files import write_atomically
+from toner_jax.data.formats.registry import format_of, read_path
+from toner_jax.data.options import DataOptions
+from toner_jax.data.sentences import load_sentences
+from toner_jax.evaluation.evaluated import Evaluated, write_predictions
+from toner_jax.evaluation.report import make_report
+from toner_jax.runs.evaluate import make_reference
+from toner_jax.runs.restore import read_work_config
+from toner_jax.runs.setup import read_work_schema
+from toner_jax.runs.stage import read_marker
+from toner_jax.runs.workdir import split_path
+from toner_jax.schema import Schema, Sentence
+from toner_jax.tasks.recognized import Recognized
+from toner_jax.tasks.type_recognition import TypeRecognition
+from toner_jax.text.ids import WordIds
+
+Splits = Mapping[str, Sequence[Sentence]]
+
+
+class Model(Protocol):
+    """What is asked of the restored models, `toner_jax.api.Ner`."""
+
+    config: ConfigDict
+    schema: Schema
+    word_ids: WordIds
+    tasks: tuple[str, ...]
+    step: int
+    threshold: float
+    temperature: float
+
+    def recognize(
+        self, sentences: Sequence[Sentence], *, threshold: float | None
+    ) -> tuple[Sequence[Recognized], Sequence[Sequence[str]] | None]: ...
+
+    def name_types(self, sentences: Sequence[Sentence]) -> Sequence[Iterable[str]]: ...
+
+
+class Evaluation(NamedTuple):
+    """What came of it.
+
+    Attributes:
+      report: as in the work directory's `report/`.
+      evaluated: what was found in the sentences.
+    """
+
+    report: dict[str, Any]
+    evaluated: Evaluated
+
+    def write(self, folder: Path) -> None:
+        """Writes `predictions.jsonl` and `report.json`."""
+        write_predictions(folder / "predictions.jsonl", self.evaluated)
+        write_atomically(folder / "report.json", json.dumps(self.report, indent=2) + "\n")
+
+
+def changed_config(workdir: Path, changes: Iterable[tuple[str, str]]) -> ConfigDict:
+    """The run's configuration with changed keys, each said.
+
+    Args:
+      changes: keys and their values as on a command line.
+
+    Raises:
+      UserError: no work directory, a key that training has fixed, or a value that is refused.
+    """
+    config = read_work_config(workdir)
+    for key, value in changes:
+        old = configuration.get(config, key)
+        configuration.override(config, key, value)
+        say(f"{key}: {old} in training, {configuration.get(config, key)} here")
+    configuration.validate(config)
+    return config
+
+
+def read_splits(workdir: Path, split: str) -> dict[str, Sequence[Sentence]]:
+    """A split as the run has read it, and train and dev, which the baselines in its report are made of."""
+    names = dict.fromkeys(("train", "dev", split))
+    return {name: load_sentences(split_path(workdir, name)) for name in names}
+
+
+def read_input(workdir: Path, config: ConfigDict, path: Path, format: str = "") -> Sequence[Sentence]:
+    """The sentences of another file or folder, in the run's schema; its repairs are said.
+
+    Args:
+      format: a value of `data.format`; "" for the run's own. "auto" looks at the file, and what it finds is
+        said.
+
+    Raises:
+      UserError: a format that is unknown, cannot be told or reads no single file, or a malformed file.
+    """
+    named = format or config.data.format
+    found = format_of(path, named)
+    if named == "auto":
+        say(f"{path.name}: detected format {found}")
+    options = DataOptions.from_section(config.data)
+    sentences, repairs = read_path(path, found, read_work_schema(workdir), "input", options)
+    for reason, count in repairs.items():
+        say(f"{path.name}: repaired {count} {reason}")
+    return sentences
+
+
+def say_choices(workdir: Path, ner: Model, threshold: float | None) -> None:
+    """Says where the step and δ are not those that the run has chosen."""
+    marker = read_marker(workdir / "generator" / "stage.json")
+    chosen = marker["result"].get("step") if marker else None
+    if ner.step != chosen:
+        say(f"generator step: {chosen or 'none yet'} was chosen on dev, {ner.step} here")
+    if threshold is not None:
+        say(f"δ: {ner.threshold:.4f} in training, {threshold} here")
+
+
+def evaluate(ner: Model, splits: Splits, name: str, threshold: float | None = None) -> Evaluation:
+    """Evaluates one of the splits.
+
+    Args:
+      threshold: another δ for T′.
+    """
+    config, sentences = ner.config, splits[name]
+    found, matched = ner.recognize(sentences, threshold=threshold)
+    evaluated = Evaluated(
+        name,
+        sentences,
+        found,
+        matched,
+        named=ner.name_types(sentences) if TypeRecognition.name in ner.tasks else None,
+        threshold=config.decode.threshold,
+        temperature=ner.temperature,
+    )
+    reference = make_reference(config, splits["train"], splits["dev"], ner.schema, ner.word_ids)
+    return Evaluation(make_report(evaluated, reference).to_json(), evaluated)
