@@ -124,6 +124,7 @@ def base() -> ConfigDict:
     c.decode.grammar = (
         True  # only well-formed outputs with spans of the text; False decodes as the paper does
     )
+    c.decode.flat = False  # under the grammar: spans do not overlap, whatever the training data have
     c.decode.block = 0  # tokens that a pass verifies under the grammar; 0 for 4 on CPU, 8 elsewhere
     c.decode.beam_size = 1  # hypotheses of free decoding; 1 is greedy
     c.decode.length_penalty = 1.0  # beams are compared by log-probability / tokens ** this
@@ -284,6 +285,8 @@ def validate(config: ConfigDict) -> None:
             f"decode.beam_size={config.decode.beam_size}: beams are for free decoding; "
             "add --config.decode.grammar=False"
         )
+    if config.decode.flat and not config.decode.grammar:
+        raise UserError("decode.flat=True: needs the grammar; add --config.decode.grammar=True")
     if not -1 <= config.matcher.threshold <= 1:
         raise UserError(f"matcher.threshold={config.matcher.threshold}: a cosine lies between -1 and 1")
 

@@ -6,7 +6,10 @@ import functools
 
 import pytest
 
+from toner_jax.inference._task_adapter import FeaturesTask
 from toner_jax.inference.free import FreeGenerator
+from toner_jax.inference.options import DecodeOptions
+from toner_jax.models.t5.decoder import T5Decoder
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
 from toner_jax.runs.restore import restore
@@ -29,8 +32,8 @@ def decode(finished):
 
     @functools.cache
     def generator(beams):
-        options = {"batch_size": 8, "max_length": 24, "beams": beams, "length_penalty": 0.0}
-        return FreeGenerator(r.generator, features, mesh, **options)
+        options = DecodeOptions(features.max_source, 24, batch_size=8, beam_size=beams, length_penalty=0.0)
+        return FreeGenerator(functools.partial(T5Decoder, r.generator), FeaturesTask(features), mesh, options)
 
     return lambda inputs, beams: generator(beams)(r.generator_params, inputs)
 

@@ -4,6 +4,7 @@ recognition samples; the step to keep is the one with the best strict span F1 on
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from toner_jax import losses
 from toner_jax.common.console import say
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import strict_counts
+from toner_jax.inference._task_adapter import FeaturesTask
 from toner_jax.inference.constrained import GrammarGenerator
+from toner_jax.inference.options import DecodeOptions
 from toner_jax.inference.recognize import Recognizer
 from toner_jax.models.hf import weights as hf_weights
+from toner_jax.models.t5.decoder import T5Decoder
 from toner_jax.models.t5.model import shift_right
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import round_batch
@@ -240,9 +244,9 @@ def _make_evaluation(
     types = None if matched is None else [matched[i] for i in chosen]
     # The room is that of the evaluation after training, whose programs are then compiled already.
     room = max(max_length, config.decode.max_length or features.max_target)
-    generate = GrammarGenerator(
-        model, features, mesh, batch_size=config.eval.batch_size, max_length=room, limit=max_length
-    )
+    options = DecodeOptions(features.max_source, room, config.eval.batch_size)
+    task, make_decoder = FeaturesTask(features), partial(T5Decoder, model)
+    generate = GrammarGenerator(make_decoder, task, mesh, options, limit=max_length)
     recognizer = Recognizer(generate, features, overlap=config.text.window_overlap)
 
     def evaluate(params: Any) -> dict[str, float]:

@@ -2,55 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+from functools import partial
+
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from toner_jax.inference._task_adapter import FeaturesTask
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.explained import ExplainedGenerator
 from toner_jax.inference.free import FreeGenerator
+from toner_jax.inference.options import DecodeOptions
 from toner_jax.inference.recognize import Generate, Recognizer
 from toner_jax.inference.type_recognition import TypeRecognizer
+from toner_jax.models.t5.decoder import T5Decoder
 from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.features import EXPLAINED, TYPE_RECOGNITION, GeneratorFeatures
+
+
+def decode_options(config: ConfigDict, features: GeneratorFeatures) -> DecodeOptions:
+    """What a configuration says of decoding; a key of `decode` is the option of its name."""
+    own = {f.name: config.decode[f.name] for f in fields(DecodeOptions) if f.name in config.decode}
+    return replace(
+        DecodeOptions(**own),
+        max_source=features.max_source,
+        max_length=config.decode.max_length or features.max_target,
+        batch_size=config.eval.batch_size,
+        window_overlap=config.text.window_overlap,
+    )
 
 
 def make_recognizer(
     config: ConfigDict, model: ToNER, features: GeneratorFeatures, mesh: Mesh, explain: bool = False
 ) -> Recognizer:
     """The recognizer of a configuration. One that explains always writes its entities under the grammar."""
-    c = config.decode
-    room = c.max_length or features.max_target
-    batch, overlap = config.eval.batch_size, config.text.window_overlap
+    options, make_decoder = decode_options(config, features), partial(T5Decoder, model)
     generate: Generate
     if explain:
-        generate = ExplainedGenerator(model, features, mesh, batch_size=batch, max_length=room, block=c.block)
-        return Recognizer(generate, features, overlap=overlap, task=EXPLAINED)
-    if c.grammar:
-        generate = GrammarGenerator(model, features, mesh, batch_size=batch, max_length=room, block=c.block)
-    else:
-        generate = FreeGenerator(
-            model,
-            features,
-            mesh,
-            batch_size=batch,
-            max_length=room,
-            beams=c.beam_size,
-            length_penalty=c.length_penalty,
-        )
-    return Recognizer(generate, features, overlap=overlap)
+        task = FeaturesTask(features, EXPLAINED)
+        generate = ExplainedGenerator(make_decoder, task, mesh, options)
+        return Recognizer(generate, features, overlap=options.window_overlap, task=EXPLAINED)
+    generator = GrammarGenerator if options.grammar else FreeGenerator
+    generate = generator(make_decoder, FeaturesTask(features), mesh, options)
+    return Recognizer(generate, features, overlap=options.window_overlap)
 
 
 def make_type_recognizer(
     config: ConfigDict, model: ToNER, features: GeneratorFeatures, mesh: Mesh
 ) -> TypeRecognizer:
     """The recognizer of types (§3.4) of a configuration, always under the grammar."""
-    generate = GrammarGenerator(
-        model,
-        features,
-        mesh,
-        batch_size=config.eval.batch_size,
-        max_length=config.decode.max_length or features.max_target,
-        task=TYPE_RECOGNITION,
-        block=config.decode.block,
-    )
-    return TypeRecognizer(generate, features, overlap=config.text.window_overlap)
+    options, task = decode_options(config, features), FeaturesTask(features, TYPE_RECOGNITION)
+    generate = GrammarGenerator(partial(T5Decoder, model), task, mesh, options)
+    return TypeRecognizer(generate, features, overlap=options.window_overlap)
