@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from chunks import word_ids
 
-from toner_jax.decoding import batching
+from toner_jax.decoding import continuous_batching
 from toner_jax.decoding.compile import compile_grammar
 from toner_jax.decoding.drafts import make_hints
 from toner_jax.decoding.speculative import SpeculativeOptions
@@ -94,14 +94,14 @@ def decode(
     n = len(c.table)
     options = SpeculativeOptions(block=block, slots=slots, length=40, rows=rows, chunk=chunk)
     ids = np.arange(n, dtype=np.int32)[:, None]
-    requests = batching.Requests(ids, c.tape, jnp.int32(n if size is None else size))
+    requests = continuous_batching.Requests(ids, c.tape, jnp.int32(n if size is None else size))
     return _decode(c.grammar, options, c.table, requests, temperature)
 
 
 @functools.partial(jax.jit, static_argnames=("grammar", "options", "temperature"))
 def _decode(grammar, options, table, requests, temperature):
     automaton = compile_grammar(grammar)
-    return batching.decode(TableDecoder(table), automaton, requests, options, temperature)
+    return continuous_batching.decode(TableDecoder(table), automaton, requests, options, temperature)
 
 
 @functools.cache

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from toner_jax.decoding import batching
+from toner_jax.decoding import continuous_batching
 from toner_jax.decoding.automaton import Automaton
 from toner_jax.decoding.compile import compile_grammar
 from toner_jax.decoding.drafts import make_hints
@@ -45,7 +45,7 @@ class _Queue(NamedTuple):
       inputs: which inputs its requests are.
       word_index: of each, the word that each piece of its text belongs to.
       rows: how many are at work at a time.
-      decoded: `batching.Decoded`, of device or host arrays.
+      decoded: `continuous_batching.Decoded`, of device or host arrays.
     """
 
     inputs: list[int]
@@ -204,7 +204,7 @@ def _fetch(queue: _Queue) -> _Queue:
 
 
 class _Requests(NamedTuple):
-    """`batching.Requests` with its tapes packed."""
+    """`continuous_batching.Requests` with its tapes packed."""
 
     ids: jax.Array
     tapes: Packed
@@ -218,7 +218,7 @@ def _decode(
     requests: _Requests,
     temperature: jax.Array,
     options: SpeculativeOptions,
-) -> batching.Decoded:
+) -> continuous_batching.Decoded:
     """The program that is compiled."""
-    unpacked = batching.Requests(requests.ids, unpack(requests.tapes), requests.size)
-    return batching.decode(make_decoder(params), automaton, unpacked, options, temperature)
+    unpacked = continuous_batching.Requests(requests.ids, unpack(requests.tapes), requests.size)
+    return continuous_batching.decode(make_decoder(params), automaton, unpacked, options, temperature)
