@@ -35,7 +35,7 @@ def files(finished, cache, tmp_path_factory):
     command = [
         sys.executable, "scripts/benchmark.py", "decode",
         f"--model={finished[0]}", "--split=dev", "--sentences=8", "--rounds=1", "--requests=1", "--batches=8",
-        f"--only={','.join((*OURS, *INSTALLED, 'floor-read'))}",
+        f"--only={','.join((*OURS, *INSTALLED, 'floor-encode'))}",
         f"--json={folder / 'decode.json'}", f"--markdown={folder / 'decode.md'}",
     ]  # fmt: skip
     done = tiny.run(command, tiny.environment(cache))
@@ -51,14 +51,14 @@ def figures(files):
 
 @pytest.mark.slow
 def test_every_contender_has_every_figure(figures):
-    assert list(figures) == [*OURS, *INSTALLED, "floor-read"]
+    assert list(figures) == [*OURS, *INSTALLED, "floor-encode"]
     for name, one in figures.items():
         assert set(one) == FIGURES
         assert one["sentences_per_second"]["best"] == one["sentences_per_second"]["median"] > 0  # one round
         assert 0 < one["latency_ms"]["p50"] <= one["latency_ms"]["p95"]
         assert one["cpu_ms_per_sentence"] > 0
         assert set(one["times_as_fast_as"]) == set(INSTALLED)
-        assert (one["strict_f1"] is None) == (one["identical_to_greedy"] is None) == (name == "floor-read")
+        assert (one["strict_f1"] is None) == (one["identical_to_greedy"] is None) == (name == "floor-encode")
     for name in INSTALLED:
         assert figures[name]["times_as_fast_as"][name] == 1
 

@@ -124,6 +124,7 @@ def base() -> ConfigDict:
     c.decode.grammar = (
         True  # only well-formed outputs with spans of the text; False decodes as the paper does
     )
+    c.decode.flat = False  # under the grammar: spans do not overlap, whatever the training data have
     c.decode.block = 0  # tokens that a pass verifies under the grammar; 0 for 4 on CPU, 8 elsewhere
     c.decode.beam_size = 1  # hypotheses of free decoding; 1 is greedy
     c.decode.length_penalty = 1.0  # beams are compared by log-probability / tokens ** this
@@ -283,7 +284,7 @@ def validate(config: ConfigDict) -> None:
         for key in keys:
             if not is_good(get(config, key)):
                 raise UserError(f"{key}={get(config, key)}: {reason}")
-    _validate_beams(config)
+    _validate_decoding(config)
 
 
 def _validate_stages(config: ConfigDict) -> None:
@@ -298,7 +299,7 @@ def _validate_stages(config: ConfigDict) -> None:
         raise UserError("stages: generator needs matcher; name both, or set matcher.enabled=False")
 
 
-def _validate_beams(config: ConfigDict) -> None:
+def _validate_decoding(config: ConfigDict) -> None:
     if config.decode.beam_size > 1 and config.decode.temperature != 1:
         raise UserError("decode.temperature: beams are compared by unscaled scores; leave it at 1")
     if config.decode.beam_size > 1 and config.decode.grammar:
@@ -306,6 +307,8 @@ def _validate_beams(config: ConfigDict) -> None:
             f"decode.beam_size={config.decode.beam_size}: beams are for free decoding; "
             "add --config.decode.grammar=False"
         )
+    if config.decode.flat and not config.decode.grammar:
+        raise UserError("decode.flat=True: needs the grammar; add --config.decode.grammar=True")
 
 
 def get(config: ConfigDict, key: str) -> Any:

@@ -13,15 +13,18 @@ import numpy as np
 from benchmarks.machine import THREADS
 from benchmarks.subject import Subject
 from benchmarks.timing import Contender, Result, Run, Setting
-from toner_jax.inference.constrained import ONE_THREAD, GrammarGenerator
+from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.free import FreeGenerator
-from toner_jax.inference.lengths import ladder, padded_length
+from toner_jax.inference.lengths import bucket_of, length_buckets
+from toner_jax.inference.options import Techniques
+from toner_jax.inference.queues import ONE_THREAD
+from toner_jax.models.t5.model import T5
 from toner_jax.parallel.mesh import round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.tasks.output import Input
 
 REFERENCE = "greedy"
-_QUEUE = 8  # the generator's own default
+_QUEUE = Techniques().queue
 
 
 def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
@@ -31,19 +34,21 @@ def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
     def contender(name: str, title: str, make: Callable[[Setting], Run]) -> Contender:
         return Contender(name, title, settings, make)
 
-    def grammar(block: int, hints: bool = True, queue: int = 1, threads: int = 1) -> Callable[[Setting], Run]:
-        return lambda setting: _generate(
-            subject,
-            GrammarGenerator(
-                subject.restored.generator,
-                subject.task,
-                subject.mesh,
-                replace(subject.options, batch_size=setting.batch, block=block),
-                queue=queue,
-                hints=hints,
-                threads=threads,
-            ),
-        )
+    def grammar(
+        block: int, drafts: bool = True, queue: int = 1, threads: int = 1
+    ) -> Callable[[Setting], Run]:
+        techniques = Techniques(queue, threads, drafts)
+
+        def make(setting: Setting) -> Run:
+            options = replace(subject.options, batch_size=setting.batch, block=block)
+            return _generate(
+                subject,
+                GrammarGenerator(
+                    subject.make_decoder, subject.task, subject.mesh, options, techniques=techniques
+                ),
+            )
+
+        return make
 
     return [
         contender(
@@ -51,7 +56,7 @@ def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
         ),
         contender(REFERENCE, "greedy, by length", free(subject)),
         contender("grammar", "under the grammar, a token a pass", grammar(1)),
-        contender("forced", "+ forced tokens, blocks of 4", grammar(4, hints=False)),
+        contender("forced", "+ forced tokens, blocks of 4", grammar(4, drafts=False)),
         contender("drafts-4", "+ drafts, blocks of 4", grammar(4)),
         contender("drafts-8", "+ drafts, blocks of 8", grammar(8)),
         contender("refill-4", "+ refilled rows, blocks of 4", grammar(4, queue=_QUEUE)),
@@ -68,26 +73,31 @@ def floor(subject: Subject, batches: Sequence[int]) -> list[Contender]:
     """What no way to decode can do without."""
     settings = tuple(Setting(b) for b in batches)
 
-    def read(method: str) -> Callable[[Setting], Run]:
-        return lambda setting: _read(subject, method, setting.batch)
+    def encode(function: Callable[[Any, jax.Array], Any]) -> Callable[[Setting], Run]:
+        return lambda setting: _encode(subject, function, setting.batch)
+
+    model = subject.restored.generator
+
+    def states(params: Any, ids: jax.Array) -> Any:
+        return model.apply({"params": params}, ids, (ids != 0).astype("float32"), method=T5.encode)
+
+    def source(params: Any, ids: jax.Array) -> Any:
+        return subject.make_decoder(params).encode(ids)
 
     return [
-        Contender("floor-encoder", "the encoder alone", settings, read("encode")),
-        Contender("floor-read", "encoder, cross-attention's keys and values", settings, read("read")),
+        Contender("floor-encoder", "the encoder alone", settings, encode(states)),
+        Contender("floor-encode", "encoder, cross-attention's keys and values", settings, encode(source)),
     ]
 
 
 def free(subject: Subject) -> Callable[[Setting], Run]:
     """Greedy search over the whole vocabulary."""
-    return lambda setting: _generate(
-        subject,
-        FreeGenerator(
-            subject.restored.generator,
-            subject.task,
-            subject.mesh,
-            replace(subject.options, batch_size=setting.batch, beam_size=1),
-        ),
-    )
+
+    def make(setting: Setting) -> Run:
+        options = replace(subject.options, batch_size=setting.batch, beam_size=1)
+        return _generate(subject, FreeGenerator(subject.make_decoder, subject.task, subject.mesh, options))
+
+    return make
 
 
 def _generate(subject: Subject, generator: FreeGenerator | GrammarGenerator) -> Run:
@@ -114,28 +124,21 @@ def _joined(parts: Sequence[Result]) -> Result:
     return Result(outputs, sum(p.passes or 0 for p in parts), sum(p.rows or 0 for p in parts))
 
 
-def _read(subject: Subject, method: str, batch: int) -> Run:
-    model, params = subject.restored.generator, subject.restored.generator_params
-    lengths, rows = (
-        ladder(subject.options.max_source, subject.task.overhead()),
-        round_batch(batch, subject.mesh),
-    )
-
-    def read(params: Any, ids: jax.Array) -> Any:
-        mask = ((ids != 0).astype("float32"),) if method == "encode" else ()
-        return model.apply({"params": params}, ids, *mask, method=method)
-
-    program, pool = jax.jit(read, compiler_options=ONE_THREAD), ThreadPoolExecutor(THREADS)
+def _encode(subject: Subject, function: Callable[[Any, jax.Array], Any], batch: int) -> Run:
+    """Runs (params, ids [B, S]) → … over all sources, as many at once as there are threads."""
+    params, rows = subject.restored.generator_params, round_batch(batch, subject.mesh)
+    buckets = length_buckets(subject.options.max_source, subject.task.overhead())
+    program, pool = jax.jit(function, compiler_options=ONE_THREAD), ThreadPoolExecutor(THREADS)
 
     def run(inputs: Sequence[Input]) -> Result:
         sources = subject.sources(inputs)
 
-        def read_batch(chosen: np.ndarray) -> None:
-            length = padded_length(len(sources[chosen[0]]), lengths)
+        def encode_batch(chosen: np.ndarray) -> None:
+            length = bucket_of(len(sources[chosen[0]]), buckets)
             ids = pad_rows([sources[i] for i in chosen], length, rows)
             jax.block_until_ready(program(params, shard_batch(ids, subject.mesh)))
 
-        list(pool.map(read_batch, length_sorted_batches([len(s) for s in sources], rows)))
+        list(pool.map(encode_batch, length_sorted_batches([len(s) for s in sources], rows)))
         return Result(None)
 
     return run

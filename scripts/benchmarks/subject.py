@@ -17,6 +17,8 @@ from toner_jax.evaluation.scoring import strict_counts
 from toner_jax.inference.options import DecodeOptions
 from toner_jax.inference.recognize import Recognizer
 from toner_jax.inference.sources import source_ids
+from toner_jax.models import registry
+from toner_jax.models.decoder import MakeDecoder
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
 from toner_jax.runs.generator import read_types_if_enabled
@@ -47,6 +49,12 @@ class Subject:
     def options(self) -> DecodeOptions:
         """How the run decodes."""
         return decode_options(self.restored.config)
+
+    @property
+    def make_decoder(self) -> MakeDecoder:
+        """Parameters → the generator's decoder."""
+        generator = self.restored.generator
+        return registry.of(generator.config).make_decoder(generator)
 
     def sources(self, inputs: Sequence[Input]) -> list[np.ndarray]:
         """The prompts' ids, end of sequence included."""

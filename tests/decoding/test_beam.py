@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from fakes import StepDecoder, sources
 
 from toner_jax.config import base, validate
-from toner_jax.decoding.search import beam
+from toner_jax.decoding.search import SearchOptions, beam
 from toner_jax.errors import UserError
 
 VOCABULARY, ROWS = 9, 12
@@ -49,7 +50,7 @@ def plain_beam(scores: np.ndarray, beams: int, limit: int, penalty: float):
     return *kept[0], False
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2))
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
 def search(scores: jax.Array, beams: int, limit: int, penalty: float):
     """The table as a model: its cache holds the sum of all that each hypothesis was given."""
 
@@ -60,7 +61,8 @@ def search(scores: jax.Array, beams: int, limit: int, penalty: float):
         return scores[jnp.arange(ROWS * beams) // beams, total % 7][:, None], total
 
     cache = jnp.zeros((ROWS * beams,), jnp.int32)
-    return beam(step, jnp.take, cache, ROWS, limit, beams=beams, length_penalty=penalty)
+    options = SearchOptions(limit, beams=beams, length_penalty=penalty)
+    return beam(StepDecoder(step, cache), sources(ROWS), options)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +104,13 @@ def test_complete_hypotheses_are_those_of_a_longer_limit():
     [
         ("beam_size", 0, "decode.beam_size=0: must be above 0"),
         ("beam_size", 4, "beams are for free decoding; add --config.decode.grammar=False"),
+        ("grammar", False, "decode.flat=True: needs the grammar"),
         ("length_penalty", float("nan"), "decode.length_penalty=nan: must be a finite number"),
     ],
 )
 def test_options_that_cannot_be(key, value, message):
     config = base()
+    config.decode.flat = key == "grammar"
     config.decode[key] = value
     with pytest.raises(UserError, match=message):
         validate(config)

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from fakes import StepDecoder, sources
 
-from toner_jax.decoding.search import Begun, greedy
+from toner_jax.decoding.search import ForcedPrefix, SearchOptions, greedy
 
 VOCABULARY, ROWS = 9, 6
 
@@ -48,7 +49,7 @@ def search(cache, max_length, eos_id, start_id):
         logits = cache["table"][jnp.arange(ROWS), cache["calls"] % 5, tokens[:, 0]]
         return logits[:, None], dict(cache, calls=cache["calls"] + 1)
 
-    return greedy(step, cache, ROWS, max_length, eos_id=eos_id, start_id=start_id)
+    return greedy(StepDecoder(step, cache), sources(ROWS), SearchOptions(max_length, eos_id, start_id))
 
 
 def run(scores: np.ndarray, max_length: int, eos_id: int, start_id: int):
@@ -96,7 +97,7 @@ def test_the_search_stops_when_every_row_has_ended():
             :, None
         ], cache + 1
 
-    tokens, scores = greedy(step, jnp.zeros((), jnp.int32), 4, 50)
+    tokens, scores = greedy(StepDecoder(step, jnp.zeros((), jnp.int32)), sources(4), SearchOptions(50))
     jax.block_until_ready(tokens)
     jax.effects_barrier()
     assert len(calls) == 4
@@ -106,7 +107,7 @@ def test_the_search_stops_when_every_row_has_ended():
 
 
 @pytest.mark.parametrize("lengths", [(1, 2, 3, 1), (3, 3, 3, 3)])
-def test_going_on_after_a_beginning(lengths):
+def test_going_on_after_a_forced_prefix(lengths):
     """What is written after the first tokens of an output is the rest of it; the cache is as if a token had been
     fed at a time."""
     rng = np.random.default_rng(3)
@@ -121,12 +122,12 @@ def test_going_on_after_a_beginning(lengths):
     def rewind(index, taken, kept):
         return index - taken + kept
 
-    start = jnp.zeros(ROWS, jnp.int32)
-    whole, scores = greedy(step, start, ROWS, 20)
+    decoder = StepDecoder(step, jnp.zeros(ROWS, jnp.int32), rewind)
+    whole, scores = greedy(decoder, sources(ROWS), SearchOptions(20))
     kept = np.resize(lengths, ROWS)
     assert (np.asarray(whole)[np.arange(ROWS), kept] != 0).all()  # none has ended by then
-    begun = Begun(whole[:, :3], jnp.asarray(kept), rewind)
-    rest, rest_scores = greedy(step, start, ROWS, 20, begun=begun)
+    prefix = ForcedPrefix(whole[:, :3], jnp.asarray(kept))
+    rest, rest_scores = greedy(decoder, sources(ROWS), SearchOptions(20), prefix=prefix)
     for row, n in enumerate(kept):
         np.testing.assert_array_equal(rest[row, : 20 - n], whole[row, n:])
         np.testing.assert_allclose(rest_scores[row, : 20 - n], scores[row, n:], atol=1e-6)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from chunks import word_ids
 
-from toner_jax.decoding import type_list
-from toner_jax.decoding.forms import TypeList
+from toner_jax.decoding.compile import compile_grammar
+from toner_jax.decoding.tape import make_tapes
+from toner_jax.tasks.grammar import type_list
 
 EOS = 1
 SCHEMAS = [
@@ -31,37 +32,38 @@ def outputs(ids, names: tuple[str, ...]) -> set[tuple[int, ...]]:
 @pytest.mark.parametrize("limit", [40, 9, 6, 3])
 def test_allowed_are_the_next_tokens_of_all_lists(names, limit):
     ids = word_ids()
-    layout = type_list.make_layout(ids, names)
-    rules = TypeList(layout)
-    tape = jax.tree.map(jnp.asarray, type_list.make_tapes(ids, layout, names, 1, limit)[0])
-    advance = jax.jit(rules.advance)
+    grammar = type_list(ids, names)
+    automaton = compile_grammar(grammar)
+    tape = jax.tree.map(jnp.asarray, make_tapes(grammar, [()], 0, limit)[0])
+    advance = jax.jit(automaton.advance)
     every = {o for o in outputs(ids, names) if len(o) <= limit}
     seen: set[tuple[int, ...]] = set()
 
     def walk(prefix: tuple[int, ...], state) -> None:
-        slots = np.unique(np.asarray(tape.slot)[0][np.asarray(state.allowed)[0]])
-        allowed = {int(tape.choices[0, s]): int(s) for s in slots}
+        found = np.unique(np.asarray(tape.candidate)[0][np.asarray(state.allowed)[0]])
+        allowed = {int(tape.candidates[0, c]): int(c) for c in found}
         assert set(allowed) == {o[len(prefix)] for o in every if o[: len(prefix)] == prefix and o != prefix}
         if prefix[-1:] == (EOS,):
             seen.add(prefix)
             return
         if allowed:
-            assert int(rules.propose(tape, state)[0]) in allowed.values()
-        for token, slot in allowed.items():
-            walk((*prefix, token), advance(tape, state, jnp.array([slot])))
+            assert int(automaton.draft(tape, state)[0]) in allowed.values()
+        for token, candidate in allowed.items():
+            walk((*prefix, token), advance(tape, state, jnp.array([candidate])))
 
-    walk((), rules.initial(tape))
+    walk((), automaton.initial(tape))
     assert seen == every
 
 
 def test_the_state_tells_which_type_ended_and_how_long_it_was():
     ids, names = word_ids(), ("gene", "cell line")
-    layout = type_list.make_layout(ids, names)
-    tape = jax.tree.map(jnp.asarray, type_list.make_tapes(ids, layout, names, 1, 40)[0])
-    state, ends = TypeList(layout).initial(tape), []
+    grammar = type_list(ids, names)
+    automaton = compile_grammar(grammar)
+    tape = jax.tree.map(jnp.asarray, make_tapes(grammar, [()], 0, 40)[0])
+    state, ends = automaton.initial(tape), []
     for token in (*ids.type_list(names), EOS):
-        slot = int(np.flatnonzero(np.asarray(tape.choices)[0] == token)[0])
-        before, state = int(state.items[0]), TypeList(layout).advance(tape, state, jnp.array([slot]))
+        candidate = int(np.flatnonzero(np.asarray(tape.candidates)[0] == token)[0])
+        before, state = int(state.items[0]), automaton.advance(tape, state, jnp.array([candidate]))
         if int(state.items[0]) > before:
             ends.append((int(state.last_type[0]), int(state.start[0]), int(state.end[0])))
     pieces = [len(ids.glued("gene")), len(ids.words(["cell", "line"]))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import random
 import sys
 from dataclasses import replace
@@ -16,11 +18,12 @@ from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.columns import read_columns
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.explained import ExplainedGenerator
-from toner_jax.inference.options import DecodeOptions
+from toner_jax.inference.options import DecodeOptions, Techniques
 from toner_jax.inference.recognize import Recognizer
 from toner_jax.inference.sources import source_ids
 from toner_jax.models import registry
 from toner_jax.models.t5.config import T5Config
+from toner_jax.models.t5.decoder import T5Decoder
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.tasks.entities import Entities
@@ -54,8 +57,12 @@ def model() -> ToNER:
     return ToNER(CONFIG, num_types=len(SCHEMA.types))
 
 
-def generator(task, block=0, **options) -> GrammarGenerator:
-    return GrammarGenerator(model(), task, make_mesh(1), replace(OPTIONS, block=block), **options)
+def generator(task, block=0, flat=False, limit=0, **techniques) -> GrammarGenerator:
+    options = replace(OPTIONS, block=block, flat=flat)
+    make_decoder = functools.partial(T5Decoder, model())
+    return GrammarGenerator(
+        make_decoder, task, make_mesh(1), options, techniques=Techniques(**techniques), limit=limit
+    )
 
 
 def check(sentences, params, task, seed: int) -> int:
@@ -142,6 +149,37 @@ def test_weights_that_are_no_numbers_still_write_what_parses(task, params):
         assert text.endswith("]")
 
 
+def spans_of(output) -> list[tuple[int, int]]:
+    return [(s.start, s.end) for s in output.spans]
+
+
+def overlapping(spans) -> bool:
+    """Whether any two of some spans, in any order, have a word in common."""
+    return any(a < d and c < b for (a, b), (c, d) in itertools.combinations(spans, 2))
+
+
+@needs_shared
+@pytest.mark.parametrize("seed", [7, 8])
+def test_flat_spans_do_not_overlap(task, params, seed):
+    """`flat` as an example of a constraint. It stands in four files: the description (tasks/grammar.py), the automaton
+    (decoding/entity_list.py), the option (inference/options.py) and the key of the configuration (config.py)."""
+    rng = random.Random(seed)
+    weights = fuzz_grammar.random_weights(params, seed)
+    words = ["IL-2", "gene", "of", "the", "human", "NF-kappa"]
+    inputs = [Input(tuple(rng.choices(words, k=rng.randrange(1, 12))), ("dna",)) for _ in range(60)]
+    free, flat = (generator(task, flat=flat)(weights, inputs) for flat in (False, True))
+    assert any(overlapping(spans_of(o)) for o in free)  # else nothing is tried
+    assert sum(len(o.spans) for o in flat) > 20
+    for given, output in zip(inputs, flat, strict=True):
+        assert not overlapping(spans_of(output))
+        parsed = parse(task.word_ids.decode(output.tokens), SCHEMA.names)
+        assert not parsed.dropped
+        assert [i for _, i in parsed.items] == [" ".join(given.words[a:b]) for a, b in spans_of(output)]
+        assert all(0 < s.type_score <= 1.00001 and 0 < s.span_score <= 1.00001 for s in output.spans)
+    one = generator(task, flat=True, block=1, queue=1)(weights, inputs)
+    assert [o.tokens for o in one] == [o.tokens for o in flat]
+
+
 @needs_shared
 def test_types_are_recognized(task, params):
     """Of any weights, types of the schema in its order; what a long text names is what its windows do."""
@@ -171,7 +209,7 @@ def test_an_explanation_follows_the_list(task, params):
     texts = [("IL-2", "gene", "expression"), (), ("NF-kappa", "B", "and", "NF-kappa", "B"), ("of",)]
     inputs = [Input(words, ("dna",)) for words in texts]
     task, options = Explanations(task.word_ids, SCHEMA), replace(OPTIONS, max_length=48)
-    explain = ExplainedGenerator(model(), task, make_mesh(1), options)
+    explain = ExplainedGenerator(functools.partial(T5Decoder, model()), task, make_mesh(1), options)
     outputs = explain(weights, inputs)
     together = Recognizer(task, explain, options)(
         weights, [sentence_from_text(str(i), " ".join(w)) for i, w in enumerate(texts)], [("dna",)] * 4

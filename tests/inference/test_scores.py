@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from toner_jax.config import base, override, validate
+from toner_jax.decoding.search import SearchOptions
 from toner_jax.errors import UserError
 from toner_jax.inference import free
 from toner_jax.schema import Entity
@@ -57,23 +60,32 @@ def test_settings_out_of_range_are_refused(key, value):
         validate(config)
 
 
+@dataclass(frozen=True, eq=False)
 class _Table:
-    """A model that scores four tokens the same at every step, but ends at the third."""
+    """A decoder that scores four tokens the same at every step, but ends at the third."""
 
-    logits = np.array([[0.0, 0.0, 3.0, 1.0], [0.0, 0.0, 3.0, 1.0], [0.0, 2.0, 1.0, 0.0]], np.float32)
+    params: None
+    width: int = 1
 
-    def apply(self, _, *args, method):
-        if method == "step":
-            at = args[2]
-            return jnp.asarray(self.logits)[at][:, None, :], at + 1
-        return jnp.zeros(args[0] if method == "empty" else 1, jnp.int32)
+    logits: ClassVar = np.array(
+        [[0.0, 0.0, 3.0, 1.0], [0.0, 0.0, 3.0, 1.0], [0.0, 2.0, 1.0, 0.0]], np.float32
+    )
+
+    def encode(self, ids, candidates=None):
+        return ids
+
+    def init_cache(self, rows, slots):
+        return jnp.zeros(rows, jnp.int32)
+
+    def step(self, tokens, source, cache):
+        return jnp.asarray(self.logits)[cache][:, None, :], cache + 1
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_free_decoding_divides_logits_by_the_temperature(temperature):
     source = jnp.zeros((1, 3), jnp.int32)
     tokens, scores, _ = free._search(
-        _Table(), 1, 1, 1.0, {}, source, jnp.asarray(temperature), None, length=5
+        _Table, None, source, jnp.asarray(temperature), None, SearchOptions(max_length=5)
     )
     assert tokens.tolist() == [[2, 2, 1, 0, 0]]
     scaled = np.exp(_Table.logits / temperature)

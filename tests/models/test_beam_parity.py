@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import oracles
 import pytest
 import torch
 
-from toner_jax.decoding.search import beam
-from toner_jax.models.t5.model import reorder
+from toner_jax.decoding.search import SearchOptions, beam
+from toner_jax.models.t5.decoder import T5Decoder
 
 
 def our_beam(folder, source, beams, limit, penalty):
@@ -18,20 +17,9 @@ def our_beam(folder, source, beams, limit, penalty):
 
     @jax.jit
     def run(params, source):
-        def call(method, *args):
-            return model.apply({"params": params}, *args, method=method)
-
-        rows = source.shape[0]
-        read = jax.tree.map(lambda leaf: jnp.repeat(leaf, beams, axis=0), call("read", source))
-        return beam(
-            lambda tokens, cache: call("step", tokens, read, cache),
-            reorder,
-            call("empty", rows * beams, limit),
-            rows,
-            limit,
-            beams=beams,
-            length_penalty=penalty,
-        )
+        decoder = T5Decoder(model, params)
+        options = SearchOptions(limit, beams=beams, length_penalty=penalty)
+        return beam(decoder, decoder.encode(source), options)
 
     return jax.device_get(run(params, source))
 

@@ -15,12 +15,13 @@ from flax.traverse_util import flatten_dict
 from transformers.models.t5.modeling_t5 import T5Attention
 
 from toner_jax import losses
-from toner_jax.decoding.search import greedy
+from toner_jax.decoding.search import SearchOptions, greedy
 from toner_jax.models.bert import hugging_face as bert_layout
 from toner_jax.models.hf.names import Names
 from toner_jax.models.pooling import mean_pool, normalize
 from toner_jax.models.t5 import hugging_face as t5_layout
-from toner_jax.models.t5.model import relative_buckets, rewind, shift_right
+from toner_jax.models.t5.decoder import T5Decoder
+from toner_jax.models.t5.model import relative_buckets, shift_right
 
 LOGITS = 1e-4  # absolute, on logits of order 10
 STATES = 2e-5  # absolute, on normalised states
@@ -165,12 +166,12 @@ def cached_logits(pair: Pair, blocks: list[int]) -> float:
     """The largest difference of logits step by step, in blocks of so many tokens, from those at once."""
     source, mask, target = oracles.random_batch()
     tokens = shift_right(target)
-    read, cache = _begin(pair, source, 16)
+    encoded, cache = _begin(pair, source, 16)
     parts = []
     for block in jnp.split(tokens, np.cumsum(blocks)[:-1], axis=1):
-        logits, cache = apply(pair.model, "step", pair.params, block, read, cache)
+        logits, cache = _step(pair.model, pair.params, block, encoded, cache)
         parts.append(logits)
-    assert (cache["index"] == sum(blocks)).all()
+    assert (cache.length == sum(blocks)).all()
     assert sum(blocks) == tokens.shape[1]
     expected = apply(pair.model, None, pair.params, source, mask, tokens)
     return float(jnp.abs(jnp.concatenate(parts, axis=1) - expected).max())
@@ -178,38 +179,43 @@ def cached_logits(pair: Pair, blocks: list[int]) -> float:
 
 def rewound_logits(pair: Pair) -> float:
     """As `cached_logits`, where each row is fed wrong tokens after a number of right ones that are its own, and
-    takes the wrong ones back; the choices scored are some of the vocabulary."""
+    takes the wrong ones back; the candidates scored are some of the vocabulary."""
     source, mask, target = oracles.random_batch()
     tokens = np.asarray(shift_right(target))
     rng, (rows, length), fed = np.random.default_rng(0), tokens.shape, 4
-    choices = rng.integers(0, pair.model.config.vocab_size, (rows, 9), np.int32)
-    read, cache = _begin(pair, source, fed * length, jnp.asarray(choices))
+    candidates = rng.integers(0, pair.model.config.vocab_size, (rows, 9), np.int32)
+    encoded, cache = _begin(pair, source, fed * length, jnp.asarray(candidates))
     expected = apply(pair.model, None, pair.params, source, mask, tokens)
-    expected = np.take_along_axis(np.asarray(expected), choices[:, None], axis=2)
+    expected = np.take_along_axis(np.asarray(expected), candidates[:, None], axis=2)
     at, worst = np.zeros(rows, int), 0.0
     while (at < length).any():
         kept = np.minimum(rng.integers(1, fed + 1, rows), length - at)
         block = rng.integers(2, 20, (rows, fed), np.int32)
         for row in range(rows):
             block[row, : kept[row]] = tokens[row, at[row] : at[row] + kept[row]]
-        logits, cache = apply(pair.model, "step", pair.params, block, read, cache)
-        cache = rewind(cache, fed, jnp.asarray(kept, jnp.int32))
+        logits, cache = _step(pair.model, pair.params, block, encoded, cache)
+        cache = T5Decoder(pair.model, pair.params).rewind(cache, fed, jnp.asarray(kept, jnp.int32))
         for row in range(rows):
             places = slice(at[row], at[row] + kept[row])
             worst = max([worst, *np.abs(logits[row, : kept[row]] - expected[row, places]).max(axis=1)])
         at += kept
-        assert (cache["index"] == at).all()
+        assert (cache.length == at).all()
     return float(worst)
 
 
-def _begin(pair: Pair, source, slots: int, choices: jax.Array | None = None):
-    """What decoding reads of the sources, and an empty cache."""
-    return jax.jit(
-        lambda params: (
-            pair.model.apply({"params": params}, source, choices, method="read"),
-            pair.model.apply({"params": params}, len(source), slots, method="empty"),
-        )
-    )(pair.params)
+def _begin(pair: Pair, source, slots: int, candidates: jax.Array | None = None):
+    """The encoded sources, and the cache before the first token."""
+
+    def begin(params):
+        decoder = T5Decoder(pair.model, params)
+        return decoder.encode(source, candidates), decoder.init_cache(len(source), slots)
+
+    return jax.jit(begin)(pair.params)
+
+
+@functools.partial(jax.jit, static_argnums=0, compiler_options=QUICK)
+def _step(model, params, tokens, encoded, cache):
+    return T5Decoder(model, params).step(tokens, encoded, cache)
 
 
 @dataclass(frozen=True)
@@ -258,10 +264,7 @@ def decode_random(pair: Pair, rows: int) -> Decoded:
 def our_greedy(pair: Pair, source, mask, length: int) -> np.ndarray:
     @jax.jit
     def run(params):
-        def call(method, *args):
-            return pair.model.apply({"params": params}, *args, method=method)
-
-        read, cache = call("read", source), call("empty", len(source), length)
-        return greedy(lambda tokens, cache: call("step", tokens, read, cache), cache, len(source), length)[0]
+        decoder = T5Decoder(pair.model, params)
+        return greedy(decoder, decoder.encode(source), SearchOptions(length))[0]
 
     return np.asarray(run(pair.params))

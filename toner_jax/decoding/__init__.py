@@ -1,1 +1,2 @@
-"""Search over output sequences; it knows a model only as (tokens, cache) → (logits, cache)."""
+"""Search over output sequences: speculative under a grammar, greedy, with beams. It knows a model as a
+`Seq2SeqDecoder` and a task as a `Grammar`, and nothing else of either."""

@@ -4,68 +4,58 @@ from __future__ import annotations
 
 import functools
 import math
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from toner_jax.decoding import grammar, type_list
-from toner_jax.decoding import speculative as blocks
+from toner_jax.decoding import continuous_batching
+from toner_jax.decoding.automaton import Automaton
+from toner_jax.decoding.compile import compile_grammar
 from toner_jax.decoding.drafts import make_hints
-from toner_jax.decoding.forms import EntityList, TypeList
-from toner_jax.inference.lengths import ladder, padded_length
-from toner_jax.inference.options import DecodeOptions
+from toner_jax.decoding.speculative import SpeculativeOptions
+from toner_jax.decoding.tape import Packed, Tape, make_tapes, pack, unpack
+from toner_jax.inference.options import DecodeOptions, Techniques
+from toner_jax.inference.queues import ONE_THREAD, Planner, QueuePlan, Shape, in_threads, on_cpu
 from toner_jax.inference.sources import source_ids
-from toner_jax.inference.written import Work, methods
-from toner_jax.models.t5 import model as t5
-from toner_jax.models.toner import ToNER
-from toner_jax.parallel.mesh import batch_divisor, round_batch, shard_batch
-from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
+from toner_jax.inference.work import Work
+from toner_jax.models.decoder import MakeDecoder
+from toner_jax.parallel.mesh import shard_batch
+from toner_jax.pipeline.batching import pad_rows
 from toner_jax.tasks.output import Input, Output, Span
 from toner_jax.tasks.task import Task
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """What one compiled program decodes: a queue of `rows`, read and decoded `working` at a time, with sources
-    padded to `source` and a cache of `slots`."""
+class _Call(NamedTuple):
+    """What a call of the generator was given, and its inputs as ids; `temperature` as there."""
 
+    params: Any
+    inputs: Sequence[Input]
+    sources: Sequence[np.ndarray]
+    temperature: float
+    plan: QueuePlan
+
+
+class _Queue(NamedTuple):
+    """A queue that the device works on.
+
+    Attributes:
+      inputs: which inputs its requests are.
+      word_index: of each, the word that each piece of its text belongs to.
+      rows: how many are at work at a time.
+      decoded: `continuous_batching.Decoded`, of device or host arrays.
+    """
+
+    inputs: list[int]
+    word_index: list[np.ndarray]
     rows: int
-    working: int
-    source: int
-    slots: int
-
-
-class _Started(NamedTuple):
-    """A batch that the device works on: which inputs its rows are, and the words that their tapes' positions
-    belong to."""
-
-    rows: list[int]
-    places: list[np.ndarray]
-    working: int
-    decoded: Any  # blocks.Decoded, of device or host arrays
-
-
-# Rows in a queue for each row at work: enough that few places stand empty at its end.
-_QUEUE = 8
-# Passes that most outputs end within, and tokens that they have at most; the rest are decoded again with
-# all the room there is.
-_PASSES, _TOKENS = 24, 96
-# What compiles a program for one thread of a CPU.
-ONE_THREAD = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_enable_concurrency_optimized_scheduler": False}
-# On CPU, several queues of a model narrower than this are decoded at once, each by one thread: so small matrix
-# products gain nothing from more. So many rows at work make them large enough, and so many queues for each thread
-# even out their lengths.
-_CPU_WIDTH, _CPU_ROWS, _CPU_QUEUES = 512, 16, 2
+    decoded: Any
 
 
 class GrammarGenerator:
-    """Greedy decoding in blocks under the grammar: every output is well formed, every span a run of the
+    """Speculative decoding under a task's grammar: every output is well formed, every span a run of the
     input's words. `work` counts what it took.
 
     At most eight shapes are compiled for many inputs at a time, and as many for single ones.
@@ -73,47 +63,35 @@ class GrammarGenerator:
 
     def __init__(
         self,
-        model: ToNER,
+        make_decoder: MakeDecoder,
         task: Task,
         mesh: Mesh,
         options: DecodeOptions,
         *,
+        techniques: Techniques | None = None,
         limit: int = 0,
-        queue: int = _QUEUE,
-        hints: bool = True,
-        threads: int = 0,
     ):
         """Args:
-        options: of the rows at a time at most 16 where several queues are decoded at once.
-        limit: the most that are written (0: as there is room for); of the same room, any limit runs the same programs
-          for all but the few longest outputs.
-        queue: rows that are decoded by one call, as a multiple of those at work; where that is more than 1,
-          rows that end are replaced by waiting ones.
-        hints: False drafts only what the format forces, and no item that it does not.
-        threads: queues that are decoded at once (0: of a small model on CPU one for each core, at
-          most 16, otherwise 1).
+        techniques: None for those that are fastest.
+        limit: the most tokens of an output (0: `options.max_length`); of the same room, any limit runs the same
+          programs for all but the few longest outputs.
         """
-        cpu = jax.default_backend() == "cpu"
-        self._task, self._mesh, self._ends = task, mesh, task.grammar().ends
-        batch_size, max_length = options.batch_size, options.max_length
-        alone = batch_divisor(mesh) == 1 and jax.process_count() == 1
-        small = cpu and model.config.d_model < _CPU_WIDTH
-        self._threads = (threads or (_cores() if small else 1)) if alone and queue > 1 else 1
-        self._working = round_batch(min(batch_size, _CPU_ROWS) if self._threads > 1 else batch_size, mesh)
-        # Rows on several devices cannot take each other's places without talking to each other.
-        self._rows = self._working * (queue if batch_divisor(mesh) == 1 else 1)
-        self._max_length, self._limit = max_length, limit or max_length
+        techniques = techniques or Techniques()
+        cpu = on_cpu(mesh)
+        self._make_decoder, self._task, self._mesh = make_decoder, task, mesh
+        self._max_length, self._limit = options.max_length, limit or options.max_length
         self._block = options.block or (4 if cpu else 8)
-        self._passes = min(max(_PASSES, -(-_TOKENS // self._block)), self._limit)
-        self._hints = hints
+        self._unroll = not cpu
+        self._drafts = techniques.drafts
+        self._planner = Planner(mesh, options, techniques, task.overhead(), self._block, self._limit)
+        self._grammar = options.constrained(task.grammar())
+        self._automaton = compile_grammar(self._grammar)
         self.work = Work()
-        self._ladder = ladder(options.max_source, task.overhead())
-        self._rules = _rules(task)
         self._decode: dict[bool, Any] = {}  # whether on one thread of the CPU → the compiled programs
         for one in (False, True):
             self._decode[one] = jax.jit(
-                functools.partial(_decode, model, self._rules, self._block),
-                static_argnames=("shape", "length"),
+                functools.partial(_decode, make_decoder, self._automaton),
+                static_argnames="options",
                 compiler_options=ONE_THREAD if one and cpu else None,
             )
 
@@ -125,175 +103,122 @@ class GrammarGenerator:
             not depend on it.
         """
         sources = [source_ids(self._task, i) for i in inputs]
+        plan = self._planner.plan(self._make_decoder(params).width)
+        call = _Call(params, inputs, sources, temperature, plan)
         out: list[Output | None] = [None] * len(inputs)
         todo = list(range(len(inputs)))
-        if not todo:
-            return []
-        for final in (False, True):
-            batches = list(self._plan([len(sources[i]) for i in todo], final))
-
-            def start(batch: tuple[np.ndarray, _Shape], todo: list[int] = todo) -> _Started:
-                chosen = [todo[k] for k in batch[0]]
-                return self._start(params, inputs, sources, chosen, batch[1], temperature)
-
-            finished = _in_threads(start, batches, min(self._threads, len(batches)))
-            todo = [i for batch in finished for i in self._finish(batch, out)]
+        for again in (False, True):
             if not todo:
                 break
+            lengths = [len(sources[i]) for i in todo]
+            queues = [([todo[k] for k in chosen], shape) for chosen, shape in plan.queues(lengths, again)]
+            start = functools.partial(self._start, call)
+            finished = in_threads(start, _fetch, queues, min(plan.threads, len(queues)))
+            todo = [i for queue in finished for i in self._finish(queue, out)]
         return out  # type: ignore[return-value]
 
-    def _plan(self, lengths: Sequence[int], final: bool) -> Iterator[tuple[np.ndarray, _Shape]]:
-        """Which rows are decoded together, and by which program."""
-        single = batch_divisor(self._mesh) == 1 and len(lengths) < 4
-        rows, working = (1, 1) if single else (self._rows, self._working)
-        # No queue is shared between threads, so there are enough for all, of like sizes.
-        queues = -(-len(lengths) // rows)
-        if self._threads > 1 and not single:
-            most = -(-len(lengths) // max(1, working // 2))
-            queues = max(queues, min(self._threads * _CPU_QUEUES, most))
-        for chosen in length_sorted_batches(lengths, -(-len(lengths) // queues)):
-            source = self._ladder[-1] if final else padded_length(lengths[chosen[0]], self._ladder)
-            passes = self._limit if final else self._passes
-            yield chosen, _Shape(rows, working, source, passes * self._block)
-
-    def _start(
-        self,
-        params: Any,
-        inputs: Sequence[Input],
-        sources: Sequence[np.ndarray],
-        rows: list[int],
-        shape: _Shape,
-        temperature: float,
-    ) -> _Started:
-        tapes, places = self._tapes([inputs[i] for i in rows], shape)
-        ids = pad_rows([sources[i] for i in rows], shape.source, shape.rows)
+    def _start(self, call: _Call, queue: tuple[list[int], Shape]) -> _Queue:
+        """Has the device decode the inputs of one queue."""
+        chosen, shape = queue
+        tapes, word_index = self._tapes([call.inputs[i] for i in chosen], shape)
+        ids = pad_rows([call.sources[i] for i in chosen], shape.source, shape.requests)
         # In few arrays, as each takes time to hand over.
-        ids, tapes = shard_batch((ids, grammar.pack(tapes)), self._mesh)
-        decoded = self._decode[self._threads > 1 and shape.rows > 1](
-            params, ids, tapes, len(rows), temperature, shape=shape, length=self._max_length
+        ids, tapes = shard_batch((ids, pack(tapes)), self._mesh)
+        options = SpeculativeOptions(
+            block=self._block,
+            slots=shape.passes * self._block,
+            length=self._max_length,
+            rows=shape.rows,
+            unroll=self._unroll,
         )
-        return _Started(rows, places, shape.working, decoded)
+        program = self._decode[call.plan.threads > 1 and shape.requests > 1]
+        decoded = program(call.params, _Requests(ids, tapes, len(chosen)), call.temperature, options=options)
+        return _Queue(chosen, word_index, shape.rows, decoded)
 
-    def _tapes(self, inputs: Sequence[Input], shape: _Shape) -> tuple[grammar.Tape, list[np.ndarray]]:
-        word_ids, names = self._task.word_ids, self._task.schema.names
-        layout = self._rules.layout
-        if isinstance(self._rules, TypeList):
-            return type_list.make_tapes(word_ids, layout, names, shape.rows, self._limit)
-        idle = shape.rows - len(inputs)
+    def _tapes(self, inputs: Sequence[Input], shape: Shape) -> tuple[Tape, list[np.ndarray]]:
+        """The tapes of a queue; those of requests that it lacks are of empty texts."""
+        idle = shape.requests - len(inputs)
         texts = [i.words for i in inputs] + [()] * idle
-        schemas = [names] * shape.rows
-        length = layout.text + shape.source
-        tapes, places = grammar.make_tapes(word_ids, layout, texts, schemas, length, self._limit)
-        if self._hints:
+        word, names = self._task.word_ids.word, self._task.schema.names
+        ids = [[word(w) for w in words] for words in texts] if self._grammar.spans else [()] * len(texts)
+        tapes, word_index = make_tapes(self._grammar, ids, shape.source, self._limit)
+        if self._drafts and self._grammar.spans:
             matched = [i.matched for i in inputs] + [()] * idle
-            tapes = make_hints(layout, tapes, places, texts, schemas, matched)
-        return tapes, places
+            first = [names[:1] if types is None else types[:1] for types in matched]
+            likeliest = [names.index(types[0]) if types else -1 for types in first]
+            tapes = make_hints(self._automaton.layout, tapes, word_index, texts, likeliest)
+        return tapes, word_index
 
-    def _finish(self, started: _Started, out: list[Output | None]) -> list[int]:
-        """Reads a batch's outputs into `out`, and returns the inputs that need more room."""
-        decoded, rows = started.decoded, started.rows
-        self.work.add(int(decoded.passes), started.working)
+    def _finish(self, queue: _Queue, out: list[Output | None]) -> list[int]:
+        """Reads a queue's outputs into `out`, and returns the inputs that need more room."""
+        decoded = queue.decoded
+        self.work.add(int(decoded.passes), queue.rows)
         counts, complete = (decoded.tokens != 0).sum(axis=1).tolist(), decoded.complete.tolist()
-        items: list[list[tuple[int, list[int]]]] = [[] for _ in complete]
-        ended = np.nonzero(decoded.spans[..., 0] >= 0)
-        for row, at, span in zip(*(e.tolist() for e in ended), decoded.spans[ended].tolist(), strict=True):
-            items[row].append((at, span))
-        for k, i in enumerate(rows):
+        items = _items_by_request(decoded.spans)
+        for k, i in enumerate(queue.inputs):
             if complete[k]:
-                whole = counts[k] - self._ends  # without the end of sequence
+                whole = counts[k] - self._grammar.ends  # without the end of sequence
                 scores = decoded.scores[k, : counts[k]]
-                spans = self._spans(scores.tolist(), decoded.ending[k].tolist(), items[k], started.places[k])
+                spans = self._spans(
+                    scores.tolist(), decoded.ending[k].tolist(), items[k], queue.word_index[k]
+                )
                 out[i] = Output(decoded.tokens[k, :whole].tolist(), scores[:whole], spans)
-        return [i for k, i in enumerate(rows) if not complete[k]]
+        return [i for k, i in enumerate(queue.inputs) if not complete[k]]
 
     def _spans(
         self,
         scores: list[float],
         ending: list[float],
         items: list[tuple[int, list[int]]],
-        place: np.ndarray,
+        word_index: np.ndarray,
     ) -> tuple[Span, ...]:
-        """The items of one row's output: the token that each ends at, and its span and type. `place` is the
-        word of each of its text's pieces. In the type-recognition task, which has no text, spans are empty."""
-        names, text = self._task.schema.names, self._rules.layout.text
+        """The items of one output: the token that each ends at, and its span and type. `word_index` is the word of
+        each of its text's pieces. In the type-recognition task, which has no text, spans are empty."""
+        names, layout = self._task.schema.names, self._automaton.layout
         found: list[Span] = []
-        begin = self._rules.layout.open[1]
+        begin = layout.open[1]
         more = 0.0  # the log-probability that another item follows, given that the last one ended
         for at, (start, end, kind) in items:
             # An item's tokens: a symbol, its type, its span, and the first of the symbol that ends it.
             first = at - (end - start)
-            words = (int(place[start - text]), int(place[end - 1 - text]) + 1) if len(place) else (0, 0)
+            words = (0, 0)
+            if len(word_index):
+                words = int(word_index[start - layout.text]), int(word_index[end - 1 - layout.text]) + 1
             written = math.exp(more + sum(scores[begin:first]))
             found.append(Span(*words, names[kind], written, math.exp(sum(scores[first:at]) + ending[at])))
             begin, more = at + 1, scores[at] - ending[at]
         return tuple(found)
 
 
-def _rules(task: Task) -> EntityList | TypeList:
-    """What may be written."""
-    g = task.grammar()
-    if not g.spans:
-        return TypeList(type_list.make_layout(task.word_ids, task.schema.names))
-    parts = (g.open, g.first, g.empty, g.another, g.last)
-    return EntityList(grammar.lay_out(parts, sum(map(len, g.types))))
+def _items_by_request(spans_NT3: np.ndarray) -> list[list[tuple[int, list[int]]]]:
+    """Of each request the items that it ended: at which token, and [start, end, type] of `Decoded.spans`."""
+    items: list[list[tuple[int, list[int]]]] = [[] for _ in spans_NT3]
+    ended = np.nonzero(spans_NT3[..., 0] >= 0)
+    for request, at, span in zip(*(e.tolist() for e in ended), spans_NT3[ended].tolist(), strict=True):
+        items[request].append((at, span))
+    return items
 
 
-def _cores() -> int:
-    """The cores that this process may use, at most 16."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 16)
+def _fetch(queue: _Queue) -> _Queue:
+    return queue._replace(decoded=jax.device_get(queue.decoded))
 
 
-def _fetch(started: _Started) -> _Started:
-    return started._replace(decoded=jax.device_get(started.decoded))
+class _Requests(NamedTuple):
+    """`continuous_batching.Requests` with its tapes packed."""
 
-
-def _in_threads(start: Callable[[Any], _Started], batches: Sequence[Any], threads: int) -> Iterator[_Started]:
-    """Starts and fetches every batch, in order. With one thread, the next batch is prepared while the device
-    works on the last one."""
-    if threads > 1:
-        pool = ThreadPoolExecutor(threads)
-        try:
-            yield from pool.map(lambda batch: _fetch(start(batch)), batches)
-        finally:
-            pool.shutdown(cancel_futures=True)
-        return
-    waiting: list[_Started] = []
-    for batch in batches:
-        waiting.append(start(batch))
-        if len(waiting) > 1:
-            yield _fetch(waiting.pop(0))
-    yield from map(_fetch, waiting)
+    ids: jax.Array
+    tapes: Packed
+    size: int
 
 
 def _decode(
-    model: ToNER,
-    rules: EntityList | TypeList,
-    block: int,
+    make_decoder: MakeDecoder,
+    automaton: Automaton,
     params: Any,
-    source: jax.Array,
-    packed: grammar.Packed,
-    count: jax.Array,
+    requests: _Requests,
     temperature: jax.Array,
-    shape: _Shape,
-    length: int,
-) -> blocks.Decoded:
-    """Decodes the first `count` of the rows."""
-    apply = methods(model, params)
-
-    def step(tokens: jax.Array, read: Any, cache: Any) -> tuple[jax.Array, Any]:
-        scores, cache = apply("step", tokens, read, cache)
-        return scores / temperature, cache
-
-    return blocks.decode(
-        blocks.Model(functools.partial(apply, "read"), step, t5.rewind, t5.reset),
-        source,
-        apply("empty", shape.working, shape.slots),
-        grammar.unpack(packed),
-        rules,
-        count,
-        slots=shape.slots,
-        length=length,
-        block=block,
-        working=shape.working,
-    )
+    options: SpeculativeOptions,
+) -> continuous_batching.Decoded:
+    """The program that is compiled."""
+    unpacked = continuous_batching.Requests(requests.ids, unpack(requests.tapes), requests.size)
+    return continuous_batching.decode(make_decoder(params), automaton, unpacked, options, temperature)

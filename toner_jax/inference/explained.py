@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.options import DecodeOptions
-from toner_jax.models.toner import ToNER
+from toner_jax.models.decoder import MakeDecoder
 from toner_jax.tasks.output import Input, Output
 from toner_jax.tasks.task import Task
 
@@ -21,15 +21,15 @@ class ExplainedGenerator:
     """Writes `Entity: [(type, span), …] Explanation: …`: the list, up to and with the word after it, under the
     grammar, the rest by greedy search over the vocabulary."""
 
-    def __init__(self, model: ToNER, task: Task, mesh: Mesh, options: DecodeOptions):
-        """There is room for `options.max_length` tokens of the list, and as many of the explanation."""
-        self._list = GrammarGenerator(model, task, mesh, options)
-        self._rest = FreeGenerator(model, task, mesh, replace(options, beam_size=1))
+    def __init__(self, make_decoder: MakeDecoder, task: Task, mesh: Mesh, options: DecodeOptions):
+        """`options.max_length`: the most tokens of the list, and of the explanation."""
+        self._list = GrammarGenerator(make_decoder, task, mesh, options)
+        self._rest = FreeGenerator(make_decoder, task, mesh, replace(options, beam_size=1))
 
     def __call__(self, params: Any, inputs: Sequence[Input], temperature: float = 1.0) -> list[Output]:
         """The outputs, in the order of the inputs; `temperature` as in `GrammarGenerator`."""
         lists = self._list(params, inputs, temperature)
-        rest = self._rest(params, inputs, temperature, begun=[o.tokens for o in lists])
+        rest = self._rest(params, inputs, temperature, prefixes=[o.tokens for o in lists])
         return [
             Output(a.tokens + b.tokens, np.concatenate([a.scores, b.scores]), a.spans, len(b.tokens))
             for a, b in zip(lists, rest, strict=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 _STEPS = (16, 32, 64, 128, 256)
 
 
-def ladder(limit: int, overhead: int) -> tuple[int, ...]:
+def length_buckets(limit: int, overhead: int) -> tuple[int, ...]:
     """At most six lengths, multiples of 8 but for the last, which is `limit`.
 
     Args:
@@ -16,13 +16,13 @@ def ladder(limit: int, overhead: int) -> tuple[int, ...]:
     return (*(base + n for n in _STEPS if base + n < limit), limit)
 
 
-def padded_length(length: int, lengths: tuple[int, ...]) -> int:
-    """The least of `lengths` that holds `length`.
+def bucket_of(length: int, buckets: tuple[int, ...]) -> int:
+    """The least of the buckets that holds `length`.
 
     Raises:
       ValueError: none does.
     """
-    for n in lengths:
+    for n in buckets:
         if n >= length:
             return n
-    raise ValueError(f"{length} pieces pass the limit of {lengths[-1]}")
+    raise ValueError(f"{length} pieces pass the limit of {buckets[-1]}")

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from toner_jax.inference.lengths import ladder, padded_length
+from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.models.encoder import Encoder
 from toner_jax.parallel.mesh import round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
@@ -34,14 +34,14 @@ class TypeMatcher:
         self.features = features
         self._mesh = mesh
         self._batch_size = round_batch(batch_size, mesh)
-        self._ladder = ladder(features.max_length, 2)
+        self._buckets = length_buckets(features.max_length, 2)
         self._embed: Callable[[Any, jax.Array], jax.Array] = jax.jit(lambda p, ids: embed(encoder, p, ids))
 
     def embeddings(self, params: Any, rows: Sequence[np.ndarray]) -> np.ndarray:
         """Unit vectors fp32 [N, D] of id rows, in the order given."""
         out: list[np.ndarray | None] = [None] * len(rows)
         for batch in length_sorted_batches([len(r) for r in rows], self._batch_size):
-            length = padded_length(len(rows[batch[0]]), self._ladder)
+            length = bucket_of(len(rows[batch[0]]), self._buckets)
             ids = pad_rows([rows[i] for i in batch], length, self._batch_size)
             vectors = np.asarray(self._embed(params, shard_batch(ids, self._mesh)))
             for i, vector in zip(batch, vectors, strict=False):

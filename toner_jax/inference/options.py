@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from toner_jax.tasks.grammar import Grammar
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,7 @@ class DecodeOptions:
       batch_size: rows that are decoded at a time.
       window_overlap: words that neighbouring windows of a long sentence share.
       grammar: whether only well-formed outputs with spans of the text are written.
+      flat: under the grammar, spans of one input do not overlap.
       block: tokens that a pass verifies under the grammar; 0: by the device.
       beam_size: hypotheses of free decoding; 1 is greedy.
       length_penalty: beams are compared by log-probability / tokens ** this.
@@ -25,6 +28,29 @@ class DecodeOptions:
     batch_size: int = 64
     window_overlap: int = 16
     grammar: bool = True
+    flat: bool = False
     block: int = 0
     beam_size: int = 1
     length_penalty: float = 1.0
+
+    def constrained(self, grammar: Grammar) -> Grammar:
+        """What may be written in a task, with what these options allow beyond it left out."""
+        return replace(grammar, flat=grammar.flat or (self.flat and grammar.spans))
+
+
+@dataclass(frozen=True)
+class Techniques:
+    """By which techniques outputs under the grammar are found; which outputs, does not depend on it. There are
+    reasons to change them in benchmarks alone.
+
+    Attributes:
+      queue: requests that are decoded by one call, as a multiple of the rows at work; where that is more than 1,
+        rows that have finished admit waiting ones. So many leave few rows idle at its end.
+      threads: queues that are decoded at once; 0: of a small model on CPU one for each core, at most 16,
+        otherwise 1.
+      drafts: False drafts only what the format forces, and no item that it does not.
+    """
+
+    queue: int = 8
+    threads: int = 0
+    drafts: bool = True

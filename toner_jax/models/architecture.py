@@ -34,6 +34,11 @@ def as_initialized(params: Params, config: Any, key: jax.Array) -> Params:
     return params
 
 
+def no_decoder(module: Any) -> MakeDecoder:
+    """An encoder has none."""
+    raise TypeError(f"{type(module).__name__} is no encoder-decoder: it does not decode")
+
+
 @dataclass(frozen=True)
 class Architecture:
     """One architecture.
@@ -49,7 +54,7 @@ class Architecture:
       hf: how its Hugging Face folders are read and written.
       tokenizer: the kind of its tokenizer.
       tokenizer_settings: config → the `tokenizer_config.json` that `AutoTokenizer` needs of a tokenizer of ours.
-      decoder: of a generator, module → how it decodes with given parameters.
+      make_decoder: of a generator, module → how it decodes with given parameters.
     """
 
     kind: Kind
@@ -62,4 +67,4 @@ class Architecture:
     tokenizer: TokenizerKind
     tokenizer_settings: Callable[[Any], dict[str, Any]]
     initialize: Callable[[Params, Any, jax.Array], Params] = as_initialized
-    decoder: Callable[[Any], MakeDecoder] | None = None
+    make_decoder: Callable[[Any], MakeDecoder] = no_decoder

@@ -58,7 +58,14 @@ class DecoderCache(NamedTuple):
 
 
 class Seq2SeqDecoder(Protocol):
-    """A model with its parameters, ready to decode. Decoding knows nothing else of a model."""
+    """A model with its parameters, ready to decode. Decoding knows nothing else of a model.
+
+    Attributes:
+      width: D, by which inference chooses how it shares out a CPU's cores.
+    """
+
+    @property
+    def width(self) -> int: ...
 
     def encode(self, ids: jax.Array, candidates: jax.Array | None = None) -> EncodedSource:
         """Encodes sources, int32 [B, S] padded with 0.

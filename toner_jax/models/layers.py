@@ -90,13 +90,13 @@ def merge_heads(x_BHSD: jax.Array) -> jax.Array:
 
 
 def attention_scores(
-    q_BHQD: jax.Array, k: jax.Array, bias: jax.Array, scale: float = 1.0, *, columns: bool = False
+    q_BHQD: jax.Array, k: jax.Array, bias: jax.Array, scale: float = 1.0, *, keys_transposed: bool = False
 ) -> jax.Array:
     """softmax(scale·q·kᵀ + bias) in fp32; `bias` broadcasts to [B, H, Q, K] and carries the mask.
 
-    Keys are [B, H, K, Dh], or [B, H, Dh, K] as `columns`: with few queries, as in decoding, twice as fast on CPU.
+    Keys are [B, H, K, Dh], or [B, H, Dh, K] when transposed: with few queries, as in decoding, twice as fast on CPU.
     """
-    product = "bhqd,bhdk->bhqk" if columns else "bhqd,bhkd->bhqk"
+    product = "bhqd,bhdk->bhqk" if keys_transposed else "bhqd,bhkd->bhqk"
     logits = jnp.einsum(product, q_BHQD, k).astype(jnp.float32)
     return jax.nn.softmax(logits * scale + bias, axis=-1)
 

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.explained import ExplainedGenerator
 from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.options import DecodeOptions
 from toner_jax.inference.recognize import Generate, Recognizer
+from toner_jax.models import registry
 from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.features import check_room
+from toner_jax.runs.view import Settings
 from toner_jax.tasks.task import Task
 
+# Options that do not bear the name of a key of `decode`.
+_ELSEWHERE = ("max_source", "max_length", "batch_size", "window_overlap")
 
-def decode_options(config: ConfigDict) -> DecodeOptions:
-    """How a configuration decodes."""
+
+def decode_options(config: Settings) -> DecodeOptions:
+    """How a configuration decodes; a key of `decode` is the option of its name."""
+    own = {f.name: getattr(config.decode, f.name) for f in fields(DecodeOptions) if f.name not in _ELSEWHERE}
     return DecodeOptions(
         max_source=config.text.max_source,
         max_length=config.decode.max_length or config.text.max_target,
         batch_size=config.eval.batch_size,
         window_overlap=config.text.window_overlap,
-        grammar=config.decode.grammar,
-        block=config.decode.block,
-        beam_size=config.decode.beam_size,
-        length_penalty=config.decode.length_penalty,
+        **own,
     )
 
 
@@ -42,12 +46,12 @@ def make_recognizer(
       UserError: the task's instruction leaves no room for text.
     """
     check_room(task, options.max_source)
-    grammar = task.grammar()
+    grammar, make_decoder = task.grammar(), registry.of(model.config).make_decoder(model)
     generate: Generate
     if not grammar.ends:
-        generate = ExplainedGenerator(model, task, mesh, options)
+        generate = ExplainedGenerator(make_decoder, task, mesh, options)
     elif options.grammar or not grammar.spans:
-        generate = GrammarGenerator(model, task, mesh, options, limit=limit)
+        generate = GrammarGenerator(make_decoder, task, mesh, options, limit=limit)
     else:
-        generate = FreeGenerator(model, task, mesh, options)
+        generate = FreeGenerator(make_decoder, task, mesh, options)
     return Recognizer(task, generate, options)

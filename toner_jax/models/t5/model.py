@@ -7,8 +7,6 @@ Pad, decoder start and the padding of targets are id 0; the end of sequence is i
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,8 +24,6 @@ from toner_jax.models.layers import (
     split_heads,
 )
 from toner_jax.models.t5.config import T5Config
-
-Cache = dict[str, Any]
 
 
 def relative_buckets(
@@ -74,7 +70,7 @@ class RelativeBias(nn.Module):
 
 class Attention(nn.Module):
     """Multi-head attention. Keys and values are projected apart from their use, so that decoding can
-    keep them."""
+    cache them."""
 
     config: T5Config
     dtype: Dtype
@@ -93,22 +89,19 @@ class Attention(nn.Module):
         h = self.config.num_heads
         return split_heads(self.key(x_BKD), h), split_heads(self.value(x_BKD), h)
 
-    def kept(self, x_BKD: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Keys and values in the layout that decoding keeps: keys as columns."""
-        k, v = self.keys_values(x_BKD)
-        return k.swapaxes(-1, -2), v
-
     def __call__(
         self,
         x_BQD: jax.Array,
         keys_values: tuple[jax.Array, jax.Array],
         bias: jax.Array,
         deterministic: bool,
-        columns: bool = False,
+        keys_transposed: bool = False,
     ) -> jax.Array:
+        """[B, Q, D] of queries [B, Q, D]; keys and values as `keys_values` gives them, or keys [B, H, Dh, K]."""
         q = split_heads(self.query(x_BQD), self.config.num_heads)
         k, v = keys_values
-        weights = self.dropout(attention_scores(q, k, bias, columns=columns), deterministic=deterministic)
+        scores = attention_scores(q, k, bias, keys_transposed=keys_transposed)
+        weights = self.dropout(scores, deterministic=deterministic)
         return self.out(merge_heads(jnp.einsum("bhqk,bhkd->bhqd", weights.astype(self.dtype), v)))
 
 
@@ -168,34 +161,20 @@ class DecoderLayer(nn.Module):
             self.self_attention(h, self.self_attention.keys_values(h), bias, deterministic),
             deterministic=deterministic,
         )
-        return self._rest(x, self.cross_attention.keys_values(encoded), cross_bias, deterministic)
+        cross = self.cross_attention.keys_values(encoded)
+        return self.after_self_attention(x, cross, cross_bias, deterministic)
 
-    def step(
-        self,
-        x: jax.Array,
-        kept: tuple[jax.Array, jax.Array],
-        source: tuple[jax.Array, jax.Array],
-        slot: jax.Array,
-        bias: jax.Array,
-        cross_bias: jax.Array,
-    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        """x [B, Q, D] against the kept keys and values, and its own, which go into slots `slot` …"""
-        h = self.self_attention_norm(x)
-        k, v = self.self_attention.kept(h)
-        update = jax.lax.dynamic_update_slice_in_dim
-        kept = update(kept[0], k, slot, axis=3), update(kept[1], v, slot, axis=2)
-        x = x + self.self_attention(h, kept, bias, True, columns=True)
-        return self._rest(x, source, cross_bias, True, columns=True), kept
-
-    def _rest(
+    def after_self_attention(
         self,
         x: jax.Array,
         cross: tuple[jax.Array, jax.Array],
         cross_bias: jax.Array,
         deterministic: bool,
-        columns: bool = False,
+        keys_transposed: bool = False,
     ) -> jax.Array:
-        h = self.cross_attention(self.cross_attention_norm(x), cross, cross_bias, deterministic, columns)
+        """Cross-attention to the source's keys and values `cross`, and the feed-forward layer: [B, Q, D]."""
+        h = self.cross_attention_norm(x)
+        h = self.cross_attention(h, cross, cross_bias, deterministic, keys_transposed)
         x = x + self.drop(h, deterministic=deterministic)
         h = self.feed_forward(self.feed_forward_norm(x), deterministic)
         return x + self.drop(h, deterministic=deterministic)
@@ -245,52 +224,9 @@ class Decoder(nn.Module):
             x = layer(x, encoded, bias, cross_bias, deterministic)
         return self.drop(self.final_norm(x), deterministic=deterministic)
 
-    def read(self, encoded: jax.Array, source_mask_BS: jax.Array) -> Cache:
-        """What decoding needs of each source, computed once: cross-attention keys, values and bias."""
-        layers = {f"layers_{i}": m.cross_attention.kept(encoded) for i, m in enumerate(self.layers)}
-        return {"bias": mask_to_bias(source_mask_BS)[:, None, None, :], "layers": layers}
-
-    def empty(self, batch: int, slots: int) -> Cache:
-        c = self.config
-        keys, values = (batch, c.num_heads, c.d_kv, slots), (batch, c.num_heads, slots, c.d_kv)
-        names = [f"layers_{i}" for i in range(c.num_decoder_layers)]
-        return {
-            "slot": jnp.zeros((), jnp.int32),
-            "index": jnp.zeros((batch,), jnp.int32),
-            "positions": jnp.full((batch, slots), -1, jnp.int32),
-            # Distances beyond the slots cannot occur; [slots, H], far faster to look up than buckets.
-            "distance_bias": self.relative_attention_bias(slots, 1)[0, :, :, 0].T,
-            "layers": {n: (jnp.zeros(keys, self.dtype), jnp.zeros(values, self.dtype)) for n in names},
-        }
-
-    def step(self, x_BQD: jax.Array, source: Cache, cache: Cache) -> tuple[jax.Array, Cache]:
-        """The next Q positions of every row."""
-        queries, slot = x_BQD.shape[1], cache["slot"]
-        here = cache["index"][:, None] + jnp.arange(queries)
-        positions = jax.lax.dynamic_update_slice_in_dim(cache["positions"], here, slot, axis=1)
-        distance = here[:, :, None] - positions[:, None, :]
-        seen = (distance >= 0) & (positions >= 0)[:, None, :]
-        near = jnp.take(cache["distance_bias"], jnp.where(seen, distance, 0), axis=0, mode="clip")
-        bias = jnp.where(seen[..., None], near, MASKED).transpose(0, 3, 1, 2)
-        x, layers = x_BQD, {}
-        for i, layer in enumerate(self.layers):
-            name = f"layers_{i}"
-            x, layers[name] = layer.step(
-                x, cache["layers"][name], source["layers"][name], slot, bias, source["bias"]
-            )
-        slots = positions.shape[1]
-        cache = dict(
-            cache,
-            slot=(slot + queries) % slots,
-            index=cache["index"] + queries,
-            positions=positions,
-            layers=layers,
-        )
-        return self.final_norm(x), cache
-
 
 class T5(nn.Module):
-    """The encoder-decoder; `encode`, `decode`, `read`, `empty` and `step` are its methods for `apply`."""
+    """The encoder-decoder, as training runs it; `toner_jax.models.t5.decoder` writes with it token by token."""
 
     config: T5Config
     dtype: Dtype = jnp.float32
@@ -327,76 +263,10 @@ class T5(nn.Module):
         x = self.decoder(self.shared(target_in), encoded, source_mask, deterministic)
         return self.logits(x)
 
-    def read(self, source: jax.Array, choices: jax.Array | None = None) -> Cache:
-        """All that `step` needs of sources int32 [B, S], padded with 0: a plain pytree whose leaves begin
-        with B, so that rows can be exchanged.
-
-        Args:
-          choices: int32 [B, U], the only tokens to be scored for each row; None for the vocabulary.
-        """
-        mask = (source != 0).astype(jnp.float32)
-        read = self.decoder.read(self.encode(source, mask), mask)
-        return read if choices is None else dict(read, output=self.output_columns(choices))
-
-    def empty(self, batch: int, slots: int) -> Cache:
-        """The cache of a decoder before its first token: a plain pytree. Each call of `step` takes as many
-        slots as it is given tokens; they are reused from the first on when all are taken, so a row may
-        live for no more calls than that."""
-        return self.decoder.empty(batch, slots)
-
-    def step(self, tokens: jax.Array, source: Cache, cache: Cache) -> tuple[jax.Array, Cache]:
-        """(tokens int32 [B, Q], what `read` gave, cache) → (logits fp32 [B, Q, V or U], cache)."""
-        x, cache = self.decoder.step(self.shared(tokens), source, cache)
-        if "output" not in source:
-            return self.logits(x), cache
-        if self.config.tie_embeddings:
-            x = x.astype(jnp.float32) * self.config.d_model**-0.5
-        columns = source["output"]
-        return jnp.einsum("bqd,bdu->bqu", x, columns, preferred_element_type=jnp.float32), cache
-
-    def output_columns(self, ids: jax.Array) -> jax.Array:
-        """The output layer's weights for ids int32 [B, U]: [B, D, U]."""
-        if self.config.tie_embeddings:
-            return jnp.take(self.shared.embedding, ids, axis=0).swapaxes(1, 2)
-        kernel = self.lm_head.variables["params"]["kernel"]
-        return jnp.take(kernel, ids, axis=1).swapaxes(0, 1).astype(self.dtype)
-
     def logits(self, x: jax.Array) -> jax.Array:
         if self.config.tie_embeddings:
             return self.shared.attend(x * self.config.d_model**-0.5)
         return self.lm_head(x)
-
-
-def rewind(cache: Cache, taken: int, kept: jax.Array) -> Cache:
-    """The cache without the last tokens of its last step.
-
-    Args:
-      taken: how many tokens that step was given.
-      kept: int32 [B], how many of them each row keeps.
-    """
-    slots = cache["positions"].shape[1]
-    age = (jnp.arange(slots) - cache["slot"] + taken) % slots  # 0 … taken − 1: the last step's slots
-    dropped = (age < taken) & (age >= kept[:, None])
-    return dict(
-        cache,
-        index=cache["index"] - taken + kept,
-        positions=jnp.where(dropped, -1, cache["positions"]),
-    )
-
-
-def reset(cache: Cache, rows: jax.Array) -> Cache:
-    """The cache with `rows` as before their first token; indices past the last row are none."""
-    return dict(
-        cache,
-        index=cache["index"].at[rows].set(0, mode="drop"),
-        positions=cache["positions"].at[rows].set(-1, mode="drop"),
-    )
-
-
-def reorder(cache: Cache, rows: jax.Array) -> Cache:
-    """The cache whose row i is row rows[i] of this one."""
-    own = {key: cache[key] for key in ("index", "positions", "layers")}
-    return {**cache, **jax.tree.map(lambda leaf: jnp.take(leaf, rows, axis=0), own)}
 
 
 def shift_right(target: jax.Array) -> jax.Array:

@@ -1,9 +1,10 @@
-"""Block decoding against a plain loop, one token at a time, over a table of pseudo-random scores."""
+"""Speculative decoding against a plain loop, one token at a time, over a table of pseudo-random scores."""
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 from chunks import word_ids
 
-from toner_jax.decoding import grammar
-from toner_jax.decoding import speculative as blocks
+from toner_jax.decoding import continuous_batching
+from toner_jax.decoding.compile import compile_grammar
 from toner_jax.decoding.drafts import make_hints
-from toner_jax.decoding.forms import EntityList
+from toner_jax.decoding.speculative import SpeculativeOptions
+from toner_jax.decoding.tape import Hint, Layout, Tape, lay_out, make_tapes
+from toner_jax.tasks.grammar import Grammar, entity_list
 
 TYPES = ("cell", "cell_type", "gene")
 WORDS = ["Ab", "abc", "abcd", "x", "),", "(", "cell", "Gene", "p53", "of"]
@@ -23,80 +26,107 @@ VOCABULARY, POSITIONS = 64, 64
 
 @dataclass
 class Case:
-    layout: grammar.Layout
-    tape: grammar.Tape
+    grammar: Grammar
+    tape: Tape
     table: np.ndarray  # [N, POSITIONS, VOCABULARY, VOCABULARY]: scores after a token at a position
+
+    @property
+    def layout(self) -> Layout:
+        return lay_out(self.grammar)
 
 
 @functools.cache
 def case(rows: int = 13, limit: int = 40, seed: int = 0) -> Case:
     ids, rng = word_ids(), np.random.default_rng(seed)
     texts = [tuple(rng.choice(WORDS, rng.integers(0, 9))) for _ in range(rows)]
-    names = sum(len(grammar.type_ids(ids, n)) for n in TYPES)
-    layout = grammar.make_layout(ids, names)
-    schemas = [TYPES] * rows
-    tape, places = grammar.make_tapes(ids, layout, texts, schemas, layout.text + 20, limit)
-    matched = [(), ("gene",), None, ("cell_type", "cell")]
-    tape = make_hints(layout, tape, places, texts, schemas, [matched[i % 4] for i in range(rows)])
+    grammar = entity_list(ids, TYPES)
+    tape, words = make_tapes(grammar, [[ids.word(w) for w in text] for text in texts], 20, limit)
+    likeliest = [-1, TYPES.index("gene"), 0, TYPES.index("cell_type")]
+    tape = make_hints(lay_out(grammar), tape, words, texts, [likeliest[i % 4] for i in range(rows)])
     table = rng.normal(0, 2, (rows, POSITIONS, VOCABULARY, VOCABULARY)).astype(np.float32)
     table[..., [ids.symbols.first_item[0], ids.symbols.item_end[0]]] += 2  # several items a row
-    return Case(layout, tape, table)
+    return Case(grammar, tape, table)
 
 
-@functools.partial(jax.jit, static_argnames=("layout", "block", "working", "slots", "temperature", "chunk"))
-def decode(table, tape, layout, block, working, slots, temperature=1.0, count=None, chunk=1):
+class TableSource(NamedTuple):
+    number: jax.Array  # [B], which of the tables
+    candidates: jax.Array
+
+
+class TableCache(NamedTuple):
+    length: jax.Array  # [B]
+    fed: jax.Array  # [B, POSITIONS]
+
+
+@dataclass(frozen=True, eq=False)
+class TableDecoder:
     """The model is the table; its cache, like a transformer's, holds what was fed at which position."""
 
-    def step(tokens, source, cache):
+    table: jax.Array
+    width: int = 1
+
+    def encode(self, ids, candidates=None):
+        return TableSource(ids[:, 0], candidates)
+
+    def init_cache(self, rows, slots):
+        return TableCache(jnp.zeros(rows, jnp.int32), jnp.zeros((rows, POSITIONS), jnp.int32))
+
+    def step(self, tokens, source, cache):
         rows = jnp.arange(tokens.shape[0])[:, None]
-        here = cache["index"][:, None] + jnp.arange(tokens.shape[1])
-        scores = source["table"][rows, here % POSITIONS, tokens % VOCABULARY]
-        scores = jnp.take_along_axis(scores, source["choices"][:, None] % VOCABULARY, axis=-1)
-        fed = cache["fed"].at[rows, here].set(tokens, mode="drop")
-        return scores / temperature, {"index": here[:, -1] + 1, "fed": fed}
+        here = cache.length[:, None] + jnp.arange(tokens.shape[1])
+        scores = self.table[source.number[:, None], here % POSITIONS, tokens % VOCABULARY]
+        scores = jnp.take_along_axis(scores, source.candidates[:, None] % VOCABULARY, axis=-1)
+        return scores, TableCache(here[:, -1] + 1, cache.fed.at[rows, here].set(tokens, mode="drop"))
 
-    def rewind(cache, taken, kept):
-        return dict(cache, index=cache["index"] - taken + kept)
+    def rewind(self, cache, taken, kept):
+        return cache._replace(length=cache.length - taken + kept)
 
-    def reset(cache, rows):
-        return dict(cache, index=cache["index"].at[rows].set(0, mode="drop"))
+    def reset(self, cache, rows):
+        return cache._replace(length=cache.length.at[rows].set(0, mode="drop"))
 
-    def read(source, choices):
-        return {"table": source, "choices": choices}
+    def reorder(self, cache, rows):
+        raise NotImplementedError
 
-    cache = {
-        "index": jnp.zeros(working, jnp.int32),
-        "fed": jnp.zeros((working, POSITIONS), jnp.int32),
-    }
-    return blocks.decode(
-        blocks.Model(read, step, rewind, reset), table, cache, tape, EntityList(layout),
-        tape.slot.shape[0] if count is None else count,
-        slots=slots, length=40, block=block, working=working, chunk=chunk,
-    )  # fmt: skip
+
+def decode(
+    c: Case, block: int, rows: int, slots: int, *, chunk: int = 1, temperature: float = 1.0, size=None
+):
+    n = len(c.table)
+    options = SpeculativeOptions(block=block, slots=slots, length=40, rows=rows, chunk=chunk)
+    ids = np.arange(n, dtype=np.int32)[:, None]
+    requests = continuous_batching.Requests(ids, c.tape, jnp.int32(n if size is None else size))
+    return _decode(c.grammar, options, c.table, requests, temperature)
+
+
+@functools.partial(jax.jit, static_argnames=("grammar", "options", "temperature"))
+def _decode(grammar, options, table, requests, temperature):
+    automaton = compile_grammar(grammar)
+    return continuous_batching.decode(TableDecoder(table), automaton, requests, options, temperature)
 
 
 @functools.cache
 def plain(rows: int = 13, limit: int = 40) -> tuple[np.ndarray, ...]:
     """Tokens, log-probabilities, those of ending, and spans, one row and one token at a time."""
     c = case(rows, limit)
-    advance = jax.jit(functools.partial(grammar.advance, c.layout))
+    automaton = compile_grammar(c.grammar)
+    advance = jax.jit(automaton.advance)
     tokens = np.zeros((rows, 40), int)
     scores, ending = np.zeros((rows, 40)), np.zeros((rows, 40))
     spans = np.full((rows, 40, 3), -1)
     for row in range(rows):
         tape = jax.tree.map(lambda leaf, row=row: jnp.asarray(leaf[row : row + 1]), c.tape)
-        state, last, at = grammar.initial(tape, c.layout), 0, 0
-        slot_at = np.asarray(tape.slot)[0]
-        ends = {int(slot_at[c.layout.another[0]]), int(slot_at[c.layout.last[0]])}
+        state, last, at = automaton.initial(tape), 0, 0
+        candidate_at = np.asarray(tape.candidate)[0]
+        ends = {int(candidate_at[c.layout.another[0]]), int(candidate_at[c.layout.last[0]])}
         while np.asarray(state.allowed).any():
-            allowed = sorted({int(s) for s in slot_at[np.asarray(state.allowed)[0]]})
+            allowed = sorted({int(s) for s in candidate_at[np.asarray(state.allowed)[0]]})
             after = c.table[row, at, last % VOCABULARY].astype(np.float64)
-            score = {s: after[int(tape.choices[0, s]) % VOCABULARY] for s in allowed}
+            score = {s: after[int(tape.candidates[0, s]) % VOCABULARY] for s in allowed}
             best = max(score, key=lambda s: score[s])
             total = np.log(sum(np.exp(v) for v in score.values()))
             before, state = state, advance(tape, state, jnp.array([best]))
             ended = int(state.items[0]) > int(before.items[0])
-            last = tokens[row, at] = int(tape.choices[0, best])
+            last = tokens[row, at] = int(tape.candidates[0, best])
             scores[row, at] = score[best] - total
             if ended:
                 ending[row, at] = np.log(sum(np.exp(v) for s, v in score.items() if s in ends)) - total
@@ -106,13 +136,13 @@ def plain(rows: int = 13, limit: int = 40) -> tuple[np.ndarray, ...]:
 
 
 @pytest.mark.parametrize(
-    ("rows", "block", "working", "chunk"),
+    ("requests", "block", "rows", "chunk"),
     [(13, 1, 13, 0), (12, 4, 5, 3), (12, 4, 1, 6), (13, 7, 13, 0), (12, 4, 2, 12)],
 )
-def test_blocks_write_what_one_token_at_a_time_does(rows, block, working, chunk):
-    c = case(rows)
-    out = decode(c.table, c.tape, c.layout, block, working, slots=block * 40, chunk=chunk)
-    tokens, scores, ending, spans = plain(rows)
+def test_blocks_write_what_one_token_at_a_time_does(requests, block, rows, chunk):
+    c = case(requests)
+    out = decode(c, block, rows, slots=block * 40, chunk=chunk)
+    tokens, scores, ending, spans = plain(requests)
     assert np.asarray(out.complete).all()
     np.testing.assert_array_equal(out.tokens, tokens)
     np.testing.assert_allclose(out.scores, scores, atol=2e-5)
@@ -131,27 +161,27 @@ def test_the_case_has_something_to_compare():
 
 def test_larger_blocks_take_fewer_passes():
     c = case()
-    one, seven = (int(decode(c.table, c.tape, c.layout, b, 13, slots=b * 40).passes) for b in (1, 7))
+    one, seven = (int(decode(c, b, 13, slots=b * 40).passes) for b in (1, 7))
     assert one == (plain()[0] > 0).sum(axis=1).max()
     assert one > 1.5 * seven
 
 
 def test_rows_that_need_more_passes_than_slots_are_said_to_be_incomplete():
     c = case()
-    whole = decode(c.table, c.tape, c.layout, 4, 5, slots=160)
-    out = decode(c.table, c.tape, c.layout, 4, 5, slots=16)
+    whole = decode(c, 4, 5, slots=160)
+    out = decode(c, 4, 5, slots=16)
     complete = np.asarray(out.complete)
     assert 0 < complete.sum() < len(complete)
     np.testing.assert_array_equal(np.asarray(out.tokens)[complete], np.asarray(whole.tokens)[complete])
     with pytest.raises(ValueError, match="slots"):
-        decode(c.table, c.tape, c.layout, 4, 5, slots=18)
+        decode(c, 4, 5, slots=18)
     with pytest.raises(ValueError, match="13 rows are no whole number of chunks of 5"):
-        decode(c.table, c.tape, c.layout, 4, 5, slots=16, chunk=5)
+        decode(c, 4, 5, slots=16, chunk=5)
 
 
 def test_the_limit_holds():
     c = case(limit=12)
-    out = decode(c.table, c.tape, c.layout, 4, 5, slots=160)
+    out = decode(c, 4, 5, slots=160)
     tokens = np.asarray(out.tokens)
     np.testing.assert_array_equal(tokens, plain(limit=12)[0])
     assert (tokens[:, 12:] == 0).all()
@@ -160,20 +190,20 @@ def test_the_limit_holds():
 
 def test_hints_change_no_output():
     c = case()
-    p = c.tape.slot.shape[1]
+    p = c.tape.candidate.shape[1]
     rng = np.random.default_rng(5)
-    hint = grammar.Hint(
-        rng.integers(-1, p, c.tape.slot.shape, np.int32),
-        rng.random(c.tape.slot.shape) < 0.5,
+    hint = Hint(
+        rng.integers(-1, p, c.tape.candidate.shape, np.int32),
+        rng.random(c.tape.candidate.shape) < 0.5,
         rng.integers(-1, p, 13, np.int32),
     )
-    out = decode(c.table, c.tape._replace(hint=hint), c.layout, 4, 5, slots=160)
+    out = decode(replace(c, tape=c.tape._replace(hint=hint)), 4, 5, slots=160)
     np.testing.assert_array_equal(out.tokens, plain()[0])
 
 
 def test_temperature_changes_probabilities_alone():
     c = case()
-    hot = decode(c.table, c.tape, c.layout, 4, 5, 160, temperature=2.0)
+    hot = decode(c, 4, 5, 160, temperature=2.0)
     tokens, scores, *_ = plain()
     np.testing.assert_array_equal(hot.tokens, tokens)
     assert scores.sum() > float(hot.scores.sum())
@@ -182,7 +212,7 @@ def test_temperature_changes_probabilities_alone():
 @pytest.mark.parametrize("count", [0, 3, 9])
 def test_rows_past_the_count_cost_nothing(count):
     c = case()
-    out = decode(c.table, c.tape, c.layout, 4, 5, slots=160, count=jnp.int32(count))
+    out = decode(c, 4, 5, slots=160, size=count)
     np.testing.assert_array_equal(out.tokens[:count], plain()[0][:count])
     assert not np.asarray(out.tokens[count:]).any()
     assert np.asarray(out.complete).tolist() == [True] * count + [False] * (13 - count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import jax
@@ -12,53 +13,72 @@ from chunks import word_ids
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toner_jax.decoding import grammar
+from toner_jax.decoding import tape
+from toner_jax.decoding.automaton import AutomatonState
+from toner_jax.decoding.compile import compile_grammar
+from toner_jax.tasks.grammar import Grammar, entity_list
 from toner_jax.text.ids import WordIds
 
 EOS = 1
 
 
-def outputs(ids: WordIds, words: tuple[str, ...], types: tuple[str, ...], limit: int) -> set[tuple[int, ...]]:
-    """Every output of at most `limit` tokens: items by start, longer spans first, then by type, none twice."""
+def outputs(
+    ids: WordIds, words: tuple[str, ...], types: tuple[str, ...], limit: int, flat: bool = False
+) -> set[tuple[int, ...]]:
+    """Every output of at most `limit` tokens: items by start, longer spans first, then by type, none twice; where they
+    are flat, each begins where the last one has ended."""
     n = len(words)
     places = [(a, -b, t) for a in range(n) for b in range(a + 1, n + 1) for t in range(len(types))]
     places.sort()
     found: set[tuple[int, ...]] = set()
 
-    def extend(first: int, items: list[tuple[str, tuple[str, ...]]]) -> None:
+    def extend(first: int, end: int, items: list[tuple[str, tuple[str, ...]]]) -> None:
         output = (*ids.items(items), EOS) if items else (*ids.symbols.open, *ids.symbols.close, EOS)
         if items and len(output) > limit:
             return
         found.add(output)
         for k in range(first, len(places)):
             a, b, t = places[k]
-            extend(k + 1, [*items, (types[t], words[a:-b])])
+            if a >= end or not flat:
+                extend(k + 1, -b, [*items, (types[t], words[a:-b])])
 
-    extend(0, [])
+    extend(0, 0, [])
     return {o for o in found if len(o) <= limit}
+
+
+ROOM = 20  # one for all texts, so that one program serves them
+
+
+def word_pieces(ids: WordIds, words: tuple[str, ...]) -> list[tuple[int, ...]]:
+    return [ids.word(w) for w in words]
 
 
 class Walker:
     """One text's automaton, a token at a time."""
 
-    def __init__(self, ids: WordIds, words: tuple[str, ...], types: tuple[str, ...], limit: int):
-        names = sum(len(grammar.type_ids(ids, name)) for name in types)
-        self.layout = grammar.make_layout(ids, names)
-        length = self.layout.text + 20  # one for all texts, so that one program serves them
-        tape, self.places = grammar.make_tapes(ids, self.layout, [words], [types], length, limit)
-        self.tape = jax.tree.map(jnp.asarray, tape)
-        self.start = grammar.initial(self.tape, self.layout)
+    def __init__(
+        self, ids: WordIds, words: tuple[str, ...], types: tuple[str, ...], limit: int, flat: bool = False
+    ):
+        grammar = entity_list(ids, types, flat=flat)
+        made, self.word_index = tape.make_tapes(grammar, [word_pieces(ids, words)], ROOM, limit)
+        self.grammar, self.automaton = grammar, compile_grammar(grammar)
+        self.layout = self.automaton.layout
+        self.tape = jax.tree.map(jnp.asarray, made)
+        self.start = self.automaton.initial(self.tape)
 
-    def tokens(self, state: grammar.State) -> dict[int, int]:
-        """Token → its slot, of those allowed."""
-        slots = np.unique(np.asarray(self.tape.slot)[0][np.asarray(state.allowed)[0]])
-        return {int(self.tape.choices[0, s]): int(s) for s in slots}
+    def tokens(self, state: AutomatonState) -> dict[int, int]:
+        """Token → its candidate, of those allowed."""
+        found = np.unique(np.asarray(self.tape.candidate)[0][np.asarray(state.allowed)[0]])
+        return {int(self.tape.candidates[0, c]): int(c) for c in found}
 
-    def take(self, state: grammar.State, slot: int) -> grammar.State:
-        return _advance(self.layout, self.tape, state, jnp.array([slot]))
+    def take(self, state: AutomatonState, candidate: int) -> AutomatonState:
+        return _advance(self.grammar, self.tape, state, jnp.array([candidate]))
 
 
-_advance = jax.jit(grammar.advance, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0)
+def _advance(grammar: Grammar, tape, state, candidate):
+    return compile_grammar(grammar).advance(tape, state, candidate)
+
 
 TYPES = ("cell", "cell_type")
 TEXTS = [
@@ -75,18 +95,19 @@ TEXTS = [
 
 @pytest.mark.parametrize("words", TEXTS, ids=" ".join)
 @pytest.mark.parametrize("limit", [40, 14, 9, 3])
-def test_allowed_are_the_next_tokens_of_all_outputs(words, limit):
+@pytest.mark.parametrize("flat", [False, True], ids=["", "flat"])
+def test_allowed_are_the_next_tokens_of_all_outputs(words, limit, flat):
     """With room for any number of items exactly those; where room ends, none that is not."""
     ids = word_ids()
-    walker = Walker(ids, words, TYPES, limit)
-    every = outputs(ids, words, TYPES, limit)
+    walker = Walker(ids, words, TYPES, limit, flat)
+    every = outputs(ids, words, TYPES, limit, flat)
     following: dict[tuple[int, ...], set[int]] = {}
     for output in every:
         for k in range(len(output)):
             following.setdefault(output[:k], set()).add(output[k])
     budget = 250
 
-    def walk(prefix: tuple[int, ...], state: grammar.State) -> None:
+    def walk(prefix: tuple[int, ...], state: AutomatonState) -> None:
         nonlocal budget
         budget -= 1
         allowed = walker.tokens(state)
@@ -98,11 +119,22 @@ def test_allowed_are_the_next_tokens_of_all_outputs(words, limit):
             assert not allowed
             return
         assert allowed  # never stuck
-        for token, slot in allowed.items():
+        for token, candidate in allowed.items():
             if budget > 0:
-                walk((*prefix, token), walker.take(state, slot))
+                walk((*prefix, token), walker.take(state, candidate))
 
     walk((), walker.start)
+
+
+def test_flat_outputs_are_fewer():
+    """Else the oracle would not tell them apart."""
+    ids = word_ids()
+    every, flat = (outputs(ids, ("Ab", "cd"), TYPES, 40, f) for f in (False, True))
+    assert flat < every
+    assert (*ids.items([("cell", ("Ab", "cd"))]), EOS) in flat
+    assert (*ids.items([("cell", ("Ab",)), ("cell_type", ("cd",))]), EOS) in flat
+    assert (*ids.items([("cell", ("Ab", "cd")), ("cell", ("cd",))]), EOS) in every - flat
+    assert (*ids.items([("cell", ("Ab",)), ("cell_type", ("Ab",))]), EOS) in every - flat
 
 
 @pytest.mark.parametrize("words", [t for t in TEXTS if t], ids=" ".join)
@@ -136,46 +168,26 @@ def read(walker: Walker, ids: WordIds, choose) -> tuple[list[int], list[tuple[in
         tuple
     ),
     limit=st.integers(3, 40),
+    flat=st.booleans(),
     data=st.data(),
 )
-def test_any_path_ends_in_an_output_whose_items_are_as_reported(words, limit, data):
+def test_any_path_ends_in_an_output_whose_items_are_as_reported(words, limit, flat, data):
     ids = word_ids()
-    walker = Walker(ids, words, TYPES, limit)
+    walker = Walker(ids, words, TYPES, limit, flat)
     tokens, items = read(walker, ids, lambda allowed: data.draw(st.sampled_from(allowed)))
     assert len(tokens) <= limit
     assert tokens[-1] == EOS
     begin = walker.layout.text
     spans = [
-        (int(walker.places[0][a - begin]), int(walker.places[0][b - 1 - begin]) + 1, t) for a, b, t in items
+        (int(walker.word_index[0][a - begin]), int(walker.word_index[0][b - 1 - begin]) + 1, t)
+        for a, b, t in items
     ]
     written = ids.items([(TYPES[t], words[a:b]) for a, b, t in spans])
     assert tuple(tokens[:-1]) == written
     order = [(a, -b, t) for a, b, t in spans]
     assert order == sorted(set(order))
-
-
-def test_rows_of_a_batch_have_their_own_texts_and_schemas():
-    ids = word_ids()
-    rows = [(("Ab", "cd"), ("cell", "cell_type")), (("x",), ("gene",)), ((), ("gene", "cell", "virus"))]
-    names = max(sum(len(grammar.type_ids(ids, n)) for n in types) for _, types in rows)
-    layout = grammar.make_layout(ids, names)
-    length = layout.text + 6
-    texts, schemas = [r[0] for r in rows], [r[1] for r in rows]
-    together, _ = grammar.make_tapes(ids, layout, texts, schemas, length, 30)
-    for i, (words, types) in enumerate(rows):
-        alone, _ = grammar.make_tapes(ids, layout, [words], [types], length, 30)
-        for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
-            np.testing.assert_array_equal(a[i], b[0])
-
-
-def test_what_does_not_fit_is_refused():
-    ids = word_ids()
-    layout = grammar.make_layout(ids, 2)
-    with pytest.raises(ValueError, match="pieces of type names"):
-        grammar.make_tapes(ids, layout, [()], [TYPES], 40, 30)
-    layout = grammar.make_layout(ids, 12)
-    with pytest.raises(ValueError, match="pieces of text"):
-        grammar.make_tapes(ids, layout, [("abcdef",) * 9], [TYPES], layout.text + 5, 30)
+    if flat:
+        assert all(b <= c for (_, b, _), (c, _, _) in itertools.pairwise(spans))
 
 
 def test_words_that_the_tokenizer_cannot_see_are_passed_over():
@@ -190,20 +202,8 @@ def test_words_that_the_tokenizer_cannot_see_are_passed_over():
             assert tokens[-1] == EOS
             for a, b, _ in items:
                 first, last = (
-                    walker.places[0][a - walker.layout.text],
-                    walker.places[0][b - 1 - walker.layout.text],
+                    walker.word_index[0][a - walker.layout.text],
+                    walker.word_index[0][b - 1 - walker.layout.text],
                 )
                 assert words[first] in seen
                 assert words[last] in seen
-
-
-def test_packing_loses_nothing():
-    ids = word_ids()
-    layout = grammar.make_layout(ids, sum(len(grammar.type_ids(ids, n)) for n in TYPES))
-    tape, _ = grammar.make_tapes(ids, layout, TEXTS, [TYPES] * len(TEXTS), layout.text + 20, 30)
-    back = grammar.unpack(grammar.pack(tape))
-    for (path, old), new in zip(
-        jax.tree_util.tree_leaves_with_path(tape), jax.tree.leaves(back), strict=True
-    ):
-        assert old.dtype == new.dtype, path
-        np.testing.assert_array_equal(old, new, err_msg=str(path))

@@ -1,0 +1,91 @@
+"""Tapes: host arrays, made without jax."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from chunks import word_ids
+
+from toner_jax.decoding.tape import Hint, lay_out, make_tapes, pack, unpack
+from toner_jax.tasks.grammar import entity_list, type_list
+
+TYPES = ("cell", "cell_type")
+TEXTS = [(), ("Ab",), ("Ab", "cd"), ("abc", "abcd"), ("ab", "abcdef", "ab"), ("cell", "),", "(")]
+
+
+def leaves(tape: NamedTuple) -> dict[str, np.ndarray]:
+    own = {name: leaf for name, leaf in tape._asdict().items() if not isinstance(leaf, Hint)}
+    return own | {f"hint.{name}": leaf for name, leaf in tape.hint._asdict().items()}
+
+
+def made(texts, ids=None):
+    ids = ids or word_ids()
+    return make_tapes(entity_list(ids, TYPES), [[ids.word(w) for w in words] for words in texts], 20, 30)
+
+
+def test_rows_of_a_batch_have_their_own_texts():
+    ids = word_ids()
+    together, words = made(TEXTS, ids)
+    for i, text in enumerate(TEXTS):
+        alone, own_words = made([text], ids)
+        for name, leaf in leaves(alone).items():
+            np.testing.assert_array_equal(leaves(together)[name][i], leaf[0], err_msg=name)
+        np.testing.assert_array_equal(words[i], own_words[0])
+
+
+def test_a_tape_spells_the_symbols_the_types_and_the_text():
+    ids = word_ids()
+    words = ("Ab", "abcdef", "Ab")
+    grammar = entity_list(ids, TYPES)
+    layout = lay_out(grammar)
+    tape, (owner,) = make_tapes(grammar, [[ids.word(w) for w in words]], 20, 30)
+    tokens = np.where(tape.candidate < 0, -1, np.take_along_axis(tape.candidates, tape.candidate, axis=1))[0]
+    symbols = grammar.open + grammar.first + grammar.empty + grammar.another + grammar.last
+    text = ids.words(words)
+    assert tokens.tolist() == [
+        *symbols,
+        *grammar.types[0],
+        *grammar.types[1],
+        *text,
+        *[-1] * (20 - len(text)),
+    ]
+    assert owner.tolist() == [0, 1, 1, 1, 2]
+    begins = np.flatnonzero(tape.unit_start[0])
+    assert begins.tolist() == [*layout.type_starts, *(layout.text + k for k in (0, 1, 4))]
+    assert tape.togo[0, begins].tolist() == [*map(len, grammar.types), 1, 3, 1]
+    assert tape.last_start.tolist() == [layout.text + 4]
+    assert tape.shortest[0, layout.text : layout.text + 6].tolist()[:5] == [1, 1, 1, 1, 1]
+    assert (layout.shortest_type, layout.longest_type) == tuple(sorted(map(len, grammar.types)))
+
+
+def test_a_list_of_types_has_them_twice_and_no_text():
+    ids = word_ids()
+    grammar = type_list(ids, ("gene", "cell line"))
+    layout = lay_out(grammar)
+    tape, words = make_tapes(grammar, [(), ()], 20, 30)
+    begins = np.flatnonzero(tape.unit_start[1])
+    assert tape.type[1, begins].tolist() == [0, 1, 0, 1]
+    assert begins[2] == layout.text
+    assert tape.candidate.shape[1] == layout.text + sum(map(len, grammar.later_types))
+    assert [len(w) for w in words] == [0, 0]
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="27 pieces of text pass the tape's 20"):
+        made([("abcdef",) * 9])
+
+
+def test_packing_loses_nothing():
+    tape, _ = made(TEXTS)
+    for (name, old), new in zip(leaves(tape).items(), leaves(unpack(pack(tape))).values(), strict=True):
+        assert old.dtype == new.dtype, name
+        np.testing.assert_array_equal(old, new, err_msg=name)
+
+
+def test_tapes_need_no_jax():
+    program = "import sys, toner_jax.decoding.tape; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,138 @@
+"""The automaton of `[(type, span), …]`: the NER task, and the list that an explained output begins with.
+
+Every output parses, every type is of the schema, and every span is a run of whole words of the text. Items come in
+order of appearance: by start, longer spans first, then in the schema's order. So none comes twice, and there are only
+so many. Where a string occurs more than once the first occurrence in order is taken, which leaves the most room for
+what follows. An item may begin only if it can be ended, and the output closed, within the length limit.
+
+Of a `flat` grammar spans do not overlap: an item begins at or after the end of the last one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from toner_jax.decoding import drafts
+from toner_jax.decoding.automaton import (
+    AutomatonState,
+    first_true,
+    initial_state,
+    value_at,
+    with_symbols,
+)
+from toner_jax.decoding.tape import FAR, Layout, Tape
+
+
+@dataclass(frozen=True)
+class EntityList:
+    """An `Automaton`; `flat`: spans do not overlap."""
+
+    layout: Layout
+    flat: bool = False
+
+    def initial(self, tape: Tape) -> AutomatonState:
+        return initial_state(self.layout, tape)
+
+    def draft(self, tape: Tape, state: AutomatonState) -> jax.Array:
+        return drafts.likely_next(self.layout, tape, state)
+
+    def advance(self, tape: Tape, state: AutomatonState, candidate: jax.Array) -> AutomatonState:
+        layout = self.layout
+        hit_BP = state.allowed & (tape.candidate == candidate[:, None])
+        position_P = jnp.arange(hit_BP.shape[1])
+        in_symbols = jnp.any(hit_BP[:, : layout.types], axis=1)
+        in_text = jnp.any(hit_BP[:, layout.text :], axis=1)
+        # A symbol of the format wins over a word that goes on with the same piece.
+        hit_BP = hit_BP & ((position_P < layout.types) | ~in_symbols[:, None])
+        in_text = in_text & ~in_symbols
+        # The end of a type begins a span; the end of a word may end it. Types and words are never taken at once.
+        done_BP = hit_BP & tape.unit_end & (position_P >= layout.types)
+        done = first_true(done_BP)
+        span_begins = done < layout.text
+        word_done = ~span_begins & (done < hit_BP.shape[1])
+        item_ends = hit_BP[:, layout.another[0]] | hit_BP[:, layout.last[0]]
+        state = _after_item(state, item_ends)._replace(
+            type=jnp.where(span_begins, value_at(tape.type, done), state.type),
+            taken=jnp.where(span_begins, 0, state.taken + in_text),
+            boundary=jnp.where(word_done, done + 1, -1),
+            left=state.left - 1,
+            items=state.items + item_ends,
+        )
+        return state._replace(allowed=self._allowed(tape, state, hit_BP, span_begins))
+
+    def _allowed(
+        self, tape: Tape, state: AutomatonState, hit_BP: jax.Array, span_begins: jax.Array
+    ) -> jax.Array:
+        """bool [B, P]: the positions after those in `hit`, and the beginnings of the units that may follow them."""
+        layout = self.layout
+        position_P = jnp.arange(hit_BP.shape[1])
+        text_P = position_P >= layout.text
+        # The words of a text follow one another; types and symbols do not.
+        goes_on_BP = jnp.pad((hit_BP & ~(tape.unit_end & ~text_P))[:, :-1], ((0, 0), (1, 0)))
+        item_begins = hit_BP[:, layout.first[1] - 1] | hit_BP[:, layout.another[1] - 1]
+        begins_BP = tape.unit_start & jnp.where(text_P, span_begins[:, None], item_begins[:, None])
+        room = state.left[:, None]
+
+        # A word: if the span would keep the order of items, and the output can be closed after it.
+        fits_BP = tape.togo + layout.closing <= room
+        words_BP = (goes_on_BP | begins_BP) & text_P & self._in_order(tape, state) & fits_BP
+
+        # A type needs a span that may follow it; so does a symbol before an item. After a word the item may end
+        # there; elsewhere `after` is the state itself.
+        may_end = state.boundary >= 0
+        after = _after_item(state, may_end)
+        later, inside, same = self._shortest_spans(tape, after)
+        span_BP = jnp.minimum(later, inside)[:, None]
+        later_type_BP = tape.type > state.last_type[:, None]
+        span_BP = jnp.where(later_type_BP, jnp.minimum(span_BP, same[:, None]), span_BP)
+        types_BP = (goes_on_BP | begins_BP) & (position_P >= layout.types) & ~text_P
+        types_BP &= tape.togo + span_BP + layout.closing <= room
+
+        # Tokens, type and span, that are enough for some item; `FAR` and more where there can be none.
+        same = jnp.where(after.last_type + 1 < len(layout.type_starts), same, FAR)
+        item = jnp.minimum(layout.shortest_type + jnp.minimum(later, inside), layout.longest_type + same)
+        spare = state.left - item - layout.closing
+        opened = hit_BP[:, layout.open[1] - 1]
+        symbols_BP = with_symbols(
+            goes_on_BP & (position_P < layout.types),
+            (layout.first, opened & (spare >= layout.first[1] - layout.first[0])),
+            (layout.empty, opened),
+            (layout.another, may_end & (spare >= layout.another[1] - layout.another[0])),
+            (layout.last, may_end),
+        )
+        return symbols_BP | types_BP | words_BP
+
+    def _in_order(self, tape: Tape, state: AutomatonState) -> jax.Array:
+        """bool [B, P]: whether a span whose next piece stands at a position may be the next item's, which is later
+        than the last one, or inside it."""
+        start_BP = jnp.arange(tape.type.shape[1]) - state.taken[:, None]
+        if self.flat:
+            return start_BP >= state.end[:, None]
+        later_type = (state.type > state.last_type)[:, None]
+        not_past_BP = tape.word_end < state.end[:, None] + later_type
+        return (start_BP > state.start[:, None]) | ((start_BP == state.start[:, None]) & not_past_BP)
+
+    def _shortest_spans(self, tape: Tape, state: AutomatonState) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """The fewest pieces [B] of a span that may follow the last item: one that begins later; one that begins
+        there and is shorter; the same or a shorter one with a later type. `FAR` where there is none."""
+        # Before the first item, `start` and `end` are −1 and everything is later.
+        last_taken = state.end - 1 if self.flat else state.start
+        begin = jnp.maximum(last_taken + 1, self.layout.text)
+        later = jnp.where(tape.last_start > last_taken, value_at(tape.shortest, begin), FAR)
+        if self.flat:
+            return later, jnp.full_like(later, FAR), jnp.full_like(later, FAR)
+        same = jnp.where(state.start >= 0, value_at(tape.togo, state.start), FAR)
+        inside = jnp.where(state.start + same < state.end, same, FAR)
+        return later, inside, same
+
+
+def _after_item(state: AutomatonState, ends: jax.Array) -> AutomatonState:
+    """The state whose last item is the current one, where `ends` bool [B], with its span up to the boundary."""
+    return state._replace(
+        start=jnp.where(ends, state.boundary - state.taken, state.start),
+        end=jnp.where(ends, state.boundary, state.end),
+        last_type=jnp.where(ends, state.type, state.last_type),
+    )

@@ -1,0 +1,295 @@
+"""Tapes, which the automata of constrained decoding run on: host arrays, NumPy alone.
+
+All that an output can be made of stands on a *tape* of pieces: the symbols of the format, the schema's types, and the
+text (of a grammar without spans, the types again, as they are spelled after a comma). An automaton's state is the
+set of tape positions that may come next.
+
+Shapes: B rows (each with its own text), P tape positions, U distinct tokens of a tape, which are the candidates that
+the model scores.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from toner_jax.tasks.grammar import Grammar
+from toner_jax.text.ids import Ids
+
+Array = Any  # np.ndarray on the host, jax.Array on the device
+Unit = tuple[int, int]  # a run of positions that are taken one after another, half-open
+
+FAR = 1 << 14  # more pieces than any output has
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where what a grammar needs besides the text stands on every tape of it: known when programs are compiled."""
+
+    open: Unit
+    first: Unit
+    empty: Unit
+    another: Unit
+    last: Unit
+    types: int  # where the types begin
+    text: int  # where the text begins
+    type_starts: tuple[int, ...]  # where each type begins
+    shortest_type: int  # the tokens of the shortest type
+    longest_type: int
+
+    @property
+    def symbols(self) -> tuple[Unit, ...]:
+        return self.open, self.first, self.empty, self.another, self.last
+
+    @property
+    def closing(self) -> int:
+        """Tokens that end an output after its last item."""
+        return self.last[1] - self.last[0]
+
+
+@functools.lru_cache(maxsize=64)
+def lay_out(grammar: Grammar) -> Layout:
+    """The layout of a grammar's tapes."""
+    parts = grammar.open, grammar.first, grammar.empty, grammar.another, grammar.last
+    edges = np.cumsum([0, *map(len, parts)]).tolist()
+    opening, first, empty, another, last = pairwise(edges)
+    lengths = [len(ids) for ids in grammar.types]
+    types = edges[-1]
+    return Layout(
+        opening, first, empty, another, last,
+        types=types,
+        text=types + sum(lengths),
+        type_starts=tuple((types + starts(lengths)).tolist()),
+        shortest_type=min(lengths),
+        longest_type=max(lengths),
+    )  # fmt: skip
+
+
+class Hint(NamedTuple):
+    """Guesses about an output, made before it is written; see `toner_jax.decoding.drafts`.
+
+    Attributes:
+      start: int32 [B, P], the tape position of the next likely beginning of an entity, at or after each; −1: none.
+      ends: bool [B, P], whether an entity that reaches a word's end there likely ends.
+      type: int32 [B], the tape position of the likeliest type; −1: none.
+    """
+
+    start: Array
+    ends: Array
+    type: Array
+
+
+class Tape(NamedTuple):
+    """Tapes of B rows, int32 [B, P] unless said otherwise.
+
+    Attributes:
+      candidate: which of the row's candidates stands at each position, −1 where there is none.
+      candidates: [B, U] the distinct tokens of the tape, padded by repeating the largest.
+      togo: tokens from each position to the end of its unit: its word, or its type.
+      unit_start, unit_end: bool, the first and last position of each word, type and symbol.
+      type: which type stands at each position.
+      shortest: over the words from each position on, the fewest pieces of one.
+      word_end: where the word at each position ends, half-open.
+      last_start: [B] where the last word begins, −1 in an empty text.
+      limit: [B] the most tokens of an output, its end of sequence included.
+      hint: what a draft guesses.
+    """
+
+    candidate: Array
+    candidates: Array
+    togo: Array
+    unit_start: Array
+    unit_end: Array
+    type: Array
+    shortest: Array
+    word_end: Array
+    last_start: Array
+    limit: Array
+    hint: Hint
+
+
+def make_tapes(
+    grammar: Grammar, texts: Sequence[Sequence[Ids]], room: int, limit: int
+) -> tuple[Tape, list[np.ndarray]]:
+    """Host arrays of a batch of tapes.
+
+    Args:
+      texts: the ids of each word of each row; a grammar without spans heeds only how many rows there are.
+      room: the pieces of text that a tape holds, so that few lengths are compiled for.
+      limit: the most tokens of an output, its end of sequence included.
+
+    Returns:
+      The tapes, with empty hints, and for each row which word each piece of its text belongs to.
+
+    Raises:
+      ValueError: a text has more pieces than there is room for.
+    """
+    layout, rows = lay_out(grammar), len(texts)
+    text = _texts(texts if grammar.spans else [()] * rows)
+    if grammar.spans and text.pieces.max(initial=0) > room:
+        raise ValueError(f"{text.pieces.max()} pieces of text pass the tape's {room}")
+    head = _head(grammar)
+    length = layout.text + room if grammar.spans else len(head[0])
+    token, togo, type_at = (np.full((rows, length), fill, np.int32) for fill in (-1, FAR, 0))
+    for array, own in zip((token, togo, type_at), head, strict=True):
+        array[:, : len(own)] = own
+    row, column = text.row, layout.text + text.column
+    token[row, column], togo[row, column] = text.token, text.togo
+    word_end, shortest, last_start = _words(text, column, (rows, length))
+
+    candidate, candidates = _distinct(token)
+    unit_start, unit_end = _find_units(layout, togo)
+    tape = Tape(
+        candidate=candidate,
+        candidates=candidates,
+        togo=togo,
+        unit_start=unit_start,
+        unit_end=unit_end,
+        type=type_at,
+        shortest=shortest,
+        word_end=word_end,
+        last_start=last_start,
+        limit=np.full(rows, limit, np.int32),
+        hint=_no_hint(rows, length),
+    )
+    return tape, np.split(text.owner, np.cumsum(text.pieces)[:-1])
+
+
+class _Texts(NamedTuple):
+    """All pieces of all texts in one line, int32: of each its token, the pieces from it to its word's end, its row, its
+    place in the row's text, and its word; whether it is its word's first; and [B] how many pieces each row has."""
+
+    token: np.ndarray
+    togo: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    owner: np.ndarray
+    first: np.ndarray
+    pieces: np.ndarray
+
+
+def _texts(texts: Sequence[Sequence[Ids]]) -> _Texts:
+    counts = [len(words) for words in texts]
+    lengths = np.array([len(ids) for words in texts for ids in words], np.int32)
+    word_row = np.repeat(np.arange(len(texts)), counts)
+    pieces = np.bincount(word_row, lengths, minlength=len(texts)).astype(np.int64)
+    every = np.arange(pieces.sum())
+    row = np.repeat(word_row, lengths)
+    togo = np.repeat(np.cumsum(lengths), lengths) - every
+    return _Texts(
+        token=np.fromiter(chain.from_iterable(chain.from_iterable(texts)), np.int32, len(every)),
+        togo=togo,
+        row=row,
+        column=every - starts(pieces)[row],
+        owner=np.repeat(np.arange(len(lengths)) - starts(counts)[word_row], lengths),
+        first=togo == np.repeat(lengths, lengths),
+        pieces=pieces,
+    )
+
+
+def _words(
+    text: _Texts, column: np.ndarray, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`word_end`, `shortest` and `last_start` of tapes of this shape, by the column of each piece of text."""
+    row, first = text.row, text.first
+    word_end = np.zeros(shape, np.int32)
+    word_end[row, column] = column + text.togo
+    last_start = np.full(shape[0], -1, np.int32)
+    last_start[row[first]] = column[first]  # of each row the last one stays
+    shortest = np.full(shape, FAR, np.int32)
+    shortest[row[first], column[first]] = text.togo[first]
+    shortest = np.ascontiguousarray(np.minimum.accumulate(shortest[:, ::-1], axis=1)[:, ::-1])
+    return word_end, shortest, last_start
+
+
+@functools.lru_cache(maxsize=64)
+def _head(grammar: Grammar) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What stands before the text on all tapes of a grammar: tokens, tokens to go, and types, int32 each."""
+    units = grammar.types if grammar.spans else grammar.types + grammar.later_types
+    symbols = grammar.open + grammar.first + grammar.empty + grammar.another + grammar.last
+    lengths = np.array([len(ids) for ids in units], np.int32)
+    type_at = np.arange(len(units), dtype=np.int32) % len(grammar.types)
+    nothing = np.zeros(len(symbols), np.int32)
+    total = int(lengths.sum())
+    return (
+        np.array([*symbols, *chain.from_iterable(units)], np.int32),
+        np.concatenate([nothing + FAR, np.repeat(np.cumsum(lengths), lengths) - np.arange(total)]),
+        np.concatenate([nothing, np.repeat(type_at, lengths)]),
+    )
+
+
+def _find_units(layout: Layout, togo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where words and types begin, and where they and the symbols end: bool [B, P] each."""
+    in_units = togo < FAR
+    unit_end = in_units & (togo == 1)
+    unit_start = np.zeros_like(unit_end)
+    unit_start[:, 1:] = in_units[:, 1:] & (unit_end[:, :-1] | ~in_units[:, :-1])
+    for unit in layout.symbols:
+        if unit[0] < unit[1]:
+            unit_end[:, unit[1] - 1] = True
+    return unit_start, unit_end
+
+
+def _no_hint(rows: int, length: int) -> Hint:
+    nothing = np.full((rows, length), -1, np.int32)
+    return Hint(nothing, np.ones((rows, length), bool), np.full(rows, -1, np.int32))
+
+
+def starts(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Where each of some runs begins, one after another."""
+    return np.cumsum(lengths) - lengths
+
+
+def _distinct(token: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of its row's distinct tokens stands at each position (−1: none), and these tokens [B, U]."""
+    order = np.argsort(token, axis=1, kind="stable")
+    ranked = np.take_along_axis(token, order, axis=1)
+    new = np.diff(ranked, axis=1, prepend=-1) != 0
+    rank = np.cumsum(new, axis=1) - 1  # −1 where the token is −1: no tape holds that
+    candidate = np.empty_like(token)
+    np.put_along_axis(candidate, order, rank.astype(np.int32), axis=1)
+    # As many columns as positions: the number of distinct tokens would be a shape of its own each time.
+    candidates = np.repeat(np.max(token, axis=1, keepdims=True), token.shape[1], axis=1)
+    rows = np.broadcast_to(np.arange(len(token))[:, None], token.shape)
+    candidates[rows[new], rank[new]] = ranked[new]
+    return candidate, candidates
+
+
+class Packed(NamedTuple):
+    """Tapes as few arrays, int32: [B, n, P] what they say of each position, [B, n] of each row, and the candidates.
+    Handing over an array takes time, whatever its size."""
+
+    positions: Array
+    rows: Array
+    candidates: Array
+
+
+# Where each field of a tape, and of its hint, stands in `Packed`.
+_POSITIONS = "candidate", "togo", "unit_start", "unit_end", "type", "shortest", "word_end"
+_ROWS = "last_start", "limit"
+_FLAGS = "unit_start", "unit_end"
+
+
+def pack(tape: Tape) -> Packed:
+    """On the host; `unpack` is its inverse on the device."""
+    positions = [getattr(tape, name) for name in _POSITIONS] + [tape.hint.start, tape.hint.ends]
+    rows = [getattr(tape, name) for name in _ROWS] + [tape.hint.type]
+    return Packed(
+        np.stack(positions, axis=1, dtype=np.int32, casting="unsafe"),
+        np.stack(rows, axis=1, dtype=np.int32, casting="unsafe"),
+        np.asarray(tape.candidates, np.int32),
+    )
+
+
+def unpack(packed: Packed) -> Tape:
+    """The tapes of `pack`."""
+    *positions, start, ends = (packed.positions[:, i] for i in range(packed.positions.shape[1]))
+    *rows, kind = (packed.rows[:, i] for i in range(packed.rows.shape[1]))
+    fields = dict(zip((*_POSITIONS, *_ROWS), (*positions, *rows), strict=True))
+    fields |= {name: fields[name] != 0 for name in _FLAGS}
+    return Tape(candidates=packed.candidates, hint=Hint(start, ends != 0, kind), **fields)

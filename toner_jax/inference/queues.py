@@ -1,0 +1,147 @@
+"""How many inputs are shared out over few compiled programs, and over the cores of a CPU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from toner_jax.inference.lengths import bucket_of, length_buckets
+from toner_jax.inference.options import DecodeOptions, Techniques
+from toner_jax.parallel.mesh import batch_divisor, round_batch
+from toner_jax.pipeline.batching import length_sorted_batches
+
+# What compiles a program for one thread of a CPU.
+ONE_THREAD = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_enable_concurrency_optimized_scheduler": False}
+# Passes that most outputs end within, and tokens that they have at most; the rest are decoded again with
+# all the room there is.
+_PASSES, _TOKENS = 24, 96
+# On CPU, several queues of a model narrower than this are decoded at once, each by one thread: so small matrix
+# products gain nothing from more. So many rows at work make them large enough, and so many queues for each thread
+# even out their lengths.
+_CPU_WIDTH, _CPU_ROWS, _CPU_QUEUES = 512, 16, 2
+
+
+def on_cpu(mesh: Mesh) -> bool:
+    return mesh.devices.flat[0].platform == "cpu"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What one compiled program decodes: a queue of `requests`, of which `rows` are at work at a time, with sources
+    padded to `source` and a KV cache for so many `passes`."""
+
+    requests: int
+    rows: int
+    source: int
+    passes: int
+
+
+@dataclass(frozen=True)
+class QueuePlan:
+    """How inputs become queues.
+
+    Attributes:
+      requests: of a queue; `rows`, at work at a time.
+      threads: queues that are decoded at once.
+      passes: that a row may take at first, and `most_passes` of one that needed more.
+      buckets: lengths that sources are padded to.
+      split: whether rows lie on several devices, so that not even a single input has a queue of one row.
+    """
+
+    requests: int
+    rows: int
+    threads: int
+    passes: int
+    most_passes: int
+    buckets: tuple[int, ...]
+    split: bool
+
+    def queues(self, lengths: Sequence[int], again: bool) -> Iterator[tuple[np.ndarray, Shape]]:
+        """Which inputs, of so many pieces, are decoded together, and by which program; `again`: those that needed
+        more passes."""
+        single = not self.split and len(lengths) < 4
+        requests, rows = (1, 1) if single else (self.requests, self.rows)
+        # No queue is shared between threads, so there are enough for all, of like sizes.
+        queues = -(-len(lengths) // requests)
+        if self.threads > 1 and not single:
+            most = -(-len(lengths) // max(1, rows // 2))
+            queues = max(queues, min(self.threads * _CPU_QUEUES, most))
+        for chosen in length_sorted_batches(lengths, -(-len(lengths) // queues)):
+            source = self.buckets[-1] if again else bucket_of(lengths[chosen[0]], self.buckets)
+            yield chosen, Shape(requests, rows, source, self.most_passes if again else self.passes)
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Makes the plan of a generator.
+
+    Attributes:
+      overhead: pieces that stand around every text.
+      block: tokens that a pass verifies.
+      limit: the most tokens of an output.
+    """
+
+    mesh: Mesh
+    options: DecodeOptions
+    techniques: Techniques
+    overhead: int
+    block: int
+    limit: int
+
+    def plan(self, width: int) -> QueuePlan:
+        """The plan for a model of this width."""
+        queue, threads = self.techniques.queue, self.techniques.threads
+        whole = batch_divisor(self.mesh) == 1
+        small = on_cpu(self.mesh) and width < _CPU_WIDTH
+        if not (whole and jax.process_count() == 1 and queue > 1):
+            threads = 1
+        elif not threads:
+            threads = _cores() if small else 1
+        batch = self.options.batch_size
+        rows = round_batch(min(batch, _CPU_ROWS) if threads > 1 else batch, self.mesh)
+        return QueuePlan(
+            # Rows on several devices cannot admit each other's requests without talking to each other.
+            requests=rows * (queue if whole else 1),
+            rows=rows,
+            threads=threads,
+            passes=min(max(_PASSES, -(-_TOKENS // self.block)), self.limit),
+            most_passes=self.limit,
+            buckets=length_buckets(self.options.max_source, self.overhead),
+            split=not whole,
+        )
+
+
+def _cores() -> int:
+    """The cores that this process may use, at most 16."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 16)
+
+
+Started = TypeVar("Started")
+
+
+def in_threads(
+    start: Callable[[Any], Started], fetch: Callable[[Started], Started], queues: Sequence[Any], threads: int
+) -> Iterator[Started]:
+    """Starts and fetches every queue, in order. With one thread, the next queue is prepared while the device
+    works on the last one."""
+    if threads > 1:
+        pool = ThreadPoolExecutor(threads)
+        try:
+            yield from pool.map(lambda queue: fetch(start(queue)), queues)
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return
+    waiting: list[Started] = []
+    for queue in queues:
+        waiting.append(start(queue))
+        if len(waiting) > 1:
+            yield fetch(waiting.pop(0))
+    yield from map(fetch, waiting)
