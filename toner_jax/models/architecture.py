@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import jax
 
-from toner_jax.models.decoder import MakeDecoder
+from toner_jax.models.decoder import Seq2SeqDecoder
 from toner_jax.models.hf.layout import Layout
 from toner_jax.models.tokenizer import TokenizerKind
 from toner_jax.parallel.sharding import ShardingRules
@@ -49,7 +49,7 @@ class Architecture:
       hf: how its Hugging Face folders are read and written.
       tokenizer: the kind of its tokenizer.
       tokenizer_settings: config → the `tokenizer_config.json` that `AutoTokenizer` needs of a tokenizer of ours.
-      decoder: of a generator, module → how it decodes with given parameters.
+      decoder: of a generator, (module, params) → what decodes with them.
     """
 
     kind: Kind
@@ -62,4 +62,4 @@ class Architecture:
     tokenizer: TokenizerKind
     tokenizer_settings: Callable[[Any], dict[str, Any]]
     initialize: Callable[[Params, Any, jax.Array], Params] = as_initialized
-    decoder: Callable[[Any], MakeDecoder] | None = None
+    decoder: Callable[[Any, Any], Seq2SeqDecoder] | None = None
