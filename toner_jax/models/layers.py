@@ -1,4 +1,4 @@
-"""Building blocks that both transformers share.
+"""Building blocks that the architectures share.
 
 Shapes: B batch, S source, T target, Q/K query and key positions, D width, H heads, V vocabulary.
 Parameters are fp32 and cast to `dtype` where used; norms and softmax are computed in fp32.
