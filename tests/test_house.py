@@ -80,11 +80,12 @@ def in_package(path: Path) -> str:
 
 
 def test_only_tasks_know_the_tasks_by_name():
+    """In `data`, they are keys of files."""
     names = {"ner", "tr", "exp"}
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in CODE
-        if in_package(path) != "tasks"
+        if in_package(path) not in ("tasks", "data")
         for node in nodes(path)
         if isinstance(node, ast.Compare | ast.match_case)
         and any(isinstance(c, ast.Constant) and c.value in names for c in ast.walk(node))

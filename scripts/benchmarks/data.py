@@ -43,27 +43,19 @@ def run(options: argparse.Namespace) -> None:
     if options.sentences < 3:
         raise UserError("--sentences is at least 3")
     word_ids = WordIds(load_sentencepiece(options.tokenizer, options.backend))
-    sizes = {"train": options.sentences * 8 // 10, "dev": options.sentences // 10}
-    sizes["test"] = options.sentences - sum(sizes.values())
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for split, made in generate(seed=0, sizes=sizes).items():
-            _write_conll2012(Path(folder) / {"dev": "development"}.get(split, split), made)
-        data = base().data
-        schema = Path(folder, "schema.json")
-        schema.write_text(json.dumps(SCHEMA.to_json()))
-        data.update(name="ontonotes", format="ontonotes", dir=folder, schema=str(schema), cache=False)
+        data = _write_corpus(Path(folder), options.sentences)
         begun = time.perf_counter()
-        dataset = load_dataset(DataOptions.from_section(data))
+        dataset = load_dataset(data)
         seconds["read"] = time.perf_counter() - begun
     sentences = [s for split in dataset.splits.values() for s in split]
-    task = Entities(word_ids, dataset.schema)
-    features = GeneratorFeatures([task])
+    features = GeneratorFeatures([Entities(word_ids, dataset.schema)])
     begun = time.perf_counter()
     features.prepare(sentences)
     for sentence in sentences:
         for part in features.split(sentence):
-            features.example(task, part, part.types())
+            features.example(features.tasks[0], part, part.types())
     seconds["samples"] = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     report = {
@@ -80,6 +72,19 @@ def run(options: argparse.Namespace) -> None:
         f"{len(sentences):,} sentences in CoNLL-2012 files: read in {seconds['read']:.1f} s, samples with prompts in "
         f"{seconds['samples']:.1f} s, peak memory {peak / 2**30:.2f} GiB"
     )
+
+
+def _write_corpus(folder: Path, count: int) -> DataOptions:
+    """A data set of so many generated sentences, in three splits, as CoNLL-2012 files."""
+    sizes = {"train": count * 8 // 10, "dev": count // 10}
+    sizes["test"] = count - sum(sizes.values())
+    for split, made in generate(seed=0, sizes=sizes).items():
+        _write_conll2012(folder / {"dev": "development"}.get(split, split), made)
+    data = base().data
+    schema = folder / "schema.json"
+    schema.write_text(json.dumps(SCHEMA.to_json()))
+    data.update(name="ontonotes", format="ontonotes", dir=str(folder), schema=str(schema), cache=False)
+    return DataOptions.from_section(data)
 
 
 def _write_conll2012(folder: Path, sentences: Sequence[Sentence]) -> None:

@@ -34,7 +34,6 @@ READS = Reads(
     result=("dtype", "tokenizer.backend", "text", "decode"),
     earlier=(
         "matcher.enabled", "matcher.threshold_beta",
-        "generator.type_recognition",
         "generator.dropout", "generator.remat",  # of the model, which is only run forward here
         "seed", "eval.dev_max_sentences",  # which sentences a temperature is fitted on
     ),

@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import optax
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
@@ -26,7 +25,7 @@ from toner_jax.pipeline.corpus import generator_corpus, matcher_corpus
 from toner_jax.pipeline.features import GeneratorFeatures, check_room
 from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.runs.export import pretrained
-from toner_jax.runs.view import Reads
+from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Schema, Sentence, read_schema
 from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.registry import make_task
@@ -54,7 +53,7 @@ READS = Reads(
 )  # fmt: skip
 
 
-def prepare(config: ConfigDict, workdir: Path, train: Sequence[Sentence], schema: Schema) -> dict[str, Any]:
+def prepare(config: Settings, workdir: Path, train: Sequence[Sentence], schema: Schema) -> dict[str, Any]:
     """Puts into the work directory all that later stages and predict need besides weights: the schema,
     and the tokenizers and architectures of both models."""
     write_atomically(workdir / SCHEMA, json.dumps(schema.to_json(), indent=2) + "\n")
@@ -65,7 +64,7 @@ def prepare(config: ConfigDict, workdir: Path, train: Sequence[Sentence], schema
 
 
 def _prepare_model(
-    config: ConfigDict, workdir: Path, kind: Kind, train: Sequence[Sentence], schema: Schema
+    config: Settings, workdir: Path, kind: Kind, train: Sequence[Sentence], schema: Schema
 ) -> dict[str, Any]:
     """Prepares a model's tokenizer; what `models.json` says of the model."""
     checkpoint, folder = getattr(config, kind).checkpoint, workdir / TOKENIZERS / kind
@@ -113,18 +112,18 @@ def _recorded(workdir: Path, kind: Kind) -> Any:
         raise UserError(f"{path}: does not describe the {kind} ({error!r})") from error
 
 
-def generator_word_ids(config: ConfigDict, tokenizer_folder: Path) -> WordIds:
+def generator_word_ids(config: Settings, tokenizer_folder: Path) -> WordIds:
     """How words become ids with a folder's `generator/` tokenizer."""
     return WordIds(tokenizers.load_sentencepiece(tokenizer_folder / "generator", config.tokenizer.backend))
 
 
-def training_tasks(config: ConfigDict) -> tuple[str, ...]:
+def training_tasks(config: Settings) -> tuple[str, ...]:
     """The names of the tasks that the configuration trains a generator on, the main one first."""
     auxiliary = (TypeRecognition.name,) if config.generator.type_recognition else ()
     return (Entities.name, *auxiliary)
 
 
-def generator_features(config: ConfigDict, tokenizer_folder: Path, schema: Schema) -> GeneratorFeatures:
+def generator_features(config: Settings, tokenizer_folder: Path, schema: Schema) -> GeneratorFeatures:
     """The features of the tasks that the configuration trains a generator on.
 
     Raises:
@@ -137,7 +136,7 @@ def generator_features(config: ConfigDict, tokenizer_folder: Path, schema: Schem
     return GeneratorFeatures(tasks, config.text.max_source, config.text.max_target)
 
 
-def matcher_features(config: ConfigDict, tokenizer_folder: Path, encoder: Encoder) -> MatcherFeatures:
+def matcher_features(config: Settings, tokenizer_folder: Path, encoder: Encoder) -> MatcherFeatures:
     """The matcher's features with a folder's `matcher/` tokenizer."""
     kind = registry.of(encoder.config).tokenizer
     return MatcherFeatures(
@@ -145,13 +144,13 @@ def matcher_features(config: ConfigDict, tokenizer_folder: Path, encoder: Encode
     )
 
 
-def build_matcher(config: ConfigDict, workdir: Path) -> Encoder:
+def build_matcher(config: Settings, workdir: Path) -> Encoder:
     """The type matching model, of the architecture that the work directory records."""
     c = replace(_recorded(workdir, "matcher"), dropout_rate=config.matcher.dropout)
     return registry.of(c).module(c, compute_dtype(config.dtype), config.matcher.remat)
 
 
-def build_generator(config: ConfigDict, workdir: Path, schema: Schema) -> ToNER:
+def build_generator(config: Settings, workdir: Path, schema: Schema) -> ToNER:
     """The generator, of the architecture that the work directory records."""
     c = replace(_recorded(workdir, "generator"), dropout_rate=config.generator.dropout)
     dtype, remat = compute_dtype(config.dtype), config.generator.remat
@@ -159,7 +158,7 @@ def build_generator(config: ConfigDict, workdir: Path, schema: Schema) -> ToNER:
 
 
 def create_state(
-    config: ConfigDict, model: Any, tx: optax.GradientTransformation, mesh: Mesh
+    config: Settings, model: Any, tx: optax.GradientTransformation, mesh: Mesh
 ) -> train_state.State:
     """A model's train state, born sharded from the configuration's checkpoint, or from random weights."""
     architecture = registry.of(model.config)
