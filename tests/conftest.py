@@ -1,18 +1,13 @@
-"""What several test modules need: the folder of real data and vocabularies beside the repository."""
+"""What several test modules need: caches of their own, and one finished run."""
 
 import fcntl
 import json
 import os
 import subprocess
-from pathlib import Path
 
 import jax
 import pytest
 import tiny
-
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
-
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"the shared folder {SHARED} is absent")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import SHARED, needs_shared
+from shared_data import SHARED, needs_shared
 from test_ace import NEWSWIRE
 from test_ace import put as put_ace
 from test_ontonotes import conll, name_file, put

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from conftest import SHARED, needs_shared
+from shared_data import SHARED, needs_shared
 
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.brat import read_brat, write_brat

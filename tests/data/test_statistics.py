@@ -1,7 +1,7 @@
 """Figures of data sets, by hand, and the published sizes."""
 
 import pytest
-from conftest import SHARED, needs_shared
+from shared_data import SHARED, needs_shared
 
 from toner_jax.data.corpora.published import COPIES, compare, matching_copies
 from toner_jax.data.corpora.schemas import BUILTIN

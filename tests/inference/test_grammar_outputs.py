@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 import tiny
-from conftest import SHARED, needs_shared
+from shared_data import SHARED, needs_shared
 
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.columns import read_columns

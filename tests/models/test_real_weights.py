@@ -2,7 +2,7 @@
 
 import compare_real
 import pytest
-from conftest import needs_shared
+from shared_data import needs_shared
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import jax
 import pytest
-from conftest import SHARED, needs_shared
+from shared_data import SHARED, needs_shared
 
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.inference.options import DecodeOptions

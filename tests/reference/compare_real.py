@@ -9,7 +9,7 @@ import numpy as np
 import oracles
 import torch
 from compare_models import Pair, torch_embedding
-from conftest import SHARED
+from shared_data import SHARED
 
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.columns import read_columns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from conftest import SHARED
+from shared_data import SHARED
 from transformers import BertTokenizer
 
 from toner_jax.data.corpora.schemas import BUILTIN

@@ -29,7 +29,7 @@ import numpy as np
 import oracles
 import transformers
 from compare_models import Decoded, Pair
-from conftest import SHARED
+from shared_data import SHARED
 
 LABELS = {"v1_0": "T5 v1.0", "flan": "Flan-T5 (v1.1)"}
 ROWS = 200  # prompts decoded

@@ -173,7 +173,7 @@ def _without(name: str, key: str, config: ConfigDict) -> View:
         ("matcher", "sharding"),
         ("generator", "text"),
         ("generator", "matcher.enabled"),
-        ("evaluate", "generator.type_recognition"),
+        ("evaluate", "generator.batch_size"),
     ],
 )
 def test_a_stage_that_reads_an_undeclared_key_fails(name, key, finished, tmp_path):

@@ -1,7 +1,7 @@
 """Prompts: their strings literally, their ids against literals and against joint tokenization."""
 
 import pytest
-from conftest import SHARED, needs_shared
+from shared_data import SHARED, needs_shared
 
 from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.data.corpora.schemas import BUILTIN

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from conftest import SHARED, needs_shared
+from shared_data import SHARED, needs_shared
 
 from toner_jax.schema import Entity, EntityType, Schema, make_sentence
 from toner_jax.tasks.output import Output, Span

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from conftest import SHARED, needs_shared
+from shared_data import SHARED, needs_shared
 
 from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.data.corpora.schemas import BUILTIN

@@ -7,7 +7,7 @@ import sys
 
 import compare_tokenizers
 import pytest
-from conftest import SHARED, needs_shared
+from shared_data import SHARED, needs_shared
 
 from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.errors import UserError

@@ -4,9 +4,9 @@ import tracemalloc
 from itertools import pairwise
 
 import pytest
-from conftest import SHARED, needs_shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_data import SHARED, needs_shared
 
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.columns import read_columns

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from toner_jax.schema import Entity
 from toner_jax.tasks.grammar import Grammar
+from toner_jax.tasks.recognized import Score
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,17 @@ class DecodeOptions:
     def constrained(self, grammar: Grammar) -> Grammar:
         """What may be written in a task, with what these options allow beyond it left out."""
         return replace(grammar, flat=grammar.flat or (self.flat and grammar.spans))
+
+    def compatible(self, scores: Mapping[Entity, Score]) -> dict[Entity, Score]:
+        """Those of the entities found in neighbouring windows that may stand in one output. Each window keeps to the
+        grammar; at a border two of them may differ, and under `flat` the likelier of two that overlap is kept."""
+        if not self.flat:
+            return dict(scores)
+        kept: dict[Entity, Score] = {}
+        for entity, score in sorted(scores.items(), key=lambda item: (-item[1].joint, item[0].start)):
+            if all(entity.end <= other.start or other.end <= entity.start for other in kept):
+                kept[entity] = score
+        return kept
 
 
 @dataclass(frozen=True)

@@ -62,16 +62,19 @@ class Recognizer:
         """The windows of one sentence as one; an entity is its window's whose core it begins in."""
         if len(parts) == 1 and not skipped:
             return parts[0][1]
-        scores = {
+        found = {
             e: s
             for w, r in parts
             for e, s in zip(r.entities, r.scores, strict=True)
             if w.core_start <= e.start < w.core_end
         }
+        scores = self._options.compatible(found)
         entities = sort_entities(scores, self.task.schema)
         dropped = sum((r.dropped for _, r in parts), Counter())
         if skipped:
             dropped["word_too_long"] += skipped
+        if len(scores) < len(found):
+            dropped["overlap"] += len(found) - len(scores)
         types: dict[str, float] = {}
         for _, r in parts:
             types |= {name: max(p, types.get(name, 0.0)) for name, p in r.types.items()}
