@@ -173,7 +173,7 @@ def _without(name: str, key: str, config: ConfigDict) -> View:
         ("matcher", "sharding"),
         ("generator", "text"),
         ("generator", "matcher.enabled"),
-        ("evaluate", "generator.batch_size"),
+        ("evaluate", "matcher.threshold_beta"),
     ],
 )
 def test_a_stage_that_reads_an_undeclared_key_fails(name, key, finished, tmp_path):
@@ -186,7 +186,7 @@ def test_a_stage_that_reads_an_undeclared_key_fails(name, key, finished, tmp_pat
         "setup": lambda: setup.prepare(view, tmp_path, splits["train"], run.schema),
         "matcher": lambda: matcher.train_matcher(view, run),
         "generator": lambda: generator.train_generator(view, run),
-        "evaluate": lambda: evaluate.evaluate_run(view, run, step=_result(workdir, "generator")["step"]),
+        "evaluate": lambda: evaluate.evaluate_run(view, run, _result(workdir, "generator")),
     }
     with pytest.raises(UndeclaredKeyError, match=f"^stage {name} reads {key}[,.]"):
         work[name]()
