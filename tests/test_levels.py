@@ -1,4 +1,4 @@
-"""Imports point down the order of the design's rooms, and heavy libraries stay where they belong.
+"""Imports point down the order of the packages, and heavy libraries stay where they belong.
 
 Read from the source, so that imports inside functions count too.
 """

@@ -51,7 +51,7 @@ def environment(cache: Path, **more: str) -> dict[str, str]:
     return {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PLATFORMS": "cpu", **every, **more}
 
 
-def run(arguments: list[str], env: dict[str, str], timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def run(arguments: list[str], env: dict[str, str], timeout: float = 900) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         arguments, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout, check=False
     )

@@ -1,1 +1,1 @@
-"""What every room stands on: files, console, cache."""
+"""What every package stands on: files, console, cache."""

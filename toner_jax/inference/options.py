@@ -12,7 +12,8 @@ from toner_jax.tasks.recognized import Score
 
 @dataclass(frozen=True)
 class DecodeOptions:
-    """What the configuration says of decoding, made once in `runs/`.
+    """What the configuration says of how outputs are found, made once in `runs/`. What becomes of them then, by their
+    scores (`decode.threshold`, `decode.temperature`), is not the generator's affair.
 
     Attributes:
       max_source: pieces of an input, its end of sequence included; longer texts are cut into windows.

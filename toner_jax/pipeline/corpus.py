@@ -18,7 +18,7 @@ def generator_corpus(sentences: Sequence[Sentence], schema: Schema) -> Corpus:
 
 def _generator_lines(sentences: Sequence[Sentence], schema: Schema) -> Iterator[str]:
     """The words of an entity are not joined to the format, since ids never are."""
-    instruction, _ = prompts.occurring_types(schema.names).string(()).split("\n")
+    instruction = prompts.occurring_types(schema.names).string(()).split("\n")[0]
     for sentence in sentences:
         yield " ".join(sentence.words)
         yield prompts.entities(schema.names, sentence.types()).string(())

@@ -114,6 +114,7 @@ def _recorded(workdir: Path, kind: Kind) -> Any:
 
 def generator_word_ids(config: Settings, tokenizer_folder: Path) -> WordIds:
     """How words become ids with a folder's `generator/` tokenizer."""
+    # Every generator comes with SentencePiece: targets and grammars are made of its pieces.
     return WordIds(tokenizers.load_sentencepiece(tokenizer_folder / "generator", config.tokenizer.backend))
 
 

@@ -25,8 +25,9 @@ class Reads:
 
     Attributes:
       result: what its result depends on: its own fingerprint holds them.
-      earlier: what its result depends on that the fingerprint of an earlier stage holds, and its own through that.
-      manner: how it runs, which changes no result: no fingerprint holds them.
+      earlier: what its result depends on, too, through an earlier stage: that stage's fingerprint holds them, and this
+        stage's fingerprint holds that.
+      manner: how it runs. Its result does not depend on them, so no fingerprint holds them.
     """
 
     result: tuple[str, ...]

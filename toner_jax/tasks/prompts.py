@@ -1,5 +1,8 @@
 """The prompts of the paper (§3.1, §3.2, §3.4, §3.5), each written down once: as a wording, of which the string for
-people and the ids for the model are both made."""
+people and the ids for the model are both made.
+
+Models know the wording that they were trained with: a finished run does not notice when it changes here.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Words, prompts, targets and their ids."""
+"""Words and their ids, the target format, and its way back to spans of the text. Prompts are in `tasks`."""
