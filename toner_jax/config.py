@@ -97,7 +97,7 @@ def base() -> ConfigDict:
     c.generator.model.num_layers = 2
     c.generator.model.num_decoder_layers = 2
     c.generator.model.num_heads = 4
-    c.generator.model.init = "copy"  # copy: starts able to copy (models/copy_init.py); or t5
+    c.generator.model.init = "copy"  # copy: starts able to copy (models/t5/copy_init.py); or t5
     c.generator.dropout = 0.1
     c.generator.lambda_c = 0.1  # λ of Eq. 6
     c.generator.pool = "text"  # h(x) is the mean over the text's tokens, or the whole "prompt"'s

@@ -1,7 +1,8 @@
 """Where arrays live: an ordered table of regexes over parameter paths gives each one's `PartitionSpec`.
 
-The rows stand with their architectures: `SHARDING` in `models/t5/architecture.py` and `models/bert/architecture.py`, that
-of the type head in `models/toner.py`. The same rows, under the two presets, shard parameters and optimizer moments.
+The rows stand with their architectures: `SHARDING` in `models/t5/architecture.py` and in
+`models/bert/architecture.py`, that of the type head in `models/toner.py`. The same rows, under the two presets, shard
+parameters and optimizer moments.
 
 Column-parallel layers split their outputs over `tensor`, the row-parallel ones that follow split their inputs, so
 that a pair needs a single all-reduce; `fsdp` takes the other dimension.
