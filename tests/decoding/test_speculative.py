@@ -89,19 +89,28 @@ class TableDecoder:
 
 
 def decode(
-    c: Case, block: int, rows: int, slots: int, *, chunk: int = 1, temperature: float = 1.0, size=None
+    c: Case,
+    block: int,
+    rows: int,
+    slots: int,
+    *,
+    chunk: int = 1,
+    calibration_temperature: float = 1.0,
+    size=None,
 ):
     n = len(c.table)
     options = SpeculativeOptions(block=block, slots=slots, length=40, rows=rows, chunk=chunk)
     ids = np.arange(n, dtype=np.int32)[:, None]
     requests = continuous_batching.Requests(ids, c.tape, jnp.int32(n if size is None else size))
-    return _decode(c.grammar, options, c.table, requests, temperature)
+    return _decode(c.grammar, options, c.table, requests, calibration_temperature)
 
 
-@functools.partial(jax.jit, static_argnames=("grammar", "options", "temperature"))
-def _decode(grammar, options, table, requests, temperature):
+@functools.partial(jax.jit, static_argnames=("grammar", "options", "calibration_temperature"))
+def _decode(grammar, options, table, requests, calibration_temperature):
     automaton = compile_grammar(grammar)
-    return continuous_batching.decode(TableDecoder(table), automaton, requests, options, temperature)
+    return continuous_batching.decode(
+        TableDecoder(table), automaton, requests, options, calibration_temperature
+    )
 
 
 @functools.cache
@@ -203,7 +212,7 @@ def test_hints_change_no_output():
 
 def test_temperature_changes_probabilities_alone():
     c = case()
-    hot = decode(c, 4, 5, 160, temperature=2.0)
+    hot = decode(c, 4, 5, 160, calibration_temperature=2.0)
     tokens, scores, *_ = plain()
     np.testing.assert_array_equal(hot.tokens, tokens)
     assert scores.sum() > float(hot.scores.sum())

@@ -72,7 +72,7 @@ def test_at_a_border_of_windows_the_likelier_stays(task):
     sentence = make_sentence("s", ["of"] * 8, (), SCHEMA)
     written = iter([Span(2, 5, "dna", 0.5, 1.0), Span(2, 4, "dna", 0.9, 1.0)])
 
-    def generate(params, inputs, temperature):
+    def generate(params, inputs, calibration_temperature):
         return [Output([], np.zeros(0, np.float32), (next(written),)) for _ in inputs]
 
     options = DecodeOptions(max_source=task.overhead() + 6, window_overlap=4, flat=True)

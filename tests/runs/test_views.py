@@ -173,7 +173,7 @@ def _without(name: str, key: str, config: ConfigDict) -> View:
         ("matcher", "sharding"),
         ("generator", "text"),
         ("generator", "matcher.enabled"),
-        ("evaluate", "matcher.threshold_beta"),
+        ("evaluate", "matcher.type_threshold_beta"),
     ],
 )
 def test_a_stage_that_reads_an_undeclared_key_fails(name, key, finished, tmp_path):
@@ -213,7 +213,7 @@ def test_what_says_how_a_run_runs_changes_no_result(finished, cache, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_without_matching_and_with_a_fitted_temperature_reads_what_it_declares(cache, tmp_path):
-    other = ("matcher.enabled=False", "decode.temperature=0", "generator.type_recognition=0")
+    other = ("matcher.enabled=False", "decode.calibration_temperature=dev", "generator.type_recognition=0")
     command = tiny.command(tmp_path / "run", *(f"--config.{setting}" for setting in other))
     done = tiny.run(command, tiny.environment(cache))
     assert done.returncode == 0, done.stderr

@@ -62,12 +62,12 @@ def decode(
     automaton: Automaton,
     requests: Requests,
     options: SpeculativeOptions,
-    temperature: jax.Array | float = 1.0,
+    calibration_temperature: jax.Array | float = 1.0,
 ) -> Decoded:
     """Decodes all requests by speculative decoding.
 
     Args:
-      temperature: divides the model's scores before they become probabilities; what is written does not depend on it.
+      calibration_temperature: divides the logits behind the scores; which tokens are written does not depend on it.
 
     Raises:
       ValueError: slots that are no whole number of blocks, or requests that are none of chunks.
@@ -77,7 +77,7 @@ def decode(
         raise ValueError(f"{options.slots} slots are no whole number of blocks of {options.block}")
     if options.rows < n and n % chunk:
         raise ValueError(f"{n} rows are no whole number of chunks of {chunk}")
-    one_pass = SpeculativePass(decoder, automaton, jnp.asarray(temperature, jnp.float32), options)
+    one_pass = SpeculativePass(decoder, automaton, jnp.asarray(calibration_temperature, jnp.float32), options)
     program = _Batching(one_pass, requests, chunk)
     cache = decoder.init_cache(options.rows, options.slots)
     nothing = jnp.array([0, 0, 0, -1, -1, -1], jnp.int32)

@@ -145,12 +145,12 @@ class SpeculativePass:
     """One pass: draft, verify, accept.
 
     Attributes:
-      temperature: fp32 [], divides the model's scores.
+      calibration_temperature: fp32 [], divides the logits behind the scores.
     """
 
     decoder: Seq2SeqDecoder
     automaton: Automaton
-    temperature: jax.Array
+    calibration_temperature: jax.Array
     options: SpeculativeOptions
 
     def __call__(self, loop: Loop) -> Loop:
@@ -196,7 +196,9 @@ class SpeculativePass:
         drafted_BQ = jnp.take_along_axis(batch.tape.candidates, draft.candidates, axis=1)
         block_BQ = jnp.concatenate([batch.token[:, None], drafted_BQ], axis=1)
         scores_BQU, cache = self.decoder.step(block_BQ, batch.source, cache)
-        scores_BQU, top, total = _normalized(scores_BQU / self.temperature, batch.tape, draft.allowed)
+        scores_BQU, top, total = _normalized(
+            scores_BQU / self.calibration_temperature, batch.tape, draft.allowed
+        )
         # One is the best, whatever the scores.
         return _Verified(scores_BQU, top, total, first_true(scores_BQU == top[..., None])), cache
 

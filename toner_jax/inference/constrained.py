@@ -29,12 +29,12 @@ from toner_jax.tasks.task import Task
 
 
 class _Call(NamedTuple):
-    """What a call of the generator was given, and its inputs as ids; `temperature` as there."""
+    """What a call of the generator was given, and its inputs as ids; `calibration_temperature` as there."""
 
     params: Any
     inputs: Sequence[Input]
     sources: Sequence[np.ndarray]
-    temperature: float
+    calibration_temperature: float
     plan: QueuePlan
 
 
@@ -95,16 +95,18 @@ class GrammarGenerator:
                 compiler_options=ONE_THREAD if one and cpu else None,
             )
 
-    def __call__(self, params: Any, inputs: Sequence[Input], temperature: float = 1.0) -> list[Output]:
+    def __call__(
+        self, params: Any, inputs: Sequence[Input], calibration_temperature: float = 1.0
+    ) -> list[Output]:
         """The outputs, in the order of the inputs.
 
         Args:
-          temperature: divides the model's scores before they become probabilities; what is written does
+          calibration_temperature: divides the model's scores before they become probabilities; what is written does
             not depend on it.
         """
         sources = [source_ids(self._task, i) for i in inputs]
         plan = self._planner.plan(self._make_decoder(params).width)
-        call = _Call(params, inputs, sources, temperature, plan)
+        call = _Call(params, inputs, sources, calibration_temperature, plan)
         out: list[Output | None] = [None] * len(inputs)
         todo = list(range(len(inputs)))
         for again in (False, True):
@@ -132,7 +134,9 @@ class GrammarGenerator:
             unroll=self._unroll,
         )
         program = self._decode[call.plan.threads > 1 and shape.requests > 1]
-        decoded = program(call.params, _Requests(ids, tapes, len(chosen)), call.temperature, options=options)
+        decoded = program(
+            call.params, _Requests(ids, tapes, len(chosen)), call.calibration_temperature, options=options
+        )
         return _Queue(chosen, word_index, shape.rows, decoded)
 
     def _tapes(self, inputs: Sequence[Input], shape: Shape) -> tuple[Tape, list[np.ndarray]]:
@@ -216,9 +220,11 @@ def _decode(
     automaton: Automaton,
     params: Any,
     requests: _Requests,
-    temperature: jax.Array,
+    calibration_temperature: jax.Array,
     options: SpeculativeOptions,
 ) -> continuous_batching.Decoded:
     """The program that is compiled."""
     unpacked = continuous_batching.Requests(requests.ids, unpack(requests.tapes), requests.size)
-    return continuous_batching.decode(make_decoder(params), automaton, unpacked, options, temperature)
+    return continuous_batching.decode(
+        make_decoder(params), automaton, unpacked, options, calibration_temperature
+    )

@@ -15,6 +15,7 @@ from toner_jax import config as configuration
 from toner_jax.models import registry
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
+from toner_jax.runs.config_files import check_format
 from toner_jax.runs.generator import evaluations, make_samples
 from toner_jax.runs.run import plan_stages, read_data
 
@@ -31,6 +32,7 @@ def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
       UserError: what would stop the run at its start.
     """
     configuration.validate(config)
+    check_format(workdir)
     dataset = read_data(config)
     schema, train = dataset.schema, dataset.splits["train"]
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)

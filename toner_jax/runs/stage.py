@@ -171,6 +171,8 @@ def config_keys(config: ConfigDict, keys: Iterable[str]) -> Fingerprint:
         value = configuration.get(config, key)
         if isinstance(value, ConfigDict):
             values.update(config_keys(config, [f"{key}.{k}" for k in sorted(value)]))
+        elif key in configuration.NUMBERS_OR_DEV and value != configuration.DEV:
+            values[key] = float(value)  # 0 is 0.0, as it is for keys of type float
         else:
             values[key] = value
     return values

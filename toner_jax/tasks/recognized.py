@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from toner_jax.errors import UserError
 from toner_jax.schema import Entity
 from toner_jax.text.linearize import Item
 
@@ -34,6 +35,17 @@ class Score:
             "type_score": round(self.type, 6),
             "span_score": round(self.span, 6),
         }
+
+
+def checked_score(threshold: float) -> float:
+    """`threshold`, the least score of an entity.
+
+    Raises:
+      UserError: it is no probability.
+    """
+    if not 0 <= threshold <= 1:
+        raise UserError(f"threshold={threshold}: a score lies between 0 and 1")
+    return threshold
 
 
 @dataclass(frozen=True)
