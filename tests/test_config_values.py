@@ -40,13 +40,17 @@ def test_zero_is_a_threshold_like_any_other():
 def test_no_cosine_is_refused(text):
     with pytest.raises(UserError) as error:
         validate(parsed("matcher.type_threshold", text))
-    said = f"matcher.type_threshold={text}: must be a cosine, between -1 and 1, or dev: chosen on the dev split"
+    said = (
+        f"matcher.type_threshold={text}: must be a cosine, between -1 and 1, or dev: chosen on the dev split"
+    )
     assert str(error.value) == said
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1e999", "test"])
 def test_no_calibration_temperature_is_refused(text):
-    with pytest.raises(UserError, match=r"^decode\.calibration_temperature=.*: must be a number above 0, or dev"):
+    with pytest.raises(
+        UserError, match=r"^decode\.calibration_temperature=.*: must be a number above 0, or dev"
+    ):
         validate(parsed("decode.calibration_temperature", text))
 
 

@@ -28,7 +28,7 @@ def base() -> ConfigDict:
     # A built-in schema or a JSON/YAML file; "" for the one called data.name, or else from the training labels.
     c.data.schema = ""
     # columns, csv, json (benchmarks' shapes), jsonl, brat, docbin, label_studio, doccano, ontonotes, ace, hub,
-    # generated; or auto: each split by what lies at its place.
+    # generated; or auto: each split by what its files hold.
     c.data.format = "columns"
     c.data.dir = ""  # the folder of the splits' files; hub: an id, or a folder of save_to_disk
     c.data.train = ""  # names within data.dir; of several, the first that exists; "" for usual names
@@ -125,7 +125,7 @@ def base() -> ConfigDict:
         True  # only well-formed outputs with spans of the text; False decodes as the paper does
     )
     c.decode.flat = False  # under the grammar: spans do not overlap, whatever the training data have
-    c.decode.block = 0  # tokens that a pass verifies under the grammar; 0 for 4 on CPU, 8 elsewhere
+    c.decode.tokens_per_pass = 0  # that speculative decoding verifies at once; 0 for 4 on CPU, 8 elsewhere
     c.decode.beam_size = 1  # hypotheses of free decoding; 1 is greedy
     c.decode.length_penalty = 1.0  # beams are compared by log-probability / tokens ** this
     c.decode.threshold = 0.0  # entities with a lower score are left out
@@ -328,8 +328,10 @@ def override(config: ConfigDict, key: str, text: str) -> None:
     section, _, name = key.rpartition(".")
     holder = get(config, section) if section else config
     try:
-        value = text if text == DEV or isinstance(old, str) else ast.literal_eval(text)
-        holder[name] = value if holder.get_type(name) is object else type(old)(value)
+        if key in NUMBERS_OR_DEV:
+            holder[name] = DEV if text == DEV else float(ast.literal_eval(text))
+        else:
+            holder[name] = text if isinstance(old, str) else type(old)(ast.literal_eval(text))
     except (ValueError, SyntaxError, TypeError) as error:
         kind = f"number or {DEV}" if key in NUMBERS_OR_DEV else type(old).__name__
         raise UserError(f"{key}={text}: expected a {kind}") from error

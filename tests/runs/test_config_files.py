@@ -75,5 +75,7 @@ def test_a_saved_model_of_another_version_is_refused_in_a_line(tmp_path, version
 def test_a_damaged_file_is_no_other_version(workdir, content):
     path = workdir / "config.json"
     path.write_text(content)
-    with pytest.raises(UserError, match=r"config\.json: damaged or unreadable \(.*\); restore it or train anew"):
+    with pytest.raises(
+        UserError, match=r"config\.json: damaged or unreadable \(.*\); restore it or train anew"
+    ):
         load(path)

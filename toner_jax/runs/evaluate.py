@@ -33,8 +33,9 @@ FOLDER = "evaluate"
 
 READS = Reads(
     result=(
-        "dtype", "tokenizer.backend", "text", "decode.max_length", "decode.grammar", "decode.flat", "decode.block",
-        "decode.beam_size", "decode.length_penalty", "decode.threshold", "decode.calibration_temperature",
+        "dtype", "tokenizer.backend", "text", "decode.max_length", "decode.grammar", "decode.flat",
+        "decode.tokens_per_pass", "decode.beam_size", "decode.length_penalty", "decode.threshold",
+        "decode.calibration_temperature",
     ),
     earlier=(
         "matcher.enabled", "matcher.type_threshold_beta",

@@ -13,7 +13,7 @@ from toner_jax.text.linearize import Item
 
 @dataclass(frozen=True)
 class Score:
-    """How sure the model is of an entity: the probability of what it wrote.
+    """The confidence in an entity: the probability of what the model wrote.
 
     Attributes:
       type: that an entity of this type comes next. Under the grammar, among the schema's types that could
