@@ -76,7 +76,7 @@ def base() -> ConfigDict:
     c.matcher.null_logit = False  # add e^{δ/τ} to Eq. 4's denominator: sentences without types train too
     c.matcher.null_cosine = 0.5  # that δ
     # δ: a type is in T′ when its cosine is above it; or "dev": the value with the highest type F-β on dev.
-    c.matcher.type_threshold = number_or_dev(0.6)
+    c.matcher.type_threshold = 0.6
     c.matcher.type_threshold_beta = 1.0  # that β
     c.matcher.batch_size = 32
     c.matcher.epochs = 1.0
@@ -131,7 +131,7 @@ def base() -> ConfigDict:
     c.decode.threshold = 0.0  # entities with a lower score are left out
     # Divides the logits behind the scores and changes nothing that is written; or "dev": the value that fits dev
     # best, found by the evaluate stage.
-    c.decode.calibration_temperature = number_or_dev(1.0)
+    c.decode.calibration_temperature = 1.0
 
     c.checkpoint = ConfigDict()
     c.checkpoint.every = 500  # steps between checkpoints within a stage
@@ -142,6 +142,7 @@ def base() -> ConfigDict:
 
     c.log_every = 50
     c.max_skipped = 10  # so many steps with a non-finite loss or gradient end a training
+    _allow_dev(c)
     return c.lock()
 
 
@@ -150,9 +151,13 @@ DEV = "dev"
 NUMBERS_OR_DEV = ("matcher.type_threshold", "decode.calibration_temperature")
 
 
-def number_or_dev(value: float) -> FieldReference:
-    """The field of one of `NUMBERS_OR_DEV`; ConfigDict knows no such type, so `validate` checks it."""
-    return FieldReference(value, field_type=object)
+def _allow_dev(config: ConfigDict) -> None:
+    """Makes `NUMBERS_OR_DEV` take both. ConfigDict has no type for that, so `validate` checks them."""
+    for key in NUMBERS_OR_DEV:
+        section, _, name = key.rpartition(".")
+        value = get(config, key)
+        del config[section][name]
+        config[section][name] = FieldReference(value, field_type=object)
 
 
 # Each chooses the models, so that only one of them can hold.

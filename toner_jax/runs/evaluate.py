@@ -32,11 +32,7 @@ from toner_jax.training.metrics import MetricsWriter, read_metrics
 FOLDER = "evaluate"
 
 READS = Reads(
-    result=(
-        "dtype", "tokenizer.backend", "text", "decode.max_length", "decode.grammar", "decode.flat",
-        "decode.tokens_per_pass", "decode.beam_size", "decode.length_penalty", "decode.threshold",
-        "decode.calibration_temperature",
-    ),
+    result=("dtype", "tokenizer.backend", "text", "decode"),
     earlier=(
         "matcher.enabled", "matcher.type_threshold_beta",
         "generator.dropout", "generator.remat",  # of the model, which is only run forward here

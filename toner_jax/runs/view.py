@@ -26,7 +26,7 @@ class Reads:
     Attributes:
       result: what its result depends on: its own fingerprint holds them.
       earlier: what its result depends on that the fingerprint of an earlier stage holds, and its own through that.
-      manner: how it runs, which changes no result: no fingerprint holds them.
+      manner: how it runs, which changes no result: no fingerprint holds them, also where `result` has their section.
     """
 
     result: tuple[str, ...]
