@@ -18,6 +18,6 @@ def get_config(arg=None):
         "as nested IOB2 columns (train.iob2) or preprocessed JSON (train.json) into it; pass "
         "--config.data.dir=FOLDER"
     )
-    c.matcher.threshold = 0.6
+    c.matcher.type_threshold = 0.6
     base.apply_variants(c, chosen)
     return c

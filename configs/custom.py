@@ -12,6 +12,6 @@ def get_config(arg=None):
         "--config.data.format=FORMAT and, to describe the types, --config.data.schema=SCHEMA.json "
         "(README, 'Your own data')"
     )
-    c.matcher.threshold = 0.0
+    c.matcher.type_threshold = "dev"
     base.apply_variants(c, chosen)
     return c

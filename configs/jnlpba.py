@@ -17,6 +17,6 @@ def get_config(arg=None):
         "brat_train) and Genia4EReval1.iob2 into one folder; 200 training abstracts become dev; copies that "
         "name no abstracts need train.tsv, devel.tsv and test.tsv; pass --config.data.dir=FOLDER"
     )
-    c.matcher.threshold = 0.7
+    c.matcher.type_threshold = 0.7
     base.apply_variants(c, chosen)
     return c

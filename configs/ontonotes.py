@@ -19,6 +19,6 @@ def get_config(arg=None):
         "train.id, development.id and test.id, or train, development and test as IOB2 columns "
         "(train.conll) or preprocessed JSON (train.json); pass --config.data.dir=FOLDER"
     )
-    c.matcher.threshold = 0.6
+    c.matcher.type_threshold = 0.6
     base.apply_variants(c, chosen)
     return c

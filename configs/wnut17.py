@@ -15,6 +15,6 @@ def get_config(arg=None):
         "wnut17train.conll, emerging.dev.conll and emerging.test.annotated into one folder and pass"
         " --config.data.dir=FOLDER"
     )
-    c.matcher.threshold = 0.0
+    c.matcher.type_threshold = "dev"
     base.apply_variants(c, chosen)
     return c

@@ -28,7 +28,10 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, list[tuple
         "--format", default="", help="what --input is, as data.format, which is the default; auto looks at it"
     )
     parser.add_argument("--step", type=int, help="a generator checkpoint; the chosen one by default")
-    parser.add_argument("--threshold", type=float, help="another δ for T′")
+    parser.add_argument(
+        "--threshold", type=float, help="the least score of an entity; decode.threshold by default"
+    )
+    parser.add_argument("--type_threshold", type=float, help="δ of the type matcher; the run's by default")
     parser.add_argument("--output", type=Path, help="a folder for predictions.jsonl and report.json")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options, rest = parser.parse_known_args(argv)
@@ -56,8 +59,8 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
         name = options.input.name if options.input.name not in splits else str(options.input.resolve())
         splits[name] = reevaluate.read_input(options.workdir, config, options.input, options.format)
     ner = Ner(options.workdir, config=config, step=options.step)
-    reevaluate.say_choices(options.workdir, ner, options.threshold)
-    evaluation = reevaluate.evaluate(ner, splits, name, options.threshold)
+    reevaluate.say_choices(options.workdir, ner, options.type_threshold)
+    evaluation = reevaluate.evaluate(ner, splits, name, options.threshold, options.type_threshold)
     if options.output:
         evaluation.write(options.output)
     if options.json:

@@ -15,7 +15,7 @@ from toner_jax.errors import UserError
 from toner_jax.pipeline.corpus import generator_corpus
 from toner_jax.text.train_tokenizers import train_sentencepiece
 
-OURS = ("greedy-unsorted", "greedy", "refill-4")
+OURS = ("greedy-unsorted", "greedy", "batching-4")
 PEERS = ("transformers", "ctranslate2-float32", "ctranslate2-int8")
 INSTALLED = [
     name
@@ -40,7 +40,7 @@ def files(finished, cache, tmp_path_factory):
     ]  # fmt: skip
     done = tiny.run(command, tiny.environment(cache))
     assert done.returncode == 0, done.stderr
-    assert "refill-4" in done.stdout
+    assert "batching-4" in done.stdout
     return json.loads((folder / "decode.json").read_text()), (folder / "decode.md").read_text()
 
 
@@ -74,9 +74,9 @@ def test_the_same_weights_write_the_same(figures):
 @pytest.mark.slow
 def test_blocks_take_fewer_passes(figures):
     """Plain greedy search takes a pass for each token, so that its passes are whole batches' longest."""
-    plain, blocks = figures["greedy"], figures["refill-4"]
+    plain, batching = figures["greedy"], figures["batching-4"]
     assert plain["passes_per_sentence"] == int(plain["passes_per_sentence"])
-    assert 0 < blocks["passes_per_sentence"] < plain["passes_per_sentence"]
+    assert 0 < batching["passes_per_sentence"] < plain["passes_per_sentence"]
     if "transformers" in figures:
         assert figures["transformers"]["passes_per_sentence"] == plain["passes_per_sentence"]
 

@@ -152,7 +152,7 @@ def test_other_labels(ner):
 def test_saved_pretrained_predicts_the_same(ner, tmp_path):
     ner.save_pretrained(tmp_path / "saved")
     again = toner_jax.load(tmp_path / "saved")
-    assert again.threshold == ner.threshold
+    assert again.type_threshold == ner.type_threshold
     assert again.tasks == ner.tasks == ("ner", "tr")
     assert again.predict(TEXTS) == ner.predict(TEXTS)
     from transformers import AutoModel, T5ForConditionalGeneration
@@ -193,12 +193,12 @@ def test_a_moved_run_works_without_its_data(finished, tmp_path, cache):
     shutil.copytree(finished[0], moved)
     done = tiny.run(
         [sys.executable, "scripts/evaluate.py", f"--workdir={moved}", "--split=dev", "--json",
-         "--config.eval.batch_size=7"],
+         "--config.decode.batch_size=7"],
         tiny.environment(cache),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["strict"] == json.loads((moved / "report/dev.json").read_text())["strict"]
-    assert "eval.batch_size: 64 in training, 7 here" in done.stderr
+    assert "decode.batch_size: 64 in training, 7 here" in done.stderr
 
 
 def test_command_line(ner, finished, tmp_path):

@@ -42,7 +42,7 @@ def test_outputs(finished):
 
 def test_types_of_every_split_are_written(finished):
     workdir, _ = finished
-    threshold = json.loads((workdir / "matcher/thresholds.json").read_text())["threshold"]
+    threshold = json.loads((workdir / "matcher/thresholds.json").read_text())["type_threshold"]
     for split, count in (("train", 400), ("dev", 40), ("test", 40)):
         entries = [
             json.loads(line) for line in (workdir / f"matcher/types/{split}.jsonl").read_text().splitlines()

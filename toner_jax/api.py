@@ -21,7 +21,7 @@ from toner_jax.runs.restore import restore, save_pretrained
 from toner_jax.schema import EntityType, Schema, Sentence
 from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.explanations import Explanations
-from toner_jax.tasks.recognized import Recognized
+from toner_jax.tasks.recognized import Recognized, checked_score
 from toner_jax.tasks.registry import make_task
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text.words import sentence_from_text
@@ -36,7 +36,7 @@ class Ner:
         """Reads a work directory or a folder from `save_pretrained`.
 
         Args:
-          config: another configuration than its own, of which `decode`, `eval`, `text` and `dtype` are heeded.
+          config: another configuration than its own, of which `decode`, `text` and `dtype` are heeded.
           step: the generator's step, of a work directory; None for the one chosen on dev.
 
         Raises:
@@ -46,7 +46,7 @@ class Ner:
         mesh = make_mesh(jax.device_count())
         self._restored = r = restore(Path(folder), mesh, config, step)
         self.config, self.schema, self.step, self.tasks = r.config, r.schema, r.step, r.tasks
-        self.threshold, self.temperature = r.threshold, r.temperature
+        self.type_threshold, self.calibration_temperature = r.type_threshold, r.calibration_temperature
         self.word_ids = setup.generator_word_ids(r.config, r.tokenizers)
         self._mesh = mesh
         self._recognizers: dict[tuple[str, Schema], Recognizer] = {}
@@ -54,7 +54,7 @@ class Ner:
         self._matcher: TypeMatcher | None = None
         if r.matcher is not None:
             features = setup.matcher_features(r.config, r.tokenizers, r.matcher)
-            self._matcher = TypeMatcher(r.matcher, features, mesh, r.config.eval.batch_size)
+            self._matcher = TypeMatcher(r.matcher, features, mesh, r.config.decode.batch_size)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes both models in Hugging Face's layout; `toner_jax.load` reads them back."""
@@ -65,15 +65,16 @@ class Ner:
         texts: Sequence[str],
         labels: Labels | None = None,
         threshold: float | None = None,
-        min_score: float | None = None,
+        type_threshold: float | None = None,
     ) -> list[list[dict[str, Any]]]:
         """Entities of each text.
 
         Args:
           texts: raw text of any length, which is read as the models were trained: a sentence at a time.
           labels: other types to look for: names, or name → description; None for those of training.
-          threshold: δ of T′; None for the run's.
-          min_score: entities with a lower score are left out; None for `decode.threshold`.
+          threshold: entities with a lower score are left out; None for the run's `decode.threshold`.
+          type_threshold: δ of the matcher: T′, the types that the prompt names as likely, are those whose cosine is
+            above it; None for the run's.
 
         Returns:
           Per text, in order of appearance, {"start", "end", "text", "label", "score", "type_score",
@@ -81,10 +82,10 @@ class Ner:
           of the entity, that of its type, and that of its span given the type.
 
         Raises:
-          UserError: a min_score that is no probability.
+          UserError: a threshold that is no probability, or a type_threshold that is no cosine.
         """
         found: list[list[dict[str, Any]]] = [[] for _ in _checked(texts)]
-        for i, spans, _ in self.stream(texts, labels, threshold, min_score):
+        for i, spans, _ in self.stream(texts, labels, threshold, type_threshold):
             found[i] += spans
         return found
 
@@ -93,7 +94,7 @@ class Ner:
         texts: Iterable[str],
         labels: Labels | None = None,
         threshold: float | None = None,
-        min_score: float | None = None,
+        type_threshold: float | None = None,
         batch: int = 1024,
     ) -> Iterator[tuple[int, list[dict[str, Any]], bool]]:
         """As `predict`, in memory that does not depend on how many texts there are, or how long one is.
@@ -106,12 +107,13 @@ class Ner:
           For each sentence in order, and once for a text without any: the number of its text, its entities,
           and whether it is the text's last.
         """
-        least = self.config.decode.threshold if min_score is None else checked_score(min_score)
+        least = self._least_score(threshold)
         schema = self._schema(labels)
         for group in sentence_groups(texts, batch):
-            found, _ = self.recognize([sentence for _, sentence, _ in group], schema, threshold)
+            sentences = [sentence for _, sentence, _ in group]
+            found, _ = self.recognize(sentences, schema, least, type_threshold)
             for (i, sentence, is_last), result in zip(group, found, strict=True):
-                yield i, _spans(sentence, result.above(least)), is_last
+                yield i, _spans(sentence, result), is_last
 
     def match_types(self, texts: Sequence[str], labels: Labels | None = None) -> list[dict[str, float]]:
         """The cosine of Eq. 3 of each text and type, by descending value.
@@ -148,16 +150,20 @@ class Ner:
     ) -> list[dict[str, float]]:
         """As `recognize_types`, of sentences."""
         recognizer = self._recognizer(TypeRecognition.name, schema or self.schema)
-        found = recognizer(self._restored.generator_params, sentences, None, self.temperature)
+        found = recognizer(self._restored.generator_params, sentences, None, self.calibration_temperature)
         return [dict(r.types) for r in found]
 
     def explain(
-        self, texts: Sequence[str], labels: Labels | None = None, threshold: float | None = None
+        self,
+        texts: Sequence[str],
+        labels: Labels | None = None,
+        threshold: float | None = None,
+        type_threshold: float | None = None,
     ) -> list[dict[str, Any]]:
         """Entities with an explanation (§3.5).
 
         Args:
-          texts, labels, threshold: as for `predict`.
+          texts, labels, threshold, type_threshold: as for `predict`.
 
         Returns:
           Per text, {"entities", "explanation"}: as `predict` gives them, and a line for each sentence.
@@ -170,13 +176,13 @@ class Ner:
                 f"trained on {', '.join(self.tasks)}: the generator never saw an explanation; use predict, or a run "
                 f"whose generator was trained on {Explanations.name}"
             )
-        schema = self._schema(labels)
+        schema, least = self._schema(labels), self._least_score(threshold)
         out: list[dict[str, Any]] = [{"entities": [], "explanation": ""} for _ in _checked(texts)]
         for group in sentence_groups(texts, 1024):
             sentences = [sentence for _, sentence, _ in group]
-            found, _ = self.recognize(sentences, schema, threshold, Explanations.name)
+            found, _ = self.recognize(sentences, schema, least, type_threshold, Explanations.name)
             for (i, sentence, is_last), result in zip(group, found, strict=True):
-                out[i]["entities"] += _spans(sentence, result.above(self.config.decode.threshold))
+                out[i]["entities"] += _spans(sentence, result)
                 out[i]["explanation"] += result.explanation + ("" if is_last else "\n")
         return out
 
@@ -184,22 +190,35 @@ class Ner:
         self,
         sentences: Sequence[Sentence],
         schema: Schema | None = None,
-        threshold: float | None = None,
+        threshold: float = 0.0,
+        type_threshold: float | None = None,
         task: str = Entities.name,
     ) -> tuple[list[Recognized], list[tuple[str, ...]] | None]:
-        """What a task (of `toner_jax.tasks.registry`) finds in each sentence, of whatever score, and its T′ (None
-        without type matching)."""
+        """What a task (of `toner_jax.tasks.registry`) finds in each sentence, and its T′ (None without type matching).
+
+        Args:
+          threshold: the least score of what counts; by default, all does.
+          type_threshold: δ of T′; None for the run's.
+
+        Raises:
+          UserError: a threshold that is no probability, or a type_threshold that is no cosine.
+        """
+        checked_score(threshold)
+        delta = self.type_threshold if type_threshold is None else _checked_cosine(type_threshold)
         schema = schema or self.schema
         matched = None
         if self._matcher is not None:
-            delta = self.threshold if threshold is None else threshold
             matched = [matched_types(row, schema, delta) for row in self._similarities(sentences, schema)]
         recognizer, params = self._recognizer(task, schema), self._restored.generator_params
-        return recognizer(params, sentences, matched, self.temperature), matched
+        found = recognizer(params, sentences, matched, self.calibration_temperature)
+        return [result.above(threshold) for result in found], matched
 
     def _similarities(self, sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
         assert self._matcher is not None
         return self._matcher.similarities(self._restored.matcher_params, [s.words for s in sentences], schema)
+
+    def _least_score(self, threshold: float | None) -> float:
+        return self.config.decode.threshold if threshold is None else checked_score(threshold)
 
     def _recognizer(self, name: str, schema: Schema) -> Recognizer:
         if (name, schema) not in self._recognizers:
@@ -222,15 +241,10 @@ def _checked(texts: Sequence[str]) -> Sequence[str]:
     return texts
 
 
-def checked_score(min_score: float) -> float:
-    """`min_score`.
-
-    Raises:
-      UserError: it is no probability.
-    """
-    if not 0 <= min_score <= 1:
-        raise UserError(f"min_score={min_score}: a score lies between 0 and 1")
-    return min_score
+def _checked_cosine(type_threshold: float) -> float:
+    if not -1 <= type_threshold <= 1:
+        raise UserError(f"type_threshold={type_threshold}: a cosine lies between -1 and 1")
+    return type_threshold
 
 
 def _spans(sentence: Sentence, result: Recognized) -> list[dict[str, Any]]:

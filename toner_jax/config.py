@@ -7,13 +7,11 @@ unknown key is an error wherever it is set, and nothing in the package asks for 
 from __future__ import annotations
 
 import ast
-import json
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
 from toner_jax.errors import UserError
 
@@ -30,7 +28,7 @@ def base() -> ConfigDict:
     # A built-in schema or a JSON/YAML file; "" for the one called data.name, or else from the training labels.
     c.data.schema = ""
     # columns, csv, json (benchmarks' shapes), jsonl, brat, docbin, label_studio, doccano, ontonotes, ace, hub,
-    # generated; or auto: each split by what lies at its place.
+    # generated; or auto: each split by what its files hold.
     c.data.format = "columns"
     c.data.dir = ""  # the folder of the splits' files; hub: an id, or a folder of save_to_disk
     c.data.train = ""  # names within data.dir; of several, the first that exists; "" for usual names
@@ -77,8 +75,9 @@ def base() -> ConfigDict:
     c.matcher.tau = 0.05  # τ of Eq. 4
     c.matcher.null_logit = False  # add e^{δ/τ} to Eq. 4's denominator: sentences without types train too
     c.matcher.null_cosine = 0.5  # that δ
-    c.matcher.threshold = 0.6  # δ: the least cosine of T′; 0 chooses it on dev by type F-β
-    c.matcher.threshold_beta = 1.0
+    # δ: a type is in T′ when its cosine is above it; or "dev": the value with the highest type F-β on dev.
+    c.matcher.type_threshold = 0.6
+    c.matcher.type_threshold_beta = 1.0  # that β
     c.matcher.batch_size = 32
     c.matcher.epochs = 1.0
     c.matcher.learning_rate = 8e-6
@@ -117,19 +116,22 @@ def base() -> ConfigDict:
     c.eval.every = 0  # steps between dev evaluations; 0 for twice an epoch, bounded in cost
     c.eval.start = 0.1  # share of training before the first
     c.eval.dev_max_sentences = 1_000  # 0 for all; final reports always use all
-    c.eval.batch_size = 64
+    c.eval.batch_size = 64  # sentences at a time in the dev evaluations of training
 
     c.decode = ConfigDict()
+    c.decode.batch_size = 64  # sentences at a time in the evaluate stage, predict and the Python interface
     c.decode.max_length = 0  # pieces; 0 for text.max_target
     c.decode.grammar = (
         True  # only well-formed outputs with spans of the text; False decodes as the paper does
     )
     c.decode.flat = False  # under the grammar: spans do not overlap, whatever the training data have
-    c.decode.block = 0  # tokens that a pass verifies under the grammar; 0 for 4 on CPU, 8 elsewhere
+    c.decode.tokens_per_pass = 0  # that speculative decoding verifies at once; 0 for 4 on CPU, 8 elsewhere
     c.decode.beam_size = 1  # hypotheses of free decoding; 1 is greedy
     c.decode.length_penalty = 1.0  # beams are compared by log-probability / tokens ** this
     c.decode.threshold = 0.0  # entities with a lower score are left out
-    c.decode.temperature = 1.0  # of the scores, not of what is written; 0 fits it on dev when evaluating
+    # Divides the logits behind the scores and changes nothing that is written; or "dev": the value that fits dev
+    # best, found by the evaluate stage.
+    c.decode.calibration_temperature = 1.0
 
     c.checkpoint = ConfigDict()
     c.checkpoint.every = 500  # steps between checkpoints within a stage
@@ -140,42 +142,22 @@ def base() -> ConfigDict:
 
     c.log_every = 50
     c.max_skipped = 10  # so many steps with a non-finite loss or gradient end a training
+    _allow_dev(c)
     return c.lock()
 
 
-def save(config: ConfigDict, path: Path) -> None:
-    """Writes the whole configuration as JSON."""
-    path.write_text(json.dumps(config.to_dict(), indent=2, default=list) + "\n", encoding="utf-8")
+# A value chosen on the dev split, of the keys that can be so.
+DEV = "dev"
+NUMBERS_OR_DEV = ("matcher.type_threshold", "decode.calibration_temperature")
 
 
-def load(path: Path) -> ConfigDict:
-    """Reads what `save` wrote. A key that this version does not know is an error.
-
-    Raises:
-      UserError: the file is missing, damaged, or from another version.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot read the configuration ({error})") from error
-    return from_json(values, str(path))
-
-
-def from_json(values: Any, source: str) -> ConfigDict:
-    """The configuration of a JSON value; `source` says where it comes from, for the errors."""
-    config = base()
-    try:
-        config.update(_with_tuples(values))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        reason = str(error).strip("'\"").split("\n")[0]
-        raise UserError(f"{source}: not a configuration of this version ({reason})") from error
-    return config
-
-
-def _with_tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _with_tuples(v) for k, v in value.items()}
-    return tuple(value) if isinstance(value, list) else value
+def _allow_dev(config: ConfigDict) -> None:
+    """Makes `NUMBERS_OR_DEV` take both. ConfigDict has no type for that, so `validate` checks them."""
+    for key in NUMBERS_OR_DEV:
+        section, _, name = key.rpartition(".")
+        value = get(config, key)
+        del config[section][name]
+        config[section][name] = FieldReference(value, field_type=object)
 
 
 # Each chooses the models, so that only one of them can hold.
@@ -220,7 +202,7 @@ def set_scratch(config: ConfigDict) -> None:
     without checkpoints, and sized for two cores."""
     c = config
     c.matcher.checkpoint = c.generator.checkpoint = ""
-    c.matcher.threshold = 0.0
+    c.matcher.type_threshold = DEV
     c.matcher.null_logit = True
     c.matcher.learning_rate = 1e-3
     c.matcher.epochs = 10.0
@@ -248,7 +230,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
         (
             "matcher.batch_size", "matcher.epochs", "matcher.tau", "matcher.learning_rate",
             "generator.batch_size", "generator.epochs", "generator.learning_rate",
-            "eval.batch_size", "checkpoint.every", "checkpoint.keep", "log_every", "max_skipped",
+            "eval.batch_size", "decode.batch_size", "checkpoint.every", "checkpoint.keep", "log_every", "max_skipped",
             "text.max_source", "text.max_target", "decode.beam_size",
             "tokenizer.generator_vocab_size", "tokenizer.matcher_vocab_size",
         ),
@@ -262,10 +244,22 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     ),
     (("matcher.dropout", "generator.dropout"), lambda v: 0 <= v < 1, "must lie in [0, 1)"),
     (("decode.threshold",), lambda v: 0 <= v <= 1, "a score lies between 0 and 1"),
-    (("decode.temperature",), lambda v: 0 <= v < math.inf, "must be above 0, or 0 to fit it on dev"),
+    (
+        ("decode.calibration_temperature",),
+        lambda v: v == DEV or (_is_number(v) and 0 < v < math.inf),
+        f"must be a number above 0, or {DEV}: fitted on the dev split",
+    ),
     (("decode.length_penalty",), math.isfinite, "must be a finite number"),
-    (("matcher.threshold",), lambda v: -1 <= v <= 1, "a cosine lies between -1 and 1"),
+    (
+        ("matcher.type_threshold",),
+        lambda v: v == DEV or (_is_number(v) and -1 <= v <= 1),
+        f"must be a cosine, between -1 and 1, or {DEV}: chosen on the dev split",
+    ),
 )  # fmt: skip
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def validate(config: ConfigDict) -> None:
@@ -300,8 +294,10 @@ def _validate_stages(config: ConfigDict) -> None:
 
 
 def _validate_decoding(config: ConfigDict) -> None:
-    if config.decode.beam_size > 1 and config.decode.temperature != 1:
-        raise UserError("decode.temperature: beams are compared by unscaled scores; leave it at 1")
+    if config.decode.beam_size > 1 and config.decode.calibration_temperature != 1:
+        raise UserError(
+            "decode.calibration_temperature: beams are compared by unscaled scores; leave it at 1"
+        )
     if config.decode.beam_size > 1 and config.decode.grammar:
         raise UserError(
             f"decode.beam_size={config.decode.beam_size}: beams are for free decoding; "
@@ -326,17 +322,21 @@ def get(config: ConfigDict, key: str) -> Any:
 
 
 def override(config: ConfigDict, key: str, text: str) -> None:
-    """Sets a key that decoding or evaluation reads from its command-line spelling.
+    """Sets a key that a finished run's evaluation reads, from its command-line spelling.
 
     Raises:
       UserError: another or unknown key, or a value of another type.
     """
     old = get(config, key)
-    if not key.startswith(("decode.", "eval.", "text.", "mesh.", "tokenizer.backend", "dtype")):
-        raise UserError(f"{key}: fixed by training; decode.*, eval.*, text.* and dtype can be changed")
-    try:
-        value = text if isinstance(old, str) else type(old)(ast.literal_eval(text))
-    except (ValueError, SyntaxError, TypeError) as error:
-        raise UserError(f"{key}={text}: expected a {type(old).__name__}") from error
+    if not key.startswith(("decode.", "text.", "mesh.", "tokenizer.backend", "dtype")):
+        raise UserError(f"{key}: fixed by training; decode.*, text.* and dtype can be changed")
     section, _, name = key.rpartition(".")
-    (get(config, section) if section else config)[name] = value
+    holder = get(config, section) if section else config
+    try:
+        if key in NUMBERS_OR_DEV:
+            holder[name] = DEV if text == DEV else float(ast.literal_eval(text))
+        else:
+            holder[name] = text if isinstance(old, str) else type(old)(ast.literal_eval(text))
+    except (ValueError, SyntaxError, TypeError) as error:
+        kind = f"number or {DEV}" if key in NUMBERS_OR_DEV else type(old).__name__
+        raise UserError(f"{key}={text}: expected a {kind}") from error

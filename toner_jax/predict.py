@@ -11,9 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from toner_jax.api import Ner, checked_score
+from toner_jax.api import Ner
 from toner_jax.errors import UserError
 from toner_jax.parallel.runtime import keep_compiled_programs
+from toner_jax.tasks.recognized import checked_score
 
 
 def read_inputs(file: IO[str], name: str, jsonl: bool) -> Iterator[dict[str, Any]]:
@@ -47,7 +48,12 @@ def main(argv: list[str] | None = None) -> int:
         "--input", required=True, help="FILE.txt (a text a line), FILE.jsonl, or - for lines of text"
     )
     parser.add_argument("--output", default="-", help="FILE.jsonl, or - for standard output")
-    parser.add_argument("--min_score", type=float, help="leave out entities with a lower score")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        help="leave out entities with a lower score; the run's decode.threshold by default",
+    )
+    parser.add_argument("--type_threshold", type=float, help="δ of the type matcher; the run's by default")
     parser.add_argument("--batch", type=int, default=1024, help="sentences prepared at a time")
     arguments = parser.parse_args(argv)
     keep_compiled_programs()
@@ -62,8 +68,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _predict_file(arguments: argparse.Namespace) -> None:
-    if arguments.min_score is not None:
-        checked_score(arguments.min_score)  # before the output file is begun
+    if arguments.threshold is not None:
+        checked_score(arguments.threshold)  # before the output file is begun
     with ExitStack() as files:
         try:
             source, sink = sys.stdin, sys.stdout
@@ -75,12 +81,10 @@ def _predict_file(arguments: argparse.Namespace) -> None:
         except OSError as error:
             raise UserError(f"{error.filename}: cannot be opened ({error.strerror})") from error
         entries = read_inputs(source, arguments.input, arguments.input.endswith(".jsonl"))
-        _write(ner, entries, sink, arguments.batch, arguments.min_score)
+        _write(ner, entries, sink, arguments)
 
 
-def _write(
-    ner: Ner, entries: Iterator[dict[str, Any]], sink: IO[str], batch: int, least: float | None
-) -> None:
+def _write(ner: Ner, entries: Iterator[dict[str, Any]], sink: IO[str], arguments: argparse.Namespace) -> None:
     """Writes each entry with its entities, a line each. Entities are written as they are found: those of a
     long text need not be in memory together."""
     waiting: deque[dict[str, Any]] = deque()
@@ -91,7 +95,9 @@ def _write(
             yield entry["text"]
 
     begun, separator = False, ""
-    for _, spans, is_last in ner.stream(texts(), min_score=least, batch=batch):
+    a = arguments
+    found = ner.stream(texts(), threshold=a.threshold, type_threshold=a.type_threshold, batch=a.batch)
+    for _, spans, is_last in found:
         if not begun:
             entry = {key: value for key, value in waiting.popleft().items() if key != "entities"}
             sink.write(json.dumps(entry, ensure_ascii=False)[:-1] + ', "entities": [')

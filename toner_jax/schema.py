@@ -126,7 +126,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class Sentence:
-    """Words with their places in the user's text, and the annotated entities.
+    """Words with their offsets in the user's text, and the annotated entities.
 
     Attributes:
       id: unique within its split.
@@ -166,10 +166,10 @@ def sort_entities(entities: Iterable[Entity], schema: Schema | None) -> tuple[En
     """Order of appearance: by start, longer first, then the schema's order (without one, the alphabet's);
     duplicates removed."""
 
-    def place(e: Entity) -> tuple[int, int, int | str]:
+    def sort_key(e: Entity) -> tuple[int, int, int | str]:
         return e.start, -e.end, schema.index[e.type] if schema else e.type
 
-    return tuple(sorted(set(entities), key=place))
+    return tuple(sorted(set(entities), key=sort_key))
 
 
 def make_sentence(

@@ -17,14 +17,14 @@ from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.inference.options import Techniques
-from toner_jax.inference.queues import ONE_THREAD
+from toner_jax.inference.request_groups import ONE_THREAD
 from toner_jax.models.t5.model import T5
 from toner_jax.parallel.mesh import round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.tasks.output import Input
 
 REFERENCE = "greedy"
-_QUEUE = Techniques().queue
+_REQUESTS_PER_ROW = Techniques().requests_per_row
 
 
 def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
@@ -35,12 +35,12 @@ def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
         return Contender(name, title, settings, make)
 
     def grammar(
-        block: int, drafts: bool = True, queue: int = 1, threads: int = 1
+        tokens_per_pass: int, drafts: bool = True, requests_per_row: int = 1, threads: int = 1
     ) -> Callable[[Setting], Run]:
-        techniques = Techniques(queue, threads, drafts)
+        techniques = Techniques(requests_per_row, threads, drafts)
 
         def make(setting: Setting) -> Run:
-            options = replace(subject.options, batch_size=setting.batch, block=block)
+            options = replace(subject.options, batch_size=setting.batch, tokens_per_pass=tokens_per_pass)
             return _generate(
                 subject,
                 GrammarGenerator(
@@ -56,15 +56,19 @@ def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
         ),
         contender(REFERENCE, "greedy, by length", free(subject)),
         contender("grammar", "under the grammar, a token a pass", grammar(1)),
-        contender("forced", "+ forced tokens, blocks of 4", grammar(4, drafts=False)),
-        contender("drafts-4", "+ drafts, blocks of 4", grammar(4)),
-        contender("drafts-8", "+ drafts, blocks of 8", grammar(8)),
-        contender("refill-4", "+ refilled rows, blocks of 4", grammar(4, queue=_QUEUE)),
+        contender("forced", "+ forced tokens, 4 a pass", grammar(4, drafts=False)),
+        contender("drafts-4", "+ drafts, 4 tokens a pass", grammar(4)),
+        contender("drafts-8", "+ drafts, 8 tokens a pass", grammar(8)),
+        contender(
+            "batching-4",
+            "+ continuous batching, 4 tokens a pass",
+            grammar(4, requests_per_row=_REQUESTS_PER_ROW),
+        ),
         Contender(
             "cores-4",
-            "+ a queue on each core, blocks of 4",
+            "+ a group of requests on each core, 4 tokens a pass",
             settings[:1],  # the generator's own choice of rows
-            grammar(4, queue=_QUEUE, threads=THREADS),
+            grammar(4, requests_per_row=_REQUESTS_PER_ROW, threads=THREADS),
         ),
     ]
 

@@ -147,4 +147,4 @@ def test_a_span_that_fits_nothing_is_refused(spans, more, problem):
 @pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
 def test_characters_that_are_none_are_refused(text):
     with pytest.raises(UserError, match=r"^f:9: .* at 1 of the text"):
-        read(Document("d", text, place="f:9"))
+        read(Document("d", text, location="f:9"))

@@ -34,8 +34,8 @@ class StepDecoder:
     def step(self, tokens, source, cache):
         return self.next(tokens, cache)
 
-    def rewind(self, cache, taken, kept):
-        return self.retake(cache, taken, kept)
+    def rewind(self, cache, taken, accepted):
+        return self.retake(cache, taken, accepted)
 
     def reset(self, cache, rows):
         raise NotImplementedError

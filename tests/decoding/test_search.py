@@ -119,8 +119,8 @@ def test_going_on_after_a_forced_prefix(lengths):
         here = index[:, None] + jnp.arange(tokens.shape[1])
         return jnp.asarray(table)[rows, here, tokens], index + tokens.shape[1]
 
-    def rewind(index, taken, kept):
-        return index - taken + kept
+    def rewind(index, taken, accepted):
+        return index - taken + accepted
 
     decoder = StepDecoder(step, jnp.zeros(ROWS, jnp.int32), rewind)
     whole, scores = greedy(decoder, sources(ROWS), SearchOptions(20))

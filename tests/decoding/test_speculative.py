@@ -14,9 +14,9 @@ from chunks import word_ids
 
 from toner_jax.decoding import continuous_batching
 from toner_jax.decoding.compile import compile_grammar
-from toner_jax.decoding.drafts import make_hints
+from toner_jax.decoding.drafts import make_draft_plans
 from toner_jax.decoding.speculative import SpeculativeOptions
-from toner_jax.decoding.tape import Hint, Layout, Tape, lay_out, make_tapes
+from toner_jax.decoding.tape import DraftPlan, Tape, TapeLayout, lay_out, make_tapes
 from toner_jax.tasks.grammar import Grammar, entity_list
 
 TYPES = ("cell", "cell_type", "gene")
@@ -31,7 +31,7 @@ class Case:
     table: np.ndarray  # [N, POSITIONS, VOCABULARY, VOCABULARY]: scores after a token at a position
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> TapeLayout:
         return lay_out(self.grammar)
 
 
@@ -42,7 +42,7 @@ def case(rows: int = 13, limit: int = 40, seed: int = 0) -> Case:
     grammar = entity_list(ids, TYPES)
     tape, words = make_tapes(grammar, [[ids.word(w) for w in text] for text in texts], 20, limit)
     likeliest = [-1, TYPES.index("gene"), 0, TYPES.index("cell_type")]
-    tape = make_hints(lay_out(grammar), tape, words, texts, [likeliest[i % 4] for i in range(rows)])
+    tape = make_draft_plans(lay_out(grammar), tape, words, texts, [likeliest[i % 4] for i in range(rows)])
     table = rng.normal(0, 2, (rows, POSITIONS, VOCABULARY, VOCABULARY)).astype(np.float32)
     table[..., [ids.symbols.first_item[0], ids.symbols.item_end[0]]] += 2  # several items a row
     return Case(grammar, tape, table)
@@ -78,8 +78,8 @@ class TableDecoder:
         scores = jnp.take_along_axis(scores, source.candidates[:, None] % VOCABULARY, axis=-1)
         return scores, TableCache(here[:, -1] + 1, cache.fed.at[rows, here].set(tokens, mode="drop"))
 
-    def rewind(self, cache, taken, kept):
-        return cache._replace(length=cache.length - taken + kept)
+    def rewind(self, cache, taken, accepted):
+        return cache._replace(length=cache.length - taken + accepted)
 
     def reset(self, cache, rows):
         return cache._replace(length=cache.length.at[rows].set(0, mode="drop"))
@@ -89,19 +89,30 @@ class TableDecoder:
 
 
 def decode(
-    c: Case, block: int, rows: int, slots: int, *, chunk: int = 1, temperature: float = 1.0, size=None
+    c: Case,
+    tokens_per_pass: int,
+    rows: int,
+    slots: int,
+    *,
+    chunk: int = 1,
+    calibration_temperature: float = 1.0,
+    size=None,
 ):
     n = len(c.table)
-    options = SpeculativeOptions(block=block, slots=slots, length=40, rows=rows, chunk=chunk)
+    options = SpeculativeOptions(
+        tokens_per_pass=tokens_per_pass, slots=slots, length=40, rows=rows, chunk=chunk
+    )
     ids = np.arange(n, dtype=np.int32)[:, None]
     requests = continuous_batching.Requests(ids, c.tape, jnp.int32(n if size is None else size))
-    return _decode(c.grammar, options, c.table, requests, temperature)
+    return _decode(c.grammar, options, c.table, requests, calibration_temperature)
 
 
-@functools.partial(jax.jit, static_argnames=("grammar", "options", "temperature"))
-def _decode(grammar, options, table, requests, temperature):
+@functools.partial(jax.jit, static_argnames=("grammar", "options", "calibration_temperature"))
+def _decode(grammar, options, table, requests, calibration_temperature):
     automaton = compile_grammar(grammar)
-    return continuous_batching.decode(TableDecoder(table), automaton, requests, options, temperature)
+    return continuous_batching.decode(
+        TableDecoder(table), automaton, requests, options, calibration_temperature
+    )
 
 
 @functools.cache
@@ -136,12 +147,12 @@ def plain(rows: int = 13, limit: int = 40) -> tuple[np.ndarray, ...]:
 
 
 @pytest.mark.parametrize(
-    ("requests", "block", "rows", "chunk"),
+    ("requests", "tokens_per_pass", "rows", "chunk"),
     [(13, 1, 13, 0), (12, 4, 5, 3), (12, 4, 1, 6), (13, 7, 13, 0), (12, 4, 2, 12)],
 )
-def test_blocks_write_what_one_token_at_a_time_does(requests, block, rows, chunk):
+def test_passes_of_several_tokens_write_what_one_token_at_a_time_does(requests, tokens_per_pass, rows, chunk):
     c = case(requests)
-    out = decode(c, block, rows, slots=block * 40, chunk=chunk)
+    out = decode(c, tokens_per_pass, rows, slots=tokens_per_pass * 40, chunk=chunk)
     tokens, scores, ending, spans = plain(requests)
     assert np.asarray(out.complete).all()
     np.testing.assert_array_equal(out.tokens, tokens)
@@ -192,18 +203,18 @@ def test_hints_change_no_output():
     c = case()
     p = c.tape.candidate.shape[1]
     rng = np.random.default_rng(5)
-    hint = Hint(
+    draft_plan = DraftPlan(
         rng.integers(-1, p, c.tape.candidate.shape, np.int32),
         rng.random(c.tape.candidate.shape) < 0.5,
         rng.integers(-1, p, 13, np.int32),
     )
-    out = decode(replace(c, tape=c.tape._replace(hint=hint)), 4, 5, slots=160)
+    out = decode(replace(c, tape=c.tape._replace(draft_plan=draft_plan)), 4, 5, slots=160)
     np.testing.assert_array_equal(out.tokens, plain()[0])
 
 
 def test_temperature_changes_probabilities_alone():
     c = case()
-    hot = decode(c, 4, 5, 160, temperature=2.0)
+    hot = decode(c, 4, 5, 160, calibration_temperature=2.0)
     tokens, scores, *_ = plain()
     np.testing.assert_array_equal(hot.tokens, tokens)
     assert scores.sum() > float(hot.scores.sum())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from chunks import word_ids
 
-from toner_jax.decoding.tape import Hint, lay_out, make_tapes, pack, unpack
+from toner_jax.decoding.tape import DraftPlan, lay_out, make_tapes, pack, unpack
 from toner_jax.tasks.grammar import entity_list, type_list
 
 TYPES = ("cell", "cell_type")
@@ -18,8 +18,8 @@ TEXTS = [(), ("Ab",), ("Ab", "cd"), ("abc", "abcd"), ("ab", "abcdef", "ab"), ("c
 
 
 def leaves(tape: NamedTuple) -> dict[str, np.ndarray]:
-    own = {name: leaf for name, leaf in tape._asdict().items() if not isinstance(leaf, Hint)}
-    return own | {f"hint.{name}": leaf for name, leaf in tape.hint._asdict().items()}
+    own = {name: leaf for name, leaf in tape._asdict().items() if not isinstance(leaf, DraftPlan)}
+    return own | {f"draft_plan.{name}": leaf for name, leaf in tape.draft_plan._asdict().items()}
 
 
 def made(texts, ids=None):

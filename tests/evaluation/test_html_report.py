@@ -8,9 +8,9 @@ import re
 import pytest
 
 from toner_jax.evaluation import calibration, html_report, scoring
+from toner_jax.evaluation.calibration_temperature import Fitted
 from toner_jax.evaluation.evaluated import Evaluated
 from toner_jax.evaluation.report import EntityScores, MatchedTypes, Report
-from toner_jax.evaluation.temperature import Fitted
 from toner_jax.schema import Entity, EntityType, Schema, make_sentence
 from toner_jax.tasks.recognized import Recognized, Score
 
@@ -33,7 +33,9 @@ def page() -> str:
         Recognized((), (), {}, ""),
     ]
     fitted = Fitted(1.7, None, None, ece_before=0.25, ece_after=0.125)
-    evaluated = Evaluated("test", sentences, found, matched=[("person",), ()], temperature=1.7, fitted=fitted)
+    evaluated = Evaluated(
+        "test", sentences, found, matched=[("person",), ()], calibration_temperature=1.7, fitted=fitted
+    )
     zero = scoring.Counts()
     report = Report(
         split="test",
@@ -51,7 +53,7 @@ def page() -> str:
         {"stage": "generator", "step": 2, "loss": 1.0},
         {"stage": "generator", "step": 2, "dev_f1": 0.5},
     ]
-    page = html_report.Page("T <1>", metrics, similarities=[[0.9, 0.8], [0.1, 0.2]], threshold=0.5)
+    page = html_report.Page("T <1>", metrics, similarities=[[0.9, 0.8], [0.1, 0.2]], type_threshold=0.5)
     return html_report.render(report, evaluated, SCHEMA, page)
 
 

@@ -23,7 +23,7 @@ from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs.recognizers import make_recognizer
 from toner_jax.schema import Entity, make_sentence
 from toner_jax.tasks.entities import Entities
-from toner_jax.tasks.output import Output, Span
+from toner_jax.tasks.output import Output, WrittenSpan
 from toner_jax.tasks.recognized import Score
 from toner_jax.text.ids import WordIds
 from toner_jax.text.tokenizers import load_sentencepiece
@@ -70,9 +70,9 @@ def test_recognized_entities_do_not_overlap(task):
 def test_at_a_border_of_windows_the_likelier_stays(task):
     """Words 0–5 and 3–7 are read together: of the first the generator finds 2–5, of the second 5 and 6."""
     sentence = make_sentence("s", list("ABCDEFGH"), (), SCHEMA)
-    written = iter([Span(2, 6, "dna", 0.5, 1.0), Span(2, 4, "dna", 0.9, 1.0)])
+    written = iter([WrittenSpan(2, 6, "dna", 0.5, 1.0), WrittenSpan(2, 4, "dna", 0.9, 1.0)])
 
-    def generate(params, inputs, temperature):
+    def generate(params, inputs, calibration_temperature):
         return [Output([], np.zeros(0, np.float32), (next(written),)) for _ in inputs]
 
     options = DecodeOptions(max_source=task.overhead() + 6, window_overlap=4, flat=True)

@@ -57,8 +57,8 @@ def model() -> ToNER:
     return ToNER(CONFIG, num_types=len(SCHEMA.types))
 
 
-def generator(task, block=0, flat=False, limit=0, **techniques) -> GrammarGenerator:
-    options = replace(OPTIONS, block=block, flat=flat)
+def generator(task, tokens_per_pass=0, flat=False, limit=0, **techniques) -> GrammarGenerator:
+    options = replace(OPTIONS, tokens_per_pass=tokens_per_pass, flat=flat)
     make_decoder = functools.partial(T5Decoder, model())
     return GrammarGenerator(
         make_decoder, task, make_mesh(1), options, techniques=Techniques(**techniques), limit=limit
@@ -92,7 +92,7 @@ def test_real_texts(task, params):
 
 @needs_shared
 def test_one_at_a_time_and_together_are_the_same(task, params):
-    """Other batches, blocks and rooms: the same output, in the order of the inputs."""
+    """Other batches, tokens per pass and rooms: the same output, in the order of the inputs."""
     texts = [
         "IL-2 gene expression",
         "",
@@ -105,7 +105,7 @@ def test_one_at_a_time_and_together_are_the_same(task, params):
     weights = fuzz_grammar.random_weights(params, 7)
     together = generator(task)(weights, inputs)
     assert len({tuple(o.tokens) for o in together}) > 3
-    one = generator(task, block=1)
+    one = generator(task, tokens_per_pass=1)
     for output, alone in zip(together, [one(weights, [i])[0] for i in inputs], strict=True):
         assert output.tokens == alone.tokens
         np.testing.assert_allclose(output.scores, alone.scores, atol=1e-4)
@@ -124,7 +124,7 @@ def test_queues_in_threads_change_nothing(task, params, threads):
     weights = fuzz_grammar.random_weights(params, 7)
     generate = generator(task, threads=threads)
     outputs = generate(weights, inputs)
-    alone = generator(task, queue=1, block=1, threads=1)(weights, inputs)
+    alone = generator(task, requests_per_row=1, tokens_per_pass=1, threads=1)(weights, inputs)
     assert [o.tokens for o in outputs] == [o.tokens for o in alone]
     assert generate.work.passes > 0
 
@@ -176,7 +176,7 @@ def test_flat_spans_do_not_overlap(task, params, seed):
         assert not parsed.dropped
         assert [i for _, i in parsed.items] == [" ".join(given.words[a:b]) for a, b in spans_of(output)]
         assert all(0 < s.type_score <= 1.00001 and 0 < s.span_score <= 1.00001 for s in output.spans)
-    one = generator(task, flat=True, block=1, queue=1)(weights, inputs)
+    one = generator(task, flat=True, tokens_per_pass=1, requests_per_row=1)(weights, inputs)
     assert [o.tokens for o in one] == [o.tokens for o in flat]
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from toner_jax.inference.matching import TypeMatcher, choose_threshold, matched_types
+from toner_jax.inference.matching import TypeMatcher, choose_type_threshold, matched_types
 from toner_jax.models.bert.config import BertConfig
 from toner_jax.models.bert.model import Bert
 from toner_jax.parallel.mesh import make_mesh
@@ -71,7 +71,7 @@ def test_the_threshold_is_the_best_of_all(seed, levels, beta):
     values = sorted(set(similarities.ravel().tolist()))
     candidates = [values[0] - 1, *values]  # just above each value, and below all
     scores = [f_beta(similarities > np.float32(c), present, beta) for c in candidates]
-    threshold, best = choose_threshold(similarities, present, beta)
+    threshold, best = choose_type_threshold(similarities, present, beta)
     assert best == pytest.approx(float(max(scores)), rel=1e-12)
     chosen = np.stack(
         [[n in matched_types(row, SCHEMA, threshold) for n in SCHEMA.names] for row in similarities]
@@ -89,12 +89,12 @@ def test_the_threshold_is_the_best_of_all(seed, levels, beta):
 def test_the_threshold_lies_midway():
     similarities = np.array([[0.75, 0.5, 0.0]], np.float32)
     present = np.array([[True, True, False]])
-    assert choose_threshold(similarities, present, 1.0) == (0.25, 1.0)
+    assert choose_type_threshold(similarities, present, 1.0) == (0.25, 1.0)
 
 
 def test_a_threshold_below_everything_is_possible():
     similarities = np.array([[0.75, 0.5, 0.25]], np.float32)
-    threshold, best = choose_threshold(similarities, np.ones((1, 3), bool), 1.0)
+    threshold, best = choose_type_threshold(similarities, np.ones((1, 3), bool), 1.0)
     assert 0.2 < threshold < 0.25
     assert best == 1
 
@@ -105,7 +105,7 @@ def test_a_threshold_separates_neighbouring_floats(value):
     near = np.float32(value)
     for low, high in ((near, np.nextafter(near, np.float32(1))), (np.nextafter(near, np.float32(0)), near)):
         similarities = np.array([[high, low, low]])
-        threshold, best = choose_threshold(similarities, np.array([[True, False, False]]), 1.0)
+        threshold, best = choose_type_threshold(similarities, np.array([[True, False, False]]), 1.0)
         assert best == 1
         assert matched_types(similarities[0], SCHEMA, threshold) == ("ship",)
 

@@ -1,4 +1,4 @@
-"""What a temperature does to scores, and a threshold to what was recognized."""
+"""What a calibration temperature does to scores, and a threshold to what was recognized."""
 
 from __future__ import annotations
 
@@ -50,7 +50,12 @@ def test_what_is_below_the_threshold_is_left_out_and_counted(threshold, entities
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("threshold", "1.5"), ("threshold", "-0.1"), ("temperature", "-1"), ("temperature", "1e999")],
+    [
+        ("threshold", "1.5"),
+        ("threshold", "-0.1"),
+        ("calibration_temperature", "-1"),
+        ("calibration_temperature", "1e999"),
+    ],
 )
 def test_settings_out_of_range_are_refused(key, value):
     config = base()
@@ -81,13 +86,13 @@ class _Table:
         return jnp.asarray(self.logits)[cache][:, None, :], cache + 1
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
-def test_free_decoding_divides_logits_by_the_temperature(temperature):
+@pytest.mark.parametrize("calibration_temperature", [0.5, 1.0, 2.0])
+def test_free_decoding_divides_logits_by_the_temperature(calibration_temperature):
     source = jnp.zeros((1, 3), jnp.int32)
     tokens, scores, _ = free._search(
-        _Table, None, source, jnp.asarray(temperature), None, SearchOptions(max_length=5)
+        _Table, None, source, jnp.asarray(calibration_temperature), None, SearchOptions(max_length=5)
     )
     assert tokens.tolist() == [[2, 2, 1, 0, 0]]
-    scaled = np.exp(_Table.logits / temperature)
+    scaled = np.exp(_Table.logits / calibration_temperature)
     expected = np.log(scaled.max(axis=1) / scaled.sum(axis=1))
     np.testing.assert_allclose(scores[0], [*expected, 0, 0], rtol=1e-5)

@@ -22,10 +22,10 @@ def _predicted(workdir, split):
 
 @pytest.fixture(scope="module")
 def fitted(finished, cache, tmp_path_factory):
-    """The run evaluated anew with a fitted temperature and a threshold: (work directory, what it said)."""
+    """The run evaluated anew with a fitted calibration temperature and a threshold: (work directory, what it said)."""
     workdir = tmp_path_factory.mktemp("fitted") / "run"
     shutil.copytree(finished[0], workdir)
-    settings = ("--config.decode.temperature=0", "--config.decode.threshold=0.02")
+    settings = ("--config.decode.calibration_temperature=dev", "--config.decode.threshold=0.02")
     done = tiny.run(tiny.command(workdir, *settings), tiny.environment(cache))
     assert done.returncode == 0, done.stderr
     return workdir, done.stderr
@@ -40,16 +40,21 @@ def ner(fitted):
 def test_the_temperature_is_fitted_recorded_and_restored(fitted, ner, tmp_path):
     workdir, said = fitted
     result = json.loads((workdir / "evaluate/stage.json").read_text())["result"]
-    temperature = result["temperature"]
-    assert f"evaluate: temperature {temperature:.3f}, fitted on 20 dev sentences" in said
-    assert result["fitted"]["temperature"] == temperature != 1
+    calibration_temperature = result["calibration_temperature"]
+    assert (
+        f"evaluate: calibration temperature {calibration_temperature:.3f}, fitted on 20 dev sentences" in said
+    )
+    assert result["fitted"]["calibration_temperature"] == calibration_temperature != 1
     assert result["fitted"]["nll_after"] < result["fitted"]["nll_before"]
     for split in ("dev", "test"):
         scores = json.loads((workdir / f"report/{split}.json").read_text())["scores"]
-        assert (scores["temperature"], scores["fitted"]) == (temperature, result["fitted"])
-    assert ner.temperature == temperature
+        assert (scores["calibration_temperature"], scores["fitted"]) == (
+            calibration_temperature,
+            result["fitted"],
+        )
+    assert ner.calibration_temperature == calibration_temperature
     ner.save_pretrained(tmp_path / "saved")
-    assert toner_jax.load(tmp_path / "saved").temperature == temperature
+    assert toner_jax.load(tmp_path / "saved").calibration_temperature == calibration_temperature
 
 
 def test_the_temperature_changes_scores_and_nothing_else(fitted, finished):
@@ -93,30 +98,30 @@ def test_the_threshold_counts_what_it_leaves_out_and_curves_are_of_all(fitted, f
 
 def test_predict_leaves_out_what_is_below_the_least_score(ner):
     texts = ["Judge Ivan Borcalski married Professor Jaman in Selqua in 1973 ."]
-    (everything,) = ner.predict(texts, min_score=0.0)
+    (everything,) = ner.predict(texts, threshold=0.0)
     assert everything
     (kept,) = ner.predict(texts)
     assert kept == [e for e in everything if e["score"] >= 0.02]  # the run's decode.threshold
     best = max(e["score"] for e in everything)
-    (kept,) = ner.predict(texts, min_score=best - 1e-3)
+    (kept,) = ner.predict(texts, threshold=best - 1e-3)
     assert kept == [e for e in everything if e["score"] >= best - 1e-3]
-    with pytest.raises(UserError, match=r"^min_score=2:"):
-        ner.predict(texts, min_score=2)
+    with pytest.raises(UserError, match=r"^threshold=2:"):
+        ner.predict(texts, threshold=2)
 
 
 def test_bad_least_score_is_one_line_and_keeps_the_output(finished, tmp_path, capsys):
     source, sink = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text("a\n")
     sink.write_text("precious\n")
-    arguments = [f"--model={finished[0]}", f"--input={source}", f"--output={sink}", "--min_score=nan"]
+    arguments = [f"--model={finished[0]}", f"--input={source}", f"--output={sink}", "--threshold=nan"]
     assert main(arguments) == 2
-    assert capsys.readouterr().err == "toner_jax: min_score=nan: a score lies between 0 and 1\n"
+    assert capsys.readouterr().err == "toner_jax: threshold=nan: a score lies between 0 and 1\n"
     assert sink.read_text() == "precious\n"
 
 
 def test_without_a_fit_the_scores_are_unscaled_and_that_is_said(finished, capsys):
     config = read_work_config(finished[0])
-    config.decode.temperature = 0.0
+    config.decode.calibration_temperature = "dev"
     ner = Ner(finished[0], config=config)
-    assert ner.temperature == 1.0
-    assert "decode.temperature=0: no evaluate stage" in capsys.readouterr().err
+    assert ner.calibration_temperature == 1.0
+    assert "decode.calibration_temperature=dev: no evaluate stage" in capsys.readouterr().err

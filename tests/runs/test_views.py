@@ -106,14 +106,19 @@ def test_the_fingerprint_changes_with_what_the_result_depends_on_and_with_nothin
     before = stage.plan(configuration.base(), {}).fingerprint
     for key in KEYS:
         after = stage.plan(changed(key), {}).fingerprint
-        assert (after != before) == covered(key, stage.reads.result), key
+        expected = covered(key, stage.reads.result) and not covered(key, stage.reads.manner)
+        assert (after != before) == expected, key
 
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_key_is_declared_once_and_exists(name):
-    declared = list(BY_NAME[name].reads)
-    assert all(any(covered(key, (d,)) for key in KEYS) for d in declared)
-    assert not [d for i, d in enumerate(declared) if covered(d, tuple(declared[:i] + declared[i + 1 :]))]
+    reads = BY_NAME[name].reads
+    assert all(any(covered(key, (d,)) for key in KEYS) for d in reads)
+    for declared in (
+        [*reads.result, *reads.earlier],
+        [*reads.manner, *reads.earlier],
+    ):
+        assert not [d for i, d in enumerate(declared) if covered(d, tuple(declared[:i] + declared[i + 1 :]))]
 
 
 SCHEMA = Schema("s", (EntityType("person"),))
@@ -146,7 +151,11 @@ def test_a_finished_run_is_skipped_whatever_says_how_it_runs(finished):
     config = read_work_config(workdir)
     splits = {name: load_sentences(split_path(workdir, name)) for name in SPLITS}
     data: Any = SimpleNamespace(schema=setup.read_work_schema(workdir), splits=splits)
-    for change in ({}, {"checkpoint.every": 3, "log_every": 1, "eval.batch_size": 2, "sharding": "zero1"}):
+    for change in (
+        {},
+        {"checkpoint.every": 3, "log_every": 1, "eval.batch_size": 2, "sharding": "zero1"},
+        {"decode.batch_size": 3},
+    ):
         config.update_from_flattened_dict(change)
         stages = plan_stages(config, data)
         assert {name: stage.check(workdir) for name, stage in stages.items()} == dict.fromkeys(
@@ -173,7 +182,7 @@ def _without(name: str, key: str, config: ConfigDict) -> View:
         ("matcher", "sharding"),
         ("generator", "text"),
         ("generator", "matcher.enabled"),
-        ("evaluate", "matcher.threshold_beta"),
+        ("evaluate", "matcher.type_threshold_beta"),
     ],
 )
 def test_a_stage_that_reads_an_undeclared_key_fails(name, key, finished, tmp_path):
@@ -213,7 +222,7 @@ def test_what_says_how_a_run_runs_changes_no_result(finished, cache, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_without_matching_and_with_a_fitted_temperature_reads_what_it_declares(cache, tmp_path):
-    other = ("matcher.enabled=False", "decode.temperature=0", "generator.type_recognition=0")
+    other = ("matcher.enabled=False", "decode.calibration_temperature=dev", "generator.type_recognition=0")
     command = tiny.command(tmp_path / "run", *(f"--config.{setting}" for setting in other))
     done = tiny.run(command, tiny.environment(cache))
     assert done.returncode == 0, done.stderr

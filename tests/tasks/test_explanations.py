@@ -11,7 +11,7 @@ from toner_jax.errors import UserError
 from toner_jax.schema import Entity, make_sentence
 from toner_jax.tasks import prompts
 from toner_jax.tasks.explanations import Explanations
-from toner_jax.tasks.output import Output, Span
+from toner_jax.tasks.output import Output, WrittenSpan
 from toner_jax.text.ids import WordIds
 from toner_jax.text.tokenizers import load_sentencepiece
 
@@ -106,7 +106,7 @@ def test_under_the_grammar_the_last_tokens_explain(task):
     target = task.target(sentence("first", Entity(1, 2, "location")))
     count = len(task.word_ids.words(WHY.split()))
     output = Output(
-        list(target), np.zeros(len(target), np.float32), (Span(1, 2, "location", 0.5, 0.25),), count
+        list(target), np.zeros(len(target), np.float32), (WrittenSpan(1, 2, "location", 0.5, 0.25),), count
     )
     found = task.read(TEXT.split(), output)
     assert found.explanation == WHY

@@ -9,7 +9,7 @@ import pytest
 from shared_data import SHARED, needs_shared
 
 from toner_jax.schema import Entity, EntityType, Schema, make_sentence
-from toner_jax.tasks.output import Output, Span
+from toner_jax.tasks.output import Output, WrittenSpan
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text.ids import WordIds
 from toner_jax.text.tokenizers import load_sentencepiece
@@ -41,7 +41,7 @@ def test_the_target_lists_the_types_in_schema_order(task):
 
 @needs_shared
 def test_under_the_grammar_the_scores_are_the_types(task):
-    spans = (Span(0, 0, "person", 0.5, 0.5), Span(0, 0, "cell_type", 1.0, 0.75))
+    spans = (WrittenSpan(0, 0, "person", 0.5, 0.5), WrittenSpan(0, 0, "cell_type", 1.0, 0.75))
     ids = task.word_ids.type_list(["person", "cell_type"])
     found = task.read(("Al",), Output(list(ids), np.zeros(len(ids), np.float32), spans))
     assert found.types == {"person": 0.25, "cell_type": 0.75}

@@ -66,7 +66,7 @@ def locate_split(options: DataOptions, split: str, formats: Formats) -> tuple[st
 
 
 def load_detected(options: DataOptions, splits: Sequence[str], formats: Formats) -> Dataset:
-    """The splits, each in the format of what lies at its place."""
+    """The splits, each in the format of what its files hold."""
     found = {split: locate_split(options, split, formats) for split in splits}
     unnamed: dict[str, Any] = {
         split: path.name for split, (_, path) in found.items() if path and not candidates(options, split)

@@ -26,13 +26,13 @@ _NOT_SPACE = re.compile(r"[^ \t\r]+")
 class Span:
     """An annotation: the half-open character range `start` … `end` of a document, as the file labels it.
 
-    `place` names it in errors (`file:line`).
+    `location` names it in errors (`file:line`).
     """
 
     start: int
     end: int
     label: str
-    place: str
+    location: str
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Document:
       words: where the file gives them, the words' character ranges, sentence by sentence; they replace both
         splittings, and a single sentence keeps the whole text as its own.
       sentence_id: what a single sentence is called instead of by its number.
-      place: names the document in errors (`file:line`).
+      location: names the document in errors (`file:line`).
     """
 
     id: str | None
@@ -54,7 +54,7 @@ class Document:
     sentences: tuple[Range, ...] | None = None
     words: tuple[tuple[Range, ...], ...] | None = None
     sentence_id: str | None = None
-    place: str = ""
+    location: str = ""
 
 
 def read_documents(
@@ -73,13 +73,13 @@ def read_documents(
 
     Raises:
       UserError: a span that is empty, outside its text or its words, a label that the schema lacks, or a
-        character that is none; it names the place.
+        character that is none; it names the location.
     """
     counts: Counter[str] = Counter()
     prefix = f"{split}-" if split else ""
     sentences: list[Sentence] = []
     for document in documents:
-        check_characters(document.text, document.place or repr(document.id))
+        check_characters(document.text, document.location or repr(document.id))
         found = list(_sentences(document, schema, pretokenized, counts))
         counts["empty_text"] += not found
         own_id = document.sentence_id if len(found) == 1 else None
@@ -128,20 +128,20 @@ def _sentences(
     groups = _joined(groups, [(a, b) for a, b, _ in spans], counts)
     begins = [g[0][0] for g in groups]
     found: list[list[tuple[int, int, str]]] = [[] for _ in groups]
-    places: list[list[str]] = [[] for _ in groups]
+    locations: list[list[str]] = [[] for _ in groups]
     for (a, b, name), span in zip(spans, document.spans, strict=True):
         at = bisect_right(begins, a) - 1
         if at < 0 or b > groups[at][-1][1]:
-            raise UserError(f"{span.place}: span [{a}, {b}) lies outside the sentences of its text")
+            raise UserError(f"{span.location}: span [{a}, {b}) lies outside the sentences of its text")
         found[at].append((a, b, name))
-        places[at].append(span.place)
-    for uncut, inside, where in zip(groups, found, places, strict=True):
+        locations[at].append(span.location)
+    for uncut, inside, where in zip(groups, found, locations, strict=True):
         group = _with_boundaries(uncut, inside, counts)
         begin, end = (0, len(document.text)) if whole else (group[0][0], group[-1][1])
         firsts, lasts = {a: i for i, (a, _) in enumerate(group)}, {b: i for i, (_, b) in enumerate(group, 1)}
-        for (a, b, _), place in zip(inside, where, strict=True):
+        for (a, b, _), location in zip(inside, where, strict=True):
             if a not in firsts or b not in lasts:
-                raise UserError(f"{place}: span [{a}, {b}) begins or ends between the words of its text")
+                raise UserError(f"{location}: span [{a}, {b}) begins or ends between the words of its text")
         entities = [Entity(firsts[a], lasts[b], name) for a, b, name in inside]
         counts["duplicate_entity"] += len(entities) - len(set(entities))
         words = [(a - begin, b - begin) for a, b in group]
@@ -159,16 +159,16 @@ def _checked(
     start, end = span.start, span.end
     if not 0 <= start < end <= len(text):
         raise UserError(
-            f"{span.place}: span [{shown(start)}, {shown(end)}) is empty or outside its text of "
+            f"{span.location}: span [{shown(start)}, {shown(end)}) is empty or outside its text of "
             f"{len(text)} characters"
         )
-    name = resolve_label(schema, span.label, span.place)
+    name = resolve_label(schema, span.label, span.location)
     while start < end and text[start].isspace() and start not in edges[0]:
         start += 1
     while start < end and text[end - 1].isspace() and end not in edges[1]:
         end -= 1
     if start == end:
-        raise UserError(f"{span.place}: span [{span.start}, {span.end}) holds only white space")
+        raise UserError(f"{span.location}: span [{span.start}, {span.end}) holds only white space")
     counts["span_trimmed"] += (start, end) != (span.start, span.end)
     return start, end, name
 

@@ -1,4 +1,4 @@
-"""What the readers of every format share: text from files, labels to types, and errors with their place."""
+"""What the readers of every format share: text from files, labels to types, and errors with their location."""
 
 from __future__ import annotations
 
@@ -89,46 +89,46 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else text[:80] + "…"
 
 
-def check_characters(text: str, place: str) -> None:
+def check_characters(text: str, location: str) -> None:
     """Refuses text that no UTF-8 file could hold, which JSON's escapes can.
 
     Raises:
-      UserError: an unpaired surrogate or a NUL character, naming the place.
+      UserError: an unpaired surrogate or a NUL character, naming the location.
     """
     if "\0" in text:
-        raise UserError(f"{place}: NUL character at {text.index(chr(0))} of the text; remove it")
+        raise UserError(f"{location}: NUL character at {text.index(chr(0))} of the text; remove it")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise UserError(
-            f"{place}: unpaired surrogate at {error.start} of the text; write the character whole"
+            f"{location}: unpaired surrogate at {error.start} of the text; write the character whole"
         ) from error
 
 
-def resolve_label(schema: Schema | None, label: str, place: str) -> str:
+def resolve_label(schema: Schema | None, label: str, location: str) -> str:
     """The type that a file's label stands for.
 
     Args:
       schema: None leaves the label as it is, for reading files whose types are still to be found.
-      place: `file:line` or whatever names the annotation, for the error.
+      location: `file:line` or whatever names the annotation, for the error.
 
     Raises:
       UserError: the schema lacks it; the message lists the schema's types.
     """
     if schema is None:
-        check_characters(label, place)
+        check_characters(label, location)
         return label
     name = schema.resolve(label)
     if name is None:
         raise UserError(
-            f"{place}: label {shown(label)} is not in schema {schema.name!r} (types: {', '.join(schema.names)}); "
+            f"{location}: label {shown(label)} is not in schema {schema.name!r} (types: {', '.join(schema.names)}); "
             "use this data's schema, or add the label to the tags of a type"
         )
     return name
 
 
 def running_document(split: str, number: int) -> str:
-    """The id of a document that has none of its own, by its place in the file."""
+    """The id of a document that has none of its own, by its number in the file."""
     return f"{split}-doc-{number}" if split else f"doc-{number}"
 
 
@@ -137,11 +137,11 @@ def is_running_document(id: str) -> bool:
     return _RUNNING.fullmatch(id) is not None
 
 
-def check_not_empty(sentences: Iterable[object], place: str | Path) -> None:
+def check_not_empty(sentences: Iterable[object], location: str | Path) -> None:
     """Refuses what holds no sentence.
 
     Raises:
-      UserError: naming the place.
+      UserError: naming the location.
     """
     if not any(True for _ in sentences):
-        raise UserError(f"{place}: empty: it holds no sentence; check that this is the right file")
+        raise UserError(f"{location}: empty: it holds no sentence; check that this is the right file")

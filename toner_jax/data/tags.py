@@ -41,14 +41,14 @@ class TagReader:
         self._closing = False  # an E or S was seen
         self.known: dict[str, Tag] = {"O": OUTSIDE}
 
-    def parse(self, tag: str, place: str) -> Tag:
+    def parse(self, tag: str, location: str) -> Tag:
         """The tag that a spelling stands for.
 
         Raises:
-          UserError: naming `place`: it has no or an unknown prefix, or a label that the schema lacks.
+          UserError: naming `location`: it has no or an unknown prefix, or a label that the schema lacks.
         """
         if tag not in self.known:
-            self.known[tag] = self._parse(tag, place)
+            self.known[tag] = self._parse(tag, location)
         return self.known[tag]
 
     def entities(self, tags: Sequence[Tag]) -> Iterator[Entity]:
@@ -90,7 +90,7 @@ class TagReader:
             counts = {"i_without_b": self._starts["I"] if self._starts["B"] else 0}
         return {reason: n for reason, n in counts.items() if n}
 
-    def _parse(self, tag: str, place: str) -> Tag:
+    def _parse(self, tag: str, location: str) -> Tag:
         prefix, dash, label = tag.partition("-")
         wanted = "write O, B-TYPE or I-TYPE"
         shown = tag if len(tag) <= 60 else tag[:60] + "…"
@@ -108,5 +108,5 @@ class TagReader:
         elif not label.strip():
             problem = f"tag {shown!r} names no type; {wanted}"
         else:
-            return _PREFIXES[prefix], resolve_label(self._schema, label, place)
-        raise UserError(f"{place}: {problem}")
+            return _PREFIXES[prefix], resolve_label(self._schema, label, location)
+        raise UserError(f"{location}: {problem}")

@@ -33,7 +33,7 @@ class WordLists:
         self,
         words: Sequence[str],
         entities: Iterable[Entity],
-        place: str,
+        location: str,
         *,
         id: str | None = None,
         doc_id: str | None = None,
@@ -42,18 +42,18 @@ class WordLists:
 
         Args:
           entities: half-open spans of `words`, with the types' names.
-          place: names the sentence in errors.
+          location: names the sentence in errors.
 
         Raises:
           UserError: a span outside the words, or a character that is none.
         """
         trimmed, before = self._trimmed(words)
-        check_characters(" ".join(trimmed), place)
+        check_characters(" ".join(trimmed), location)
         found: list[Entity] = []
         for e in entities:
             if not 0 <= e.start < e.end <= len(words):
                 raise UserError(
-                    f"{place}: span [{shown(e.start)}, {shown(e.end)}) is empty or outside its {len(words)} words"
+                    f"{location}: span [{shown(e.start)}, {shown(e.end)}) is empty or outside its {len(words)} words"
                 )
             moved = Entity(before[e.start], before[e.end], e.type)
             if moved.start < moved.end:
@@ -79,12 +79,12 @@ class WordLists:
             before.append(len(trimmed))
         return trimmed, before
 
-    def read(self, place: str | Path) -> Read:
+    def read(self, location: str | Path) -> Read:
         """All sentences. Repairs: those of `TagReader`, `blank_word`, `word_trimmed`, `blank_entity` (it had
         blank words alone), `duplicate_entity` and `empty_text`.
 
         Raises:
-          UserError: there is no sentence; it names `place`.
+          UserError: there is no sentence; it names `location`.
         """
-        check_not_empty(self._sentences, place)
+        check_not_empty(self._sentences, location)
         return Read(tuple(self._sentences), {**self.tags.repairs(), **+self._counts})

@@ -1,6 +1,6 @@
 """What an automaton of constrained decoding is, and what those of all grammars share; on the device.
 
-Taking a token moves the tape positions that hold it; where the same piece stands in several places, several may be
+Taking a token moves the tape positions that hold it; where the same piece stands at several positions, several may be
 allowed at once. Each reduction and each look-up is a kernel of its own, so there are few of them.
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from toner_jax.decoding.tape import Layout, Tape, Unit
+from toner_jax.decoding.tape import Tape, TapeLayout, Unit
 
 
 class AutomatonState(NamedTuple):
@@ -42,7 +42,7 @@ class Automaton(Protocol):
     """What may come next under one grammar, and what likely does."""
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> TapeLayout:
         """Where the grammar's symbols stand on its tapes."""
 
     def initial(self, tape: Tape) -> AutomatonState:
@@ -56,7 +56,7 @@ class Automaton(Protocol):
         """For each row the candidate int32 [B] that likely comes next: one of those allowed, if any is."""
 
 
-def initial_state(layout: Layout, tape: Tape) -> AutomatonState:
+def initial_state(layout: TapeLayout, tape: Tape) -> AutomatonState:
     """The state before the first token."""
     b, p = tape.candidate.shape
     nothing = jnp.full((b,), -1, jnp.int32)

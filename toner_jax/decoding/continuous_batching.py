@@ -1,7 +1,7 @@
 """Continuous batching: N requests through the B rows of a batch, in one compiled program.
 
-A row whose request has finished admits a waiting one, so that all rows stay at work until none waits. Sources are
-encoded a chunk at a time, when their turn comes: only those of the rows at work and of one chunk are held encoded,
+A row whose request has finished admits a waiting one, so that all rows stay active until none waits. Sources are
+encoded a chunk at a time, when their turn comes: only those of the active rows and of one chunk are held encoded,
 however many requests there are.
 
 Shapes: N requests, B rows, S source tokens, P tape positions, T tokens of an output, F requests of a chunk.
@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from toner_jax.decoding.automaton import Automaton
-from toner_jax.decoding.speculative import Batch, Loop, Outputs, SpeculativeOptions, SpeculativePass
+from toner_jax.decoding.speculative import ActiveRows, Loop, Outputs, SpeculativeOptions, SpeculativePass
 from toner_jax.decoding.tape import Tape
 from toner_jax.models.decoder import DecoderCache, EncodedSource, Seq2SeqDecoder
 
@@ -62,22 +62,24 @@ def decode(
     automaton: Automaton,
     requests: Requests,
     options: SpeculativeOptions,
-    temperature: jax.Array | float = 1.0,
+    calibration_temperature: jax.Array | float = 1.0,
 ) -> Decoded:
     """Decodes all requests by speculative decoding.
 
     Args:
-      temperature: divides the model's scores before they become probabilities; what is written does not depend on it.
+      calibration_temperature: divides the logits behind the scores; which tokens are written does not depend on it.
 
     Raises:
-      ValueError: slots that are no whole number of blocks, or requests that are none of chunks.
+      ValueError: slots that are no multiple of `tokens_per_pass`, or requests that are none of chunks.
     """
     n, chunk = requests.ids.shape[0], options.chunk or options.rows
-    if options.slots % options.block:
-        raise ValueError(f"{options.slots} slots are no whole number of blocks of {options.block}")
+    if options.slots % options.tokens_per_pass:
+        raise ValueError(
+            f"{options.slots} slots are no multiple of tokens_per_pass, {options.tokens_per_pass}"
+        )
     if options.rows < n and n % chunk:
         raise ValueError(f"{n} rows are no whole number of chunks of {chunk}")
-    one_pass = SpeculativePass(decoder, automaton, jnp.asarray(temperature, jnp.float32), options)
+    one_pass = SpeculativePass(decoder, automaton, jnp.asarray(calibration_temperature, jnp.float32), options)
     program = _Batching(one_pass, requests, chunk)
     cache = decoder.init_cache(options.rows, options.slots)
     nothing = jnp.array([0, 0, 0, -1, -1, -1], jnp.int32)
@@ -182,11 +184,11 @@ class _Batching:
         source = self.one_pass.decoder.encode(ids, tape.candidates)
         return _Chunk(source, tape, first, jnp.minimum(first + self.chunk, self.requests.size))
 
-    def _begin(self, request: jax.Array, source: EncodedSource, tape: Tape) -> Batch:
+    def _begin(self, request: jax.Array, source: EncodedSource, tape: Tape) -> ActiveRows:
         """Rows before their first token, for requests int32 [B]."""
         zero = jnp.zeros(request.shape, jnp.int32)
         state = self.one_pass.automaton.initial(tape)
-        return Batch(request, source, tape, state, zero + self.one_pass.options.start_id, zero, zero)
+        return ActiveRows(request, source, tape, state, zero + self.one_pass.options.start_id, zero, zero)
 
     def _admit(self, waiting: jax.Array, chunk: _Chunk, loop: Loop) -> tuple[jax.Array, Loop]:
         """Admits waiting requests, from number `waiting` on, to idle rows: a few at a time, as copying takes time.

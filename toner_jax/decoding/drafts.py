@@ -1,7 +1,7 @@
-"""Drafts: guesses of what comes next, so that one pass of the model can verify several tokens.
+"""Drafts: what likely comes next, so that one pass of the model can verify several tokens.
 
 A draft never changes the output, only how many passes it takes: what the grammar forces is certain, the
-rest is guessed from the shape of the words (names are capitalised, symbols have digits) and from T′.
+rest is drafted from the shape of the words (names are capitalised, symbols have digits) and from T′.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from toner_jax.decoding.automaton import AutomatonState, first_true, value_at
-from toner_jax.decoding.tape import Hint, Layout, Tape, starts
+from toner_jax.decoding.tape import DraftPlan, Tape, TapeLayout, starts
 
 
-def make_hints(
-    layout: Layout,
+def make_draft_plans(
+    layout: TapeLayout,
     tape: Tape,
     word_index: Sequence[np.ndarray],
     texts: Sequence[Sequence[str]],
     likeliest: Sequence[int],
 ) -> Tape:
-    """The tapes with hints; on the host.
+    """The tapes with draft plans; on the host.
 
     Args:
       tape, word_index: as `make_tapes` gives them.
       texts: the words of each row.
-      likeliest: the likeliest type of each row, as a place in the schema's order; −1: none.
+      likeliest: the likeliest type of each row, as an index into the schema's types; −1: none.
     """
     b, p = tape.candidate.shape
     counts, pieces = [len(words) for words in texts], np.array([len(owner) for owner in word_index])
@@ -44,7 +44,7 @@ def make_hints(
     start = np.minimum.accumulate(start[:, ::-1], axis=1)[:, ::-1]
     ends[row, column] = ~(np.append(likely[1:], False) & same_row)  # looked up at a word's last piece
     kind = np.array([-1 if t < 0 else layout.type_starts[t] for t in likeliest], np.int32)
-    return tape._replace(hint=Hint(np.where(start < p, start, -1), ends, kind))
+    return tape._replace(draft_plan=DraftPlan(np.where(start < p, start, -1), ends, kind))
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -55,27 +55,27 @@ def _looks_like_a_name(word: str, begins: bool) -> bool:
     return any(c.isupper() for c in (word[1:] if begins else word))
 
 
-def likely_next(layout: Layout, tape: Tape, state: AutomatonState) -> jax.Array:
+def likely_next(layout: TapeLayout, tape: Tape, state: AutomatonState) -> jax.Array:
     """For each row the candidate int32 [B] that likely comes next in a list of entities: one of those allowed, if
     any is."""
-    allowed_BP, hint = state.allowed, tape.hint
+    allowed_BP, draft_plan = state.allowed, tape.draft_plan
     # What is forced, and a word that goes on: the first that is allowed.
-    guess = first_true(allowed_BP)
+    draft = first_true(allowed_BP)
     # The next likely beginning of an entity after what is written.
     reached = jnp.maximum(state.boundary, jnp.maximum(state.end, layout.text))
-    likely = jnp.where(reached < allowed_BP.shape[1], value_at(hint.start, reached), -1)
-    positions_B3 = jnp.stack([state.boundary, hint.type, likely], axis=1)
+    likely = jnp.where(reached < allowed_BP.shape[1], value_at(draft_plan.start, reached), -1)
+    positions_B3 = jnp.stack([state.boundary, draft_plan.type, likely], axis=1)
     positions_B3 = jnp.clip(positions_B3, 0, allowed_BP.shape[1] - 1)
     may_B3 = jnp.take_along_axis(allowed_BP, positions_B3, axis=1)
-    more = (likely >= 0) & (hint.type >= 0)
+    more = (likely >= 0) & (draft_plan.type >= 0)
     # After a word: the span goes on with the next one, or the item ends, with or without another.
     stop = jnp.where(more & allowed_BP[:, layout.another[0]], layout.another[0], layout.last[0])
-    goes_on = may_B3[:, 0] & ~value_at(hint.ends, state.boundary - 1)
-    guess = jnp.where(state.boundary >= 0, jnp.where(goes_on, state.boundary, stop), guess)
+    goes_on = may_B3[:, 0] & ~value_at(draft_plan.ends, state.boundary - 1)
+    draft = jnp.where(state.boundary >= 0, jnp.where(goes_on, state.boundary, stop), draft)
     # After the bracket: a first item, or none.
     opening = jnp.where(more & allowed_BP[:, layout.first[0]], layout.first[0], layout.empty[0])
-    guess = jnp.where(allowed_BP[:, layout.empty[0]], opening, guess)
+    draft = jnp.where(allowed_BP[:, layout.empty[0]], opening, draft)
     # A type, and where its span begins.
-    guess = jnp.where((hint.type >= 0) & may_B3[:, 1], hint.type, guess)
-    guess = jnp.where((likely >= 0) & (state.taken == 0) & may_B3[:, 2], likely, guess)
-    return value_at(tape.candidate, guess)
+    draft = jnp.where((draft_plan.type >= 0) & may_B3[:, 1], draft_plan.type, draft)
+    draft = jnp.where((likely >= 0) & (state.taken == 0) & may_B3[:, 2], likely, draft)
+    return value_at(tape.candidate, draft)

@@ -23,14 +23,14 @@ from toner_jax.decoding.automaton import (
     value_at,
     with_symbols,
 )
-from toner_jax.decoding.tape import FAR, Layout, Tape
+from toner_jax.decoding.tape import FAR, Tape, TapeLayout
 
 
 @dataclass(frozen=True)
 class EntityList:
     """An `Automaton`; `flat`: spans do not overlap."""
 
-    layout: Layout
+    layout: TapeLayout
     flat: bool = False
 
     def initial(self, tape: Tape) -> AutomatonState:

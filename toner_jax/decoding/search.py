@@ -65,13 +65,13 @@ def greedy(
     decoder: Seq2SeqDecoder,
     source: EncodedSource,
     options: SearchOptions,
-    temperature: jax.Array | float = 1.0,
+    calibration_temperature: jax.Array | float = 1.0,
     prefix: ForcedPrefix | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """The most likely next token, until every row has ended.
 
     Args:
-      temperature: divides the logits.
+      calibration_temperature: divides the logits behind the scores.
 
     Returns:
       The tokens, without the prefix, int32 [B, T], 0 after a row's end, and the log-probability of each, fp32, 0
@@ -88,7 +88,7 @@ def greedy(
 
     def advance(state: _Greedy) -> _Greedy:
         logits_B1V, cache = decoder.step(state.last[:, None], source, state.cache)
-        logits_BV = (logits_B1V / temperature)[:, 0]
+        logits_BV = (logits_B1V / calibration_temperature)[:, 0]
         best = jnp.where(state.finished, 0, jnp.argmax(logits_BV, axis=-1).astype(jnp.int32))
         score = jnp.max(logits_BV, axis=-1) - jax.nn.logsumexp(logits_BV, axis=-1)
         return _Greedy(
@@ -169,7 +169,7 @@ def beam(
     decoder: Seq2SeqDecoder,
     source: EncodedSource,
     options: SearchOptions,
-    temperature: jax.Array | float = 1.0,
+    calibration_temperature: jax.Array | float = 1.0,
 ) -> Best:
     """Beam search, by the rules of transformers' with `early_stopping=False`.
 
@@ -179,7 +179,7 @@ def beam(
     length, scores no better than the worst of N ended ones. At `max_length` all end.
 
     Args:
-      temperature: divides the logits.
+      calibration_temperature: divides the logits behind the scores.
     """
     rows, n, t = _rows(source), options.beams, options.max_length
     source = jax.tree.map(lambda leaf: jnp.repeat(leaf, n, axis=0), source)
@@ -202,7 +202,9 @@ def beam(
     def advance(state: _Beams) -> _Beams:
         last = jnp.where(state.written == 0, options.start_id, state.tokens[:, :, state.written - 1])
         logits, cache = decoder.step(last.reshape(rows * n, 1), source, state.cache)
-        return _extend(decoder, options, state._replace(cache=cache), (logits / temperature)[:, 0])
+        return _extend(
+            decoder, options, state._replace(cache=cache), (logits / calibration_temperature)[:, 0]
+        )
 
     state = jax.lax.while_loop(running, advance, state)
     return Best(*state.best, state.ended[:, 0], ~state.open)

@@ -1,11 +1,11 @@
 """Speculative decoding under a grammar: one pass of the model drafts, verifies and accepts several tokens a row.
 
-A pass feeds a block of Q tokens: the last one decided, and Q − 1 that are drafted. The model scores what may follow
+A pass feeds Q tokens: the last one decided, and Q − 1 that are drafted. The model scores what may follow
 each of them; drafts are accepted as long as each is what greedy decoding would have chosen, and the choice after the
 last accepted one comes for free. So the output is that of one token a pass, wherever the two best scores differ by
 more than rounding, and whatever the format forces costs nothing.
 
-Shapes: N requests, B rows of the batch, Q tokens of a block, P tape positions, U candidates of a row, T tokens of an
+Shapes: N requests, B rows of the batch, Q tokens of a pass, P tape positions, U candidates of a row, T tokens of an
 output.
 """
 
@@ -29,8 +29,8 @@ class SpeculativeOptions:
     """What a compiled program is made for.
 
     Attributes:
-      block: Q; 1 drafts nothing.
-      slots: of the KV cache, a multiple of `block`; a row may take slots // block passes.
+      tokens_per_pass: Q; 1 drafts nothing.
+      slots: of the KV cache, a multiple of `tokens_per_pass`; a row may take slots // tokens_per_pass passes.
       length: T; no tape's limit may pass it.
       rows: B, at most N. Where B is N all requests are decoded at once, and no row takes a second one.
       chunk: how many sources are encoded at a time, of which N is a multiple (0: `rows`).
@@ -38,7 +38,7 @@ class SpeculativeOptions:
       unroll: whether drafting is compiled as steps one after another: on CPU a loop is as fast, and compiles sooner.
     """
 
-    block: int
+    tokens_per_pass: int
     slots: int
     length: int
     rows: int
@@ -61,8 +61,8 @@ class Outputs(NamedTuple):
     passes: jax.Array
 
 
-class Batch(NamedTuple):
-    """The B rows at work.
+class ActiveRows(NamedTuple):
+    """The B rows of the batch, each decoding one request (the slots of continuous batching).
 
     Attributes:
       request: int32 [B], which request each decodes; N for an idle row.
@@ -85,16 +85,16 @@ class Batch(NamedTuple):
 class Loop(NamedTuple):
     """What a pass is given, and gives back changed."""
 
-    batch: Batch
+    batch: ActiveRows
     cache: DecoderCache
     outputs: Outputs
 
 
 class _Draft(NamedTuple):
-    """The drafts of a block, and the automaton's states before each of its tokens.
+    """The drafts of a pass, and the automaton's states before each of its tokens.
 
     Attributes:
-      candidates: int32 [B, Q − 1], places among the rows' candidates.
+      candidates: int32 [B, Q − 1], indices into the rows' candidates.
       allowed: bool [B, Q, P].
       numbers: int32 [B, Q, 8], the states' other fields, see `_numbers`.
     """
@@ -110,7 +110,7 @@ class _Draft(NamedTuple):
 
 
 class _Verified(NamedTuple):
-    """What the model says at each place of a block.
+    """What the model says after each token of a pass.
 
     Attributes:
       scores: fp32 [B, Q, U], of each candidate, −∞ where the automaton does not allow it.
@@ -129,7 +129,7 @@ class _Accepted(NamedTuple):
     """How far the drafts were right.
 
     Attributes:
-      last: int32 [B], the place in the block of the first choice that is no draft: drafts before it are accepted.
+      last: int32 [B], the index in the pass of the first choice that is no draft: drafts before it are accepted.
       decided: int32 [B], tokens that the pass decides: the accepted drafts, and that choice, unless the output had
         ended.
       state: the automaton's, after them.
@@ -145,23 +145,23 @@ class SpeculativePass:
     """One pass: draft, verify, accept.
 
     Attributes:
-      temperature: fp32 [], divides the model's scores.
+      calibration_temperature: fp32 [], divides the logits behind the scores.
     """
 
     decoder: Seq2SeqDecoder
     automaton: Automaton
-    temperature: jax.Array
+    calibration_temperature: jax.Array
     options: SpeculativeOptions
 
     def __call__(self, loop: Loop) -> Loop:
-        batch, block = loop.batch, self.options.block
+        batch, tokens_per_pass = loop.batch, self.options.tokens_per_pass
         draft = self._draft(batch)
         verified, cache = self._verify(batch, draft, loop.cache)
         accepted = self._accept(batch, draft, verified)
         outputs = self._write(loop.outputs, batch, draft, verified, accepted)
         finished = ~jnp.any(accepted.state.allowed, axis=1)
-        # A row whose next pass would need a slot that it still reads gives up: its output stays incomplete.
-        out_of_room = ~finished & ((batch.passes + 2) * block > self.options.slots)
+        # A row whose next pass would need a slot that it still attends to gives up: its output stays incomplete.
+        out_of_room = ~finished & ((batch.passes + 2) * tokens_per_pass > self.options.slots)
         idle = outputs.tokens.shape[0]
         chosen = jnp.take_along_axis(batch.tape.candidates, verified.chosen, axis=1)
         batch = batch._replace(
@@ -172,9 +172,9 @@ class SpeculativePass:
             passes=batch.passes + 1,
         )
         # The cache forgets the drafts that were not accepted.
-        return Loop(batch, self.decoder.rewind(cache, block, accepted.last + 1), outputs)
+        return Loop(batch, self.decoder.rewind(cache, tokens_per_pass, accepted.last + 1), outputs)
 
-    def _draft(self, batch: Batch) -> _Draft:
+    def _draft(self, batch: ActiveRows) -> _Draft:
         """Q − 1 likely tokens of each row, as the automaton sees them before the model does."""
         automaton, tape = self.automaton, batch.tape
 
@@ -183,7 +183,7 @@ class SpeculativePass:
             return automaton.advance(tape, state, candidate), (state.allowed, _numbers(state), candidate)
 
         end, (allowed_QBP, numbers_QB8, candidates_QB) = jax.lax.scan(
-            draft_one, batch.state, None, length=self.options.block - 1, unroll=self.options.unroll
+            draft_one, batch.state, None, length=self.options.tokens_per_pass - 1, unroll=self.options.unroll
         )
         return _Draft(
             candidates_QB.T,
@@ -191,16 +191,20 @@ class SpeculativePass:
             jnp.concatenate([numbers_QB8, _numbers(end)[None]]).swapaxes(0, 1),
         )
 
-    def _verify(self, batch: Batch, draft: _Draft, cache: DecoderCache) -> tuple[_Verified, DecoderCache]:
-        """Feeds the block to the model: what greedy decoding would choose after each of its tokens."""
+    def _verify(
+        self, batch: ActiveRows, draft: _Draft, cache: DecoderCache
+    ) -> tuple[_Verified, DecoderCache]:
+        """Feeds the Q tokens to the model: what greedy decoding would choose after each of its tokens."""
         drafted_BQ = jnp.take_along_axis(batch.tape.candidates, draft.candidates, axis=1)
-        block_BQ = jnp.concatenate([batch.token[:, None], drafted_BQ], axis=1)
-        scores_BQU, cache = self.decoder.step(block_BQ, batch.source, cache)
-        scores_BQU, top, total = _normalized(scores_BQU / self.temperature, batch.tape, draft.allowed)
+        tokens_BQ = jnp.concatenate([batch.token[:, None], drafted_BQ], axis=1)
+        scores_BQU, cache = self.decoder.step(tokens_BQ, batch.source, cache)
+        scores_BQU, top, total = _normalized(
+            scores_BQU / self.calibration_temperature, batch.tape, draft.allowed
+        )
         # One is the best, whatever the scores.
         return _Verified(scores_BQU, top, total, first_true(scores_BQU == top[..., None])), cache
 
-    def _accept(self, batch: Batch, draft: _Draft, verified: _Verified) -> _Accepted:
+    def _accept(self, batch: ActiveRows, draft: _Draft, verified: _Verified) -> _Accepted:
         """The drafts up to the first that the model would not have chosen, and the model's choice there."""
         drafted_BQ = jnp.pad(draft.candidates, ((0, 0), (0, 1)), constant_values=-2)  # none after the last
         going_BQ = jnp.any(draft.allowed, axis=-1)  # whether the output had not ended
@@ -214,12 +218,12 @@ class SpeculativePass:
         )
 
     def _write(
-        self, outputs: Outputs, batch: Batch, draft: _Draft, verified: _Verified, accepted: _Accepted
+        self, outputs: Outputs, batch: ActiveRows, draft: _Draft, verified: _Verified, accepted: _Accepted
     ) -> Outputs:
         """The outputs with the decided tokens, their scores, and the items that they end."""
         n, states = outputs.tokens.shape[0], draft.states
-        place_Q = jnp.arange(self.options.block)
-        at_last_BQ = place_Q == accepted.last[:, None]
+        index_Q = jnp.arange(self.options.tokens_per_pass)
+        at_last_BQ = index_Q == accepted.last[:, None]
 
         def after(old_BQ: jax.Array, new_B: jax.Array) -> jax.Array:
             """A field of the state after each token: that before the next one, the new one after the last."""
@@ -243,8 +247,8 @@ class SpeculativePass:
             *(jnp.where(item_ends, field, -1) for field in (start, end, last_type)),
         )
         # What is written to request N, which there is none of, is dropped: what was not decided, and idle rows.
-        request_BQ = jnp.where(place_Q < accepted.decided[:, None], batch.request[:, None], n)
-        column_BQ = batch.written[:, None] + place_Q
+        request_BQ = jnp.where(index_Q < accepted.decided[:, None], batch.request[:, None], n)
+        column_BQ = batch.written[:, None] + index_Q
         finished = ~jnp.any(new.allowed, axis=1)
         return Outputs(
             outputs.tokens.at[request_BQ, column_BQ].set(jnp.stack(written, axis=-1), mode="drop"),

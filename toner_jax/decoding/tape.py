@@ -28,7 +28,7 @@ FAR = 1 << 14  # more pieces than any output has
 
 
 @dataclass(frozen=True)
-class Layout:
+class TapeLayout:
     """Where what a grammar needs besides the text stands on every tape of it: known when programs are compiled."""
 
     open: Unit
@@ -53,14 +53,14 @@ class Layout:
 
 
 @functools.lru_cache(maxsize=64)
-def lay_out(grammar: Grammar) -> Layout:
+def lay_out(grammar: Grammar) -> TapeLayout:
     """The layout of a grammar's tapes."""
     parts = grammar.open, grammar.first, grammar.empty, grammar.another, grammar.last
     edges = np.cumsum([0, *map(len, parts)]).tolist()
     opening, first, empty, another, last = pairwise(edges)
     lengths = [len(ids) for ids in grammar.types]
     types = edges[-1]
-    return Layout(
+    return TapeLayout(
         opening, first, empty, another, last,
         types=types,
         text=types + sum(lengths),
@@ -70,8 +70,8 @@ def lay_out(grammar: Grammar) -> Layout:
     )  # fmt: skip
 
 
-class Hint(NamedTuple):
-    """Guesses about an output, made before it is written; see `toner_jax.decoding.drafts`.
+class DraftPlan(NamedTuple):
+    """What is drafted of an output, planned on the host before it is written; see `toner_jax.decoding.drafts`.
 
     Attributes:
       start: int32 [B, P], the tape position of the next likely beginning of an entity, at or after each; −1: none.
@@ -97,7 +97,7 @@ class Tape(NamedTuple):
       word_end: where the word at each position ends, half-open.
       last_start: [B] where the last word begins, −1 in an empty text.
       limit: [B] the most tokens of an output, its end of sequence included.
-      hint: what a draft guesses.
+      draft_plan: what is drafted.
     """
 
     candidate: Array
@@ -110,7 +110,7 @@ class Tape(NamedTuple):
     word_end: Array
     last_start: Array
     limit: Array
-    hint: Hint
+    draft_plan: DraftPlan
 
 
 def make_tapes(
@@ -124,7 +124,7 @@ def make_tapes(
       limit: the most tokens of an output, its end of sequence included.
 
     Returns:
-      The tapes, with empty hints, and for each row which word each piece of its text belongs to.
+      The tapes, with empty draft plans, and for each row which word each piece of its text belongs to.
 
     Raises:
       ValueError: a text has more pieces than there is room for.
@@ -155,14 +155,15 @@ def make_tapes(
         word_end=word_end,
         last_start=last_start,
         limit=np.full(rows, limit, np.int32),
-        hint=_no_hint(rows, length),
+        draft_plan=_no_draft_plan(rows, length),
     )
     return tape, np.split(text.owner, np.cumsum(text.pieces)[:-1])
 
 
 class _Texts(NamedTuple):
     """All pieces of all texts in one line, int32: of each its token, the pieces from it to its word's end, its row, its
-    place in the row's text, and its word; whether it is its word's first; and [B] how many pieces each row has."""
+    index in the row's text, and the index of its word; whether it is its word's first; and
+    [B] how many pieces each row has."""
 
     token: np.ndarray
     togo: np.ndarray
@@ -223,7 +224,7 @@ def _head(grammar: Grammar) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     )
 
 
-def _find_units(layout: Layout, togo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _find_units(layout: TapeLayout, togo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where words and types begin, and where they and the symbols end: bool [B, P] each."""
     in_units = togo < FAR
     unit_end = in_units & (togo == 1)
@@ -235,9 +236,9 @@ def _find_units(layout: Layout, togo: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return unit_start, unit_end
 
 
-def _no_hint(rows: int, length: int) -> Hint:
+def _no_draft_plan(rows: int, length: int) -> DraftPlan:
     nothing = np.full((rows, length), -1, np.int32)
-    return Hint(nothing, np.ones((rows, length), bool), np.full(rows, -1, np.int32))
+    return DraftPlan(nothing, np.ones((rows, length), bool), np.full(rows, -1, np.int32))
 
 
 def starts(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -253,7 +254,7 @@ def _distinct(token: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rank = np.cumsum(new, axis=1) - 1  # −1 where the token is −1: no tape holds that
     candidate = np.empty_like(token)
     np.put_along_axis(candidate, order, rank.astype(np.int32), axis=1)
-    # As many columns as positions: the number of distinct tokens would be a shape of its own each time.
+    # As many candidates as positions: the number of distinct tokens would be a shape of its own each time.
     candidates = np.repeat(np.max(token, axis=1, keepdims=True), token.shape[1], axis=1)
     rows = np.broadcast_to(np.arange(len(token))[:, None], token.shape)
     candidates[rows[new], rank[new]] = ranked[new]
@@ -269,7 +270,7 @@ class Packed(NamedTuple):
     candidates: Array
 
 
-# Where each field of a tape, and of its hint, stands in `Packed`.
+# Where each field of a tape, and of its draft_plan, stands in `Packed`.
 _POSITIONS = "candidate", "togo", "unit_start", "unit_end", "type", "shortest", "word_end"
 _ROWS = "last_start", "limit"
 _FLAGS = "unit_start", "unit_end"
@@ -277,8 +278,8 @@ _FLAGS = "unit_start", "unit_end"
 
 def pack(tape: Tape) -> Packed:
     """On the host; `unpack` is its inverse on the device."""
-    positions = [getattr(tape, name) for name in _POSITIONS] + [tape.hint.start, tape.hint.ends]
-    rows = [getattr(tape, name) for name in _ROWS] + [tape.hint.type]
+    positions = [getattr(tape, name) for name in _POSITIONS] + [tape.draft_plan.start, tape.draft_plan.ends]
+    rows = [getattr(tape, name) for name in _ROWS] + [tape.draft_plan.type]
     return Packed(
         np.stack(positions, axis=1, dtype=np.int32, casting="unsafe"),
         np.stack(rows, axis=1, dtype=np.int32, casting="unsafe"),
@@ -292,4 +293,4 @@ def unpack(packed: Packed) -> Tape:
     *rows, kind = (packed.rows[:, i] for i in range(packed.rows.shape[1]))
     fields = dict(zip((*_POSITIONS, *_ROWS), (*positions, *rows), strict=True))
     fields |= {name: fields[name] != 0 for name in _FLAGS}
-    return Tape(candidates=packed.candidates, hint=Hint(start, ends != 0, kind), **fields)
+    return Tape(candidates=packed.candidates, draft_plan=DraftPlan(start, ends != 0, kind), **fields)

@@ -17,7 +17,7 @@ from toner_jax.decoding.automaton import (
     value_at,
     with_symbols,
 )
-from toner_jax.decoding.tape import FAR, Layout, Tape
+from toner_jax.decoding.tape import FAR, Tape, TapeLayout
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class TypeList:
     """An `Automaton`. In its states, at the symbol that ends a type, `last_type` is that type, `start` is 0 and `end`
     the number of its pieces. Nothing is drafted but what is forced."""
 
-    layout: Layout
+    layout: TapeLayout
 
     def initial(self, tape: Tape) -> AutomatonState:
         return initial_state(self.layout, tape)

@@ -1,4 +1,4 @@
-"""What the scores of predicted entities are worth: as probabilities, and as something to cut at.
+"""Calibration: what the scores of predicted entities are worth, as probabilities and as something to cut at.
 
 A joint score is the product of a type score and of a span score given the type. Three events are told apart
 so that they multiply as the scores do. Predictions are paired with gold entities as
@@ -128,10 +128,10 @@ def thin(curve: Curve, most: int = MOST_POINTS) -> list[int]:
 def reliability(scores: np.ndarray, right: np.ndarray) -> list[dict[str, Any]]:
     """Ten bins of equal width, [0, 0.1) … [0.9, 1]: how many scores lie there (`count`), their mean
     (`confidence`) and how often they are right (`accuracy`); the last two are None in an empty bin."""
-    place = np.clip(np.floor(scores * BINS).astype(int), 0, BINS - 1)
+    bin_of = np.clip(np.floor(scores * BINS).astype(int), 0, BINS - 1)
     bins: list[dict[str, Any]] = []
     for b in range(BINS):
-        here = place == b
+        here = bin_of == b
         count = int(here.sum())
         bins.append(
             {

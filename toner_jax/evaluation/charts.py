@@ -52,13 +52,13 @@ def training_curves(entries: Sequence[dict[str, Any]], stage: str, score: str, l
         return _svg(figure)
 
 
-def similarity_histogram(present: Sequence[float], absent: Sequence[float], threshold: float) -> str:
+def similarity_histogram(present: Sequence[float], absent: Sequence[float], type_threshold: float) -> str:
     """Cosines (Eq. 3) of types that occur in a sentence and of types that do not, and δ."""
-    bins = np.linspace(min([*present, *absent, threshold, 0.0]), 1.0, 50)
+    bins = np.linspace(min([*present, *absent, type_threshold, 0.0]), 1.0, 50)
     with _figure(5.2, 2.9) as (figure, axes):
         axes.hist(absent, bins=bins, density=True, color=_LIGHT, label="type absent")
         axes.hist(present, bins=bins, density=True, color=_DARK, alpha=0.75, label="type present")
-        axes.axvline(threshold, color=_ACCENT, linestyle="--", label=f"δ = {threshold:.3f}")
+        axes.axvline(type_threshold, color=_ACCENT, linestyle="--", label=f"δ = {type_threshold:.3f}")
         axes.set_xlabel("cosine of sentence and type description")
         axes.set_ylabel("density")
         axes.legend(frameon=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 from toner_jax.common.files import write_atomically
 from toner_jax.evaluation.calibration import Judged, judge
-from toner_jax.evaluation.temperature import Fitted
+from toner_jax.evaluation.calibration_temperature import Fitted
 from toner_jax.schema import Sentence
 from toner_jax.tasks.recognized import Recognized
 
@@ -22,11 +22,11 @@ class Evaluated:
 
     Attributes:
       split: its name.
-      found: what was recognized in each sentence at `temperature`, of whatever score.
+      found: what was recognized in each sentence at `calibration_temperature`, of whatever score.
       matched: T′ of each sentence; None without type matching.
       named: the types that the generator named for each sentence (§3.4); None where it did not learn to.
       threshold: the least score of the entities that count.
-      fitted: how the temperature was found, if it was.
+      fitted: how the calibration temperature was found, if it was.
     """
 
     split: str
@@ -35,7 +35,7 @@ class Evaluated:
     matched: Sequence[Sequence[str]] | None = None
     named: Sequence[Iterable[str]] | None = None
     threshold: float = 0.0
-    temperature: float = 1.0
+    calibration_temperature: float = 1.0
     fitted: Fitted | None = None
 
     @cached_property

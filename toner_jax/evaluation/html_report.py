@@ -28,13 +28,13 @@ class Page:
     Attributes:
       metrics: the entries of metrics.jsonl.
       similarities: [N][K], the cosines behind T′, in schema order; None without type matching.
-      threshold: δ; None without type matching.
+      type_threshold: δ; None without type matching.
     """
 
     title: str
     metrics: Sequence[dict[str, Any]]
     similarities: Sequence[Sequence[float]] | None = None
-    threshold: float | None = None
+    type_threshold: float | None = None
 
 
 def render(report: Report, evaluated: Evaluated, schema: Schema, page: Page) -> str:
@@ -63,14 +63,14 @@ def _charts(
         "curve": score_curve(report["scores"]),
         "reliability": reliability_diagram(report["scores"]["bins"]),
     }
-    if page.similarities is not None and page.threshold is not None:
+    if page.similarities is not None and page.type_threshold is not None:
         present: list[float] = []
         absent: list[float] = []
         for sentence, row in zip(sentences, page.similarities, strict=True):
             occurring = set(sentence.types())
             for name, value in zip(schema.names, row, strict=True):
                 (present if name in occurring else absent).append(value)
-        charts["similarity"] = similarity_histogram(present, absent, page.threshold)
+        charts["similarity"] = similarity_histogram(present, absent, page.type_threshold)
     return charts
 
 

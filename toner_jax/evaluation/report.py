@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from toner_jax.evaluation import baselines, calibration, scoring
+from toner_jax.evaluation.calibration_temperature import Fitted
 from toner_jax.evaluation.ceiling import alignment_ceiling
 from toner_jax.evaluation.evaluated import Evaluated
 from toner_jax.evaluation.scoring import Counts, Scores
-from toner_jax.evaluation.temperature import Fitted
 from toner_jax.schema import Schema, Sentence
 from toner_jax.text.ids import WordIds
 
@@ -38,19 +38,19 @@ class EntityScores:
     """What the scores of all predicted entities are worth, those below the threshold too.
 
     Attributes:
-      temperature: that they were computed at; `fitted` is how it was found, if it was.
+      calibration_temperature: that they were computed at; `fitted` is how it was found, if it was.
       threshold: the least score of the entities that all other figures count.
       figures: `calibration.describe_scores`.
     """
 
-    temperature: float
+    calibration_temperature: float
     fitted: Fitted | None
     threshold: float
     figures: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "temperature": self.temperature,
+            "calibration_temperature": self.calibration_temperature,
             "fitted": self.fitted and self.fitted.to_json(),
             "threshold": self.threshold,
             **self.figures,
@@ -134,7 +134,7 @@ def make_report(evaluated: Evaluated, reference: Reference) -> Report:
         seen=parts["seen"],
         unseen=parts["unseen"],
         dropped=sum((r.dropped for r in e.kept), Counter()),
-        entity_scores=EntityScores(e.temperature, e.fitted, e.threshold, figures),
+        entity_scores=EntityScores(e.calibration_temperature, e.fitted, e.threshold, figures),
         alignment_ceiling=alignment_ceiling(sentences, reference.schema, reference.word_ids),
         memorised=scoring.strict_counts(sentences, memorised),
         named=None if e.named is None else scoring.type_counts(sentences, e.named),

@@ -1,4 +1,4 @@
-"""Generation under the grammar, the default: many inputs through few compiled programs."""
+"""Constrained decoding, the default: outputs under the grammar, many inputs through few compiled programs."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from jax.sharding import Mesh
 from toner_jax.decoding import continuous_batching
 from toner_jax.decoding.automaton import Automaton
 from toner_jax.decoding.compile import compile_grammar
-from toner_jax.decoding.drafts import make_hints
+from toner_jax.decoding.drafts import make_draft_plans
 from toner_jax.decoding.speculative import SpeculativeOptions
 from toner_jax.decoding.tape import Packed, Tape, make_tapes, pack, unpack
 from toner_jax.inference.options import DecodeOptions, Techniques
-from toner_jax.inference.queues import ONE_THREAD, Planner, QueuePlan, Shape, in_threads, on_cpu
+from toner_jax.inference.request_groups import ONE_THREAD, GroupPlan, Planner, Shape, in_threads, on_cpu
 from toner_jax.inference.sources import source_ids
 from toner_jax.inference.work import Work
 from toner_jax.models.decoder import MakeDecoder
 from toner_jax.parallel.mesh import shard_batch
 from toner_jax.pipeline.batching import pad_rows
-from toner_jax.tasks.output import Input, Output, Span
+from toner_jax.tasks.output import Input, Output, WrittenSpan
 from toner_jax.tasks.task import Task
 
 
 class _Call(NamedTuple):
-    """What a call of the generator was given, and its inputs as ids; `temperature` as there."""
+    """What a call of the generator was given, and its inputs as ids; `calibration_temperature` as there."""
 
     params: Any
     inputs: Sequence[Input]
     sources: Sequence[np.ndarray]
-    temperature: float
-    plan: QueuePlan
+    calibration_temperature: float
+    plan: GroupPlan
 
 
-class _Queue(NamedTuple):
-    """A queue that the device works on.
+class _Group(NamedTuple):
+    """A group of requests that the device decodes.
 
     Attributes:
       inputs: which inputs its requests are.
@@ -80,10 +80,12 @@ class GrammarGenerator:
         cpu = on_cpu(mesh)
         self._make_decoder, self._task, self._mesh = make_decoder, task, mesh
         self._max_length, self._limit = options.max_length, limit or options.max_length
-        self._block = options.block or (4 if cpu else 8)
+        self._tokens_per_pass = options.tokens_per_pass or (4 if cpu else 8)
         self._unroll = not cpu
         self._drafts = techniques.drafts
-        self._planner = Planner(mesh, options, techniques, task.overhead(), self._block, self._limit)
+        self._planner = Planner(
+            mesh, options, techniques, task.overhead(), self._tokens_per_pass, self._limit
+        )
         self._grammar = options.constrained(task.grammar())
         self._automaton = compile_grammar(self._grammar)
         self.work = Work()
@@ -95,48 +97,52 @@ class GrammarGenerator:
                 compiler_options=ONE_THREAD if one and cpu else None,
             )
 
-    def __call__(self, params: Any, inputs: Sequence[Input], temperature: float = 1.0) -> list[Output]:
+    def __call__(
+        self, params: Any, inputs: Sequence[Input], calibration_temperature: float = 1.0
+    ) -> list[Output]:
         """The outputs, in the order of the inputs.
 
         Args:
-          temperature: divides the model's scores before they become probabilities; what is written does
+          calibration_temperature: divides the model's scores before they become probabilities; what is written does
             not depend on it.
         """
         sources = [source_ids(self._task, i) for i in inputs]
         plan = self._planner.plan(self._make_decoder(params).width)
-        call = _Call(params, inputs, sources, temperature, plan)
+        call = _Call(params, inputs, sources, calibration_temperature, plan)
         out: list[Output | None] = [None] * len(inputs)
         todo = list(range(len(inputs)))
         for again in (False, True):
             if not todo:
                 break
             lengths = [len(sources[i]) for i in todo]
-            queues = [([todo[k] for k in chosen], shape) for chosen, shape in plan.queues(lengths, again)]
+            groups = [([todo[k] for k in chosen], shape) for chosen, shape in plan.groups(lengths, again)]
             start = functools.partial(self._start, call)
-            finished = in_threads(start, _fetch, queues, min(plan.threads, len(queues)))
-            todo = [i for queue in finished for i in self._finish(queue, out)]
+            finished = in_threads(start, _fetch, groups, min(plan.threads, len(groups)))
+            todo = [i for group in finished for i in self._finish(group, out)]
         return out  # type: ignore[return-value]
 
-    def _start(self, call: _Call, queue: tuple[list[int], Shape]) -> _Queue:
-        """Has the device decode the inputs of one queue."""
-        chosen, shape = queue
+    def _start(self, call: _Call, group: tuple[list[int], Shape]) -> _Group:
+        """Has the device decode the inputs of one group."""
+        chosen, shape = group
         tapes, word_index = self._tapes([call.inputs[i] for i in chosen], shape)
         ids = pad_rows([call.sources[i] for i in chosen], shape.source, shape.requests)
         # In few arrays, as each takes time to hand over.
         ids, tapes = shard_batch((ids, pack(tapes)), self._mesh)
         options = SpeculativeOptions(
-            block=self._block,
-            slots=shape.passes * self._block,
+            tokens_per_pass=self._tokens_per_pass,
+            slots=shape.passes * self._tokens_per_pass,
             length=self._max_length,
             rows=shape.rows,
             unroll=self._unroll,
         )
         program = self._decode[call.plan.threads > 1 and shape.requests > 1]
-        decoded = program(call.params, _Requests(ids, tapes, len(chosen)), call.temperature, options=options)
-        return _Queue(chosen, word_index, shape.rows, decoded)
+        decoded = program(
+            call.params, _Requests(ids, tapes, len(chosen)), call.calibration_temperature, options=options
+        )
+        return _Group(chosen, word_index, shape.rows, decoded)
 
     def _tapes(self, inputs: Sequence[Input], shape: Shape) -> tuple[Tape, list[np.ndarray]]:
-        """The tapes of a queue; those of requests that it lacks are of empty texts."""
+        """The tapes of a group; those of requests that it lacks are of empty texts."""
         idle = shape.requests - len(inputs)
         texts = [i.words for i in inputs] + [()] * idle
         word, names = self._task.word_ids.word, self._task.schema.names
@@ -146,24 +152,24 @@ class GrammarGenerator:
             matched = [i.matched for i in inputs] + [()] * idle
             first = [names[:1] if types is None else types[:1] for types in matched]
             likeliest = [names.index(types[0]) if types else -1 for types in first]
-            tapes = make_hints(self._automaton.layout, tapes, word_index, texts, likeliest)
+            tapes = make_draft_plans(self._automaton.layout, tapes, word_index, texts, likeliest)
         return tapes, word_index
 
-    def _finish(self, queue: _Queue, out: list[Output | None]) -> list[int]:
-        """Reads a queue's outputs into `out`, and returns the inputs that need more room."""
-        decoded = queue.decoded
-        self.work.add(int(decoded.passes), queue.rows)
+    def _finish(self, group: _Group, out: list[Output | None]) -> list[int]:
+        """Reads a group's outputs into `out`, and returns the inputs that need more room."""
+        decoded = group.decoded
+        self.work.add(int(decoded.passes), group.rows)
         counts, complete = (decoded.tokens != 0).sum(axis=1).tolist(), decoded.complete.tolist()
         items = _items_by_request(decoded.spans)
-        for k, i in enumerate(queue.inputs):
+        for k, i in enumerate(group.inputs):
             if complete[k]:
                 whole = counts[k] - self._grammar.ends  # without the end of sequence
                 scores = decoded.scores[k, : counts[k]]
                 spans = self._spans(
-                    scores.tolist(), decoded.ending[k].tolist(), items[k], queue.word_index[k]
+                    scores.tolist(), decoded.ending[k].tolist(), items[k], group.word_index[k]
                 )
                 out[i] = Output(decoded.tokens[k, :whole].tolist(), scores[:whole], spans)
-        return [i for k, i in enumerate(queue.inputs) if not complete[k]]
+        return [i for k, i in enumerate(group.inputs) if not complete[k]]
 
     def _spans(
         self,
@@ -171,11 +177,11 @@ class GrammarGenerator:
         ending: list[float],
         items: list[tuple[int, list[int]]],
         word_index: np.ndarray,
-    ) -> tuple[Span, ...]:
+    ) -> tuple[WrittenSpan, ...]:
         """The items of one output: the token that each ends at, and its span and type. `word_index` is the word of
         each of its text's pieces. In the type-recognition task, which has no text, spans are empty."""
         names, layout = self._task.schema.names, self._automaton.layout
-        found: list[Span] = []
+        found: list[WrittenSpan] = []
         begin = layout.open[1]
         more = 0.0  # the log-probability that another item follows, given that the last one ended
         for at, (start, end, kind) in items:
@@ -185,7 +191,9 @@ class GrammarGenerator:
             if len(word_index):
                 words = int(word_index[start - layout.text]), int(word_index[end - 1 - layout.text]) + 1
             written = math.exp(more + sum(scores[begin:first]))
-            found.append(Span(*words, names[kind], written, math.exp(sum(scores[first:at]) + ending[at])))
+            found.append(
+                WrittenSpan(*words, names[kind], written, math.exp(sum(scores[first:at]) + ending[at]))
+            )
             begin, more = at + 1, scores[at] - ending[at]
         return tuple(found)
 
@@ -199,8 +207,8 @@ def _items_by_request(spans_NT3: np.ndarray) -> list[list[tuple[int, list[int]]]
     return items
 
 
-def _fetch(queue: _Queue) -> _Queue:
-    return queue._replace(decoded=jax.device_get(queue.decoded))
+def _fetch(group: _Group) -> _Group:
+    return group._replace(decoded=jax.device_get(group.decoded))
 
 
 class _Requests(NamedTuple):
@@ -216,9 +224,11 @@ def _decode(
     automaton: Automaton,
     params: Any,
     requests: _Requests,
-    temperature: jax.Array,
+    calibration_temperature: jax.Array,
     options: SpeculativeOptions,
 ) -> continuous_batching.Decoded:
     """The program that is compiled."""
     unpacked = continuous_batching.Requests(requests.ids, unpack(requests.tapes), requests.size)
-    return continuous_batching.decode(make_decoder(params), automaton, unpacked, options, temperature)
+    return continuous_batching.decode(
+        make_decoder(params), automaton, unpacked, options, calibration_temperature
+    )

@@ -26,10 +26,12 @@ class ExplainedGenerator:
         self._list = GrammarGenerator(make_decoder, task, mesh, options)
         self._rest = FreeGenerator(make_decoder, task, mesh, replace(options, beam_size=1))
 
-    def __call__(self, params: Any, inputs: Sequence[Input], temperature: float = 1.0) -> list[Output]:
-        """The outputs, in the order of the inputs; `temperature` as in `GrammarGenerator`."""
-        lists = self._list(params, inputs, temperature)
-        rest = self._rest(params, inputs, temperature, prefixes=[o.tokens for o in lists])
+    def __call__(
+        self, params: Any, inputs: Sequence[Input], calibration_temperature: float = 1.0
+    ) -> list[Output]:
+        """The outputs, in the order of the inputs; `calibration_temperature` as in `GrammarGenerator`."""
+        lists = self._list(params, inputs, calibration_temperature)
+        rest = self._rest(params, inputs, calibration_temperature, prefixes=[o.tokens for o in lists])
         return [
             Output(a.tokens + b.tokens, np.concatenate([a.scores, b.scores]), a.spans, len(b.tokens))
             for a, b in zip(lists, rest, strict=True)

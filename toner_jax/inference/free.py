@@ -47,10 +47,10 @@ class FreeGenerator:
         self,
         params: Any,
         inputs: Sequence[Input],
-        temperature: float = 1.0,
+        calibration_temperature: float = 1.0,
         prefixes: Prefixes | None = None,
     ) -> list[Output]:
-        """The outputs, in the order of the inputs; `temperature` as in `GrammarGenerator`.
+        """The outputs, in the order of the inputs; `calibration_temperature` as in `GrammarGenerator`.
 
         Args:
           prefixes: tokens, at least one and at most `max_length`, that each output begins with, for greedy search;
@@ -74,7 +74,9 @@ class FreeGenerator:
                 prefix = None if prefixes is None else self._prefix([prefixes[i] for i in padded])
                 options = replace(self._options, max_length=length)
                 ids = shard_batch(ids, self._mesh)
-                found = jax.device_get(self._decode(params, ids, temperature, prefix, options=options))
+                found = jax.device_get(
+                    self._decode(params, ids, calibration_temperature, prefix, options=options)
+                )
                 unfinished += self._finish(rows, found, length, out)
             todo = unfinished
         return out  # type: ignore[return-value]
@@ -111,7 +113,7 @@ def _search(
     make_decoder: MakeDecoder,
     params: Any,
     ids: jax.Array,
-    temperature: jax.Array,
+    calibration_temperature: jax.Array,
     prefix: ForcedPrefix | None,
     options: SearchOptions,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -120,7 +122,7 @@ def _search(
     decoder = make_decoder(params)
     source = decoder.encode(ids)
     if options.beams == 1:
-        tokens, scores = greedy(decoder, source, options, temperature, prefix)
+        tokens, scores = greedy(decoder, source, options, calibration_temperature, prefix)
         return tokens, scores, jnp.any(tokens == options.eos_id, axis=1)
-    best = beam(decoder, source, options, temperature)
+    best = beam(decoder, source, options, calibration_temperature)
     return best.tokens, best.scores, best.complete

@@ -56,16 +56,16 @@ class TypeMatcher:
         return sentences @ types.T if len(sentences) else np.zeros((0, len(types)), np.float32)
 
 
-def matched_types(similarities: np.ndarray, schema: Schema, threshold: float) -> tuple[str, ...]:
-    """T′ of one sentence: the types whose cosine is above δ, by descending similarity; ties in schema
+def matched_types(similarities: np.ndarray, schema: Schema, type_threshold: float) -> tuple[str, ...]:
+    """T′ of one sentence: the types whose cosine is above δ, `type_threshold`, by descending similarity; ties in schema
     order."""
     # In fp64, as the thresholds are: rounded to fp32, one midway between two neighbours would be either.
     similarities = np.asarray(similarities, np.float64)
     order = np.argsort(-similarities, kind="stable")
-    return tuple(schema.names[i] for i in order if similarities[i] > threshold)
+    return tuple(schema.names[i] for i in order if similarities[i] > type_threshold)
 
 
-def choose_threshold(similarities: np.ndarray, present: np.ndarray, beta: float) -> tuple[float, float]:
+def choose_type_threshold(similarities: np.ndarray, present: np.ndarray, beta: float) -> tuple[float, float]:
     """The δ that maximises type-level F-β on dev, and that F-β.
 
     Args:

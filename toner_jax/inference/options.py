@@ -22,7 +22,7 @@ class DecodeOptions:
       window_overlap: words that neighbouring windows of a long sentence share.
       grammar: whether only well-formed outputs with spans of the text are written.
       flat: under the grammar, spans of one input do not overlap.
-      block: tokens that a pass verifies under the grammar; 0: by the device.
+      tokens_per_pass: tokens that a speculative pass verifies; 0: by the device.
       beam_size: hypotheses of free decoding; 1 is greedy.
       length_penalty: beams are compared by log-probability / tokens ** this.
     """
@@ -33,7 +33,7 @@ class DecodeOptions:
     window_overlap: int = 16
     grammar: bool = True
     flat: bool = False
-    block: int = 0
+    tokens_per_pass: int = 0
     beam_size: int = 1
     length_penalty: float = 1.0
 
@@ -59,13 +59,13 @@ class Techniques:
     reasons to change them in benchmarks alone.
 
     Attributes:
-      queue: requests that are decoded by one call, as a multiple of the rows at work; where that is more than 1,
-        rows that have finished admit waiting ones. So many leave few rows idle at its end.
-      threads: queues that are decoded at once; 0: of a small model on CPU one for each core, at most 16,
+      requests_per_row: requests that one call decodes, for each active row; with more than 1, rows whose request has
+        finished admit waiting ones (continuous batching). So many leave few rows idle at the end.
+      threads: groups of requests that are decoded at once; 0: of a small model on CPU one for each core, at most 16,
         otherwise 1.
       drafts: False drafts only what the format forces, and no item that it does not.
     """
 
-    queue: int = 8
+    requests_per_row: int = 8
     threads: int = 0
     drafts: bool = True

@@ -13,14 +13,14 @@ from toner_jax.tasks.output import Input, Output
 from toner_jax.tasks.recognized import Recognized, best_items
 from toner_jax.tasks.task import Task
 
-Generate = Callable[[Any, Sequence[Input], float], list[Output]]  # the last: a temperature
+Generate = Callable[[Any, Sequence[Input], float], list[Output]]  # the last: the calibration temperature
 
 
 class Recognizer:
     """Does one task on sentences of any length."""
 
     def __init__(self, task: Task, generate: Generate, options: DecodeOptions):
-        """`generate` writes the task's outputs: (parameters, inputs, temperature) → one for each input."""
+        """`generate` writes the task's outputs: (parameters, inputs, calibration temperature) → one for each."""
         self.task = task
         self._generate = generate
         self._options = options
@@ -30,13 +30,13 @@ class Recognizer:
         params: Any,
         sentences: Sequence[Sentence],
         matched: Sequence[Sequence[str]] | None,
-        temperature: float = 1.0,
+        calibration_temperature: float = 1.0,
     ) -> list[Recognized]:
         """What is found in each sentence, of whatever score.
 
         Args:
           matched: T′ of each sentence, or None without type matching.
-          temperature: what the scores are computed at; it changes nothing else.
+          calibration_temperature: what the scores are computed at; it changes nothing else.
         """
         self.task.word_ids.prepare(w for s in sentences for w in s.words)
         windows: list[Window] = []
@@ -52,7 +52,7 @@ class Recognizer:
             for w in windows
         ]
         parts: list[list[tuple[Window, Recognized]]] = [[] for _ in sentences]
-        outputs = self._generate(params, inputs, temperature)
+        outputs = self._generate(params, inputs, calibration_temperature)
         for window, given, output in zip(windows, inputs, outputs, strict=True):
             found = self.task.read(given.words, output).moved(window.start)
             parts[window.sentence].append((window, found))

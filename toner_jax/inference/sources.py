@@ -1,4 +1,4 @@
-"""What the generator reads of an input."""
+"""What the generator encodes of an input."""
 
 from __future__ import annotations
 

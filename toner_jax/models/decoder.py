@@ -68,7 +68,7 @@ class Seq2SeqDecoder(Protocol):
     def width(self) -> int: ...
 
     def encode(self, ids: jax.Array, candidates: jax.Array | None = None) -> EncodedSource:
-        """Encodes sources, int32 [B, S] padded with 0.
+        """Encodes sources (the prefill of cross-attention), int32 [B, S] padded with 0.
 
         Args:
           candidates: int32 [B, U], the only tokens to be scored for each row; None for the vocabulary.
@@ -83,8 +83,9 @@ class Seq2SeqDecoder(Protocol):
     ) -> tuple[jax.Array, DecoderCache]:
         """Feeds the next Q tokens int32 [B, Q] of each row: logits fp32 [B, Q, U or V] of what follows each."""
 
-    def rewind(self, cache: DecoderCache, taken: int, kept: jax.Array) -> DecoderCache:
-        """The cache without the last tokens of its last step, which took `taken`; each row keeps `kept` int32 [B]."""
+    def rewind(self, cache: DecoderCache, taken: int, accepted: jax.Array) -> DecoderCache:
+        """The cache without the last tokens of its last step, which took `taken`; of which each row
+        keeps the first `accepted` int32 [B]."""
 
     def reset(self, cache: DecoderCache, rows: jax.Array) -> DecoderCache:
         """The cache with `rows` int32 [R] as before their first token; indices past the last row are none."""

@@ -42,10 +42,10 @@ def shard_batch(batch: Any, mesh: Mesh) -> Any:
         return batch
     sharding = NamedSharding(mesh, BATCH)
 
-    def place(rows: np.ndarray) -> jax.Array:
+    def to_devices(rows: np.ndarray) -> jax.Array:
         return jax.make_array_from_callback(rows.shape, sharding, lambda index: rows[index])
 
-    return jax.tree.map(place, batch)
+    return jax.tree.map(to_devices, batch)
 
 
 def batch_divisor(mesh: Mesh) -> int:

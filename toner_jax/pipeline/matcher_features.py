@@ -22,7 +22,7 @@ class MatcherFeatures:
 
     def encode(self, words: Sequence[str]) -> np.ndarray:
         """int32 ids. Pieces past `max_length` are left out, and counted, in the matcher's view alone: T′ is
-        a hint about the whole sentence, of which the generator still reads every word."""
+        a summary of the whole sentence; the generator still encodes every word."""
         self.prepare(words)
         ids = [i for w in words for i in self._words[w]]
         room = self.max_length - 2

@@ -9,15 +9,16 @@ from typing import Any
 
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
+from toner_jax.config import DEV
 from toner_jax.evaluation import html_report
+from toner_jax.evaluation.calibration_temperature import Fitted, fit_calibration_temperature
 from toner_jax.evaluation.evaluated import Evaluated, judge_found, write_predictions
 from toner_jax.evaluation.report import Reference, Report, make_report
-from toner_jax.evaluation.temperature import Fitted, fit_temperature
 from toner_jax.inference.recognize import Recognizer
 from toner_jax.runs import setup
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.generator import chosen_dev, read_types_if_enabled
-from toner_jax.runs.matcher import read_similarities, read_threshold
+from toner_jax.runs.matcher import read_similarities, read_type_threshold
 from toner_jax.runs.recognizers import decode_options, make_recognizer
 from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
@@ -33,12 +34,12 @@ FOLDER = "evaluate"
 READS = Reads(
     result=("dtype", "tokenizer.backend", "text", "decode"),
     earlier=(
-        "matcher.enabled", "matcher.threshold_beta",
+        "matcher.enabled", "matcher.type_threshold_beta",
         "generator.dropout", "generator.remat",  # of the model, which is only run forward here
-        "seed", "eval.dev_max_sentences",  # which sentences a temperature is fitted on
+        "seed", "eval.dev_max_sentences",  # which sentences a calibration temperature is fitted on
     ),
     manner=(
-        "eval.batch_size",  # sentences decoded at a time: their scores are the same up to rounding
+        "decode.batch_size",  # sentences decoded at a time: their scores are the same up to rounding
         "sharding",  # where the parameters live: the same sums, up to rounding
         "data.name",  # the title of the pages, and no figure
     ),
@@ -54,9 +55,12 @@ class _Trained:
     type_recognizer: Recognizer | None
 
     def recognize(
-        self, sentences: Sequence[Sentence], matched: Sequence[Sequence[str]] | None, temperature: float
+        self,
+        sentences: Sequence[Sentence],
+        matched: Sequence[Sequence[str]] | None,
+        calibration_temperature: float,
     ) -> list[Recognized]:
-        return self.recognizer(self.params, sentences, matched, temperature)
+        return self.recognizer(self.params, sentences, matched, calibration_temperature)
 
     def name_types(self, sentences: Sequence[Sentence]) -> Sequence[Iterable[str]] | None:
         """The types it names for each sentence (§3.4); None where it did not learn to."""
@@ -70,28 +74,33 @@ def evaluate_run(config: Settings, run: Run, generator: Mapping[str, Any]) -> di
     the tasks that it was trained on.
 
     Returns:
-      Per split, the strict span scores (the whole reports stand in `report/{split}.json`); `temperature`, the
-      one that the scores were computed at; and `fitted`, how it was found, where `decode.temperature` is 0.
+      Per split, the strict span scores (the whole reports stand in `report/{split}.json`);
+      `calibration_temperature`, the one that the scores were computed at; and `fitted`, how it was found, where
+      `decode.calibration_temperature` is "dev".
     """
     word_ids = setup.generator_word_ids(config, run.workdir / setup.TOKENIZERS)
     step, trained = generator["step"], _load(config, run, word_ids, generator)
     metrics = MetricsWriter(run.workdir)
     metrics.resume(FOLDER, -1)  # an interrupted evaluation starts over
-    fitted = None if config.decode.temperature else _fit_on_dev(config, run, trained)
-    temperature = fitted.temperature if fitted else config.decode.temperature
+    wanted = config.decode.calibration_temperature
+    fitted = _fit_on_dev(config, run, trained) if wanted == DEV else None
+    calibration_temperature = fitted.calibration_temperature if fitted else float(wanted)
     reference = make_reference(config, run.splits["train"], run.splits["dev"], run.schema, word_ids)
-    result: dict[str, Any] = {"temperature": temperature, "fitted": fitted and fitted.to_json()}
+    result: dict[str, Any] = {
+        "calibration_temperature": calibration_temperature,
+        "fitted": fitted and fitted.to_json(),
+    }
     for name in ("dev", "test"):
         sentences = run.splits[name]
         matched = read_types_if_enabled(config, run.workdir, name, sentences)
         evaluated = Evaluated(
             split=name,
             sentences=sentences,
-            found=trained.recognize(sentences, matched, temperature),
+            found=trained.recognize(sentences, matched, calibration_temperature),
             matched=matched,
             named=trained.name_types(sentences),
             threshold=config.decode.threshold,
-            temperature=temperature,
+            calibration_temperature=calibration_temperature,
             fitted=fitted,
         )
         report = make_report(evaluated, reference)
@@ -107,7 +116,7 @@ def make_reference(
     config: Settings, train: Sequence[Sentence], dev: Sequence[Sentence], schema: Schema, word_ids: WordIds
 ) -> Reference:
     """What the reports of a run compare with."""
-    return Reference(train, dev, schema, word_ids, config.matcher.threshold_beta)
+    return Reference(train, dev, schema, word_ids, config.matcher.type_threshold_beta)
 
 
 def _load(config: Settings, run: Run, word_ids: WordIds, generator: Mapping[str, Any]) -> _Trained:
@@ -124,10 +133,15 @@ def _load(config: Settings, run: Run, word_ids: WordIds, generator: Mapping[str,
 
 
 def _fit_on_dev(config: Settings, run: Run, trained: _Trained) -> Fitted:
-    """The temperature that suits at most `eval.dev_max_sentences` of dev."""
+    """The calibration temperature that suits at most `eval.dev_max_sentences` of dev."""
     sentences, types = chosen_dev(config, run)
-    fitted = fit_temperature(lambda t: judge_found(sentences, trained.recognize(sentences, types, t)))
-    found = f"evaluate: temperature {fitted.temperature:.3f}, fitted on {len(sentences):,} dev sentences"
+    fitted = fit_calibration_temperature(
+        lambda t: judge_found(sentences, trained.recognize(sentences, types, t))
+    )
+    found = (
+        f"evaluate: calibration temperature {fitted.calibration_temperature:.3f}, "
+        f"fitted on {len(sentences):,} dev sentences"
+    )
     if fitted.ece_before is None:
         say(f"{found}: they have no predictions to fit it on")
     else:
@@ -145,7 +159,7 @@ def _write(config: Settings, run: Run, evaluated: Evaluated, report: Report) -> 
     if evaluated.matched is not None:
         matching = {
             "similarities": read_similarities(run.workdir, name, evaluated.sentences, run.schema),
-            "threshold": read_threshold(run.workdir),
+            "type_threshold": read_type_threshold(run.workdir),
         }
     page = html_report.Page(
         title=f"ToNER on {config.data.name}",

@@ -12,9 +12,10 @@ from jax.sharding import Mesh
 
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
+from toner_jax.config import DEV
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import type_counts
-from toner_jax.inference.matching import TypeMatcher, choose_threshold, matched_types
+from toner_jax.inference.matching import TypeMatcher, choose_type_threshold, matched_types
 from toner_jax.pipeline.features import present_types
 from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.pipeline.samples import MatcherSamples
@@ -46,7 +47,7 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
     """Trains or resumes the stage.
 
     Returns:
-      {"threshold", "step", "dev"}: δ, the step whose weights are used, and type P/R/F on dev at δ.
+      {"type_threshold", "step", "dev"}: δ, the step whose weights are used, and type P/R/F on dev at δ.
     """
     model = setup.build_matcher(config, run.workdir)
     features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, model)
@@ -88,28 +89,32 @@ def evaluations(config: Settings, run: Run, samples: MatcherSamples) -> frozense
 
 def _evaluation(config: Settings, run: Run, matcher: TypeMatcher) -> Callable[[Any], dict[str, float]]:
     """params → δ and type-level scores on dev."""
-    dev, beta = run.splits["dev"], config.matcher.threshold_beta
+    dev, beta = run.splits["dev"], config.matcher.type_threshold_beta
 
     def evaluate(params: Any) -> dict[str, float]:
         similarities = matcher.similarities(params, [s.words for s in dev], run.schema)
-        threshold, _ = _threshold(config, similarities, present_types(dev, run.schema))
-        return {"threshold": threshold, **type_scores(similarities, dev, run.schema, threshold, beta)}
+        delta, _ = _type_threshold(config, similarities, present_types(dev, run.schema))
+        return {"type_threshold": delta, **type_scores(similarities, dev, run.schema, delta, beta)}
 
     return evaluate
 
 
-def _threshold(config: Settings, similarities: np.ndarray, present: np.ndarray) -> tuple[float, str]:
+def _type_threshold(config: Settings, similarities: np.ndarray, present: np.ndarray) -> tuple[float, str]:
     """δ, and where it comes from."""
-    if config.matcher.threshold:
-        return float(config.matcher.threshold), "config"
-    return choose_threshold(similarities, present, config.matcher.threshold_beta)[0], "dev"
+    if config.matcher.type_threshold != DEV:
+        return float(config.matcher.type_threshold), "config"
+    return choose_type_threshold(similarities, present, config.matcher.type_threshold_beta)[0], "dev"
 
 
 def type_scores(
-    similarities: np.ndarray, sentences: Sequence[Sentence], schema: Schema, threshold: float, beta: float
+    similarities: np.ndarray,
+    sentences: Sequence[Sentence],
+    schema: Schema,
+    type_threshold: float,
+    beta: float,
 ) -> dict[str, float]:
-    """Type-level scores of T′ at a threshold."""
-    counts = type_counts(sentences, [matched_types(row, schema, threshold) for row in similarities])
+    """Type-level scores of T′ at δ = `type_threshold`."""
+    counts = type_counts(sentences, [matched_types(row, schema, type_threshold) for row in similarities])
     return {
         "type_precision": counts.precision,
         "type_recall": counts.recall,
@@ -125,18 +130,18 @@ def _write_types(config: Settings, run: Run, matcher: TypeMatcher, params: Any) 
         name: matcher.similarities(params, [s.words for s in sentences], schema)
         for name, sentences in run.splits.items()
     }
-    threshold, source = _threshold(config, similarities["dev"], present_types(dev, schema))
-    scores = type_scores(similarities["dev"], dev, schema, threshold, config.matcher.threshold_beta)
+    delta, source = _type_threshold(config, similarities["dev"], present_types(dev, schema))
+    scores = type_scores(similarities["dev"], dev, schema, delta, config.matcher.type_threshold_beta)
     write_atomically(
         run.workdir / FOLDER / "thresholds.json",
-        json.dumps({"threshold": threshold, "from": source, "dev": scores}, indent=2) + "\n",
+        json.dumps({"type_threshold": delta, "from": source, "dev": scores}, indent=2) + "\n",
     )
     for name, sentences in run.splits.items():
         lines = (
             json.dumps(
                 {
                     "id": s.id,
-                    "types": matched_types(row, schema, threshold),
+                    "types": matched_types(row, schema, delta),
                     "similarities": {t: round(float(v), 6) for t, v in zip(schema.names, row, strict=True)},
                 }
             )
@@ -146,8 +151,8 @@ def _write_types(config: Settings, run: Run, matcher: TypeMatcher, params: Any) 
     features = matcher.features
     if features.shortened:
         say(f"{FOLDER}: {features.shortened} inputs were longer than {features.max_length} pieces")
-    say(f"{FOLDER}: δ = {threshold:.4f} (from {source}); types of T′ on dev: F1 {scores['type_f1']:.4f}")
-    return {"threshold": threshold, "dev": scores}
+    say(f"{FOLDER}: δ = {delta:.4f} (from {source}); types of T′ on dev: F1 {scores['type_f1']:.4f}")
+    return {"type_threshold": delta, "dev": scores}
 
 
 def _types_path(workdir: Path, split: str) -> Path:
@@ -171,11 +176,11 @@ def read_similarities(
     return [[entry["similarities"][name] for name in schema.names] for entry in entries]
 
 
-def read_threshold(workdir: Path) -> float:
+def read_type_threshold(workdir: Path) -> float:
     """δ of the stage."""
     path = workdir / FOLDER / "thresholds.json"
     try:
-        return float(json.loads(path.read_text(encoding="utf-8"))["threshold"])
+        return float(json.loads(path.read_text(encoding="utf-8"))["type_threshold"])
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: does not hold δ ({error!r}); run the matcher stage") from error
 

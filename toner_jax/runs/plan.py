@@ -15,13 +15,14 @@ from toner_jax import config as configuration
 from toner_jax.models import registry
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
+from toner_jax.runs.config_files import check_format
 from toner_jax.runs.generator import evaluations, make_samples
 from toner_jax.runs.run import plan_stages, read_data
 
 # The compute of one training token through one parameter: forward 2 FLOPs, backward 4.
 _FLOPS_PER_PARAMETER = 6
-# What training reaches of a large matrix product's speed; only for a rough estimate of time.
-_UTILISATION = 0.4
+# Model FLOPs utilisation (MFU) of training, as a share of a large matrix product's speed; for a rough estimate alone.
+_MFU = 0.4
 
 
 def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
@@ -31,6 +32,7 @@ def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
       UserError: what would stop the run at its start.
     """
     configuration.validate(config)
+    check_format(workdir)
     dataset = read_data(config)
     schema, train = dataset.schema, dataset.splits["train"]
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
@@ -71,10 +73,10 @@ def _duration(flops: float) -> str:
     x = jnp.ones((size, size), jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
     product = jax.jit(lambda a: a @ a)
     product(x).block_until_ready()
-    begun, count = time.perf_counter(), 0
-    while time.perf_counter() - begun < 0.3:
+    started, count = time.perf_counter(), 0
+    while time.perf_counter() - started < 0.3:
         product(x).block_until_ready()
         count += 1
-    speed = count * 2 * size**3 / (time.perf_counter() - begun) * jax.device_count() * _UTILISATION
+    speed = count * 2 * size**3 / (time.perf_counter() - started) * jax.device_count() * _MFU
     minutes = flops / speed / 60
     return f"{minutes / 60:.1f} hours" if minutes > 90 else f"{max(1, round(minutes))} minutes"

@@ -18,7 +18,7 @@ from toner_jax.runs.view import Settings
 from toner_jax.tasks.task import Task
 
 # Options that do not bear the name of a key of `decode`.
-_ELSEWHERE = ("max_source", "max_length", "batch_size", "window_overlap")
+_ELSEWHERE = ("max_source", "max_length", "window_overlap")
 
 
 def decode_options(config: Settings) -> DecodeOptions:
@@ -27,7 +27,6 @@ def decode_options(config: Settings) -> DecodeOptions:
     return DecodeOptions(
         max_source=config.text.max_source,
         max_length=config.decode.max_length or config.text.max_target,
-        batch_size=config.eval.batch_size,
         window_overlap=config.text.window_overlap,
         **own,
     )

@@ -23,7 +23,7 @@ from toner_jax.runs.setup import read_work_schema
 from toner_jax.runs.stage import read_marker
 from toner_jax.runs.workdir import split_path
 from toner_jax.schema import Schema, Sentence
-from toner_jax.tasks.recognized import Recognized
+from toner_jax.tasks.recognized import Recognized, checked_score
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text.ids import WordIds
 
@@ -38,11 +38,11 @@ class Model(Protocol):
     word_ids: WordIds
     tasks: tuple[str, ...]
     step: int
-    threshold: float
-    temperature: float
+    type_threshold: float
+    calibration_temperature: float
 
     def recognize(
-        self, sentences: Sequence[Sentence], *, threshold: float | None
+        self, sentences: Sequence[Sentence], *, type_threshold: float | None
     ) -> tuple[Sequence[Recognized], Sequence[Sequence[str]] | None]: ...
 
     def name_types(self, sentences: Sequence[Sentence]) -> Sequence[Iterable[str]]: ...
@@ -110,32 +110,42 @@ def read_input(workdir: Path, config: ConfigDict, path: Path, format: str = "") 
     return sentences
 
 
-def say_choices(workdir: Path, ner: Model, threshold: float | None) -> None:
+def say_choices(workdir: Path, ner: Model, type_threshold: float | None) -> None:
     """Says where the step and δ are not those that the run has chosen."""
     marker = read_marker(workdir / "generator" / "stage.json")
     chosen = marker["result"].get("step") if marker else None
     if ner.step != chosen:
         say(f"generator step: {chosen or 'none yet'} was chosen on dev, {ner.step} here")
-    if threshold is not None:
-        say(f"δ: {ner.threshold:.4f} in training, {threshold} here")
+    if type_threshold is not None:
+        say(f"δ: {ner.type_threshold:.4f} in training, {type_threshold} here")
 
 
-def evaluate(ner: Model, splits: Splits, name: str, threshold: float | None = None) -> Evaluation:
+def evaluate(
+    ner: Model,
+    splits: Splits,
+    name: str,
+    threshold: float | None = None,
+    type_threshold: float | None = None,
+) -> Evaluation:
     """Evaluates one of the splits.
 
     Args:
-      threshold: another δ for T′.
+      threshold: the least score of the entities that count; None for the run's `decode.threshold`.
+      type_threshold: δ of T′; None for the run's.
+
+    Raises:
+      UserError: a threshold that is no probability, or a type_threshold that is no cosine.
     """
     config, sentences = ner.config, splits[name]
-    found, matched = ner.recognize(sentences, threshold=threshold)
+    found, matched = ner.recognize(sentences, type_threshold=type_threshold)
     evaluated = Evaluated(
         name,
         sentences,
         found,
         matched,
         named=ner.name_types(sentences) if TypeRecognition.name in ner.tasks else None,
-        threshold=config.decode.threshold,
-        temperature=ner.temperature,
+        threshold=config.decode.threshold if threshold is None else checked_score(threshold),
+        calibration_temperature=ner.calibration_temperature,
     )
     reference = make_reference(config, splits["train"], splits["dev"], ner.schema, ner.word_ids)
     return Evaluation(make_report(evaluated, reference).to_json(), evaluated)

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from toner_jax import config as configuration
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
+from toner_jax.config import DEV
 from toner_jax.errors import UserError
 from toner_jax.models import registry
 from toner_jax.models.architecture import Kind
@@ -23,7 +23,7 @@ from toner_jax.models.encoder import Encoder
 from toner_jax.models.hf import weights as hf_weights
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.runtime import compute_dtype
-from toner_jax.runs import setup
+from toner_jax.runs import config_files, setup
 from toner_jax.runs.export import pretrained
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.matcher import FOLDER as MATCHER
@@ -38,8 +38,8 @@ class Restored:
     """Both trained models and what they were trained with; `matcher` is None without type matching.
 
     `step` is the generator's, `tasks` names what it was trained on (`toner_jax.tasks.registry`);
-    `tokenizers` is a folder with `generator/` and `matcher/`, which hold the tokenizer files; `temperature`
-    is the scores', `decode.temperature` or what was fitted for it.
+    `tokenizers` is a folder with `generator/` and `matcher/`, which hold the tokenizer files;
+    `calibration_temperature` is `decode.calibration_temperature`, or what was fitted for it; `type_threshold` is δ.
     """
 
     config: ConfigDict
@@ -49,10 +49,10 @@ class Restored:
     generator_params: Any
     step: int
     tasks: tuple[str, ...]
-    temperature: float
+    calibration_temperature: float
     matcher: Encoder | None = None
     matcher_params: Any = None
-    threshold: float = 0.0
+    type_threshold: float = 0.0
 
 
 def restore(folder: Path, mesh: Mesh, config: ConfigDict | None = None, step: int | None = None) -> Restored:
@@ -78,9 +78,9 @@ def read_work_config(workdir: Path) -> ConfigDict:
     Raises:
       UserError: it is none.
     """
-    if not (workdir / "config.json").is_file():
+    if not (workdir / config_files.CONFIG).is_file():
         raise UserError(f"{workdir}: no config.json; a model is the work directory of a run")
-    return configuration.load(workdir / "config.json")
+    return config_files.load(workdir / config_files.CONFIG)
 
 
 def stage_result(workdir: Path, stage: str) -> dict[str, Any]:
@@ -95,18 +95,19 @@ def stage_result(workdir: Path, stage: str) -> dict[str, Any]:
     return marker["result"]
 
 
-def _temperature(config: ConfigDict, workdir: Path) -> float:
-    """The scores' temperature: of the configuration, or the one that the evaluate stage has fitted."""
-    if config.decode.temperature:
-        return config.decode.temperature
+def _calibration_temperature(config: ConfigDict, workdir: Path) -> float:
+    """That of the configuration, or the one that the evaluate stage has fitted."""
+    if config.decode.calibration_temperature != DEV:
+        return float(config.decode.calibration_temperature)
     marker = read_marker(workdir / "evaluate" / "stage.json")
     fitted = marker["result"].get("fitted") if marker and marker["complete"] else None
     if fitted is None:
         say(
-            "decode.temperature=0: no evaluate stage with this setting is complete, so the scores are unscaled"
+            f"decode.calibration_temperature={DEV}: no evaluate stage with this setting is complete, so the scores "
+            "are unscaled"
         )
         return 1.0
-    return fitted["temperature"]
+    return fitted["calibration_temperature"]
 
 
 def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | None) -> Restored:
@@ -127,7 +128,7 @@ def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | Non
         restored = {
             "matcher": matcher,
             "matcher_params": params(MATCHER, result["step"], matcher),
-            "threshold": result["threshold"],
+            "type_threshold": result["type_threshold"],
         }
     return Restored(
         config,
@@ -137,18 +138,21 @@ def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | Non
         params(GENERATOR, step, generator),
         step,
         tasks,
-        _temperature(config, workdir),
+        _calibration_temperature(config, workdir),
         **restored,
     )
 
 
 def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Restored:
     try:
-        saved = json.loads((folder / PRETRAINED).read_text(encoding="utf-8"))
+        saved = config_files.read_versioned(folder / PRETRAINED)
         schema = Schema.from_json(saved["schema"], str(folder / PRETRAINED))
-        config = config or configuration.from_json(saved["config"], str(folder / PRETRAINED))
-        step, threshold, tasks = int(saved["step"]), float(saved["threshold"]), tuple(saved["tasks"])
-        temperature = config.decode.temperature or float(saved["temperature"])
+        config = config or config_files.from_json(saved["config"], str(folder / PRETRAINED))
+        step, delta, tasks = int(saved["step"]), float(saved["type_threshold"]), tuple(saved["tasks"])
+        wanted = config.decode.calibration_temperature
+        calibration_temperature = float(saved["calibration_temperature"] if wanted == DEV else wanted)
+    except UserError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / PRETRAINED}: damaged ({error!r})") from error
 
@@ -159,8 +163,10 @@ def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Res
     restored: dict[str, Any] = {}
     if config.matcher.enabled:
         matcher, matcher_weights = model("matcher")
-        restored = {"matcher": matcher, "matcher_params": matcher_weights, "threshold": threshold}
-    return Restored(config, schema, folder, generator, weights, step, tasks, temperature, **restored)
+        restored = {"matcher": matcher, "matcher_params": matcher_weights, "type_threshold": delta}
+    return Restored(
+        config, schema, folder, generator, weights, step, tasks, calibration_temperature, **restored
+    )
 
 
 def _pretrained_model(
@@ -184,10 +190,11 @@ def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32) 
     if r.matcher is not None:
         _save_model(folder / MATCHER, r.matcher, r.matcher_params, r.tokenizers / MATCHER, dtype)
     saved = {
+        config_files.FORMAT_KEY: config_files.FORMAT_VERSION,
         "step": restored.step,
         "tasks": restored.tasks,
-        "threshold": restored.threshold,
-        "temperature": restored.temperature,
+        "type_threshold": restored.type_threshold,
+        "calibration_temperature": restored.calibration_temperature,
         "schema": restored.schema.to_json(),
         "config": restored.config.to_dict(),
     }

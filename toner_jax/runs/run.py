@@ -19,6 +19,7 @@ from toner_jax.data.sentences import dump_sentences
 from toner_jax.errors import UserError
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import evaluate, generator, matcher, setup
+from toner_jax.runs.config_files import CONFIG, check_format, save
 from toner_jax.runs.stage import PlannedStage, Run, Stage, data_digest, fingerprint_digest
 from toner_jax.runs.view import View
 from toner_jax.runs.workdir import locked, prepare_workdir, split_path
@@ -55,9 +56,10 @@ def execute(config: ConfigDict, workdir: Path, restart: bool = False) -> dict[st
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
     prepare_workdir(workdir)
     with locked(workdir):
+        check_format(workdir)
         for stage in stages.values():
             stage.check(workdir, restart)
-        configuration.save(config, workdir / "config.json")
+        save(config, workdir / CONFIG)
         for name, sentences in dataset.splits.items():
             write_atomically(split_path(workdir, name), dump_sentences(sentences))
         run = Run(workdir, dataset.splits, dataset.schema, mesh)

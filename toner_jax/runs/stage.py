@@ -63,7 +63,9 @@ class Stage:
     def plan(self, config: ConfigDict, digests: Mapping[str, str]) -> PlannedStage:
         """The stage with its fingerprint; `digests` are of its inputs, less the stages that this run does not have."""
         inputs = {name: digests[name] for name in self.inputs if name in digests}
-        return PlannedStage(self.name, {**config_keys(config, self.reads.result), **inputs}, self.outputs)
+        keys = config_keys(config, self.reads.result)
+        own = {key: value for key, value in keys.items() if key not in self.reads.manner}
+        return PlannedStage(self.name, {**own, **inputs}, self.outputs)
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,8 @@ def config_keys(config: ConfigDict, keys: Iterable[str]) -> Fingerprint:
         value = configuration.get(config, key)
         if isinstance(value, ConfigDict):
             values.update(config_keys(config, [f"{key}.{k}" for k in sorted(value)]))
+        elif key in configuration.NUMBERS_OR_DEV and value != configuration.DEV:
+            values[key] = float(value)  # 0 is 0.0, as it is for keys of type float
         else:
             values[key] = value
     return values

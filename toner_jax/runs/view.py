@@ -27,7 +27,8 @@ class Reads:
       result: what its result depends on: its own fingerprint holds them.
       earlier: what its result depends on, too, through an earlier stage: that stage's fingerprint holds them, and this
         stage's fingerprint holds that.
-      manner: how it runs. Its result does not depend on them, so no fingerprint holds them.
+      manner: how it runs. Its result does not depend on them, so no fingerprint holds them, also where `result` has
+        their section.
     """
 
     result: tuple[str, ...]

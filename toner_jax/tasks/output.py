@@ -17,7 +17,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Span:
+class WrittenSpan:
     """An item written under the grammar: words `start` … `end` of its input (both 0 for a type alone), and the
     probabilities that another item of its type follows, and of its span given that, among all that the grammar
     allowed."""
@@ -42,5 +42,5 @@ class Output:
 
     tokens: list[int]
     scores: np.ndarray
-    spans: tuple[Span, ...] | None = None
+    spans: tuple[WrittenSpan, ...] | None = None
     explanation: int = 0

@@ -53,7 +53,7 @@ def _ids(word_ids: WordIds, lines: tuple[Line, ...]) -> Ids:
 
 
 def entities(types: Sequence[str], matched: Sequence[str] | None, *, explain: bool = False) -> Wording:
-    """Asks for entities (§3.1), with a hint (§3.2), and for an explanation too (§3.5) if told so.
+    """Asks for entities (§3.1), with T′, the likely types (§3.2), and for an explanation too (§3.5) if told so.
 
     Args:
       types: T.
@@ -62,12 +62,12 @@ def entities(types: Sequence[str], matched: Sequence[str] | None, *, explain: bo
     instruction: Line = ("List all named entities of type", tuple(types))
     if explain:
         instruction += (EXPLAIN,)
-    hint: Line = () if matched is None else ("Entities of type", tuple(matched), "may exist in text.")
-    return Wording((instruction, ("Text:",)), (hint,) if hint else ())
+    likely: Line = () if matched is None else ("Entities of type", tuple(matched), "may exist in text.")
+    return Wording((instruction, ("Text:",)), (likely,) if likely else ())
 
 
 def occurring_types(types: Sequence[str]) -> Wording:
-    """Asks which of the types occur (§3.4), never with a hint."""
+    """Asks which of the types occur (§3.4), never with T′."""
     return Wording((("List all entity types in the text from type", tuple(types)), ("Text:",)))
 
 

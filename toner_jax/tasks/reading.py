@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toner_jax.schema import Entity
-from toner_jax.tasks.output import Output, Span
+from toner_jax.tasks.output import Output, WrittenSpan
 from toner_jax.tasks.recognized import Score, best_items
 from toner_jax.text.align import SourceIndex, align
 from toner_jax.text.ids import WordIds
@@ -50,7 +50,7 @@ class Found:
     dropped: Counter[str]
 
 
-def place_spans(word_ids: WordIds, words: Sequence[str], spans: Sequence[Span]) -> Found:
+def place_spans(word_ids: WordIds, words: Sequence[str], spans: Sequence[WrittenSpan]) -> Found:
     """The entities of items written under the grammar. Their strings are runs of the words; where one occurs more
     than once, `align` says which is meant."""
     scored = [Score(s.type_score, s.span_score) for s in spans]

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from toner_jax.errors import UserError
 from toner_jax.schema import Entity
 from toner_jax.text.linearize import Item
 
 
 @dataclass(frozen=True)
 class Score:
-    """How sure the model is of an entity: the probability of what it wrote.
+    """The confidence in an entity: the probability of what the model wrote.
 
     Attributes:
       type: that an entity of this type comes next. Under the grammar, among the schema's types that could
@@ -34,6 +35,17 @@ class Score:
             "type_score": round(self.type, 6),
             "span_score": round(self.span, 6),
         }
+
+
+def checked_score(threshold: float) -> float:
+    """`threshold`, the least score of an entity.
+
+    Raises:
+      UserError: it is no probability.
+    """
+    if not 0 <= threshold <= 1:
+        raise UserError(f"threshold={threshold}: a score lies between 0 and 1")
+    return threshold
 
 
 @dataclass(frozen=True)

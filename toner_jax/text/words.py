@@ -1,4 +1,4 @@
-"""Sentences and words, and their places, in raw text."""
+"""Sentences and words, and their offsets, in raw text."""
 
 from __future__ import annotations
 

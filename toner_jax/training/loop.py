@@ -194,6 +194,7 @@ class _Loop:
         job = self._job
         wall = time.monotonic() - self._begun
         share = self._evaluating / wall
+        # The throughput, over the time spent in training steps alone.
         timing = {"seconds": wall, "evaluation_share": share, "examples_per_second": self._rate()}
         self._metrics.write(job.stage, job.samples.steps, {"timing": timing})
         say(f"{job.stage}: {steps} steps in {wall:.0f} s, {share:.0%} of it on dev evaluation")

@@ -76,7 +76,8 @@ def make_train_step(loss: Loss, tx: optax.GradientTransformation, state: State) 
     Args:
       loss: (params, batch, dropout key) → (scalar, metrics with "loss"). The key depends on (seed, step).
 
-    A step whose loss or gradient is not finite changes nothing but the step; its metric `skipped` is True.
+    A step whose loss or gradient is not finite (NaN or ±inf) changes nothing but the step; its metric
+    `skipped` is True.
     """
     shardings = jax.tree.map(lambda x: x.sharding, state)
 

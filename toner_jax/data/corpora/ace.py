@@ -2,7 +2,7 @@
 
 An entity mention's `charseq` gives its first and last character, counted from 0 over the `.sgm` file
 without its tags: line ends count as one character each, and an escape counts as it is written (`&amp;` as five).
-Every reading is checked: the text that the annotation repeats must be what stands at its place.
+Every reading is checked: the text that the annotation repeats must be what stands at its offsets.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read_ace(path: Path, schema: Schema | None, *, root: Path, split: str) -> Re
       `outside_text`, mentions in a headline, a dateline or the like.
 
     Raises:
-      UserError: a listed document that is not there or lies in two places, a file without its partner,
+      UserError: a listed document that is not there or lies in two folders, a file without its partner,
         malformed XML, or a mention whose offsets do not give its text.
     """
     pairs = _locate(path, root)
@@ -113,7 +113,7 @@ class _Mention(NamedTuple):
     end: int  # exclusive
     label: str
     text: str
-    place: str
+    location: str
 
 
 def _document(name: str, annotation: Path, outside: Counter[str]) -> Document:
@@ -126,7 +126,7 @@ def _document(name: str, annotation: Path, outside: Counter[str]) -> Document:
         written = text[mention.start : mention.end]
         if _bare(mention.text) not in (_bare(written), _bare(_decode(written)[0])):
             raise UserError(
-                f"{mention.place}: its text {_short(mention.text)} is not what stands at "
+                f"{mention.location}: its text {_short(mention.text)} is not what stands at "
                 f"[{mention.start}, {mention.end - 1}] of {source.name}: {_short(written)}"
             )
         if begin <= mention.start and mention.end <= end:
@@ -135,14 +135,14 @@ def _document(name: str, annotation: Path, outside: Counter[str]) -> Document:
             outside["outside_text"] += 1
     decoded, escapes = _decode(text[begin:end])
 
-    def moved(offset: int, place: str) -> int:
+    def moved(offset: int, location: str) -> int:
         """An offset of the written text as one of the decoded text."""
         i = bisect_left(escapes, (offset, 0, 0)) - 1
         if i < 0:
             return offset
         _, last, shift = escapes[i]
         if offset < last:
-            raise UserError(f"{place}: it begins or ends inside an escape such as &amp;")
+            raise UserError(f"{location}: it begins or ends inside an escape such as &amp;")
         return offset - shift
 
     sentences: list[Range] = []
@@ -151,7 +151,7 @@ def _document(name: str, annotation: Path, outside: Counter[str]) -> Document:
     return Document(
         name,
         decoded,
-        tuple(Span(moved(a, m.place), moved(b, m.place), m.label, m.place) for a, b, m in spans),
+        tuple(Span(moved(a, m.location), moved(b, m.location), m.label, m.location) for a, b, m in spans),
         tuple(sentences),
     )
 
@@ -166,11 +166,11 @@ def _short(text: str) -> str:
 
 
 def _read_source(path: Path) -> tuple[str, Range, list[int]]:
-    """The file without its tags, where <TEXT> lies in that, and the places of all tags in it (edges
+    """The file without its tags, where <TEXT> lies in that, and the offsets of all tags in it (edges
     included)."""
     source = read_text(path).replace("\r\n", "\n")
     parts: list[str] = []
-    places: dict[str, int] = {}
+    tag_offsets: dict[str, int] = {}
     cuts: set[int] = set()
     at = length = 0
     for match in _TAG.finditer(source):
@@ -179,14 +179,14 @@ def _read_source(path: Path) -> tuple[str, Range, list[int]]:
         at = match.end()
         tag = match[0].upper()
         if tag in ("<TEXT>", "</TEXT>"):
-            if tag in places:
+            if tag in tag_offsets:
                 raise UserError(f"{path}: {tag} occurs twice")
-            places[tag] = length
+            tag_offsets[tag] = length
         cuts.add(length)
     parts.append(source[at:])
-    if len(places) != 2 or places["<TEXT>"] > places["</TEXT>"]:
+    if len(tag_offsets) != 2 or tag_offsets["<TEXT>"] > tag_offsets["</TEXT>"]:
         raise UserError(f"{path}: no <TEXT> … </TEXT>; is the file cut off?")
-    begin, end = places["<TEXT>"], places["</TEXT>"]
+    begin, end = tag_offsets["<TEXT>"], tag_offsets["</TEXT>"]
     return "".join(parts), (begin, end), sorted(cut for cut in cuts if begin <= cut <= end)
 
 
@@ -217,13 +217,13 @@ def _read_mentions(path: Path) -> Iterator[_Mention]:
         if label is None:
             raise UserError(f"{path}: entity {entity.get('ID')!r}: it has no TYPE")
         for mention in entity.iter("entity_mention"):
-            place = f"{path}: mention {mention.get('ID')!r}"
+            location = f"{path}: mention {mention.get('ID')!r}"
             charseq = mention.find("extent/charseq")
             if charseq is None:
-                raise UserError(f"{place}: no extent with a charseq")
+                raise UserError(f"{location}: no extent with a charseq")
             start, end = (charseq.get(name) or "" for name in ("START", "END"))
             if not all(o.isascii() and o.isdigit() and len(o) < 10 for o in (start, end)):
-                raise UserError(f"{place}: START={start!r} END={end!r}: expected two character offsets")
+                raise UserError(f"{location}: START={start!r} END={end!r}: expected two character offsets")
             if int(end) < int(start):
-                raise UserError(f"{place}: it ends ({end}) before it begins ({start})")
-            yield _Mention(int(start), int(end) + 1, label, charseq.text or "", place)
+                raise UserError(f"{location}: it ends ({end}) before it begins ({start})")
+            yield _Mention(int(start), int(end) + 1, label, charseq.text or "", location)

@@ -77,21 +77,21 @@ class _Document:
 
     def mark(self, number: int, line: str) -> None:
         """Begins or ends a document by a line that starts with `#`."""
-        place = f"{self._path}:{number}"
+        location = f"{self._path}:{number}"
         if line.startswith("#begin document"):
             match = _BEGIN.fullmatch(line)
             if match is None:
-                raise UserError(f"{place}: expected `#begin document (ID); part NNN`")
+                raise UserError(f"{location}: expected `#begin document (ID); part NNN`")
             if self.begun:
-                raise UserError(f"{place}: the document begun on line {self.begun} has no `#end document`")
+                raise UserError(f"{location}: the document begun on line {self.begun} has no `#end document`")
             self.id, self.part, self.begun = match[1], match[2] or "000", number
         elif line.startswith("#end document"):
             if not self.begun:
-                raise UserError(f"{place}: `#end document` where none has begun")
+                raise UserError(f"{location}: `#end document` where none has begun")
             self.begun = 0
         else:
             raise UserError(
-                f"{place}: expected a row, `#begin document` or `#end document`, not {line[:40]!r}"
+                f"{location}: expected a row, `#begin document` or `#end document`, not {line[:40]!r}"
             )
 
 

@@ -48,29 +48,29 @@ def read_name_file(path: Path, schema: Schema | None) -> Iterator[RawSentence]:
     lines = read_lines(path)
     for number, line in enumerate(lines, 1):
         line = line.strip(" \t")
-        place = f"{path}:{number}"
+        location = f"{path}:{number}"
         if not line:
             continue
         if line.startswith("<DOC"):
             match = _DOCUMENT.fullmatch(line)
             if match is None or begun:
-                raise UserError(f'{place}: expected one `<DOC DOCNO="ID@…">` for each document')
+                raise UserError(f'{location}: expected one `<DOC DOCNO="ID@…">` for each document')
             document, part, begun = match[1], match[2] or "0000", number
         elif not begun:
-            raise UserError(f'{place}: text before `<DOC DOCNO="ID@…">`')
+            raise UserError(f'{location}: text before `<DOC DOCNO="ID@…">`')
         elif line == "</DOC>":
             begun = 0
         else:
-            words, mentions = _read_line(line, schema, place)
+            words, mentions = _read_line(line, schema, location)
             if words:
-                yield RawSentence(document, part, *_split_words(words, mentions, place))
+                yield RawSentence(document, part, *_split_words(words, mentions, location))
     if begun:
         raise UserError(
             f"{path}:{len(lines)}: the document of line {begun} has no `</DOC>`; is the file cut off?"
         )
 
 
-def _read_line(line: str, schema: Schema | None, place: str) -> tuple[list[str], list[_Mention]]:
+def _read_line(line: str, schema: Schema | None, location: str) -> tuple[list[str], list[_Mention]]:
     words: list[str] = []
     mentions: list[_Mention] = []
     open_: list[_Mention] = []
@@ -78,9 +78,11 @@ def _read_line(line: str, schema: Schema | None, place: str) -> tuple[list[str],
     for match in [*_TAG.finditer(line), None]:
         text = line[at : match.start() if match else None]
         if "<" in text or ">" in text:
-            raise UserError(f"{place}: a stray `<` or `>`; the release writes them -LAB- and -RAB-")
+            raise UserError(f"{location}: a stray `<` or `>`; the release writes them -LAB- and -RAB-")
         if glued and text and not text.startswith(" "):
-            raise UserError(f"{place}: {text[:20]!r} is glued to an entity; the release uses E_OFF for that")
+            raise UserError(
+                f"{location}: {text[:20]!r} is glued to an entity; the release uses E_OFF for that"
+            )
         words += [_decoded(word) for word in text.split(" ") if word]
         if text:
             glued = not text.endswith(" ")
@@ -89,33 +91,35 @@ def _read_line(line: str, schema: Schema | None, place: str) -> tuple[list[str],
         at = match.end()
         if match[0] == "</ENAMEX>":
             if not open_:
-                raise UserError(f"{place}: `</ENAMEX>` closes no entity of the line")
+                raise UserError(f"{location}: `</ENAMEX>` closes no entity of the line")
             mention = open_.pop()
             mention.end = len(words)
             if mention.end <= mention.start:
-                raise UserError(f"{place}: an entity without words")
+                raise UserError(f"{location}: an entity without words")
         else:
-            mention = _opened(match[0], schema, place)
+            mention = _opened(match[0], schema, location)
             if glued:
-                raise UserError(f"{place}: {match[0]} stands inside a word; the release uses S_OFF for that")
+                raise UserError(
+                    f"{location}: {match[0]} stands inside a word; the release uses S_OFF for that"
+                )
             mention.start = len(words)
             open_.append(mention)
             mentions.append(mention)
     if open_:
-        raise UserError(f"{place}: an ENAMEX of type {open_[-1].type} is not closed on its line")
+        raise UserError(f"{location}: an ENAMEX of type {open_[-1].type} is not closed on its line")
     return words, mentions
 
 
-def _opened(tag: str, schema: Schema | None, place: str) -> _Mention:
+def _opened(tag: str, schema: Schema | None, location: str) -> _Mention:
     match = _ENAMEX.fullmatch(tag)
     if match is None:
-        raise UserError(f'{place}: unknown tag {tag!r}; expected <ENAMEX TYPE="…"> or </ENAMEX>')
+        raise UserError(f'{location}: unknown tag {tag!r}; expected <ENAMEX TYPE="…"> or </ENAMEX>')
     given = dict(_ATTRIBUTE.findall(match[1]))
     label = given.pop("TYPE", None)
     offsets = [given.pop(name, "0") for name in ("S_OFF", "E_OFF")]
     if label is None or given or not all(o.isascii() and o.isdigit() and len(o) < 5 for o in offsets):
-        raise UserError(f'{place}: {tag!r}: an ENAMEX has TYPE="…" and may have S_OFF="n" and E_OFF="n"')
-    return _Mention(resolve_label(schema, label, place), 0, 0, int(offsets[0]), int(offsets[1]))
+        raise UserError(f'{location}: {tag!r}: an ENAMEX has TYPE="…" and may have S_OFF="n" and E_OFF="n"')
+    return _Mention(resolve_label(schema, label, location), 0, 0, int(offsets[0]), int(offsets[1]))
 
 
 def _decoded(word: str) -> str:
@@ -124,7 +128,7 @@ def _decoded(word: str) -> str:
     return html.unescape(word)
 
 
-def _split_words(words: list[str], mentions: list[_Mention], place: str) -> tuple[list[str], list[Entity]]:
+def _split_words(words: list[str], mentions: list[_Mention], location: str) -> tuple[list[str], list[Entity]]:
     """The words split where mentions begin and end inside them, and the entities over the new words."""
     cuts: list[set[int]] = [{0, len(word)} for word in words]
     for m in mentions:
@@ -132,7 +136,7 @@ def _split_words(words: list[str], mentions: list[_Mention], place: str) -> tupl
         first = m.skip if m.end - m.start == 1 else 0
         if m.skip >= len(words[m.start]) or first + m.spare >= last:
             raise UserError(
-                f"{place}: S_OFF={m.skip}, E_OFF={m.spare} leave nothing of {' '.join(words[m.start : m.end])!r}"
+                f"{location}: S_OFF={m.skip}, E_OFF={m.spare} leave nothing of {' '.join(words[m.start : m.end])!r}"
             )
         cuts[m.start].add(m.skip)
         cuts[m.end - 1].add(last - m.spare)

@@ -81,7 +81,7 @@ def write_brat(sentences: Iterable[Sentence], folder: Path) -> None:
     """Writes one `.txt` and `.ann` a document, a sentence a line, words separated by single spaces.
 
     `read_brat(folder, schema, pretokenized=True)` gives the same words, entities and documents. The format
-    has no place for the sentences' ids, for white space within words (such a word becomes several) and for
+    has no room for the sentences' ids, for white space within words (such a word becomes several) and for
     the original text. Sentences without a `doc_id` go to `document.txt`.
 
     Raises:
@@ -128,14 +128,14 @@ def _document(stem: Path, folder: Path, discontinuous: str, counts: Counter[str]
     path = stem.with_name(f"{stem.name}.txt")
     text = read_text(path)
     spans = tuple(_spans(stem.with_name(f"{stem.name}.ann"), text, discontinuous, counts))
-    return Document(stem.relative_to(folder).as_posix(), text, spans, place=str(path))
+    return Document(stem.relative_to(folder).as_posix(), text, spans, location=str(path))
 
 
 def _spans(path: Path, text: str, discontinuous: str, counts: Counter[str]) -> Iterator[Span]:
     ids: dict[str, int] = {}
     # brat leaves the carriage returns of a text with CRLF in the annotations' own lines.
     for number, line in enumerate(read_text(path).split("\n"), 1):
-        place = f"{path}:{number}"
+        location = f"{path}:{number}"
         if not line.strip():
             continue
         if _OTHER.match(line):
@@ -145,39 +145,41 @@ def _spans(path: Path, text: str, discontinuous: str, counts: Counter[str]) -> I
         body, tab, surface = rest.partition("\t")
         match = _ENTITY.fullmatch(body)
         if not _ID.fullmatch(id) or not match or not tab:
-            raise UserError(f"{place}: {shown(line)} is not an annotation T1<tab>TYPE START END<tab>TEXT")
+            raise UserError(f"{location}: {shown(line)} is not an annotation T1<tab>TYPE START END<tab>TEXT")
         if id in ids:
-            raise UserError(f"{place}: {id} was already used in line {ids[id]}")
+            raise UserError(f"{location}: {id} was already used in line {ids[id]}")
         ids[id] = number
-        ranges = [_range(pair, text, place) for pair in match["ranges"].split(";")]
-        _check_surface(ranges, text, surface, place)
+        ranges = [_range(pair, text, location) for pair in match["ranges"].split(";")]
+        _check_surface(ranges, text, surface, location)
         if len(ranges) > 1:
             if discontinuous == "refuse":
                 raise UserError(
-                    f"{place}: {id} is discontinuous, which entities here cannot be; "
+                    f"{location}: {id} is discontinuous, which entities here cannot be; "
                     "set data.discontinuous to join or skip"
                 )
             counts["discontinuous"] += 1
             if discontinuous == "skip":
                 continue
-        yield Span(min(a for a, _ in ranges), max(b for _, b in ranges), match["type"], place)
+        yield Span(min(a for a, _ in ranges), max(b for _, b in ranges), match["type"], location)
 
 
-def _range(pair: str, text: str, place: str) -> Range:
+def _range(pair: str, text: str, location: str) -> Range:
     try:
         start, end = map(int, pair.split(" "))
-    except ValueError:  # Python reads no number of more than 4,300 digits
+    except ValueError:  # Python refuses numbers of more than 4,300 digits
         start = end = 0
     if not start < end <= len(text):
-        raise UserError(f"{place}: span {shown(pair)} is empty or outside its text of {len(text)} characters")
+        raise UserError(
+            f"{location}: span {shown(pair)} is empty or outside its text of {len(text)} characters"
+        )
     return start, end
 
 
-def _check_surface(ranges: list[Range], text: str, surface: str, place: str) -> None:
+def _check_surface(ranges: list[Range], text: str, surface: str, location: str) -> None:
     """brat writes line ends as spaces and a space between pieces; white space is not compared."""
     there = " ".join(" ".join(text[a:b] for a, b in ranges).split())
     if there != " ".join(surface.split()):
         raise UserError(
-            f"{place}: the text there is {shown(there)}, not {shown(surface)}; "
+            f"{location}: the text there is {shown(there)}, not {shown(surface)}; "
             "ranges count characters (code points) of the text, line ends as they are"
         )

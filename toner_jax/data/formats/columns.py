@@ -142,7 +142,7 @@ def write_columns(sentences: Iterable[Sentence], path: Path) -> None:
     and a `-DOCSTART-` line wherever another `doc_id` begins.
 
     `read_columns(path, schema, tag_columns=())` gives the same words, entities and bounds of documents. The
-    format has no place for the ids and for the original text.
+    format has no room for the ids and for the original text.
 
     Raises:
       UserError: a word holds a tab, a line end or spaces at its edges, or reads as the beginning of a document.
@@ -210,21 +210,21 @@ class _RowParser:
         try:
             return word, tuple([known[fields[c]] for c in self._tags])
         except KeyError:
-            place = f"{self._path}:{number}"
-            return word, tuple([self._reader.parse(fields[c], place) for c in self._tags])
+            location = f"{self._path}:{number}"
+            return word, tuple([self._reader.parse(fields[c], location) for c in self._tags])
 
     def _place_columns(self, number: int, width: int) -> None:
         """Settles on the first row which columns are meant."""
 
-        def place(column: int, what: str) -> int:
+        def index(column: int, what: str) -> int:
             if not -width <= column < width:
                 raise self._error(number, f"{_columns(width)}, but the {what} is expected in column {column}")
             return column % width
 
         self._first_line, self._width = number, width
-        self._token = place(self._token_column, "token")
+        self._token = index(self._token_column, "token")
         columns = self._tag_columns or range(self._token + 1, width)
-        self._tags = tuple(dict.fromkeys(place(c, "tag") for c in columns))
+        self._tags = tuple(dict.fromkeys(index(c, "tag") for c in columns))
         if not self._tags or self._token in self._tags:
             raise self._error(
                 number, f"{_columns(width)}, which leaves none for the tag beside the token; add the tags"

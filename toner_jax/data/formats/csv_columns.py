@@ -55,14 +55,14 @@ def read_csv_columns(
     word, tag, name = _columns(header, columns, f"{path}:{number}")
     lists = WordLists(schema, split)
     for sentence in _sentences(rows, len(header), word, name, path):
-        place = f"{path}:{sentence[0][0]}"
+        location = f"{path}:{sentence[0][0]}"
         if len(sentence) > _LONGEST and name is None:
             raise UserError(
-                f"{place}: a sentence of {len(sentence)} words; put blank rows between sentences, or "
+                f"{location}: a sentence of {len(sentence)} words; put blank rows between sentences, or "
                 "name the column of sentences in data.columns"
             )
         tags = [lists.tags.parse(row[tag].strip(), f"{path}:{number}") for number, row in sentence]
-        lists.add([row[word] for _, row in sentence], lists.tags.entities(tags), place)
+        lists.add([row[word] for _, row in sentence], lists.tags.entities(tags), location)
     return lists.read(path)
 
 
@@ -99,13 +99,13 @@ def _sentences(
         yield sentence
 
 
-def _check_row(row: Sequence[str], width: int, word: int, place: str) -> None:
+def _check_row(row: Sequence[str], width: int, word: int, location: str) -> None:
     if len(row) != width:
-        raise UserError(f"{place}: {len(row)} fields where the header has {width}")
+        raise UserError(f"{location}: {len(row)} fields where the header has {width}")
     if not row[word].strip():
-        raise UserError(f"{place}: the word is empty; write its word")
+        raise UserError(f"{location}: the word is empty; write its word")
     if "\n" in row[word]:
-        raise UserError(f"{place}: the word holds a line end; is a quote not closed?")
+        raise UserError(f"{location}: the word holds a line end; is a quote not closed?")
 
 
 def _delimiter(header: str) -> str:
@@ -132,14 +132,14 @@ def _rows(path: Path) -> Iterator[_Row]:
         ) from error
 
 
-def _columns(header: Sequence[str], columns: Sequence[str], place: str) -> tuple[int, int, int | None]:
-    """The places of words, tags and, if there is such a column, of sentences."""
+def _columns(header: Sequence[str], columns: Sequence[str], location: str) -> tuple[int, int, int | None]:
+    """The columns of words, tags and, if there is such a column, of sentences."""
     folded = [name.strip().casefold() for name in header]
 
     def find(names: Sequence[str], what: str) -> int | None:
         found = [i for i, name in enumerate(folded) if name in names]
         if len(found) > 1:
-            raise UserError(f"{place}: several columns may hold {what}; {choose}")
+            raise UserError(f"{location}: several columns may hold {what}; {choose}")
         return found[0] if found else None
 
     choose = (
@@ -153,8 +153,8 @@ def _columns(header: Sequence[str], columns: Sequence[str], place: str) -> tuple
     word = find(given[0] if given else _WORD, "words")
     tag = find(given[1] if given else _TAG, "tags")
     if word is None or tag is None:
-        raise UserError(f"{place}: no column of {'words' if word is None else 'tags'}; {choose}")
+        raise UserError(f"{location}: no column of {'words' if word is None else 'tags'}; {choose}")
     sentence = find((given[2] if len(given) > 2 else ()) if given else _SENTENCE, "sentences")
     if sentence is None and len(given) > 2:
-        raise UserError(f"{place}: no column of sentences called {columns[2]!r}; {choose}")
+        raise UserError(f"{location}: no column of sentences called {columns[2]!r}; {choose}")
     return word, tag, sentence

@@ -35,8 +35,8 @@ def read_docbin(path: Path, schema: Schema | None, split: str = "") -> Read:
     """
     prefix = f"{split}-" if split else ""
     documents = (
-        Document(f"{prefix}doc-{i}", doc.text, _spans(doc, place), words=_words(doc), place=place)
-        for i, (doc, place) in enumerate(_docs(path))
+        Document(f"{prefix}doc-{i}", doc.text, _spans(doc, location), words=_words(doc), location=location)
+        for i, (doc, location) in enumerate(_docs(path))
     )
     read = read_documents(documents, schema, split)
     check_not_empty(read.sentences, path)
@@ -67,9 +67,9 @@ def _docs(path: Path) -> Iterator[tuple[Any, str]]:
         yield doc, f"{path}: doc {i}"
 
 
-def _spans(doc: Any, place: str) -> tuple[Span, ...]:
+def _spans(doc: Any, location: str) -> tuple[Span, ...]:
     found = doc.ents or doc.spans.get(SPAN_GROUP, ())
-    return tuple(Span(s.start_char, s.end_char, s.label_, place) for s in found)
+    return tuple(Span(s.start_char, s.end_char, s.label_, location) for s in found)
 
 
 def _words(doc: Any) -> tuple[tuple[Range, ...], ...]:

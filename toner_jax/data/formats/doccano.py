@@ -36,13 +36,13 @@ def read_doccano(path: Path, schema: Schema | None, split: str = "", *, pretoken
     counts: Counter[str] = Counter()
 
     def documents() -> Iterator[Document]:
-        for i, (item, place) in enumerate(read_records(path)):
-            text = get_text(item, "text", place)
-            found = get_spans(item, one_of(item, _SPANS, place) or _SPANS[0], place)
-            spans = tuple(Span(start, end, label, place) for start, end, label in found)
-            counts["not_entities"] += len(get_list(item, "relations", place)) if "relations" in item else 0
+        for i, (item, location) in enumerate(read_records(path)):
+            text = get_text(item, "text", location)
+            found = get_spans(item, one_of(item, _SPANS, location) or _SPANS[0], location)
+            spans = tuple(Span(start, end, label, location) for start, end, label in found)
+            counts["not_entities"] += len(get_list(item, "relations", location)) if "relations" in item else 0
             default = f"{split}-doc-{i}" if split else f"doc-{i}"
-            yield Document(get_id(item, "id", place) or default, text, spans, place=place)
+            yield Document(get_id(item, "id", location) or default, text, spans, location=location)
 
     read = read_documents(documents(), schema, split, pretokenized=pretokenized)
     check_not_empty(read.sentences, path)

@@ -87,48 +87,48 @@ def read_hub(
     name = next((n for n in names if n in splits), None)
     if name is None:
         raise UserError(f"{source}: no split {' or '.join(names)} (data.{split}); it has {', '.join(splits)}")
-    rows, place = splits[name], f"{source}: split {name}"
+    rows, location = splits[name], f"{source}: split {name}"
     if columns and len(columns) != 2:
         raise UserError(f"data.columns={tuple(columns)!r}: give the columns of words and of tags")
-    words_of = _column(rows, columns[:1] or _WORDS, "words", place)
-    tags_of = _column(rows, columns[1:] or _TAGS, "tags", place)
-    labels = _label_names(rows.features[tags_of], f"{place}: column {tags_of!r}")
+    words_of = _column(rows, columns[:1] or _WORDS, "words", location)
+    tags_of = _column(rows, columns[1:] or _TAGS, "tags", location)
+    labels = _label_names(rows.features[tags_of], f"{location}: column {tags_of!r}")
     lists = WordLists(schema, split)
     for i, (words, tags) in enumerate(_rows(rows, words_of, tags_of)):
-        where = f"{place}: row {i}"
+        where = f"{location}: row {i}"
         parsed = [lists.tags.parse(tag, where) for tag in _spelled(tags, labels, where)]
         if not isinstance(words, list) or not all(isinstance(w, str) for w in words):
             raise UserError(f"{where}: {words_of!r} is {shown(words)}; expected a list of strings")
         if len(words) != len(parsed):
             raise UserError(f"{where}: {len(parsed)} tags for {len(words)} words")
         lists.add(words, lists.tags.entities(parsed), where)
-    return lists.read(place)
+    return lists.read(location)
 
 
-def _column(rows: Any, names: Sequence[str], what: str, place: str) -> str:
+def _column(rows: Any, names: Sequence[str], what: str, location: str) -> str:
     found = [n for n in names if n in rows.column_names]
     if len(found) != 1:
         problem = f"several columns may hold {what}" if found else f"no column {' or '.join(names)}"
         raise UserError(
-            f"{place}: {problem}; its columns are {', '.join(rows.column_names)}: name those of words and of "
+            f"{location}: {problem}; its columns are {', '.join(rows.column_names)}: name those of words and of "
             "tags in data.columns"
         )
     return found[0]
 
 
-def _label_names(feature: Any, place: str) -> Sequence[str] | None:
+def _label_names(feature: Any, location: str) -> Sequence[str] | None:
     """The names of a column's numbers; None where the tags are strings already."""
     inner = getattr(feature, "feature", None)
     if inner is None:
         raise UserError(
-            f"{place} is no list of tags but {shown(str(feature))}; choose another in data.columns"
+            f"{location} is no list of tags but {shown(str(feature))}; choose another in data.columns"
         )
     if hasattr(inner, "names"):
         return inner.names
     if getattr(inner, "dtype", "") in ("string", "large_string"):
         return None
     raise UserError(
-        f"{place} holds {getattr(inner, 'dtype', inner)} without names; a ClassLabel feature must name them"
+        f"{location} holds {getattr(inner, 'dtype', inner)} without names; a ClassLabel feature must name them"
     )
 
 
@@ -137,12 +137,12 @@ def _rows(rows: Any, words: str, tags: str) -> Iterator[tuple[Any, Any]]:
         yield from zip(batch[words], batch[tags], strict=True)
 
 
-def _spelled(tags: Any, labels: Sequence[str] | None, place: str) -> Sequence[str]:
+def _spelled(tags: Any, labels: Sequence[str] | None, location: str) -> Sequence[str]:
     if not isinstance(tags, list) or any(tag is None for tag in tags):
-        raise UserError(f"{place}: the tags are {shown(tags)}; expected a list without gaps")
+        raise UserError(f"{location}: the tags are {shown(tags)}; expected a list without gaps")
     if labels is None:
         return tags
     for tag in tags:
         if not 0 <= tag < len(labels):
-            raise UserError(f"{place}: tag {tag} has no name; the set names {len(labels)} of them")
+            raise UserError(f"{location}: tag {tag} has no name; the set names {len(labels)} of them")
     return [labels[tag] for tag in tags]

@@ -46,11 +46,11 @@ _Span = tuple[int, int, str]  # words, half-open, and the label
 
 @dataclass
 class _Words:
-    """A sentence of words, its spans, and the place that names it in errors."""
+    """A sentence of words, its spans, and the location that names it in errors."""
 
     words: list[str]
     spans: list[_Span]
-    place: str
+    location: str
     doc_id: str | None = None
 
 
@@ -70,14 +70,14 @@ def read_json_shapes(path: Path, schema: Schema | None, split: str) -> Read:
     if not records:
         raise UserError(f"{path}: empty: it holds no record; check that this is the right file")
     shape = _shape(*records[0])
-    for record, place in records:
-        if (other := _shape(record, place)) != shape:
+    for record, location in records:
+        if (other := _shape(record, location)) != shape:
             raise UserError(
-                f"{place}: a record of shape {other} after records of shape {shape}; give each a file"
+                f"{location}: a record of shape {other} after records of shape {shape}; give each a file"
             )
     counts: Counter[str] = Counter()
     if shape == "characters":
-        read = read_documents([_characters(record, place) for record, place in records], schema, split)
+        read = read_documents([_characters(record, location) for record, location in records], schema, split)
         sentences = tuple(replace(s, doc_id=None) for s in read.sentences)
         counts.update(read.repairs)
     else:
@@ -104,16 +104,16 @@ def _known_shape(record: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _shape(record: Mapping[str, Any], place: str) -> str:
+def _shape(record: Mapping[str, Any], location: str) -> str:
     if {"sentences", "ner", "relations"} <= record.keys():
         raise UserError(
-            f"{place}: relation data of PURE or DyGIE (sentences, ner, relations): it marks the heads of mentions, not "
-            "their whole extents, so its scores compare with no NER result; use a copy made for NER"
+            f"{location}: relation data of PURE or DyGIE (sentences, ner, relations): it marks the heads of mentions, "
+            "not their whole extents, so its scores compare with no NER result; use a copy made for NER"
         )
     shape = _known_shape(record)
     if shape is None:
         raise UserError(
-            f"{place}: its keys ({', '.join(map(shown, list(record)[:8]))}) are of no known shape: "
+            f"{location}: its keys ({', '.join(map(shown, list(record)[:8]))}) are of no known shape: "
             + "; ".join(f"{shape} has {', '.join(keys)}" for shape, keys in _KEYS.items())
         )
     return shape
@@ -137,21 +137,21 @@ def _each(
     records: Iterable[tuple[Record, str]],
     counts: Counter[str],
 ) -> Iterator[_Words]:
-    for record, place in records:
-        yield from reader(record, place, counts)
+    for record, location in records:
+        yield from reader(record, location, counts)
 
 
-def _w2ner(record: Record, place: str, counts: Counter[str]) -> Iterator[_Words]:
+def _w2ner(record: Record, location: str, counts: Counter[str]) -> Iterator[_Words]:
     spans = []
-    for item, where in get_objects(record, "ner", place):
+    for item, where in get_objects(record, "ner", location):
         if found := _run(item, "index", where, counts):
             spans.append((*found, get_text(item, "type", where)))
-    yield _Words(_words(record["sentence"], "sentence", place), spans, place)
+    yield _Words(_words(record["sentence"], "sentence", location), spans, location)
 
 
-def _uie(record: Record, place: str, counts: Counter[str]) -> Iterator[_Words]:
-    words, spans = _words(record["tokens"], "tokens", place), []
-    for item, where in get_objects(record, "entity", place):
+def _uie(record: Record, location: str, counts: Counter[str]) -> Iterator[_Words]:
+    words, spans = _words(record["tokens"], "tokens", location), []
+    for item, where in get_objects(record, "entity", location):
         if found := _run(item, "offset", where, counts):
             written = get_text(item, "text", where)
             if "".join(written.split()) != "".join(" ".join(words[slice(*found)]).split()):
@@ -159,36 +159,36 @@ def _uie(record: Record, place: str, counts: Counter[str]) -> Iterator[_Words]:
                     f"{where}: {shown(written)} is not what stands at the words {shown(item['offset'])}"
                 )
             spans.append((*found, get_text(item, "type", where)))
-    yield _Words(words, spans, place)
+    yield _Words(words, spans, location)
 
 
-def _cnn_nested(record: Record, place: str, counts: Counter[str]) -> Iterator[_Words]:
+def _cnn_nested(record: Record, location: str, counts: Counter[str]) -> Iterator[_Words]:
     spans = [
         (get_int(item, "start", where), get_int(item, "end", where), get_text(item, "entity_type", where))
-        for item, where in get_objects(record, "entity_mentions", place)
+        for item, where in get_objects(record, "entity_mentions", location)
     ]
-    yield _Words(_words(record["tokens"], "tokens", place), spans, place)
+    yield _Words(_words(record["tokens"], "tokens", location), spans, location)
 
 
-def _bartner(record: Record, place: str, counts: Counter[str]) -> Iterator[_Words]:
-    yield from _sentence_lists(record, "ners", place, [0] * len(get_list(record, "sentences", place)))
+def _bartner(record: Record, location: str, counts: Counter[str]) -> Iterator[_Words]:
+    yield from _sentence_lists(record, "ners", location, [0] * len(get_list(record, "sentences", location)))
 
 
-def _pure(record: Record, place: str, counts: Counter[str]) -> Iterator[_Words]:
-    sentences = get_list(record, "sentences", place)
-    lengths = [len(as_list(s, f'"sentences"[{i}]', place)) for i, s in enumerate(sentences)]
-    yield from _sentence_lists(record, "ner", place, [0, *accumulate(lengths)][:-1])
+def _pure(record: Record, location: str, counts: Counter[str]) -> Iterator[_Words]:
+    sentences = get_list(record, "sentences", location)
+    lengths = [len(as_list(s, f'"sentences"[{i}]', location)) for i, s in enumerate(sentences)]
+    yield from _sentence_lists(record, "ner", location, [0, *accumulate(lengths)][:-1])
 
 
-def _sentence_lists(record: Record, key: str, place: str, shifts: Sequence[int]) -> Iterator[_Words]:
+def _sentence_lists(record: Record, key: str, location: str, shifts: Sequence[int]) -> Iterator[_Words]:
     """Sentences beside lists of `[first, last, type]`; `shifts` is taken off the word numbers in each."""
-    sentences = get_list(record, "sentences", place)
-    groups = get_list(record, key, place)
+    sentences = get_list(record, "sentences", location)
+    groups = get_list(record, key, location)
     if len(groups) != len(sentences):
-        raise UserError(f'{place}: {len(sentences)} sentences but {len(groups)} lists in "{key}"')
-    doc_id = None if record.get("doc_key") is None else get_text(record, "doc_key", place)
+        raise UserError(f'{location}: {len(sentences)} sentences but {len(groups)} lists in "{key}"')
+    doc_id = None if record.get("doc_key") is None else get_text(record, "doc_key", location)
     for i, (words, group, shift) in enumerate(zip(sentences, groups, shifts, strict=True), 1):
-        at = f"{place}: sentence {i}"
+        at = f"{location}: sentence {i}"
         spans = []
         for item in as_list(group, f'its list in "{key}"', at):
             if not isinstance(item, list) or len(item) != 3:
@@ -198,16 +198,16 @@ def _sentence_lists(record: Record, key: str, place: str, shifts: Sequence[int])
         yield _Words(_words(words, "sentences", at), spans, at, doc_id)
 
 
-def _mrc(record: Record, place: str, counts: Counter[str]) -> Iterator[_Words]:
+def _mrc(record: Record, location: str, counts: Counter[str]) -> Iterator[_Words]:
     labels = record["label"]
     if not isinstance(labels, dict):
-        raise UserError(f'{place}: "label" is {shown(labels)}; expected an object of lists')
+        raise UserError(f'{location}: "label" is {shown(labels)}; expected an object of lists')
     spans = [
-        (*_positions(position, f'{place}: "label"'), label)
+        (*_positions(position, f'{location}: "label"'), label)
         for label in labels
-        for position in get_list(labels, label, f'{place}: "label"')
+        for position in get_list(labels, label, f'{location}: "label"')
     ]
-    yield _Words(_context(record, place), spans, place)
+    yield _Words(_context(record, location), spans, location)
 
 
 def _merged_queries(records: Iterable[tuple[Record, str]]) -> Iterator[_Words]:
@@ -215,42 +215,44 @@ def _merged_queries(records: Iterable[tuple[Record, str]]) -> Iterator[_Words]:
     with each label: the n-th such record belongs to the n-th sentence."""
     sentences: dict[tuple[str, int], _Words] = {}
     times: Counter[tuple[str, str]] = Counter()
-    for record, place in records:
-        words = _context(record, place)
+    for record, location in records:
+        words = _context(record, location)
         context = record["context"]
-        label = get_text(record, "entity_label", place)
-        sentence = sentences.setdefault((context, times[context, label]), _Words(words, [], place))
+        label = get_text(record, "entity_label", location)
+        sentence = sentences.setdefault((context, times[context, label]), _Words(words, [], location))
         times[context, label] += 1
-        for position in get_list(record, "span_position", place):
-            start, end = _positions(position, f'{place}: "span_position"')
+        for position in get_list(record, "span_position", location):
+            start, end = _positions(position, f'{location}: "span_position"')
             if not start < end <= len(words):
                 raise UserError(
-                    f"{place}: span {position!r} lies outside the {len(words)} words of the context"
+                    f"{location}: span {position!r} lies outside the {len(words)} words of the context"
                 )
             sentence.spans.append((start, end, label))
     yield from sentences.values()
 
 
-def _positions(value: Any, place: str) -> tuple[int, int]:
+def _positions(value: Any, location: str) -> tuple[int, int]:
     first, _, last = value.partition(";") if isinstance(value, str) else ("", "", "")
     if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in (first, last)):
-        raise UserError(f'{place}: {shown(value)} where a span "first;last" is expected')
+        raise UserError(f'{location}: {shown(value)} where a span "first;last" is expected')
     return int(first), int(last) + 1
 
 
-def _context(record: Record, place: str) -> list[str]:
-    return _words([word for word in get_text(record, "context", place).split(" ") if word], "context", place)
+def _context(record: Record, location: str) -> list[str]:
+    return _words(
+        [word for word in get_text(record, "context", location).split(" ") if word], "context", location
+    )
 
 
-def _characters(record: Record, place: str) -> Document:
-    text = get_text(record, "sentence", place)
+def _characters(record: Record, location: str) -> Document:
+    text = get_text(record, "sentence", location)
     if not text.strip():
-        raise UserError(f'{place}: "sentence" is empty')
+        raise UserError(f'{location}: "sentence" is empty')
     spans = [
         Span(get_int(item, "start", where), get_int(item, "end", where), get_text(item, "type", where), where)
-        for item, where in get_objects(record, "entities", place)
+        for item, where in get_objects(record, "entities", location)
     ]
-    return Document(place, text, tuple(spans), ((0, len(text)),))
+    return Document(location, text, tuple(spans), ((0, len(text)),))
 
 
 _READERS: Mapping[str, Callable[[Record, str, Counter[str]], Iterable[_Words]]] = {
@@ -277,30 +279,31 @@ def _checked(raw: _Words, schema: Schema | None, counts: Counter[str]) -> tuple[
     for start, end, label in raw.spans:
         if not 0 <= start < end <= len(raw.words):
             raise UserError(
-                f"{raw.place}: the span of words {start} to {end - 1} is empty or outside its {len(raw.words)} words"
+                f"{raw.location}: the span of words {start} to {end - 1} is empty or outside its {len(raw.words)} words"
             )
-        entities.append(Entity(starts[start], starts[end], resolve_label(schema, label, raw.place)))
+        entities.append(Entity(starts[start], starts[end], resolve_label(schema, label, raw.location)))
     counts["duplicate_entity"] += len(entities) - len(set(entities))
     return words, entities
 
 
-def _run(item: Record, key: str, place: str, counts: Counter[str]) -> tuple[int, int] | None:
+def _run(item: Record, key: str, location: str, counts: Counter[str]) -> tuple[int, int] | None:
     """The range that a list of word numbers covers; None, counted, where it has gaps."""
-    numbers = [as_int(i, f'{place}: "{key}"') for i in get_list(item, key, place)]
+    numbers = [as_int(i, f'{location}: "{key}"') for i in get_list(item, key, location)]
     if not numbers or numbers != sorted(set(numbers)):
-        raise UserError(f'{place}: "{key}" is {shown(numbers)}; expected word numbers in ascending order')
+        raise UserError(f'{location}: "{key}" is {shown(numbers)}; expected word numbers in ascending order')
     if numbers[-1] - numbers[0] + 1 != len(numbers):
         counts["discontinuous"] += 1
         return None
     return numbers[0], numbers[-1] + 1
 
 
-def _words(value: Any, key: str, place: str) -> list[str]:
+def _words(value: Any, key: str, location: str) -> list[str]:
     words = [
-        as_text(word, f'"{key}"[{i}]', place) for i, word in enumerate(as_list(value, f'"{key}"', place))
+        as_text(word, f'"{key}"[{i}]', location)
+        for i, word in enumerate(as_list(value, f'"{key}"', location))
     ]
     if not words:
-        raise UserError(f'{place}: "{key}" holds no words')
+        raise UserError(f'{location}: "{key}" holds no words')
     if not all(word.strip() for word in words):
-        raise UserError(f'{place}: "{key}" holds a word that is empty or white space')
+        raise UserError(f'{location}: "{key}" holds a word that is empty or white space')
     return words

@@ -31,10 +31,10 @@ def read_records(path: Path) -> Iterator[tuple[Record, str]]:
     """
     text = read_text(path)
     values = _array(text, path) if text.lstrip(" \t\r\n").startswith("[") else _lines(path)
-    for value, place in values:
+    for value, location in values:
         if not isinstance(value, dict):
-            raise UserError(f'{place}: expected an object {{"…": …}}, not {shown(value)}')
-        yield value, place
+            raise UserError(f'{location}: expected an object {{"…": …}}, not {shown(value)}')
+        yield value, location
 
 
 def _lines(path: Path) -> Iterator[tuple[Any, str]]:
@@ -83,7 +83,7 @@ def _reason(error: Exception) -> str:
     return str(error).split(";")[0]
 
 
-def one_of(item: Mapping[str, Any], keys: Sequence[str], place: str) -> str | None:
+def one_of(item: Mapping[str, Any], keys: Sequence[str], location: str) -> str | None:
     """The one of several spellings of a key that the item uses; None where it uses none.
 
     Raises:
@@ -91,45 +91,45 @@ def one_of(item: Mapping[str, Any], keys: Sequence[str], place: str) -> str | No
     """
     used = [key for key in keys if key in item]
     if len(used) > 1:
-        raise UserError(f'{place}: has both "{used[0]}" and "{used[1]}"; keep one of them')
+        raise UserError(f'{location}: has both "{used[0]}" and "{used[1]}"; keep one of them')
     return used[0] if used else None
 
 
-def as_text(value: Any, what: str, place: str) -> str:
+def as_text(value: Any, what: str, location: str) -> str:
     """The value, which must be a string of Unicode text; `what` names it in the error.
 
     Raises:
       UserError: it is no string, or holds half a surrogate pair or a NUL.
     """
     if not isinstance(value, str):
-        raise UserError(f"{place}: {what} is {shown(value)}; expected a string")
-    check_characters(value, f"{place}: {what}")
+        raise UserError(f"{location}: {what} is {shown(value)}; expected a string")
+    check_characters(value, f"{location}: {what}")
     return value
 
 
-def as_list(value: Any, what: str, place: str) -> list[Any]:
+def as_list(value: Any, what: str, location: str) -> list[Any]:
     """The value, which must be a list; `what` names it in the error.
 
     Raises:
       UserError: it is something else.
     """
     if not isinstance(value, list):
-        raise UserError(f"{place}: {what} is {shown(value)}; expected a list")
+        raise UserError(f"{location}: {what} is {shown(value)}; expected a list")
     return value
 
 
-def as_int(value: Any, place: str) -> int:
+def as_int(value: Any, location: str) -> int:
     """The value, which must be a whole number.
 
     Raises:
       UserError: it is something else; a fraction and true are, too.
     """
     if not isinstance(value, int) or isinstance(value, bool):
-        raise UserError(f"{place}: {shown(value)} is not a whole number")
+        raise UserError(f"{location}: {shown(value)} is not a whole number")
     return value
 
 
-def get_value(item: Mapping[str, Any], key: str, place: str, hint: str = "") -> Any:
+def get_value(item: Mapping[str, Any], key: str, location: str, hint: str = "") -> Any:
     """The value of a key, whatever it is.
 
     Raises:
@@ -137,41 +137,41 @@ def get_value(item: Mapping[str, Any], key: str, place: str, hint: str = "") -> 
     """
     if key not in item:
         raise UserError(
-            f'{place}: has no "{key}"{hint}; its keys are {", ".join(map(shown, list(item)[:10]))}'
+            f'{location}: has no "{key}"{hint}; its keys are {", ".join(map(shown, list(item)[:10]))}'
         )
     return item[key]
 
 
-def get_text(item: Mapping[str, Any], key: str, place: str) -> str:
+def get_text(item: Mapping[str, Any], key: str, location: str) -> str:
     """A string of the item; raises as `as_text`, or where it is missing."""
-    return as_text(get_value(item, key, place), f'"{key}"', place)
+    return as_text(get_value(item, key, location), f'"{key}"', location)
 
 
-def get_int(item: Mapping[str, Any], key: str, place: str) -> int:
+def get_int(item: Mapping[str, Any], key: str, location: str) -> int:
     """A whole number of the item; raises as `as_int`, or where it is missing."""
-    return as_int(get_value(item, key, place), f'{place}: "{key}"')
+    return as_int(get_value(item, key, location), f'{location}: "{key}"')
 
 
-def get_list(item: Mapping[str, Any], key: str, place: str) -> list[Any]:
+def get_list(item: Mapping[str, Any], key: str, location: str) -> list[Any]:
     """A list of the item; raises as `as_list`, or where it is missing."""
     hint = " (an empty list where there is nothing)"
-    return as_list(get_value(item, key, place, hint), f'"{key}"', place)
+    return as_list(get_value(item, key, location, hint), f'"{key}"', location)
 
 
-def get_objects(item: Mapping[str, Any], key: str, place: str) -> Iterator[tuple[Record, str]]:
-    """The objects of a list of the item, each with its place in it.
+def get_objects(item: Mapping[str, Any], key: str, location: str) -> Iterator[tuple[Record, str]]:
+    """The objects of a list of the item, each with its location in it.
 
     Raises:
       UserError: as `get_list`, or an element is no object.
     """
-    for number, value in enumerate(get_list(item, key, place)):
-        where = f'{place}: "{key}"[{number}]'
+    for number, value in enumerate(get_list(item, key, location)):
+        where = f'{location}: "{key}"[{number}]'
         if not isinstance(value, dict):
             raise UserError(f"{where} is {shown(value)}; expected an object")
         yield value, where
 
 
-def get_id(item: Mapping[str, Any], key: str, place: str) -> str | None:
+def get_id(item: Mapping[str, Any], key: str, location: str) -> str | None:
     """A string or a whole number of the item, as a string; None where it is missing or null.
 
     Raises:
@@ -183,11 +183,11 @@ def get_id(item: Mapping[str, Any], key: str, place: str) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value:
-        raise UserError(f'{place}: "{key}" is {shown(value)}; expected a string or a whole number')
-    return as_text(value, f'"{key}"', place)
+        raise UserError(f'{location}: "{key}" is {shown(value)}; expected a string or a whole number')
+    return as_text(value, f'"{key}"', location)
 
 
-def get_spans(item: Mapping[str, Any], key: str, place: str) -> list[tuple[int, int, str]]:
+def get_spans(item: Mapping[str, Any], key: str, location: str) -> list[tuple[int, int, str]]:
     """Annotated spans (start, end, label): `[start, end, label]`, or objects with `start` and `end` (or
     `start_offset`, `end_offset`) and `label` (or `type`), whose other keys do not matter.
 
@@ -195,8 +195,8 @@ def get_spans(item: Mapping[str, Any], key: str, place: str) -> list[tuple[int, 
       UserError: the list or one of its spans is malformed.
     """
     spans = []
-    for number, span in enumerate(get_list(item, key, place)):
-        where = f'{place}: "{key}"[{number}]'
+    for number, span in enumerate(get_list(item, key, location)):
+        where = f'{location}: "{key}"[{number}]'
         if isinstance(span, dict):
             found = [one_of(span, names, where) for names in (_START, _END, _LABEL)]
             missing = [
@@ -211,13 +211,13 @@ def get_spans(item: Mapping[str, Any], key: str, place: str) -> list[tuple[int, 
     return spans
 
 
-def check_span(start: Any, end: Any, label: Any, place: str) -> tuple[int, int, str]:
+def check_span(start: Any, end: Any, label: Any, location: str) -> tuple[int, int, str]:
     """A span with two whole numbers and a name.
 
     Raises:
       UserError: they are something else.
     """
-    start, end = as_int(start, place), as_int(end, place)
+    start, end = as_int(start, location), as_int(end, location)
     if not isinstance(label, str) or not label.strip():
-        raise UserError(f"{place}: label {shown(label)} is not a name")
+        raise UserError(f"{location}: label {shown(label)} is not a name")
     return start, end, label

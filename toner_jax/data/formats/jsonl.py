@@ -63,16 +63,16 @@ def read_jsonl(path: Path, schema: Schema | None, split: str = "", *, pretokeniz
     """
     items = list(_checked_ids(read_records(path)))
     kinds: dict[str, str] = {}
-    for item, place in items:
-        kinds.setdefault(_kind(item, place), place)
+    for item, location in items:
+        kinds.setdefault(_kind(item, location), location)
     if len(kinds) > 1:
-        (first, _), (other, place) = list(kinds.items())[:2]
-        raise UserError(f"{place}: annotates {other} where the file began with {first}; keep to one kind")
+        (first, _), (other, location) = list(kinds.items())[:2]
+        raise UserError(f"{location}: annotates {other} where the file began with {first}; keep to one kind")
     prefix = f"{split}-" if split else ""
     if set(kinds) <= {"characters", "characters with words"}:
         blank: Counter[str] = Counter()
         documents = (
-            _document(item, place, f"{prefix}doc-{i}", blank) for i, (item, place) in enumerate(items)
+            _document(item, location, f"{prefix}doc-{i}", blank) for i, (item, location) in enumerate(items)
         )
         read = read_documents(documents, schema, split, pretokenized=pretokenized)
         check_not_empty(read.sentences, path)
@@ -106,53 +106,53 @@ def write_jsonl(sentences: Iterable[Sentence], path: Path) -> None:
 def _checked_ids(items: Iterable[_Item]) -> Iterator[_Item]:
     """The items, of which all or none have an `id`, each its own."""
     seen: dict[str | None, str] = {}
-    for item, place in items:
-        id = get_id(item, "id", place)
+    for item, location in items:
+        id = get_id(item, "id", location)
         if seen and (id is None) != (None in seen):
-            raise UserError(f'{place}: give every line an "id", or none')
+            raise UserError(f'{location}: give every line an "id", or none')
         if id is not None and id in seen:
-            raise UserError(f'{place}: "id" {shown(id)} was already used in {seen[id]}')
-        seen[id] = place
-        yield item, place
+            raise UserError(f'{location}: "id" {shown(id)} was already used in {seen[id]}')
+        seen[id] = location
+        yield item, location
 
 
-def _kind(item: Mapping[str, Any], place: str) -> str:
-    words, spans, tags = (one_of(item, keys, place) for keys in (_WORDS, _SPANS, _TAGS))
+def _kind(item: Mapping[str, Any], location: str) -> str:
+    words, spans, tags = (one_of(item, keys, location) for keys in (_WORDS, _SPANS, _TAGS))
     if spans and tags:
-        raise UserError(f'{place}: has both "{spans}" and "{tags}"; keep one of them')
+        raise UserError(f'{location}: has both "{spans}" and "{tags}"; keep one of them')
     if "text" in item:
         if tags:
-            raise UserError(f'{place}: has both "text" and "{tags}"; tags go with "words" alone')
+            raise UserError(f'{location}: has both "text" and "{tags}"; tags go with "words" alone')
         return "characters with words" if words else "characters"
     if words:
         return "tags" if tags else "words"
     raise UserError(
-        f'{place}: has neither "text" nor "words"; its keys are {", ".join(map(shown, list(item)[:10]))}'
+        f'{location}: has neither "text" nor "words"; its keys are {", ".join(map(shown, list(item)[:10]))}'
     )
 
 
-def _document(item: Mapping[str, Any], place: str, default: str, counts: Counter[str]) -> Document:
-    text = get_text(item, "text", place)
-    spans = get_spans(item, one_of(item, _SPANS, place) or "entities", place)
-    id, doc_id = get_id(item, "id", place), get_id(item, "doc_id", place)
-    key = one_of(item, _WORDS, place)
+def _document(item: Mapping[str, Any], location: str, default: str, counts: Counter[str]) -> Document:
+    text = get_text(item, "text", location)
+    spans = get_spans(item, one_of(item, _SPANS, location) or "entities", location)
+    id, doc_id = get_id(item, "id", location), get_id(item, "doc_id", location)
+    key = one_of(item, _WORDS, location)
     return Document(
         doc_id if key else doc_id or id or default,
         text,
-        tuple(Span(start, end, label, place) for start, end, label in spans),
-        words=(_ranges(item, key, text, place, counts),) if key else None,
+        tuple(Span(start, end, label, location) for start, end, label in spans),
+        words=(_ranges(item, key, text, location, counts),) if key else None,
         sentence_id=id if key else None,
-        place=place,
+        location=location,
     )
 
 
 def _ranges(
-    item: Mapping[str, Any], key: str, text: str, place: str, counts: Counter[str]
+    item: Mapping[str, Any], key: str, text: str, location: str, counts: Counter[str]
 ) -> tuple[Range, ...]:
     """The words' ranges, which follow each other within the text; tokens of spaces and line ends are none."""
     ranges: list[Range] = []
-    for number, value in enumerate(get_list(item, key, place)):
-        where = f'{place}: "{key}"[{number}]'
+    for number, value in enumerate(get_list(item, key, location)):
+        where = f'{location}: "{key}"[{number}]'
         if isinstance(value, str):
             raise UserError(
                 f'{where} is {shown(value)}; beside a "text", words are character ranges [start, end]; '
@@ -175,25 +175,35 @@ def _ranges(
 
 def _read_words(path: Path, items: Iterable[_Item], schema: Schema | None, split: str, tagged: bool) -> Read:
     lists = WordLists(schema, split)
-    for item, place in items:
-        key = one_of(item, _WORDS, place) or "words"
-        words = [as_text(word, f'"{key}"[{i}]', place) for i, word in enumerate(get_list(item, key, place))]
-        entities = _tagged(item, len(words), lists.tags, place) if tagged else _spanned(item, schema, place)
-        lists.add(words, entities, place, id=get_id(item, "id", place), doc_id=get_id(item, "doc_id", place))
+    for item, location in items:
+        key = one_of(item, _WORDS, location) or "words"
+        words = [
+            as_text(word, f'"{key}"[{i}]', location) for i, word in enumerate(get_list(item, key, location))
+        ]
+        entities = (
+            _tagged(item, len(words), lists.tags, location) if tagged else _spanned(item, schema, location)
+        )
+        lists.add(
+            words,
+            entities,
+            location,
+            id=get_id(item, "id", location),
+            doc_id=get_id(item, "doc_id", location),
+        )
     return lists.read(path)
 
 
-def _tagged(item: Mapping[str, Any], length: int, reader: TagReader, place: str) -> Iterable[Entity]:
-    key = one_of(item, _TAGS, place) or "tags"
-    tags = get_list(item, key, place)
+def _tagged(item: Mapping[str, Any], length: int, reader: TagReader, location: str) -> Iterable[Entity]:
+    key = one_of(item, _TAGS, location) or "tags"
+    tags = get_list(item, key, location)
     if len(tags) != length:
-        raise UserError(f'{place}: {len(tags)} "{key}" for {length} words')
+        raise UserError(f'{location}: {len(tags)} "{key}" for {length} words')
     for tag in tags:
         if not isinstance(tag, str):
-            raise UserError(f'{place}: "{key}" holds {shown(tag)}; expected strings such as "B-TYPE"')
-    return reader.entities([reader.parse(tag, place) for tag in tags])
+            raise UserError(f'{location}: "{key}" holds {shown(tag)}; expected strings such as "B-TYPE"')
+    return reader.entities([reader.parse(tag, location) for tag in tags])
 
 
-def _spanned(item: Mapping[str, Any], schema: Schema | None, place: str) -> Iterable[Entity]:
-    spans = get_spans(item, one_of(item, _SPANS, place) or "entities", place)
-    return [Entity(start, end, resolve_label(schema, label, place)) for start, end, label in spans]
+def _spanned(item: Mapping[str, Any], schema: Schema | None, location: str) -> Iterable[Entity]:
+    spans = get_spans(item, one_of(item, _SPANS, location) or "entities", location)
+    return [Entity(start, end, resolve_label(schema, label, location)) for start, end, label in spans]

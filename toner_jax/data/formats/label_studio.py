@@ -48,10 +48,10 @@ def read_label_studio(
     counts: Counter[str] = Counter()
     tasks = list(read_records(path))
     full = bool(tasks) and "data" in tasks[0][0]
-    for task, place in tasks:
+    for task, location in tasks:
         if ("data" in task) != full:
             raise UserError(
-                f'{place}: mixes Label Studio\'s JSON (with "data") and JSON-MIN; export all as one'
+                f'{location}: mixes Label Studio\'s JSON (with "data") and JSON-MIN; export all as one'
             )
     documents = _documents(tasks, path, split, full, counts)
     read = read_documents(documents, schema, split, pretokenized=pretokenized)
@@ -74,36 +74,36 @@ def recognizes_label_studio(sample: Sample) -> bool:
 def _documents(tasks: _Tasks, path: Path, split: str, full: bool, counts: Counter[str]) -> Iterator[Document]:
     if tasks and not full and not any("label" in task for task, _ in tasks):
         raise UserError(f'{path}: no task has "annotations" or a "label"; export annotated tasks')
-    for i, (task, place) in enumerate(tasks):
-        doc_id = get_id(task, "id", place) or (f"{split}-doc-{i}" if split else f"doc-{i}")
+    for i, (task, location) in enumerate(tasks):
+        doc_id = get_id(task, "id", location) or (f"{split}-doc-{i}" if split else f"doc-{i}")
         if full:
-            text, regions = _text(task["data"], place), _regions(task, place, counts)
+            text, regions = _text(task["data"], location), _regions(task, location, counts)
             if regions is None:
                 continue
         else:
-            text, regions = get_text(task, "text", place), []
+            text, regions = get_text(task, "text", location), []
             if "label" in task:
-                regions = get_list(task, "label", place)
+                regions = get_list(task, "label", location)
             counts["task_without_labels"] += "label" not in task
-        spans = tuple(s for r in regions for s in _spans(r, text, place, counts))
-        yield Document(doc_id, text, spans, place=place)
+        spans = tuple(s for r in regions for s in _spans(r, text, location, counts))
+        yield Document(doc_id, text, spans, location=location)
 
 
-def _text(data: Any, place: str) -> str:
+def _text(data: Any, location: str) -> str:
     """The text of a task's data: what is called so, or else its only string."""
     if not isinstance(data, dict):
-        raise UserError(f'{place}: "data" is {shown(data)}; expected an object with the text')
+        raise UserError(f'{location}: "data" is {shown(data)}; expected an object with the text')
     strings = [key for key, value in data.items() if isinstance(value, str)]
     key = strings[0] if "text" not in data and len(strings) == 1 else "text"
-    return get_text(data, key, place)
+    return get_text(data, key, location)
 
 
-def _regions(task: Mapping[str, Any], place: str, counts: Counter[str]) -> list[Any] | None:
+def _regions(task: Mapping[str, Any], location: str, counts: Counter[str]) -> list[Any] | None:
     """The labelled regions of the annotation that counts; None where none was completed."""
     completed = []
-    for annotation in get_list(task, "annotations", place):
+    for annotation in get_list(task, "annotations", location):
         if not isinstance(annotation, dict):
-            raise UserError(f"{place}: annotation {shown(annotation)} is not an object")
+            raise UserError(f"{location}: annotation {shown(annotation)} is not an object")
         cancelled = bool(annotation.get("was_cancelled"))
         counts["cancelled_annotations"] += cancelled
         if not cancelled:
@@ -113,9 +113,9 @@ def _regions(task: Mapping[str, Any], place: str, counts: Counter[str]) -> list[
         return None
     counts["further_annotations"] += len(completed) - 1
     regions = []
-    for result in get_list(completed[0], "result", place):
+    for result in get_list(completed[0], "result", location):
         if not isinstance(result, dict):
-            raise UserError(f"{place}: result {shown(result)} is not an object")
+            raise UserError(f"{location}: result {shown(result)} is not an object")
         if result.get("type") == "labels":
             regions.append(result.get("value"))
         else:
@@ -123,21 +123,21 @@ def _regions(task: Mapping[str, Any], place: str, counts: Counter[str]) -> list[
     return regions
 
 
-def _spans(region: Any, text: str, place: str, counts: Counter[str]) -> Iterator[Span]:
+def _spans(region: Any, text: str, location: str, counts: Counter[str]) -> Iterator[Span]:
     if not isinstance(region, dict):
-        raise UserError(f"{place}: region {shown(region)} is not an object")
-    labels = get_list(region, "labels", place) if "labels" in region else []
+        raise UserError(f"{location}: region {shown(region)} is not an object")
+    labels = get_list(region, "labels", location) if "labels" in region else []
     counts["unlabelled_region"] += not labels
     for label in labels:
-        start, end, label = check_span(region.get("start"), region.get("end"), label, place)
+        start, end, label = check_span(region.get("start"), region.get("end"), label, location)
         if isinstance(region.get("text"), str) and 0 <= start < end:
-            at = _located(start, end, text, region["text"], place)
+            at = _located(start, end, text, region["text"], location)
             counts["utf16_range"] += at != (start, end)
             start, end = at
-        yield Span(start, end, label, place)
+        yield Span(start, end, label, location)
 
 
-def _located(start: int, end: int, text: str, surface: str, place: str) -> tuple[int, int]:
+def _located(start: int, end: int, text: str, surface: str, location: str) -> tuple[int, int]:
     """The range in characters at which the text is what the region says it is."""
 
     def folded(piece: str) -> str:  # Label Studio writes line ends as a backslash and an n
@@ -156,6 +156,6 @@ def _located(start: int, end: int, text: str, surface: str, place: str) -> tuple
     if inside and folded(inside) == folded(surface):
         return len(before), len(before) + len(inside)
     raise UserError(
-        f"{place}: the text at [{shown(start)}, {shown(end)}) is {shown(text[start:end])}, "
+        f"{location}: the text at [{shown(start)}, {shown(end)}) is {shown(text[start:end])}, "
         f"not {shown(surface)}; export the tasks again"
     )

@@ -40,13 +40,13 @@ class T5Decoder:
     ) -> tuple[jax.Array, DecoderCache]:
         return self._apply(_step, tokens, source, cache)
 
-    def rewind(self, cache: DecoderCache, taken: int, kept: jax.Array) -> DecoderCache:
+    def rewind(self, cache: DecoderCache, taken: int, accepted: jax.Array) -> DecoderCache:
         slots = cache.positions.shape[1]
         # 0 … taken − 1 in the slots that the last step wrote, in its order; more in all others.
         age_L = (jnp.arange(slots) - cache.slot + taken) % slots
-        dropped_BL = (age_L < taken) & (age_L >= kept[:, None])
+        dropped_BL = (age_L < taken) & (age_L >= accepted[:, None])
         return cache._replace(
-            length=cache.length - taken + kept,
+            length=cache.length - taken + accepted,
             positions=jnp.where(dropped_BL, -1, cache.positions),
         )
 

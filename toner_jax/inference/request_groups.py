@@ -1,4 +1,7 @@
-"""How many inputs are shared out over few compiled programs, and over the cores of a CPU."""
+"""Groups of requests: each is decoded by one call of a compiled program, by continuous batching.
+
+Few programs serve any number of inputs; on a CPU several groups are decoded at once, one for each core.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ ONE_THREAD = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_enable_concurrency_o
 # Passes that most outputs end within, and tokens that they have at most; the rest are decoded again with
 # all the room there is.
 _PASSES, _TOKENS = 24, 96
-# On CPU, several queues of a model narrower than this are decoded at once, each by one thread: so small matrix
-# products gain nothing from more. So many rows at work make them large enough, and so many queues for each thread
+# On CPU, several groups of a model narrower than this are decoded at once, each by one thread: so small matrix
+# products gain nothing from more. So many active rows make them large enough, and so many groups for each thread
 # even out their lengths.
-_CPU_WIDTH, _CPU_ROWS, _CPU_QUEUES = 512, 16, 2
+_CPU_WIDTH, _CPU_ROWS, _CPU_GROUPS = 512, 16, 2
 
 
 def on_cpu(mesh: Mesh) -> bool:
@@ -34,7 +37,7 @@ def on_cpu(mesh: Mesh) -> bool:
 
 @dataclass(frozen=True)
 class Shape:
-    """What one compiled program decodes: a queue of `requests`, of which `rows` are at work at a time, with sources
+    """What one compiled program decodes: a group of `requests`, of which `rows` are active at a time, with sources
     padded to `source` and a KV cache for so many `passes`."""
 
     requests: int
@@ -44,15 +47,15 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class QueuePlan:
-    """How inputs become queues.
+class GroupPlan:
+    """How inputs become groups.
 
     Attributes:
-      requests: of a queue; `rows`, at work at a time.
-      threads: queues that are decoded at once.
+      requests: of a group; `rows`, active at a time.
+      threads: groups that are decoded at once.
       passes: that a row may take at first, and `most_passes` of one that needed more.
       buckets: lengths that sources are padded to.
-      split: whether rows lie on several devices, so that not even a single input has a queue of one row.
+      split: whether rows lie on several devices, so that not even a single input has a group of one row.
     """
 
     requests: int
@@ -63,17 +66,17 @@ class QueuePlan:
     buckets: tuple[int, ...]
     split: bool
 
-    def queues(self, lengths: Sequence[int], again: bool) -> Iterator[tuple[np.ndarray, Shape]]:
+    def groups(self, lengths: Sequence[int], again: bool) -> Iterator[tuple[np.ndarray, Shape]]:
         """Which inputs, of so many pieces, are decoded together, and by which program; `again`: those that needed
         more passes."""
         single = not self.split and len(lengths) < 4
         requests, rows = (1, 1) if single else (self.requests, self.rows)
-        # No queue is shared between threads, so there are enough for all, of like sizes.
-        queues = -(-len(lengths) // requests)
+        # No group is shared between threads, so there are enough for all, of like sizes.
+        groups = -(-len(lengths) // requests)
         if self.threads > 1 and not single:
             most = -(-len(lengths) // max(1, rows // 2))
-            queues = max(queues, min(self.threads * _CPU_QUEUES, most))
-        for chosen in length_sorted_batches(lengths, -(-len(lengths) // queues)):
+            groups = max(groups, min(self.threads * _CPU_GROUPS, most))
+        for chosen in length_sorted_batches(lengths, -(-len(lengths) // groups)):
             source = self.buckets[-1] if again else bucket_of(lengths[chosen[0]], self.buckets)
             yield chosen, Shape(requests, rows, source, self.most_passes if again else self.passes)
 
@@ -84,7 +87,7 @@ class Planner:
 
     Attributes:
       overhead: pieces that stand around every text.
-      block: tokens that a pass verifies.
+      tokens_per_pass: tokens that a speculative pass verifies.
       limit: the most tokens of an output.
     """
 
@@ -92,26 +95,26 @@ class Planner:
     options: DecodeOptions
     techniques: Techniques
     overhead: int
-    block: int
+    tokens_per_pass: int
     limit: int
 
-    def plan(self, width: int) -> QueuePlan:
+    def plan(self, width: int) -> GroupPlan:
         """The plan for a model of this width."""
-        queue, threads = self.techniques.queue, self.techniques.threads
+        per_row, threads = self.techniques.requests_per_row, self.techniques.threads
         whole = batch_divisor(self.mesh) == 1
         small = on_cpu(self.mesh) and width < _CPU_WIDTH
-        if not (whole and jax.process_count() == 1 and queue > 1):
+        if not (whole and jax.process_count() == 1 and per_row > 1):
             threads = 1
         elif not threads:
             threads = _cores() if small else 1
         batch = self.options.batch_size
         rows = round_batch(min(batch, _CPU_ROWS) if threads > 1 else batch, self.mesh)
-        return QueuePlan(
+        return GroupPlan(
             # Rows on several devices cannot admit each other's requests without talking to each other.
-            requests=rows * (queue if whole else 1),
+            requests=rows * (per_row if whole else 1),
             rows=rows,
             threads=threads,
-            passes=min(max(_PASSES, -(-_TOKENS // self.block)), self.limit),
+            passes=min(max(_PASSES, -(-_TOKENS // self.tokens_per_pass)), self.limit),
             most_passes=self.limit,
             buckets=length_buckets(self.options.max_source, self.overhead),
             split=not whole,
@@ -128,20 +131,20 @@ Started = TypeVar("Started")
 
 
 def in_threads(
-    start: Callable[[Any], Started], fetch: Callable[[Started], Started], queues: Sequence[Any], threads: int
+    start: Callable[[Any], Started], fetch: Callable[[Started], Started], groups: Sequence[Any], threads: int
 ) -> Iterator[Started]:
-    """Starts and fetches every queue, in order. With one thread, the next queue is prepared while the device
+    """Starts and fetches every group, in order. With one thread, the next group is prepared while the device
     works on the last one."""
     if threads > 1:
         pool = ThreadPoolExecutor(threads)
         try:
-            yield from pool.map(lambda queue: fetch(start(queue)), queues)
+            yield from pool.map(lambda group: fetch(start(group)), groups)
         finally:
             pool.shutdown(cancel_futures=True)
         return
     waiting: list[Started] = []
-    for queue in queues:
-        waiting.append(start(queue))
+    for group in groups:
+        waiting.append(start(group))
         if len(waiting) > 1:
             yield fetch(waiting.pop(0))
     yield from map(fetch, waiting)

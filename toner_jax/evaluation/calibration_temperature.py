@@ -19,15 +19,15 @@ _SURE = 1e-6  # fp32 rounds a probability to 1: no score counts as surer than th
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted temperature, and what it does on the sentences it was fitted on.
+    """A fitted calibration temperature, and what it does on the sentences it was fitted on.
 
     Attributes:
-      temperature: the fitted one; 1 where none is better, or nothing was predicted.
-      nll_before, nll_after: `negative_log_likelihood` of the joint scores at 1 and at `temperature`.
+      calibration_temperature: the fitted one; 1 where none is better, or nothing was predicted.
+      nll_before, nll_after: `negative_log_likelihood` of the joint scores, at 1 and at the fitted one.
       ece_before, ece_after: their expected calibration error.
     """
 
-    temperature: float
+    calibration_temperature: float
     nll_before: float | None
     nll_after: float | None
     ece_before: float | None
@@ -43,8 +43,8 @@ def negative_log_likelihood(scores: np.ndarray, right: np.ndarray) -> float:
     return float(-np.mean(np.where(right, np.log(p), np.log1p(-p))))
 
 
-def fit_temperature(judged_at: Callable[[float], Judged]) -> Fitted:
-    """The temperature in [0.25, 4] that minimises the negative log-likelihood of the joint scores.
+def fit_calibration_temperature(judged_at: Callable[[float], Judged]) -> Fitted:
+    """The calibration temperature in [0.25, 4] that minimises the negative log-likelihood of the joint scores.
 
     Golden-section search over its logarithm; deterministic.
 

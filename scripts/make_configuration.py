@@ -1,0 +1,107 @@
+"""Writes docs/configuration.md from the comments of `toner_jax.config.base`.
+
+python scripts/make_configuration.py          writes the page
+python scripts/make_configuration.py --check  exit status 1 where it is not current
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import sys
+import tokenize
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "toner_jax" / "config.py"
+PAGE = ROOT / "docs" / "configuration.md"
+
+HEAD = """# Configuration
+
+Every key, its default and its meaning. Made by `scripts/make_configuration.py` from the comments of
+`toner_jax/config.py`; change them there.
+
+`--config=FILE[:VARIANT]` names a file of `configs/`, or your own, which calls `toner_jax.config.base()` and states its
+differences. **A configuration file is a Python program**: it runs when it is named, so read one before you use it.
+`--config.KEY=VALUE` sets any key after that; an unknown key or a value of another type is an error. Lists are
+written as Python tuples, in quotes: `--config.data.columns="('Word','Tag')"`.
+
+Variants choose the models: `small`, `base`, `large`, `xl` and `xxl` are the sizes of Flan-T5, `scratch` trains small
+models from random weights. Two of them contradict each other and are refused.
+
+Where a key may be `dev`, `--config.matcher.type_threshold=dev` has the value chosen on the dev split.
+"""
+
+
+class Key(NamedTuple):
+    """A key, its default as Python writes it, and its comment."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+def read_keys(source: str) -> list[Key]:
+    """Every key that `base()` sets, in its order."""
+    (base,) = (n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef) and n.name == "base")
+    comments = {
+        token.start[0]: (token.string.lstrip("# "), not token.line[: token.start[1]].strip())
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    }
+    return [key for node in base.body if isinstance(node, ast.Assign) for key in _keys_of(node, comments)]
+
+
+def _keys_of(node: ast.Assign, comments: dict[int, tuple[str, bool]]) -> Iterator[Key]:
+    """The keys of an assignment, with the comment beside it and the lines of comment above it."""
+    name = ast.unparse(node.targets[0]).removeprefix("c.")
+    first, last = node.lineno, node.end_lineno or node.lineno
+    above: list[str] = []
+    while (line := comments.get(first - len(above) - 1)) and line[1]:
+        above.insert(0, line[0])
+    meaning = " ".join([*above, *(comments[n][0] for n in range(first, last + 1) if n in comments)])
+    if not isinstance(node.value, ast.Call):
+        yield Key(name, ast.unparse(node.value), meaning)
+        return
+    for section in node.value.args:  # ConfigDict({…}); an empty ConfigDict() is filled by later lines
+        assert isinstance(section, ast.Dict)
+        for key, value in zip(section.keys, section.values, strict=True):
+            assert isinstance(key, ast.Constant)
+            assert isinstance(key.value, str)
+            yield Key(f"{name}.{key.value}", ast.unparse(value), meaning)
+
+
+def make_page(source: str) -> str:
+    """The page, of the source of `toner_jax/config.py`."""
+    keys = sorted(read_keys(source), key=lambda key: "." in key.name)  # those without a section come first
+    lines = [HEAD]
+    for section, members in groupby(keys, key=lambda key: key.name.rpartition(".")[0].split(".")[0]):
+        lines += [
+            f"## `{section}`" if section else "## The whole run",
+            "",
+            "| key | default | |",
+            "| --- | --- | --- |",
+        ]
+        lines += [
+            f"| `{k.name}` | `{k.default}` | {k.meaning.replace('|', chr(92) + '|')} |" for k in members
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str]) -> int:
+    page = make_page(SOURCE.read_text(encoding="utf-8"))
+    if "--check" in arguments:
+        if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page:
+            return 0
+        print(f"{PAGE}: not current; run python scripts/make_configuration.py", file=sys.stderr)
+        return 1
+    PAGE.write_text(page, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
