@@ -129,13 +129,13 @@ class _Accepted(NamedTuple):
     """How far the drafts were right.
 
     Attributes:
-      last: int32 [B], the index in the pass of the first choice that is no draft: drafts before it are accepted.
+      count: int32 [B], how many drafts are accepted. At this index of the pass stands the model's own choice.
       decided: int32 [B], tokens that the pass decides: the accepted drafts, and that choice, unless the output had
         ended.
       state: the automaton's, after them.
     """
 
-    last: jax.Array
+    count: jax.Array
     decided: jax.Array
     state: AutomatonState
 
@@ -163,16 +163,16 @@ class SpeculativePass:
         # A row whose next pass would need a slot that it still attends to gives up: its output stays incomplete.
         out_of_room = ~finished & ((batch.passes + 2) * tokens_per_pass > self.options.slots)
         idle = outputs.tokens.shape[0]
-        chosen = jnp.take_along_axis(batch.tape.candidates, verified.chosen, axis=1)
+        chosen_tokens_BQ = jnp.take_along_axis(batch.tape.candidates, verified.chosen, axis=1)
         batch = batch._replace(
             request=jnp.where(finished | out_of_room, idle, batch.request),
             state=accepted.state,
-            token=value_at(chosen, accepted.last),
+            token=value_at(chosen_tokens_BQ, accepted.count),
             written=batch.written + accepted.decided,
             passes=batch.passes + 1,
         )
         # The cache forgets the drafts that were not accepted.
-        return Loop(batch, self.decoder.rewind(cache, tokens_per_pass, accepted.last + 1), outputs)
+        return Loop(batch, self.decoder.rewind(cache, tokens_per_pass, accepted.count + 1), outputs)
 
     def _draft(self, batch: ActiveRows) -> _Draft:
         """Q − 1 likely tokens of each row, as the automaton sees them before the model does."""
@@ -201,20 +201,21 @@ class SpeculativePass:
         scores_BQU, top, total = _normalized(
             scores_BQU / self.calibration_temperature, batch.tape, draft.allowed
         )
-        # One is the best, whatever the scores.
+        # Some candidate has the largest score: `_normalized` leaves no NaN.
         return _Verified(scores_BQU, top, total, first_true(scores_BQU == top[..., None])), cache
 
     def _accept(self, batch: ActiveRows, draft: _Draft, verified: _Verified) -> _Accepted:
         """The drafts up to the first that the model would not have chosen, and the model's choice there."""
-        drafted_BQ = jnp.pad(draft.candidates, ((0, 0), (0, 1)), constant_values=-2)  # none after the last
+        # The last of the Q tokens has no draft after it: −2 is no candidate.
+        draft_candidates_BQ = jnp.pad(draft.candidates, ((0, 0), (0, 1)), constant_values=-2)
         going_BQ = jnp.any(draft.allowed, axis=-1)  # whether the output had not ended
-        right_BQ = jnp.cumprod((verified.chosen == drafted_BQ) & going_BQ, axis=1)
-        last = jnp.sum(right_BQ, axis=1)
-        before = _state(value_at(draft.allowed, last), value_at(draft.numbers, last))
+        right_BQ = jnp.cumprod((verified.chosen == draft_candidates_BQ) & going_BQ, axis=1)
+        count = jnp.sum(right_BQ, axis=1)
+        before = _state(value_at(draft.allowed, count), value_at(draft.numbers, count))
         return _Accepted(
-            last,
-            last + value_at(going_BQ, last),
-            self.automaton.advance(batch.tape, before, value_at(verified.chosen, last)),
+            count,
+            count + value_at(going_BQ, count),
+            self.automaton.advance(batch.tape, before, value_at(verified.chosen, count)),
         )
 
     def _write(
@@ -223,11 +224,12 @@ class SpeculativePass:
         """The outputs with the decided tokens, their scores, and the items that they end."""
         n, states = outputs.tokens.shape[0], draft.states
         index_Q = jnp.arange(self.options.tokens_per_pass)
-        at_last_BQ = index_Q == accepted.last[:, None]
+        at_end_BQ = index_Q == accepted.count[:, None]
 
         def after(old_BQ: jax.Array, new_B: jax.Array) -> jax.Array:
-            """A field of the state after each token: that before the next one, the new one after the last."""
-            return jnp.where(at_last_BQ, new_B[:, None], jnp.roll(old_BQ, -1, axis=1))
+            """A field of the state after each token: of the state before the next token, and after the last decided
+            token of the new state."""
+            return jnp.where(at_end_BQ, new_B[:, None], jnp.roll(old_BQ, -1, axis=1))
 
         new = accepted.state
         items, start, end, last_type = (
@@ -246,7 +248,7 @@ class SpeculativePass:
             _bits(ending),
             *(jnp.where(item_ends, field, -1) for field in (start, end, last_type)),
         )
-        # What is written to request N, which there is none of, is dropped: what was not decided, and idle rows.
+        # Writes to request N, which does not exist, are dropped: of tokens that were not decided, and of idle rows.
         request_BQ = jnp.where(index_Q < accepted.decided[:, None], batch.request[:, None], n)
         column_BQ = batch.written[:, None] + index_Q
         finished = ~jnp.any(new.allowed, axis=1)
