@@ -14,6 +14,7 @@ import tiny
 import toner_jax
 from toner_jax.errors import UserError
 from toner_jax.predict import main
+from toner_jax.text.words import sentence_from_text
 
 TEXTS = [
     "Judge Ivan Borcalski married Professor Jaman in Selqua in 1973.",
@@ -51,6 +52,24 @@ def test_predict_is_what_evaluation_found(ner, finished):
         entry = json.loads(line)
         assert entry["output"] == result.output
         assert entry["types"] == list(types)
+
+
+def test_both_thresholds_do_what_they_say(ner):
+    """`threshold` leaves out entities by their score, `type_threshold` chooses T′ by its cosines, and only those."""
+    sentences = [sentence_from_text(str(i), text) for i, text in enumerate(TEXTS[:2])]
+    cosines = ner.match_types(TEXTS[:1])[0]
+    for delta in (-1.0, 1.0, sorted(cosines.values())[2]):
+        _, matched = ner.recognize(sentences, type_threshold=delta)
+        assert matched[0] == tuple(name for name, cosine in cosines.items() if cosine > delta)
+    everything, matched = ner.recognize(sentences)
+    cut, same = ner.recognize(sentences, threshold=0.05)
+    assert matched == same
+    for before, after in zip(everything, cut, strict=True):
+        scored = zip(before.entities, before.scores, strict=True)
+        assert list(after.entities) == [e for e, score in scored if score.joint >= 0.05]
+    for wrong in ({"type_threshold": 2}, {"type_threshold": float("nan")}, {"threshold": -1}):
+        with pytest.raises(UserError, match=f"^{next(iter(wrong))}="):
+            ner.predict(TEXTS[:1], **wrong)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from toner_jax.errors import UserError
-from toner_jax.inference.matching import TypeMatcher, matched_types
+from toner_jax.inference.matching import TypeMatcher, checked_cosine, matched_types
 from toner_jax.inference.recognize import Recognizer
 from toner_jax.inference.texts import sentence_groups
 from toner_jax.parallel.mesh import make_mesh
@@ -204,7 +204,7 @@ class Ner:
           UserError: a threshold that is no probability, or a type_threshold that is no cosine.
         """
         checked_score(threshold)
-        delta = self.type_threshold if type_threshold is None else _checked_cosine(type_threshold)
+        delta = self.type_threshold if type_threshold is None else checked_cosine(type_threshold)
         schema = schema or self.schema
         matched = None
         if self._matcher is not None:
@@ -239,12 +239,6 @@ def _checked(texts: Sequence[str]) -> Sequence[str]:
     if isinstance(texts, str):
         raise TypeError("predict takes a list of texts; wrap a single one: [text]")
     return texts
-
-
-def _checked_cosine(type_threshold: float) -> float:
-    if not -1 <= type_threshold <= 1:
-        raise UserError(f"type_threshold={type_threshold}: a cosine lies between -1 and 1")
-    return type_threshold
 
 
 def _spans(sentence: Sentence, result: Recognized) -> list[dict[str, Any]]:

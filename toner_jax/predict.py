@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from toner_jax.api import Ner
 from toner_jax.errors import UserError
+from toner_jax.inference.matching import checked_cosine
 from toner_jax.parallel.runtime import keep_compiled_programs
 from toner_jax.tasks.recognized import checked_score
 
@@ -69,7 +70,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _predict_file(arguments: argparse.Namespace) -> None:
     if arguments.threshold is not None:
-        checked_score(arguments.threshold)  # before the output file is begun
+        checked_score(arguments.threshold)  # before the output file is opened
+    if arguments.type_threshold is not None:
+        checked_cosine(arguments.type_threshold)
     with ExitStack() as files:
         try:
             source, sink = sys.stdin, sys.stdout

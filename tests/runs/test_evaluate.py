@@ -109,13 +109,21 @@ def test_predict_leaves_out_what_is_below_the_least_score(ner):
         ner.predict(texts, threshold=2)
 
 
-def test_bad_least_score_is_one_line_and_keeps_the_output(finished, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("threshold=nan", "threshold=nan: a score lies between 0 and 1"),
+        ("threshold=-0.5", "threshold=-0.5: a score lies between 0 and 1"),
+        ("type_threshold=1.5", "type_threshold=1.5: a cosine lies between -1 and 1"),
+    ],
+)
+def test_a_bad_threshold_is_one_line_and_keeps_the_output(finished, tmp_path, capsys, flag, message):
     source, sink = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text("a\n")
     sink.write_text("precious\n")
-    arguments = [f"--model={finished[0]}", f"--input={source}", f"--output={sink}", "--threshold=nan"]
+    arguments = [f"--model={finished[0]}", f"--input={source}", f"--output={sink}", f"--{flag}"]
     assert main(arguments) == 2
-    assert capsys.readouterr().err == "toner_jax: threshold=nan: a score lies between 0 and 1\n"
+    assert capsys.readouterr().err == f"toner_jax: {message}\n"
     assert sink.read_text() == "precious\n"
 
 

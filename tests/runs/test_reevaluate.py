@@ -41,6 +41,23 @@ def test_another_file_is_evaluated(finished, tmp_path, capsys, name, content, op
     assert [e["text"] for e in json.loads(line)["gold"]] == ["Ivan Borcalski"]
 
 
+def test_other_thresholds_are_evaluated(finished, capsys):
+    reports = []
+    for flags in (
+        ["--threshold=0.02"],
+        ["--config.decode.threshold=0.02"],
+        ["--type_threshold=-1", "--threshold=0"],
+    ):
+        assert main([f"--workdir={finished[0]}", "--split=dev", "--json", *flags]) == 0
+        out, err = capsys.readouterr()
+        reports.append(json.loads(out))
+        delta = json.loads((finished[0] / "matcher/thresholds.json").read_text())["type_threshold"]
+        assert (f"δ: {delta:.4f} in training, -1.0 here\n" in err) == ("--type_threshold=-1" in flags)
+    assert reports[0] == reports[1]
+    assert (reports[0]["scores"]["threshold"], reports[2]["scores"]["threshold"]) == (0.02, 0)
+    assert reports[2]["types"]["recall"] == 1  # every type is above the least cosine
+
+
 @pytest.mark.parametrize(
     ("content", "options", "problem"),
     [

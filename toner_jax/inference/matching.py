@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from toner_jax.errors import UserError
 from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.models.encoder import Encoder
 from toner_jax.parallel.mesh import round_batch, shard_batch
@@ -54,6 +55,17 @@ class TypeMatcher:
         types = self.embeddings(params, self.features.descriptions(schema))
         sentences = self.embeddings(params, [self.features.encode(words) for words in texts])
         return sentences @ types.T if len(sentences) else np.zeros((0, len(types)), np.float32)
+
+
+def checked_cosine(type_threshold: float) -> float:
+    """`type_threshold`, δ.
+
+    Raises:
+      UserError: it is no cosine.
+    """
+    if not -1 <= type_threshold <= 1:
+        raise UserError(f"type_threshold={type_threshold}: a cosine lies between -1 and 1")
+    return type_threshold
 
 
 def matched_types(similarities: np.ndarray, schema: Schema, type_threshold: float) -> tuple[str, ...]:
