@@ -233,16 +233,26 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
             "eval.batch_size", "decode.batch_size", "checkpoint.every", "checkpoint.keep", "log_every", "max_skipped",
             "text.max_source", "text.max_target", "decode.beam_size",
             "tokenizer.generator_vocab_size", "tokenizer.matcher_vocab_size",
+            "matcher.max_shapes", "generator.max_shapes",
         ),
-        lambda v: v > 0,
+        lambda v: 0 < v < math.inf,
         "must be above 0",
+    ),
+    (
+        (
+            "seed", "matcher.weight_decay", "matcher.clip_norm", "generator.weight_decay", "generator.clip_norm",
+            "generator.lambda_c", "eval.every", "eval.dev_max_sentences", "text.window_overlap", "decode.max_length",
+            "decode.tokens_per_pass", "data.carve_dev",
+        ),
+        lambda v: 0 <= v < math.inf,
+        "must be 0 or more",
     ),
     (
         ("matcher.warmup", "generator.warmup", "generator.type_recognition", "eval.start"),
         lambda v: 0 <= v <= 1,
         "must lie between 0 and 1",
     ),
-    (("matcher.dropout", "generator.dropout"), lambda v: 0 <= v < 1, "must lie in [0, 1)"),
+    (("matcher.dropout", "generator.dropout", "generator.beta2"), lambda v: 0 <= v < 1, "must lie in [0, 1)"),
     (("decode.threshold",), lambda v: 0 <= v <= 1, "a score lies between 0 and 1"),
     (
         ("decode.calibration_temperature",),
