@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -231,7 +232,8 @@ def test_what_ci_runs_is_what_pre_commit_runs():
 def test_the_citation_names_the_paper():
     yaml = pytest.importorskip("yaml")
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert citation["cff-version"] == "1.2.0"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (citation["cff-version"], citation["version"]) == ("1.2.0", project["version"])
     assert [a["family-names"] for a in citation["preferred-citation"]["authors"]] == [
         "Jiang", "Luo", "Shi", "Wang", "Liang", "Yang",
     ]  # fmt: skip

@@ -39,7 +39,7 @@ class Evaluated:
     fitted: Fitted | None = None
 
     @cached_property
-    def kept(self) -> list[Recognized]:
+    def counted(self) -> list[Recognized]:
         """What was found, without entities below the threshold."""
         return [r.above(self.threshold) for r in self.found]
 
@@ -57,7 +57,7 @@ def judge_found(sentences: Sequence[Sentence], found: Sequence[Recognized]) -> J
 def write_predictions(path: Path, evaluated: Evaluated) -> None:
     """One JSON object per sentence; spans are half-open character ranges of its text."""
     lines = []
-    for i, (sentence, result) in enumerate(zip(evaluated.sentences, evaluated.kept, strict=True)):
+    for i, (sentence, result) in enumerate(zip(evaluated.sentences, evaluated.counted, strict=True)):
         entry: dict[str, Any] = {
             "id": sentence.id,
             "text": sentence.text,

@@ -77,7 +77,7 @@ def _charts(
 def _rows(evaluated: Evaluated) -> list[dict[str, Any]]:
     """The sentences as the page's script reads them."""
     rows = []
-    for i, (sentence, result) in enumerate(zip(evaluated.sentences, evaluated.kept, strict=True)):
+    for i, (sentence, result) in enumerate(zip(evaluated.sentences, evaluated.counted, strict=True)):
         predicted = [(e, s.joint) for e, s in zip(result.entities, result.scores, strict=True)]
         matched = None if evaluated.matched is None else list(evaluated.matched[i])
         rows.append(_sentence_row(sentence, predicted, matched))

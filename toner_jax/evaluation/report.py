@@ -123,17 +123,17 @@ class Report:
 def make_report(evaluated: Evaluated, reference: Reference) -> Report:
     """The figures of a split."""
     e, sentences = evaluated, evaluated.sentences
-    predicted = [r.entities for r in e.kept]
+    predicted = [r.entities for r in e.counted]
     strings = {s.surface(entity) for s in reference.train for entity in s.entities}
     parts = scoring.seen_unseen(sentences, predicted, strings)
     memorised = baselines.memorised_mentions(reference.train, sentences)
     figures = calibration.describe_scores(e.judged())
     return Report(
         split=e.split,
-        scores=scoring.evaluate(sentences, predicted, [r.items for r in e.kept], reference.schema),
+        scores=scoring.evaluate(sentences, predicted, [r.items for r in e.counted], reference.schema),
         seen=parts["seen"],
         unseen=parts["unseen"],
-        dropped=sum((r.dropped for r in e.kept), Counter()),
+        dropped=sum((r.dropped for r in e.counted), Counter()),
         entity_scores=EntityScores(e.calibration_temperature, e.fitted, e.threshold, figures),
         alignment_ceiling=alignment_ceiling(sentences, reference.schema, reference.word_ids),
         memorised=scoring.strict_counts(sentences, memorised),
