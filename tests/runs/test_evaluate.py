@@ -114,9 +114,9 @@ def test_bad_least_score_is_one_line_and_keeps_the_output(finished, tmp_path, ca
     assert sink.read_text() == "precious\n"
 
 
-def test_without_a_fit_the_scores_are_unscaled_and_that_is_said(finished, capsys):
+def test_without_a_fit_the_scores_are_unscaled_and_that_is_said(finished, said):
     config = read_work_config(finished[0])
     config.decode.temperature = 0.0
     ner = Ner(finished[0], config=config)
     assert ner.temperature == 1.0
-    assert "decode.temperature=0: no evaluate stage" in capsys.readouterr().err
+    assert [m for m in said() if m.startswith("decode.temperature=0: no evaluate stage")]

@@ -146,7 +146,8 @@ def test_a_finished_run_is_skipped_whatever_says_how_it_runs(finished):
     config = read_work_config(workdir)
     splits = {name: load_sentences(split_path(workdir, name)) for name in SPLITS}
     data: Any = SimpleNamespace(schema=setup.read_work_schema(workdir), splits=splits)
-    for change in ({}, {"checkpoint.every": 3, "log_every": 1, "eval.batch_size": 2, "sharding": "zero1"}):
+    other = {"checkpoint.every": 3, "log_every": 1, "eval.batch_size": 2, "sharding": "zero1"}
+    for change in ({}, other, {"tokenizer.backend": "tf_text"}):
         config.update_from_flattened_dict(change)
         stages = plan_stages(config, data)
         assert {name: stage.check(workdir) for name, stage in stages.items()} == dict.fromkeys(

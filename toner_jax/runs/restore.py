@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
-from toner_jax.common.console import say
+from toner_jax.common.console import warn
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
 from toner_jax.models import registry
@@ -92,21 +92,22 @@ def stage_result(workdir: Path, stage: str) -> dict[str, Any]:
     marker = read_marker(workdir / stage / "stage.json")
     if marker is None or not marker["complete"]:
         raise UserError(f"{workdir}: its {stage} stage is not complete; finish the run first")
-    return marker["result"]
+    result: dict[str, Any] = marker["result"]
+    return result
 
 
 def _temperature(config: ConfigDict, workdir: Path) -> float:
     """The scores' temperature: of the configuration, or the one that the evaluate stage has fitted."""
     if config.decode.temperature:
-        return config.decode.temperature
+        return float(config.decode.temperature)
     marker = read_marker(workdir / "evaluate" / "stage.json")
     fitted = marker["result"].get("fitted") if marker and marker["complete"] else None
     if fitted is None:
-        say(
+        warn(
             "decode.temperature=0: no evaluate stage with this setting is complete, so the scores are unscaled"
         )
         return 1.0
-    return fitted["temperature"]
+    return float(fitted["temperature"])
 
 
 def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | None) -> Restored:
@@ -149,6 +150,8 @@ def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Res
         config = config or configuration.from_json(saved["config"], str(folder / PRETRAINED))
         step, threshold, tasks = int(saved["step"]), float(saved["threshold"]), tuple(saved["tasks"])
         temperature = config.decode.temperature or float(saved["temperature"])
+    except UserError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / PRETRAINED}: damaged ({error!r})") from error
 
