@@ -13,6 +13,7 @@ import argparse
 import sys
 
 from benchmarks.machine import limit_threads
+from toner_jax.common.console import show_messages
 from toner_jax.errors import UserError
 
 
@@ -28,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     decode.add_options(commands.add_parser("decode", help="the generator's decoding"))
     data.add_options(commands.add_parser("data", help="reading data and making samples"))
     options = parser.parse_args(argv)
+    show_messages()
     try:
         {"decode": decode.run, "data": data.run}[options.benchmark](options)
     except UserError as error:

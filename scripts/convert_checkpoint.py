@@ -15,6 +15,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from toner_jax.common.console import show_messages
 from toner_jax.errors import UserError
 
 
@@ -32,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     from toner_jax.runs.export.convert import convert
 
+    show_messages()
     try:
         print(convert(options.source, options.target, options.step, options.dtype))
     except UserError as error:

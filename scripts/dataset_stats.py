@@ -16,13 +16,14 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from toner_jax.common.console import show_messages
 from toner_jax.data.corpora.published import Comparison, compare, matching_copies
 from toner_jax.data.dataset import Dataset
 from toner_jax.data.detect import detect
-from toner_jax.data.find import data_folder, find_path
+from toner_jax.data.find import SPLITS, data_folder, find_path
 from toner_jax.data.formats.columns import tag_scheme
 from toner_jax.data.formats.registry import FORMATS
-from toner_jax.data.load import SPLITS, load_dataset
+from toner_jax.data.load import load_dataset
 from toner_jax.data.options import DataOptions
 from toner_jax.data.overlap import repeated_sentences
 from toner_jax.data.statistics import split_statistics
@@ -48,9 +49,11 @@ def parse(argv: list[str]) -> flags.FlagValues:
     flags.DEFINE_boolean("check", False, "Compare with the published sizes.", flag_values=values)
     try:
         rest = values(argv)
-    except UserError:
-        raise
     except Exception as error:  # config files are programs: whatever they raise is shown as one line
+        if isinstance(
+            error.__context__, UserError
+        ):  # which absl takes for a flag's value that it cannot read
+            raise error.__context__ from None
         raise UserError(f"{' '.join(str(error).split()) or type(error).__name__}; usage: {_USAGE}") from error
     if len(rest) > 1:
         raise UserError(f"unexpected argument {rest[1]!r}; usage: {_USAGE}")
@@ -177,6 +180,7 @@ def run(argv: list[str]) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Exit status 0, 1 if --check finds no published copy, or 2 for bad input."""
+    show_messages()
     try:
         return run(sys.argv if argv is None else argv)
     except UserError as error:

@@ -13,6 +13,7 @@ import json
 import sys
 from pathlib import Path
 
+from toner_jax.common.console import show_messages
 from toner_jax.errors import UserError
 
 
@@ -52,6 +53,7 @@ def run(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> None:
     from toner_jax.parallel.runtime import keep_compiled_programs
     from toner_jax.runs import reevaluate
 
+    show_messages()
     keep_compiled_programs()
     config = reevaluate.changed_config(options.workdir, overrides)
     splits, name = reevaluate.read_splits(options.workdir, options.split), options.split

@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from toner_jax.common.console import show_messages
 from toner_jax.errors import UserError
 
 
@@ -24,6 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--format", default="auto", help="as data.format; %(default)s looks at the data")
     parser.add_argument("--output", type=Path, required=True, help="the schema file to write")
     options = parser.parse_args(argv)
+    show_messages()
     try:
         if options.output.exists():
             raise UserError(f"{options.output}: exists; give the schema a new file")

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import subprocess
 
@@ -38,6 +39,22 @@ def _compiled(cache):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
+@pytest.fixture(autouse=True)
+def _own_logging():
+    """A command that a test calls shows messages; the next test hears of them as a library's user does."""
+    logger = logging.getLogger("toner_jax")
+    before = logger.level, logger.propagate, list(logger.handlers)
+    yield
+    logger.level, logger.propagate, logger.handlers = before
+
+
+@pytest.fixture
+def said(caplog):
+    """A function that gives the package's messages so far."""
+    caplog.set_level("INFO", logger="toner_jax")
+    return lambda: [record.message for record in caplog.records if record.name == "toner_jax"]
+
+
 @pytest.fixture(scope="session")
 def finished(cache):
     """A finished tiny run, one for all workers: (work directory, what it printed)."""
@@ -49,3 +66,9 @@ def finished(cache):
             assert done.returncode == 0, done.stderr
             printed.write_text(json.dumps([done.args, done.returncode, done.stdout, done.stderr]))
     return workdir, subprocess.CompletedProcess(*json.loads(printed.read_text()))
+
+
+@pytest.fixture
+def pythonpath():
+    """The environment that a program of its own needs to import the package, and no more."""
+    return {"PYTHONPATH": str(tiny.ROOT)}

@@ -113,7 +113,7 @@ def test_bad_options(monkeypatch, arguments, expected):
         decode.run(parser.parse_args(["--model=nowhere", *arguments]))
 
 
-def test_data(monkeypatch, tmp_path, capsys):
+def test_data(monkeypatch, tmp_path, said):
     monkeypatch.syspath_prepend(str(tiny.ROOT / "scripts"))
     from benchmarks import data
 
@@ -133,4 +133,4 @@ def test_data(monkeypatch, tmp_path, capsys):
     assert report["sentences"] == 100
     assert report["entities"] == sum(len(s.entities) for split in expected.values() for s in split)
     assert set(report["seconds"]) == {"read", "samples"}
-    assert "100 sentences in CoNLL-2012 files" in capsys.readouterr().err
+    assert "100 sentences in CoNLL-2012 files" in "\n".join(said())

@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from toner_jax.api import Ner
+    from toner_jax.errors import UserError
+    from toner_jax.schema import EntityType, Schema
 
 __version__ = "0.1.0"
+__all__ = ["EntityType", "Ner", "Schema", "UserError", "__version__", "load"]
+
+# Imported on first use: `import toner_jax` stays light.
+_MODULES = {
+    "EntityType": "toner_jax.schema",
+    "Ner": "toner_jax.api",
+    "Schema": "toner_jax.schema",
+    "UserError": "toner_jax.errors",
+}
 
 
 def load(model: str | Path) -> Ner:
-    """Both models of a finished run, ready for `predict` and `match_types`."""
-    from toner_jax.api import Ner
+    """Both models of a finished run, ready for `predict` and `match_types`.
 
+    Programs that it compiles are cached between processes, as the commands do, unless JAX's compilation cache is
+    set up already.
+
+    Args:
+      model: a work directory, or a folder from `Ner.save_pretrained`.
+
+    Raises:
+      UserError: the folder is neither, is damaged, or holds an unfinished run.
+    """
+    from toner_jax.api import Ner
+    from toner_jax.parallel.runtime import keep_compiled_programs
+
+    keep_compiled_programs()
     return Ner(model)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -121,8 +121,6 @@ class Ner:
         Raises:
           UserError: the run was trained without type matching.
         """
-        if self._matcher is None:
-            raise UserError("trained with matcher.enabled=False: there is no type matching model")
         schema = self._schema(labels)
         sentences = [sentence_from_text(str(i), text) for i, text in enumerate(_checked(texts))]
         return [
@@ -214,7 +212,8 @@ class Ner:
         return [result.above(threshold) for result in found], matched
 
     def _similarities(self, sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
-        assert self._matcher is not None
+        if self._matcher is None:
+            raise UserError("trained with matcher.enabled=False: there is no type matching model")
         return self._matcher.similarities(self._restored.matcher_params, [s.words for s in sentences], schema)
 
     def _least_score(self, threshold: float | None) -> float:

@@ -52,7 +52,9 @@ def base() -> ConfigDict:
     c.data.generated = ConfigDict({"seed": 0, "train": 24_000, "dev": 500, "test": 1_000})
 
     c.tokenizer = ConfigDict()
-    c.tokenizer.backend = "tf_text"  # tf_text, or hf for a machine without TensorFlow
+    c.tokenizer.backend = (
+        "auto"  # tf_text (TensorFlow Text), hf (transformers), or auto: the first that is here
+    )
     c.tokenizer.generator = ""  # folder or hub id; "" for the checkpoint's own
     c.tokenizer.matcher = ""
     c.tokenizer.generator_vocab_size = 2_000  # of tokenizers trained for runs without a checkpoint
@@ -218,7 +220,7 @@ _STAGES = ("matcher", "generator", "evaluate")
 
 _CHOICES = {
     "dtype": ("auto", "float32", "bfloat16"),
-    "tokenizer.backend": ("tf_text", "hf"),
+    "tokenizer.backend": ("auto", "tf_text", "hf"),
     "generator.pool": ("text", "prompt"),
     "generator.loss_normalization": ("token", "sequence"),
     "sharding": ("fsdp", "zero1"),
@@ -311,10 +313,10 @@ def _validate_decoding(config: ConfigDict) -> None:
     if config.decode.beam_size > 1 and config.decode.grammar:
         raise UserError(
             f"decode.beam_size={config.decode.beam_size}: beams are for free decoding; "
-            "add --config.decode.grammar=False"
+            "set decode.grammar=False"
         )
     if config.decode.flat and not config.decode.grammar:
-        raise UserError("decode.flat=True: needs the grammar; add --config.decode.grammar=True")
+        raise UserError("decode.flat=True: needs the grammar; set decode.grammar=True")
 
 
 def get(config: ConfigDict, key: str) -> Any:

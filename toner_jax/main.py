@@ -10,6 +10,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from toner_jax.common.console import show_messages
 from toner_jax.errors import UserError
 from toner_jax.training.interrupts import Preempted, install
 
@@ -21,6 +22,7 @@ EXIT_INTERRUPTED = 130
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command line and returns its exit status: 0, 2 for bad input, 130 for Ctrl-C, 75 for SIGTERM."""
+    show_messages()
     try:
         options = _parse(sys.argv if argv is None else argv)
         from toner_jax.evaluation.summary import show_run
@@ -81,9 +83,11 @@ def _parse(argv: list[str]) -> _Options:
     flags.DEFINE_boolean("help", False, "Show this text.", flag_values=values)
     try:
         rest = values(argv)
-    except UserError:
-        raise
     except Exception as error:  # config files are programs: whatever they raise is shown as one line
+        if isinstance(
+            error.__context__, UserError
+        ):  # which absl takes for a flag's value that it cannot read
+            raise error.__context__ from None
         raise UserError(_flag_problem(error)) from error
     if values.help:
         print(f"usage: {_USAGE}")

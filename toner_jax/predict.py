@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from toner_jax.api import Ner
+from toner_jax.common.console import as_utf8, show_messages
 from toner_jax.errors import UserError
 from toner_jax.inference.matching import checked_cosine
 from toner_jax.parallel.runtime import keep_compiled_programs
@@ -57,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--type_threshold", type=float, help="δ of the type matcher; the run's by default")
     parser.add_argument("--batch", type=int, default=1024, help="sentences prepared at a time")
     arguments = parser.parse_args(argv)
+    show_messages()
     keep_compiled_programs()
     try:
         _predict_file(arguments)
@@ -75,7 +77,7 @@ def _predict_file(arguments: argparse.Namespace) -> None:
         checked_cosine(arguments.type_threshold)
     with ExitStack() as files:
         try:
-            source, sink = sys.stdin, sys.stdout
+            source, sink = as_utf8(sys.stdin), as_utf8(sys.stdout)
             if arguments.input != "-":
                 source = files.enter_context(Path(arguments.input).open(encoding="utf-8"))
             ner = Ner(arguments.model)

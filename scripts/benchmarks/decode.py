@@ -127,7 +127,8 @@ def _figures(subject: Subject, measured: Sequence[Measured], batches: Sequence[i
     by_name = {m.contender.name: m for m in measured}
     reference = by_name.get(ours.REFERENCE)
     greedy = reference.result if reference else ours.free(subject)(Setting(batches[0]))(subject.inputs)
-    assert greedy.outputs is not None
+    if greedy.outputs is None:
+        raise TypeError(f"{ours.REFERENCE} gives no outputs to compare with")
     rivals = {name: by_name[name] for name in _PEERS if name in by_name}
     return [_figures_of(subject, m, greedy.outputs, rivals) for m in measured]
 

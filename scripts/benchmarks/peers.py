@@ -141,7 +141,8 @@ def _convert(model: Any, tokenizer: SentencePieceTokenizer, folder: Path) -> lis
     spec.optimize()
     folder.mkdir(parents=True)
     spec.save(str(folder))
-    return loader.get_vocabulary(model, vocabulary)
+    pieces: list[str] = loader.get_vocabulary(model, vocabulary)
+    return pieces
 
 
 def _ctranslate2(

@@ -119,7 +119,8 @@ def _best(
         seconds = min(sum(_seconds(run, call) for call in calls) for _ in range(2))
         if best is None or seconds < best[0]:
             best = seconds, run, setting
-    assert best is not None
+    if best is None:
+        raise ValueError("no settings to choose from")
     return best[1:]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -19,6 +20,10 @@ SCHEMA = Schema("s", (EntityType("person", "People."), EntityType("place", "Plac
 
 @pytest.fixture(scope="module")
 def page() -> str:
+    return _render()
+
+
+def _render() -> str:
     sentences = [
         make_sentence(
             "a", ["Ann", "</script>", "Bo"], [Entity(0, 1, "person"), Entity(2, 3, "place")], SCHEMA
@@ -90,4 +95,14 @@ def test_the_page_says_how_far_scores_can_be_trusted(page):
     text = " ".join(page.split())
     assert "<td>joint: the entity is right</td><td>0.2500</td><td>0.0850</td>" in text
     assert "<td>span: right, where the type is</td><td>0.0000</td><td>0.0000</td>" in text
-    assert "Calibration temperature 1.700, fitted on dev: calibration error 0.2500 before, 0.1250 after." in text
+    assert (
+        "Calibration temperature 1.700, fitted on dev: calibration error 0.2500 before, 0.1250 after." in text
+    )
+
+
+def test_without_matplotlib_the_page_has_no_pictures(monkeypatch, said):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    page = _render()
+    assert "<svg" not in page
+    assert "Calibration temperature 1.700" in " ".join(page.split())
+    assert said() == ["matplotlib is not installed: the report is without pictures"]

@@ -66,7 +66,7 @@ def read_t5(folder: Path):
 @pytest.mark.parametrize("variant", oracles.T5_VARIANTS)
 def test_t5_is_the_same_bit_for_bit(sources, tmp_path, variant):
     said = convert(str(sources / variant), tmp_path / "model")
-    assert said.endswith(f"start from it with --config.generator.checkpoint={tmp_path / 'model'}")
+    assert said.endswith(f"start from it with generator.checkpoint={tmp_path / 'model'}")
     model, params = oracles.our_t5(sources / variant)
     assert pretrained.read_config(str(tmp_path / "model"), "generator") == model.config
     assert_equal(read_t5(tmp_path / "model"), params)
@@ -179,11 +179,11 @@ def test_refused_sources_leave_nothing_behind(sources, tmp_path, capsys, spoil, 
 def test_refused_targets(sources, tmp_path):
     (tmp_path / "file").touch()
     for target in (tmp_path, tmp_path / "file"):
-        with pytest.raises(UserError, match=r": not an empty folder; choose another --to$"):
+        with pytest.raises(UserError, match=r": not an empty folder; choose another target$"):
             convert(str(sources / "flan"), target)
     with pytest.raises(UserError, match=r"file/model: cannot be written \(Not a directory\)"):
         convert(str(sources / "flan"), tmp_path / "file" / "model")
-    with pytest.raises(UserError, match=r"^--step=3: .*flan is not a run's work directory"):
+    with pytest.raises(UserError, match=r"^step=3: .*flan is not a run's work directory"):
         convert(str(sources / "flan"), tmp_path / "target", step=3)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 

@@ -127,9 +127,9 @@ def test_a_bad_threshold_is_one_line_and_keeps_the_output(finished, tmp_path, ca
     assert sink.read_text() == "precious\n"
 
 
-def test_without_a_fit_the_scores_are_unscaled_and_that_is_said(finished, capsys):
+def test_without_a_fit_the_scores_are_unscaled_and_that_is_said(finished, said):
     config = read_work_config(finished[0])
     config.decode.calibration_temperature = "dev"
     ner = Ner(finished[0], config=config)
     assert ner.calibration_temperature == 1.0
-    assert "decode.calibration_temperature=dev: no evaluate stage" in capsys.readouterr().err
+    assert [m for m in said() if m.startswith("decode.calibration_temperature=dev: no evaluate stage")]

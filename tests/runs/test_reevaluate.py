@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_one_line(finished, tmp_path, capsys, content, op
     assert problem in last
 
 
-def test_a_new_format_is_read(finished, tmp_path, monkeypatch, capsys):
+def test_a_new_format_is_read(finished, tmp_path, monkeypatch, said):
     def read(path, schema, split, options):
         name, _, label = path.read_text().partition("=")
         spans = (Span(0, len(name), label, str(path)),)
@@ -100,4 +100,4 @@ def test_a_new_format_is_read(finished, tmp_path, monkeypatch, capsys):
     for format in ("pairs", "auto"):
         (sentence,) = reevaluate.read_input(finished[0], config, tmp_path / "x.pair", format)
         assert [(sentence.surface(e), e.type) for e in sentence.entities] == [("Selqua", "location")]
-    assert capsys.readouterr().err == "x.pair: detected format pairs\n"
+    assert said() == ["x.pair: detected format pairs"]

@@ -28,12 +28,12 @@ def test_tuples_and_lists_are_the_same_fingerprint(tmp_path):
     assert _stage(columns=[1, 2]).check(tmp_path) == "skip"
 
 
-def test_a_changed_complete_stage_starts_anew_without_its_old_files(tmp_path, capsys):
+def test_a_changed_complete_stage_starts_anew_without_its_old_files(tmp_path, said):
     _stage(a=1, b=2).run(tmp_path, dict, restart=False)
     (tmp_path / "train" / "old").write_text("x")
     (tmp_path / "extra.txt").write_text("x")
     assert _stage(a=1, b=3).run(tmp_path, lambda: {"new": True}, restart=False) == {"new": True}
-    assert "b: 2 → 3" in capsys.readouterr().err
+    assert said() == ["train: runs again: b: 2 → 3"]
     assert not (tmp_path / "train" / "old").exists()
     assert not (tmp_path / "extra.txt").exists()
 
@@ -51,7 +51,9 @@ def test_a_half_trained_stage_is_not_thrown_away(tmp_path):
     with pytest.raises(RuntimeError):
         _stage(a=1, b=2).run(tmp_path, _fail, restart=False)
     (tmp_path / "train" / "checkpoints").mkdir()
-    with pytest.raises(UserError, match=r"half trained with other settings: b: 2 → 3.*--restart"):
+    with pytest.raises(
+        UserError, match=r"half trained with other settings: b: 2 → 3.*pass restart=True to train"
+    ):
         _stage(a=1, b=3).check(tmp_path)
     assert _stage(a=1, b=3).check(tmp_path, restart=True) == "start"
 

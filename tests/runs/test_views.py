@@ -155,6 +155,7 @@ def test_a_finished_run_is_skipped_whatever_says_how_it_runs(finished):
         {},
         {"checkpoint.every": 3, "log_every": 1, "eval.batch_size": 2, "sharding": "zero1"},
         {"decode.batch_size": 3},
+        {"tokenizer.backend": "tf_text"},
     ):
         config.update_from_flattened_dict(change)
         stages = plan_stages(config, data)

@@ -1,6 +1,7 @@
 """Both back ends read the same files, agree on real words, and take text for nothing but text."""
 
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -140,6 +141,26 @@ def test_both_back_ends_agree_on_odd_strings(real, kind, differ):
     assert {s for s, a, b in zip(strings, first, second, strict=True) if a != b} == differ
 
 
+def random_strings(count: int) -> list[str]:
+    rng = random.Random(3)
+    alphabet = "etaoinshrdlucETAOI0123.,-'()/ éßøçñ中東京ทคم😀½…µ"
+    return ["".join(rng.choices(alphabet, k=rng.randint(1, 12))) for _ in range(count)]
+
+
+@needs_shared
+@pytest.mark.parametrize("kind", LOADERS)
+def test_both_back_ends_agree_on_random_strings(real, kind):
+    """Where T5's differ, both are best cuts. (Without combining marks: after a character that is rewritten, `½`,
+    transformers drops them.)"""
+    strings = random_strings(3000)
+    first, second = (real[kind, b].encode(strings) for b in BACKENDS)
+    different = [(a, b) for a, b in zip(first, second, strict=True) if a != b]
+    assert len(different) <= (30 if kind == "t5" else 0)
+    score = real["t5", "hf"]._vocabulary.get_score
+    for a, b in different:
+        assert sum(map(score, a)) == pytest.approx(sum(map(score, b)), abs=1e-4)
+
+
 @pytest.mark.parametrize("kind", LOADERS)
 def test_both_back_ends_agree_with_trained_vocabularies(folders, kind):
     strings = [w for s in generate(1, {"test": 300})["test"] for w in s.words] + ["x", "Zoë", "…", "</s>"]
@@ -201,7 +222,7 @@ def test_nothing_to_encode(folders, kind, backend):
 
 @pytest.mark.parametrize("load", LOADERS.values())
 def test_an_unknown_back_end(folders, load):
-    with pytest.raises(UserError, match=r"tokenizer\.backend='tf': choose one of tf_text, hf"):
+    with pytest.raises(UserError, match=r"tokenizer\.backend='tf': choose one of auto, tf_text, hf"):
         load(folders, "tf")
 
 
@@ -261,15 +282,6 @@ def test_settings_that_are_no_settings(folders, tmp_path, content):
     (tmp_path / "tokenizer_config.json").write_bytes(content.encode("utf-8", "surrogatepass"))
     with pytest.raises(UserError, match=r"tokenizer_config\.json: not a tokenizer's settings"):
         load_wordpiece(tmp_path, "hf")
-
-
-@pytest.mark.parametrize("kind", LOADERS)
-def test_tensorflow_text_that_is_not_installed(folders, monkeypatch, kind):
-    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
-    with pytest.raises(UserError, match=r"needs tensorflow-text .*--config\.tokenizer\.backend=hf") as error:
-        LOADERS[kind](folders, "tf_text")
-    assert "\n" not in str(error.value)
-    assert LOADERS[kind](folders, "hf").encode(["a"])  # the other one does without
 
 
 # What is imported.

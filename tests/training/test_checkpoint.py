@@ -91,12 +91,12 @@ def test_missing_and_foreign_files_are_damage(copy):
         assert checkpoints.latest_good() is None
 
 
-def test_a_damaged_step_can_be_written_again(copy, capsys):
+def test_a_damaged_step_can_be_written_again(copy, said):
     victim = max(_files(copy), key=lambda p: p.stat().st_size)
     victim.write_bytes(victim.read_bytes()[:-1])
     with Checkpoints(copy) as checkpoints:
         assert checkpoints.latest_good() == 10
-        assert f"{victim.name} has" in capsys.readouterr().err
+        assert f"{victim.name} has" in said()[0]
         checkpoints.save(20, _state(20), {"step": 20})
         checkpoints.wait()
         assert checkpoints.latest_good() == 20

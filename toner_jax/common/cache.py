@@ -13,6 +13,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,9 +25,15 @@ _MANIFEST = "manifest.json"
 PACKAGE = Path(__file__).parents[1]
 
 
-def user_cache() -> Path:
-    """The folder of this program's caches: `toner_jax` in $XDG_CACHE_HOME, or in ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toner_jax"
+def user_cache() -> Path | None:
+    """The folder of this program's caches: `toner_jax` in $XDG_CACHE_HOME, or in ~/.cache. None where there is
+    neither: a user that the system does not know, as in some containers, has no home."""
+    if folder := os.environ.get("XDG_CACHE_HOME"):
+        return Path(folder) / "toner_jax"
+    try:
+        return Path.home() / ".cache" / "toner_jax"
+    except RuntimeError:
+        return None
 
 
 def digest(*parts: Any) -> str:
@@ -74,14 +81,18 @@ def cached(
       key: a digest of all that the result depends on.
       write: puts a result into an empty folder; `read` gets it back.
 
-    A cache that cannot be written (no room, no right) is no error: the result is made each time.
+    A cache that is not there or cannot be written (no room, no right) is no error: the result is made each time.
     """
-    entry = user_cache() / kind / key
-    if entry.is_dir():
+    folder = user_cache()
+    if folder is None:
+        return make()
+    entry = folder / kind / key
+    if os.path.isdir(entry):  # `Path.is_dir` raises where the folder may not be entered
         try:
             _check(entry)
             value = read(entry)
-            os.utime(entry)
+            with suppress(OSError):  # another user's
+                os.utime(entry)
             return value
         except Exception:  # whatever is wrong with an entry, it can be made again
             shutil.rmtree(entry, ignore_errors=True)

@@ -1,20 +1,77 @@
-"""What is said to people: lines and progress, on standard error."""
+"""What is said to people: messages on the logger `toner_jax`, and progress.
+
+A program that uses the package hears of it as of any other, through its own set-up of `logging`. The commands show
+every message as a bare line on standard error, so that standard output stays machine-readable.
+"""
 
 from __future__ import annotations
 
+import io
+import logging
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
+
+logger = logging.getLogger("toner_jax")
+
+
+def say(message: str) -> None:
+    """One line for people."""
+    logger.info(message, stacklevel=2)
+
+
+def warn(message: str) -> None:
+    """One line for people, of something that they may not have meant."""
+    logger.warning(message, stacklevel=2)
+
+
+class _Lines(logging.Handler):
+    """Bare messages on standard error, which may change meanwhile: a progress bar stands in for it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            if sys.stderr is not None:
+                print(self.format(record), file=sys.stderr, flush=True)
+        except Exception:
+            self.handleError(record)
+
+
+_lines = _Lines()
+
+
+def show_messages() -> None:
+    """For a command: shows every message from now on, and progress.
+
+    What the encoding of standard output or standard error lacks (`δ` on an ASCII terminal) is escaped from now on.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    logger.addHandler(_lines)  # once, however often
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # a library may have given the root logger a handler: not twice
+
+
+def as_utf8(stream: TextIO) -> TextIO:
+    """A standard stream for data, which are UTF-8 whatever the terminal is set to. (A lone surrogate, which has no
+    UTF-8 form, is written as JSON would escape it.)"""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace" if stream.writable() else "strict")
+    return stream
+
+
+def _shows_bars() -> bool:
+    return _lines in logger.handlers and sys.stderr is not None and sys.stderr.isatty()
 
 
 class Progress:
-    """Steps of one stage: a bar on a terminal, a plain line now and then elsewhere."""
+    """Steps of one stage: a bar on a command's terminal, a message now and then elsewhere."""
 
     def __init__(self, title: str, total: int, start: int = 0, every: float = 15.0):
         self._title, self._total, self._start, self._every = title, total, start, every
         self._begun = self._said = time.monotonic()
         self._bar = None
-        if sys.stderr.isatty():
+        if _shows_bars():
             from rich import progress
 
             self._bar = progress.Progress(
@@ -33,7 +90,7 @@ class Progress:
             self._bar.start()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar:
             self._bar.stop()
 
@@ -49,19 +106,10 @@ class Progress:
             self._said = now
             rate = (step - self._start) / max(now - self._begun, 1e-9)
             left = (self._total - step) / rate if rate else 0.0
-            print(
-                f"{self._title}: {step}/{self._total}  {left:.0f} s left  {note}".rstrip(),
-                file=sys.stderr,
-                flush=True,
-            )
+            say(f"{self._title}: {step}/{self._total}  {left:.0f} s left  {note}".rstrip())
 
 
 def _stderr_console() -> Any:
     from rich.console import Console
 
     return Console(stderr=True)
-
-
-def say(message: str) -> None:
-    """One line for people, on standard error, so that standard output stays machine-readable."""
-    print(message, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and paths as users write them."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ def write_atomically(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with `~` as the home folder; as it is where there is no home, which `Path.expanduser` refuses."""
+    return Path(os.path.expanduser(path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from toner_jax.common.files import expanded
 from toner_jax.data.options import DataOptions
 from toner_jax.data.reading import read_lines
 from toner_jax.errors import UserError
@@ -21,7 +22,7 @@ def data_folder(options: DataOptions) -> Path:
     """
     if not options.dir:
         raise missing(options, f"data.dir is empty: it names the folder that holds {options.name}")
-    folder = Path(options.dir).expanduser()
+    folder = expanded(options.dir)
     if not folder.is_dir():
         raise missing(options, f"{folder}: no such folder (data.dir)")
     return folder

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from toner_jax.common import cache
+from toner_jax.common.files import expanded
 from toner_jax.data.dataset import Dataset, read_dataset, write_dataset
 from toner_jax.data.find import SPLITS
 from toner_jax.data.formats.registry import get_format
@@ -42,7 +43,7 @@ def load_dataset(options: DataOptions, splits: Sequence[str] = SPLITS) -> Datase
         if split not in SPLITS:
             raise UserError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
     # Generated data take less time to make than to read; the hub keeps its own.
-    folder = Path(options.dir).expanduser()
+    folder = expanded(options.dir)
     if not options.cache or options.format == "generated" or not (options.dir and folder.is_dir()):
         return _load_and_compare(options, splits)
     schema_file = Path(options.schema)

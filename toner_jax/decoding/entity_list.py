@@ -103,7 +103,8 @@ class EntityList:
             (layout.another, may_end & (spare >= layout.another[1] - layout.another[0])),
             (layout.last, may_end),
         )
-        return symbols_BP | types_BP | words_BP
+        allowed_BP: jax.Array = symbols_BP | types_BP | words_BP
+        return allowed_BP
 
     def _in_order(self, tape: Tape, state: AutomatonState) -> jax.Array:
         """bool [B, P]: whether a span whose next piece stands at a position may be the next item's, which is later
@@ -113,7 +114,9 @@ class EntityList:
             return start_BP >= state.end[:, None]
         later_type = (state.type > state.last_type)[:, None]
         not_past_BP = tape.word_end < state.end[:, None] + later_type
-        return (start_BP > state.start[:, None]) | ((start_BP == state.start[:, None]) & not_past_BP)
+        later_BP = start_BP > state.start[:, None]
+        in_order_BP: jax.Array = later_BP | ((start_BP == state.start[:, None]) & not_past_BP)
+        return in_order_BP
 
     def _shortest_spans(self, tape: Tape, state: AutomatonState) -> tuple[jax.Array, jax.Array, jax.Array]:
         """The fewest pieces [B] of a span that may follow the last item: one that begins later; one that begins

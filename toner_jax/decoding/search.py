@@ -123,7 +123,8 @@ def _feed(
 
 def _rows(source: Any) -> int:
     """B: every leaf of an encoded source begins with it."""
-    return jax.tree.leaves(source)[0].shape[0]
+    rows: int = jax.tree.leaves(source)[0].shape[0]
+    return rows
 
 
 class Best(NamedTuple):

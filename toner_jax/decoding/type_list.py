@@ -71,6 +71,7 @@ class TypeList:
         shortest = jnp.min(jnp.where(follows_BP, tape.togo, FAR), axis=1)
         comma = layout.another[1] - layout.another[0]
         another = may_end & (shortest + comma + layout.closing <= state.left)
-        return types_BP | with_symbols(
+        allowed_BP: jax.Array = types_BP | with_symbols(
             goes_on_BP & symbols_P, (layout.empty, opened), (layout.another, another), (layout.last, may_end)
         )
+        return allowed_BP

@@ -45,7 +45,8 @@ class Judged:
 
     @property
     def joint_scores(self) -> np.ndarray:
-        return self.type_scores * self.span_scores
+        scores: np.ndarray = self.type_scores * self.span_scores
+        return scores
 
     def events(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Scores and outcomes of each of the three events."""
@@ -149,7 +150,7 @@ def expected_calibration_error(scores: np.ndarray, right: np.ndarray) -> float |
     if not len(scores):
         return None
     bins = [b for b in reliability(scores, right) if b["count"]]
-    return sum(b["count"] * abs(b["accuracy"] - b["confidence"]) for b in bins) / len(scores)
+    return float(sum(b["count"] * abs(b["accuracy"] - b["confidence"]) for b in bins) / len(scores))
 
 
 def brier_score(scores: np.ndarray, right: np.ndarray) -> float | None:

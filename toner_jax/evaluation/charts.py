@@ -152,17 +152,13 @@ def dataset_picture(splits: Mapping[str, Sequence[Sentence]], schema: Schema, pa
 
 @contextmanager
 def _figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Any, Any]]:
+    # Without pyplot, which would choose a window system for the whole process.
     import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    with pyplot.rc_context(_STYLE):  # type: ignore[arg-type]
-        figure, axes = pyplot.subplots(1, columns, figsize=(width, height), layout="constrained")
-        try:
-            yield figure, axes
-        finally:
-            pyplot.close(figure)
+    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure, figure.subplots(1, columns)
 
 
 def _svg(figure: Any) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from importlib.util import find_spec
 from typing import Any
 
 import jinja2
 
+from toner_jax.common.console import warn
 from toner_jax.evaluation.charts import (
     reliability_diagram,
     score_curve,
@@ -57,6 +59,9 @@ def _charts(
     report: dict[str, Any], sentences: Sequence[Sentence], schema: Schema, page: Page
 ) -> dict[str, str | None]:
     """The page's charts by name, as SVG; None where there is nothing to draw."""
+    if find_spec("matplotlib") is None:
+        warn("matplotlib is not installed: the report is without pictures")
+        return {}
     charts: dict[str, str | None] = {
         "generator": training_curves(page.metrics, "generator", "dev_f1", "dev span F1"),
         "matcher": training_curves(page.metrics, "matcher", "dev_type_f1", "dev type F1"),

@@ -32,7 +32,8 @@ _CPU_WIDTH, _CPU_ROWS, _CPU_GROUPS = 512, 16, 2
 
 
 def on_cpu(mesh: Mesh) -> bool:
-    return mesh.devices.flat[0].platform == "cpu"
+    found: bool = mesh.devices.flat[0].platform == "cpu"
+    return found
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,8 @@ def shard_batch(batch: Any, mesh: Mesh) -> Any:
 
 def batch_divisor(mesh: Mesh) -> int:
     """What a batch size must be a multiple of."""
-    return mesh.shape["data"] * mesh.shape["fsdp"]
+    rows: int = mesh.shape["data"] * mesh.shape["fsdp"]
+    return rows
 
 
 def round_batch(size: int, mesh: Mesh) -> int:

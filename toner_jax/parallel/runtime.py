@@ -10,12 +10,27 @@ import jax.numpy as jnp
 
 from toner_jax.common.cache import user_cache
 
+_LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
+_JAX_LEAST_SECONDS = 1.0  # its default
+
 
 def keep_compiled_programs() -> None:
-    """Keeps compiled programs between processes, so that a second start does not compile again."""
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", str(user_cache() / "xla"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    """Keeps compiled programs between processes, so that a second start does not compile again.
+
+    Only where JAX's own settings name no folder for them, and the user has a cache that can be written.
+    """
+    folder = user_cache()
+    if jax.config.values["jax_compilation_cache_dir"] or folder is None:
+        return
+    try:
+        (folder / "xla").mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if not os.access(folder / "xla", os.W_OK):
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
+    if jax.config.values[_LEAST_SECONDS] == _JAX_LEAST_SECONDS and _LEAST_SECONDS.upper() not in os.environ:
+        jax.config.update(_LEAST_SECONDS, 0.5)
 
 
 def compute_dtype(name: str) -> Any:

@@ -59,7 +59,7 @@ def path_string(path: tuple[Any, ...]) -> str:
 def parameter_shardings(shapes: Any, mesh: Mesh, rules: ShardingRules) -> Any:
     """A `NamedSharding` per parameter of a tree of arrays or shapes."""
 
-    def one(path, leaf):
+    def one(path: Any, leaf: Any) -> NamedSharding:
         return NamedSharding(mesh, rules.spec(path_string(path), leaf.shape, mesh))
 
     return jax.tree_util.tree_map_with_path(one, shapes)
@@ -78,7 +78,7 @@ def state_shardings(shapes: Mapping[str, Any], mesh: Mesh, preset: str, rules: S
         path_string(p): leaf.shape for p, leaf in jax.tree_util.tree_leaves_with_path(shapes["params"])
     }
 
-    def one(path, leaf):
+    def one(path: Any, leaf: Any) -> NamedSharding:
         name = path_string(path)
         if name.startswith("params/"):
             replicated = preset == "zero1"

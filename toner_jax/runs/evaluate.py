@@ -32,13 +32,14 @@ from toner_jax.training.metrics import MetricsWriter, read_metrics
 FOLDER = "evaluate"
 
 READS = Reads(
-    result=("dtype", "tokenizer.backend", "text", "decode"),
+    result=("dtype", "text", "decode"),
     earlier=(
         "matcher.enabled", "matcher.type_threshold_beta",
         "generator.dropout", "generator.remat",  # of the model, which is only run forward here
         "seed", "eval.dev_max_sentences",  # which sentences a calibration temperature is fitted on
     ),
     manner=(
+        "tokenizer.backend",  # the ids are the same
         "decode.batch_size",  # sentences decoded at a time: their scores are the same up to rounding
         "sharding",  # where the parameters live: the same sums, up to rounding
         "data.name",  # the title of the pages, and no figure

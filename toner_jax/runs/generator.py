@@ -30,11 +30,12 @@ FOLDER = "generator"
 
 READS = Reads(
     result=(
-        "seed", "dtype", "tokenizer.backend", "tokenizer.generator", "tokenizer.generator_vocab_size", "text",
+        "seed", "dtype", "tokenizer.generator", "tokenizer.generator_vocab_size", "text",
         "generator", "eval.every", "eval.start", "eval.dev_max_sentences", "matcher.enabled",
     ),
     manner=(
         *options.FIT_KEYS,
+        "tokenizer.backend",  # the ids are the same
         "eval.batch_size",  # sentences decoded at a time: their logits are the same up to rounding
         "sharding",  # where parameters and moments live: the same sums, up to rounding
     ),

@@ -32,11 +32,12 @@ FOLDER = "matcher"
 
 READS = Reads(
     result=(
-        "seed", "dtype", "tokenizer.backend", "tokenizer.matcher", "tokenizer.matcher_vocab_size", "matcher",
+        "seed", "dtype", "tokenizer.matcher", "tokenizer.matcher_vocab_size", "matcher",
         "eval.every", "eval.start",
     ),
     manner=(
         *options.FIT_KEYS,
+        "tokenizer.backend",  # the ids are the same
         "eval.batch_size",  # sentences encoded at a time: their cosines are the same up to rounding
         "sharding",  # where parameters and moments live: the same sums, up to rounding
     ),

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from toner_jax.common.console import say
+from toner_jax.common.console import warn
 from toner_jax.common.files import write_atomically
 from toner_jax.config import DEV
 from toner_jax.errors import UserError
@@ -92,7 +92,8 @@ def stage_result(workdir: Path, stage: str) -> dict[str, Any]:
     marker = read_marker(workdir / stage / "stage.json")
     if marker is None or not marker["complete"]:
         raise UserError(f"{workdir}: its {stage} stage is not complete; finish the run first")
-    return marker["result"]
+    result: dict[str, Any] = marker["result"]
+    return result
 
 
 def _calibration_temperature(config: ConfigDict, workdir: Path) -> float:
@@ -102,12 +103,12 @@ def _calibration_temperature(config: ConfigDict, workdir: Path) -> float:
     marker = read_marker(workdir / "evaluate" / "stage.json")
     fitted = marker["result"].get("fitted") if marker and marker["complete"] else None
     if fitted is None:
-        say(
+        warn(
             f"decode.calibration_temperature={DEV}: no evaluate stage with this setting is complete, so the scores "
             "are unscaled"
         )
         return 1.0
-    return fitted["calibration_temperature"]
+    return float(fitted["calibration_temperature"])
 
 
 def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | None) -> Restored:

@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
-from toner_jax.common.console import say
+from toner_jax.common.console import say, warn
 from toner_jax.common.files import write_atomically
 from toner_jax.data.dataset import Dataset
 from toner_jax.data.load import load_dataset
@@ -92,7 +92,7 @@ def read_data(config: ConfigDict) -> Dataset:
     dataset = load_dataset(DataOptions.from_section(config.data), SPLITS)
     bare = [t.name for t in dataset.schema.types if not t.description]
     if bare and config.matcher.enabled:
-        say(
+        warn(
             f"types without a description: {', '.join(bare)}; describe them in data.schema, the matcher reads it"
         )
     for name in SPLITS:

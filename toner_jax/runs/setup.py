@@ -87,7 +87,7 @@ def _prepare_model(
 def _copy_tokenizer(source: str, folder: Path, kind: Kind, file: str) -> None:
     found = resolve(source)
     if not (found / file).is_file():
-        raise UserError(f"{source}: no {file}; set --config.tokenizer.{kind} to a folder that has it")
+        raise UserError(f"{source}: no {file}; set tokenizer.{kind} to a folder that has it")
     pretrained.copy_tokenizer(found, folder, file)
 
 
@@ -148,14 +148,16 @@ def matcher_features(config: Settings, tokenizer_folder: Path, encoder: Encoder)
 def build_matcher(config: Settings, workdir: Path) -> Encoder:
     """The type matching model, of the architecture that the work directory records."""
     c = replace(_recorded(workdir, "matcher"), dropout_rate=config.matcher.dropout)
-    return registry.of(c).module(c, compute_dtype(config.dtype), config.matcher.remat)
+    model: Encoder = registry.of(c).module(c, compute_dtype(config.dtype), config.matcher.remat)
+    return model
 
 
 def build_generator(config: Settings, workdir: Path, schema: Schema) -> ToNER:
     """The generator, of the architecture that the work directory records."""
     c = replace(_recorded(workdir, "generator"), dropout_rate=config.generator.dropout)
     dtype, remat = compute_dtype(config.dtype), config.generator.remat
-    return registry.of(c).module(c, dtype, remat, num_types=len(schema.types))
+    model: ToNER = registry.of(c).module(c, dtype, remat, num_types=len(schema.types))
+    return model
 
 
 def create_state(

@@ -96,7 +96,7 @@ class PlannedStage:
             changes = "; ".join(describe_changes(previous["fingerprint"], self._current()))
             raise UserError(
                 f"{workdir / self.name}: half trained with other settings: {changes}. Run with the former "
-                "settings, choose another --workdir, or pass --restart to train this stage anew"
+                "settings, choose another workdir, or pass restart=True to train this stage anew"
             )
         return "start"
 
@@ -107,7 +107,7 @@ class PlannedStage:
         previous = read_marker(marker)
         if action == "skip" and previous is not None:
             say(f"{self.name}: complete, skipped")
-            return previous["result"]
+            return dict(previous["result"])
         if action == "start":
             if previous is not None:
                 changes = describe_changes(previous["fingerprint"], self._current())
@@ -123,7 +123,8 @@ class PlannedStage:
 
     def _current(self) -> Fingerprint:
         """The fingerprint as JSON gives it back."""
-        return json.loads(json.dumps(self.fingerprint, default=list))
+        current: Fingerprint = json.loads(json.dumps(self.fingerprint, default=list))
+        return current
 
     def _clear(self, workdir: Path) -> None:
         for output in self.outputs:

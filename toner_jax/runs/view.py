@@ -81,7 +81,8 @@ class View:
         """A section as a dict; it must be declared whole."""
         if not self._covers(self._section):
             raise self._undeclared(f"{self._section}.*")
-        return self._config.to_dict()
+        values: dict[str, Any] = self._config.to_dict()
+        return values
 
     def _covers(self, key: str) -> bool:
         return any(key == declared or key.startswith(f"{declared}.") for declared in self._reads)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from toner_jax.errors import UserError
+
+_LOCK = ".lock"
+_OWNER = ".owner"  # a file beside it: on Windows, nobody else may read a file that is locked
 
 
 def split_path(workdir: Path, split: str) -> Path:
@@ -21,21 +25,30 @@ def locked(workdir: Path) -> Iterator[None]:
     """Keeps a second run off the work directory; the lock goes with the process, however it ends.
 
     Raises:
-      UserError: another run holds it.
+      UserError: another run holds it, or its file system has no locks.
     """
-    with (workdir / ".lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            owner = file.read().strip() or "unknown"
-            raise UserError(
-                f"{workdir}: another run (process {owner}) is at work there; wait for it or choose another --workdir"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+    lock, owner = FileLock(workdir / _LOCK), workdir / _OWNER
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"{workdir}: another run (process {_read_owner(owner)}) is at work there; wait for it or choose another "
+            "workdir"
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        raise UserError(f"{workdir / _LOCK}: cannot be locked ({error}); choose another workdir") from error
+    try:
+        owner.write_text(str(os.getpid()), encoding="utf-8")
         yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def _read_owner(path: Path) -> str:
+    with suppress(OSError, ValueError):
+        return str(int(path.read_text(encoding="utf-8")))
+    return "unknown"
 
 
 def prepare_workdir(workdir: Path) -> None:
@@ -50,6 +63,4 @@ def prepare_workdir(workdir: Path) -> None:
         probe.write_text("")
         probe.unlink()
     except OSError as error:
-        raise UserError(
-            f"{workdir}: cannot be written ({error.strerror}); choose another --workdir"
-        ) from error
+        raise UserError(f"{workdir}: cannot be written ({error.strerror}); choose another workdir") from error

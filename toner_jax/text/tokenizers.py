@@ -1,9 +1,10 @@
 """Subword tokenizers behind one small interface, with two back ends.
 
-`tf_text` (the default) runs TensorFlow Text's kernels, `hf` the tokenizers of transformers, for
-machines without TensorFlow. Both read the same two files, a SentencePiece model (T5) or a WordPiece
+`tf_text` runs TensorFlow Text's kernels, `hf` the tokenizers of transformers; `auto` is the first where it
+can be imported, else the second. Both read the same two files, a SentencePiece model (T5) or a WordPiece
 vocabulary (BERT), and both are asked only for the pieces of single words: `toner_jax.text.ids` builds
-everything longer from those.
+everything longer from those. Their ids are the same, but for rare strings that have two best cuts (`----------`)
+or a combining mark after a character that is rewritten (`½`), so a run may change from one to the other.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 from toner_jax.common.cache import digest
+from toner_jax.common.console import warn
 from toner_jax.errors import UserError
 
 SENTENCEPIECE_FILE = "spiece.model"
@@ -51,9 +55,11 @@ class WordPieceTokenizer(Tokenizer, Protocol):
 
 def load_sentencepiece(folder: str | Path, backend: str) -> SentencePieceTokenizer:
     """T5's tokenizer from a folder that holds `spiece.model`."""
-    return _choose(backend, {"tf_text": _TfSentencePiece, "hf": _HfSentencePiece})(
-        _require(Path(folder) / SENTENCEPIECE_FILE)
+    path = _require(Path(folder) / SENTENCEPIECE_FILE)
+    made: SentencePieceTokenizer = _choose(backend, {"tf_text": _TfSentencePiece, "hf": _HfSentencePiece})(
+        path
     )
+    return made
 
 
 def load_wordpiece(folder: str | Path, backend: str) -> WordPieceTokenizer:
@@ -67,13 +73,32 @@ def load_wordpiece(folder: str | Path, backend: str) -> WordPieceTokenizer:
         lower_case = True
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"{settings}: not a tokenizer's settings ({error})") from error
-    return _choose(backend, {"tf_text": _TfWordPiece, "hf": _HfWordPiece})(path, lower_case)
+    made: WordPieceTokenizer = _choose(backend, {"tf_text": _TfWordPiece, "hf": _HfWordPiece})(
+        path, lower_case
+    )
+    return made
 
 
 def _choose(backend: str, classes: dict[str, Callable[..., Any]]) -> Callable[..., Any]:
-    if backend not in classes:
-        raise UserError(f"tokenizer.backend={backend!r}: choose one of {', '.join(classes)}")
-    return classes[backend]
+    name = _found_backend() if backend == "auto" else backend
+    if name not in classes:
+        raise UserError(f"tokenizer.backend={backend!r}: choose one of auto, {', '.join(classes)}")
+    return classes[name]
+
+
+@cache
+def _found_backend() -> str:
+    """What "auto" stands for here."""
+    if find_spec("tensorflow_text") is None:
+        return "hf"
+    try:
+        _import_tensorflow_text()
+    except UserError as error:
+        warn(
+            f"{error.__cause__!r}: TensorFlow Text cannot be imported; tokenizer.backend=hf, with the same ids"
+        )
+        return "hf"
+    return "tf_text"
 
 
 def _require(path: Path) -> Path:
@@ -119,8 +144,8 @@ class _HfSentencePiece(_SentencePieceVocabulary):
         super().__init__(path)
         from tokenizers import Tokenizer as FastTokenizer
 
-        os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that PyTorch is absent is no news
-        from transformers import T5Tokenizer
+        with _environment("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1"):  # that PyTorch is absent is no news
+            from transformers import T5Tokenizer
 
         # SentencePiece never matches control pieces in text; tokenizers would, and so let an input
         # inject an end of sequence. Spelled with spaces, which never reach the model, none can match.
@@ -207,27 +232,46 @@ def _import_tensorflow_text() -> tuple[Any, Any]:
     """TensorFlow and TensorFlow Text, quietly, and never with a GPU.
 
     Raises:
-      UserError: TensorFlow Text is not installed.
+      UserError: TensorFlow Text cannot be imported.
     """
     if sys.modules.get("tensorflow_text") is None:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with _silent_stderr():  # its start-up lines come from C++; no environment variable stops them
+        # Its start-up lines come from C++; no environment variable stops all of them.
+        with _environment("TF_CPP_MIN_LOG_LEVEL", "3"), _silent_stderr():
             try:
                 import tensorflow as tf
                 import tensorflow_text  # noqa: F401
-            except ImportError as error:
+            except Exception as error:  # a library that does not fit the others fails in ways of its own
                 raise UserError(
-                    f"tokenizer.backend='tf_text' needs tensorflow-text ({error}); "
-                    "install it or pass --config.tokenizer.backend=hf"
+                    f"tokenizer.backend='tf_text' needs tensorflow-text ({error}); install it, or set "
+                    "tokenizer.backend to auto or hf"
                 ) from error
             tf.config.set_visible_devices([], "GPU")
     return sys.modules["tensorflow"], sys.modules["tensorflow_text"]
 
 
 @contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Within, the variable has the value, unless it is set already."""
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
+@contextmanager
 def _silent_stderr() -> Iterator[None]:
-    sys.stderr.flush()
-    saved = os.dup(2)
+    """Within, nothing of this process comes out at standard error, C++ included."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    if sys.stderr is not None:
+        sys.stderr.flush()
     null = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(null, 2)

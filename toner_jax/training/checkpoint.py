@@ -8,26 +8,28 @@ written once a step is committed; a step without a manifest that matches is neve
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
-import orbax.checkpoint as ocp
 import xxhash
-from orbax.checkpoint.checkpoint_managers import PolicyCheckpointInfo, PreservationContext, PreservationPolicy
 
-from toner_jax.common.console import say
+from toner_jax.common.console import warn
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
 from toner_jax.parallel.sharding import path_string
-
-# Orbax reports every file it touches, and failures twice; ours to tell once.
-logging.getLogger("absl").setLevel(logging.CRITICAL)
+from toner_jax.training.quiet_orbax import (
+    PolicyCheckpointInfo,
+    PreservationContext,
+    PreservationPolicy,
+    ocp,
+    without_orbax_messages,
+)
 
 _MANIFESTS = "manifests"
 
@@ -45,19 +47,23 @@ class Checkpoints:
         if not read_only:
             self._remove_uncommitted()
         self._best: int | None = None
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=_LatestAndBest(keep, lambda: self._best),
-            read_only=read_only,
-            create=not read_only,
-        )
-        self._manager = ocp.CheckpointManager(self.directory, options=options)
+        self._within = ExitStack()
+        with without_orbax_messages():
+            options = ocp.CheckpointManagerOptions(
+                preservation_policy=_LatestAndBest(keep, lambda: self._best),
+                read_only=read_only,
+                create=not read_only,
+            )
+            self._manager = ocp.CheckpointManager(self.directory, options=options)
 
     def __enter__(self) -> Checkpoints:
+        self._within.enter_context(without_orbax_messages())
         return self
 
-    def __exit__(self, *_: Any) -> None:
-        self._committer.shutdown()
-        self._manager.close()
+    def __exit__(self, *_: object) -> None:
+        with self._within:
+            self._committer.shutdown()
+            self._manager.close()
 
     def save(self, step: int, state: Any, record: Mapping[str, Any]) -> None:
         """Writes in the background, once the save before is done; `record["best_step"]` is kept.
@@ -99,7 +105,7 @@ class Checkpoints:
             if damage is None:
                 self._best = self.record(step).get("best_step")  # or the next save would prune it
                 return step
-            say(f"{self.directory / str(step)}: damaged, not used: {damage}")
+            warn(f"{self.directory / str(step)}: damaged, not used: {damage}")
             if not self._read_only:
                 self._manager.delete(step)
                 (self.directory / _MANIFESTS / f"{step}.json").unlink()
@@ -210,7 +216,7 @@ class Checkpoints:
 
 
 @dataclass
-class _LatestAndBest(PreservationPolicy):
+class _LatestAndBest(PreservationPolicy):  # type: ignore[misc]  # Orbax has no types
     """Keeps the newest `latest` steps and the best one. Orbax's own `BestN` forgets metrics on a restart."""
 
     latest: int

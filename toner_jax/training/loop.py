@@ -19,7 +19,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from toner_jax.common.console import Progress, say
+from toner_jax.common.console import Progress, say, warn
 from toner_jax.errors import UserError
 from toner_jax.parallel.mesh import shard_batch
 from toner_jax.pipeline.batching import HostBatch
@@ -129,8 +129,8 @@ def fit(job: Fit, state: State) -> tuple[State, int, float]:
         checkpoints.wait()
     if first < job.samples.steps:
         loop.report(job.samples.steps - first)
-    assert record.best_step is not None  # the last step is always evaluated
-    assert record.best is not None
+    if record.best_step is None or record.best is None:
+        raise RuntimeError(f"{job.stage}: no step was evaluated, and the last one always is")
     return state, record.best_step, record.best
 
 
@@ -199,7 +199,7 @@ class _Loop:
         self._metrics.write(job.stage, job.samples.steps, {"timing": timing})
         say(f"{job.stage}: {steps} steps in {wall:.0f} s, {share:.0%} of it on dev evaluation")
         if share > _COSTLY_EVALUATION:
-            say(f"{job.stage}: evaluation is costly here; raise eval.every or lower eval.dev_max_sentences")
+            warn(f"{job.stage}: evaluation is costly here; raise eval.every or lower eval.dev_max_sentences")
 
     def _rate(self) -> float:
         return self._examples / max(time.monotonic() - self._begun - self._evaluating, 1e-9)
@@ -220,7 +220,7 @@ class _Loop:
         path = job.folder / "skipped.jsonl"
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "sentences": list(ids)}) + "\n")
-        say(f"{job.stage}: step {step} skipped: loss or gradient is not finite (sentences in {path})")
+        warn(f"{job.stage}: step {step} skipped: loss or gradient is not finite (sentences in {path})")
         if count >= job.options.max_skipped:
             raise UserError(
                 f"{job.stage}: {count} steps had a non-finite loss or gradient; their sentences stand in {path}. "

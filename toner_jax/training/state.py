@@ -21,7 +21,8 @@ Loss = Callable[[Any, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict
 
 def abstract_state(init: Callable[[jax.Array], Any], tx: optax.GradientTransformation) -> State:
     """Shapes and dtypes of the state; no memory is used."""
-    return jax.eval_shape(lambda: _create(init, tx, jax.random.key(0)))
+    shapes: State = jax.eval_shape(lambda: _create(init, tx, jax.random.key(0)))
+    return shapes
 
 
 def create_state(
@@ -45,15 +46,17 @@ def create_state(
     shardings = state_shardings(shapes, mesh, preset, rules)
     key = jax.random.key(seed)
     if load is None:
-        return jax.jit(lambda k: _create(init, tx, k), out_shardings=shardings)(key)
+        born: State = jax.jit(lambda k: _create(init, tx, k), out_shardings=shardings)(key)
+        return born
     loaded = load(shapes["params"], shardings["params"])
 
-    def create(k, given):
+    def create(k: jax.Array, given: Any) -> State:
         random = init(k)
         params = {name: given.get(name, value) for name, value in random.items()}
         return _assemble(params, tx, k)
 
-    return jax.jit(create, out_shardings=shardings)(key, loaded)
+    state: State = jax.jit(create, out_shardings=shardings)(key, loaded)
+    return state
 
 
 def _create(init: Callable[[jax.Array], Any], tx: optax.GradientTransformation, key: jax.Array) -> State:

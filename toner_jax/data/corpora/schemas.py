@@ -8,9 +8,9 @@ says what a sentence that mentions the type would be about and leaves the name o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
+from toner_jax.common.files import expanded
 from toner_jax.errors import UserError
 from toner_jax.schema import EntityType, Schema, read_schema
 
@@ -122,7 +122,7 @@ def get_schema(name_or_path: str) -> Schema:
     """
     if name_or_path in BUILTIN:
         return BUILTIN[name_or_path]
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     if path.is_file() or path.suffix.lower() in _SCHEMA_SUFFIXES or len(path.parts) > 1:
         return read_schema(path)
     raise UserError(

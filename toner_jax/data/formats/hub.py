@@ -6,9 +6,9 @@ Label names are always those of the set's features: copies of one set order thei
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from toner_jax.common.files import expanded
 from toner_jax.data.reading import Read, shown
 from toner_jax.data.word_lists import WordLists
 from toner_jax.errors import UserError
@@ -33,9 +33,13 @@ def open_hub(source: str, *, subset: str = "", revision: str = "") -> Mapping[st
     Raises:
       UserError: it cannot be found or loaded, for a reason that is given.
     """
-    import datasets
-
-    folder = Path(source).expanduser()
+    try:
+        import datasets
+    except ImportError as error:
+        raise UserError(
+            f"{source}: data.format=hub needs the library datasets ({error}); install it with pip install datasets"
+        ) from error
+    folder = expanded(source)
     saved = (folder / "dataset_dict.json").is_file()
     if (folder / "state.json").is_file() and not saved:
         raise UserError(f"{source}: one split alone; save the DatasetDict with train, validation and test")
@@ -124,7 +128,8 @@ def _label_names(feature: Any, location: str) -> Sequence[str] | None:
             f"{location} is no list of tags but {shown(str(feature))}; choose another in data.columns"
         )
     if hasattr(inner, "names"):
-        return inner.names
+        names: Sequence[str] = inner.names
+        return names
     if getattr(inner, "dtype", "") in ("string", "large_string"):
         return None
     raise UserError(

@@ -66,7 +66,8 @@ def read_path(path: Path, name: str, schema: Schema | None, split: str, options:
       UserError: as `format_of` or the format's reader.
     """
     read = FORMATS[format_of(path, name)].read
-    assert read is not None
+    if read is None:
+        raise TypeError(f"{name}: format_of gave a format without a reader of single files")
     return read(path, schema, split, replace(options, dir=str(path if path.is_dir() else path.parent)))
 
 

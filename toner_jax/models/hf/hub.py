@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from toner_jax.common.files import expanded
 from toner_jax.errors import UserError
 from toner_jax.models.hf.files import CONFIG_FILE
 from toner_jax.models.tokenizer import SENTENCEPIECE, WORDPIECE
@@ -18,7 +19,7 @@ def resolve(checkpoint: str) -> Path:
     Raises:
       UserError: there is no such folder, and no such model or no way to reach it.
     """
-    folder = Path(checkpoint).expanduser()
+    folder = expanded(checkpoint)
     if checkpoint and folder.is_dir():
         return folder
     if folder.exists() or not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", checkpoint):

@@ -44,7 +44,8 @@ def load(folder: Path, layout: Layout, shapes: Params, shardings: Params) -> Par
     wanted = {path: leaf for path, leaf in flat if not layout.names.is_ours_alone(path)}
     sources = _match(folder, tensors, layout.names, wanted)
     placed = {path: _place(*sources[path], leaf, placements[path]) for path, leaf in wanted.items()}
-    return unflatten_dict(placed, sep="/")
+    params: Params = unflatten_dict(placed, sep="/")
+    return params
 
 
 def save(
@@ -107,7 +108,8 @@ def _place(
     with tensor.open() as view:
 
         def read(index: tuple[slice, ...] | None) -> np.ndarray:
-            assert index is not None
+            if index is None:
+                raise TypeError("every device holds a slice of an array that is sharded")
             key = repr(index)
             if key not in slices:
                 part = view[index[::-1]].T if transpose else view[index]
@@ -116,7 +118,8 @@ def _place(
 
         array = jax.make_array_from_callback(leaf.shape, sharding, read)
     # Waiting, or slices would pile up on a host whose disk is faster than its devices.
-    return array.block_until_ready()
+    array.block_until_ready()
+    return array
 
 
 def _new_tensors(params: Params, names: Names) -> Iterator[NewTensor]:

@@ -30,15 +30,18 @@ class T5Decoder:
         return self.module.config.d_model
 
     def encode(self, ids: jax.Array, candidates: jax.Array | None = None) -> EncodedSource:
-        return self._apply(_encode, ids, candidates)
+        source: EncodedSource = self._apply(_encode, ids, candidates)
+        return source
 
     def init_cache(self, rows: int, slots: int) -> DecoderCache:
-        return self._apply(_init_cache, rows, slots)
+        cache: DecoderCache = self._apply(_init_cache, rows, slots)
+        return cache
 
     def step(
         self, tokens: jax.Array, source: EncodedSource, cache: DecoderCache
     ) -> tuple[jax.Array, DecoderCache]:
-        return self._apply(_step, tokens, source, cache)
+        stepped: tuple[jax.Array, DecoderCache] = self._apply(_step, tokens, source, cache)
+        return stepped
 
     def rewind(self, cache: DecoderCache, taken: int, accepted: jax.Array) -> DecoderCache:
         slots = cache.positions.shape[1]

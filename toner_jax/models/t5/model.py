@@ -44,7 +44,8 @@ def relative_buckets(
     ratio = np.log(np.maximum(distance, 1).astype(np.float32) / np.float32(exact))
     scale = np.float32(np.log(max_distance / exact))
     far = exact + (ratio / scale * np.float32(num_buckets - exact)).astype(np.int32)
-    return (bucket + np.where(distance < exact, distance, np.minimum(far, num_buckets - 1))).astype(np.int32)
+    buckets: np.ndarray = bucket + np.where(distance < exact, distance, np.minimum(far, num_buckets - 1))
+    return buckets.astype(np.int32)
 
 
 class RelativeBias(nn.Module):
@@ -136,7 +137,8 @@ class EncoderLayer(nn.Module):
         x = x + drop(attention(h, attention.keys_values(h), bias, deterministic), deterministic=deterministic)
         h = RMSNorm(c.layer_norm_epsilon, self.dtype, name="feed_forward_norm")(x)
         h = FeedForward(c, self.dtype, name="feed_forward")(h, deterministic)
-        return x + drop(h, deterministic=deterministic)
+        added: jax.Array = x + drop(h, deterministic=deterministic)
+        return added
 
 
 class DecoderLayer(nn.Module):
@@ -177,7 +179,8 @@ class DecoderLayer(nn.Module):
         h = self.cross_attention(h, cross, cross_bias, deterministic, keys_transposed)
         x = x + self.drop(h, deterministic=deterministic)
         h = self.feed_forward(self.feed_forward_norm(x), deterministic)
-        return x + self.drop(h, deterministic=deterministic)
+        added: jax.Array = x + self.drop(h, deterministic=deterministic)
+        return added
 
 
 class Encoder(nn.Module):
@@ -196,7 +199,8 @@ class Encoder(nn.Module):
         for i in range(c.num_layers):
             x = layer(c, self.dtype, name=f"layers_{i}")(x, bias, deterministic)
         x = RMSNorm(c.layer_norm_epsilon, self.dtype, name="final_norm")(x)
-        return nn.Dropout(c.dropout_rate)(x, deterministic=deterministic)
+        encoded: jax.Array = nn.Dropout(c.dropout_rate)(x, deterministic=deterministic)
+        return encoded
 
 
 class Decoder(nn.Module):
@@ -222,7 +226,8 @@ class Decoder(nn.Module):
         x = self.drop(x, deterministic=deterministic)
         for layer in self.layers:
             x = layer(x, encoded, bias, cross_bias, deterministic)
-        return self.drop(self.final_norm(x), deterministic=deterministic)
+        decoded: jax.Array = self.drop(self.final_norm(x), deterministic=deterministic)
+        return decoded
 
 
 class T5(nn.Module):

@@ -37,11 +37,11 @@ def convert(source: str, target: Path, step: int | None = None, dtype: str = "fl
       UserError: a source that is none of these, or is damaged, or a target that is in use.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"{target}: not an empty folder; choose another --to")
+        raise UserError(f"{target}: not an empty folder; choose another target")
     if is_run(Path(source)):
         return _export(Path(source), target, step, dtype)
     if step is not None:
-        raise UserError(f"--step={step}: {source} is not a run's work directory, so it has no steps")
+        raise UserError(f"step={step}: {source} is not a run's work directory, so it has no steps")
     return _import(source, target, dtype)
 
 
@@ -62,7 +62,7 @@ def _import(source: str, target: Path, dtype: str) -> str:
     mesh = make_mesh(1, jax.device_count())
     config, params = pretrained.read_hugging_face(folder, mesh, jnp.dtype(dtype))
     _write(target, lambda to: pretrained.write_orbax(to, config, params, folder))
-    key = f"--config.{registry.of(config).kind}.checkpoint"
+    key = f"{registry.of(config).kind}.checkpoint"
     return f"{target}: {config.model_type} of {source}, {dtype}; start from it with {key}={target}"
 
 
@@ -73,10 +73,12 @@ def _write(target: Path, write: Callable[[Path], None]) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         write(partial)
+        if target.is_dir():
+            target.rmdir()  # empty; Windows replaces no folder
         os.replace(partial, target)
     except OSError as error:
         raise UserError(
-            f"{target}: cannot be written ({error.strerror or error}); choose another --to"
+            f"{target}: cannot be written ({error.strerror or error}); choose another target"
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

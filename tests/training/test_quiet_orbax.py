@@ -1,0 +1,68 @@
+"""Orbax's messages are dropped, everyone else's are not, and logging is afterwards what it was."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+
+import pytest
+from absl import logging as absl_logging
+
+from toner_jax.training.quiet_orbax import without_orbax_messages
+
+
+class Kept(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record):
+        self.messages.append(record.getMessage())
+
+
+def log_from(path: str, message: str) -> None:
+    """An absl message of the code in a file."""
+    exec(
+        compile("absl_logging.error(message)", path, "exec"),
+        {"absl_logging": absl_logging, "message": message},
+    )
+
+
+@pytest.fixture
+def kept():
+    handler = Kept()
+    logging.getLogger("absl").addHandler(handler)
+    yield handler.messages
+    logging.getLogger("absl").removeHandler(handler)
+
+
+def test_orbax_is_not_heard_and_others_are(kept):
+    with without_orbax_messages():
+        log_from("/lib/site-packages/orbax/checkpoint/manager.py", "one")
+        log_from("/lib/site-packages/clu/metrics.py", "two")
+        with without_orbax_messages():
+            log_from("/lib/site-packages/orbax/checkpoint/manager.py", "three")
+        log_from("/lib/site-packages/orbax/checkpoint/manager.py", "four")
+    log_from("/lib/site-packages/orbax/checkpoint/manager.py", "five")
+    assert kept == ["two", "five"]
+
+
+PROGRAM = """
+import logging
+from absl import logging as absl_logging
+from toner_jax.training.quiet_orbax import without_orbax_messages
+with without_orbax_messages():
+    absl_logging.error("of another library")
+    with without_orbax_messages():
+        logging.getLogger("mine").warning("mine")
+        logging.getLogger("mine").info("quiet")
+assert logging.root.handlers == [], logging.root.handlers
+assert logging.getLogger("absl").filters == []
+"""
+
+
+def test_the_root_logger_gets_no_handler(pythonpath):
+    """absl's functions would give it one; meanwhile messages come out as they do without any handler, once."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=pythonpath)
+    assert (done.returncode, done.stderr) == (0, "of another library\nmine\n")
