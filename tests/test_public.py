@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import tiny
@@ -63,6 +66,21 @@ def test_what_is_wrong_within_an_exported_folder_is_told_as_it_is(tmp_path, part
     with pytest.raises(UserError, match=expected[part]) as error:
         toner_jax.load(tmp_path)
     assert "damaged" not in str(error.value)
+
+
+def test_messages_below_the_commands_name_parameters_and_no_flags():
+    commands = {"main.py", "predict.py", "__main__.py", "commands"}
+    package = Path(toner_jax.__file__).parent
+    found = [
+        f"{path.relative_to(package)}:{node.lineno}"
+        for path in sorted(package.rglob("*.py"))
+        if path.relative_to(package).parts[0] not in commands
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.search(r"--[a-z]", node.value)
+    ]
+    assert found == []
 
 
 # What a program finds unchanged after it imported the package, loaded a model and used it. The libraries below us are

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 from toner_jax.common.cache import digest
 from toner_jax.common.console import warn
+from toner_jax.common.environment import variable
 from toner_jax.errors import UserError
 
 SENTENCEPIECE_FILE = "spiece.model"
@@ -144,7 +145,7 @@ class _HfSentencePiece(_SentencePieceVocabulary):
         super().__init__(path)
         from tokenizers import Tokenizer as FastTokenizer
 
-        with _environment("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1"):  # that PyTorch is absent is no news
+        with variable("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1"):  # that PyTorch is absent is no news
             from transformers import T5Tokenizer
 
         # SentencePiece never matches control pieces in text; tokenizers would, and so let an input
@@ -236,7 +237,7 @@ def _import_tensorflow_text() -> tuple[Any, Any]:
     """
     if sys.modules.get("tensorflow_text") is None:
         # Its start-up lines come from C++; no environment variable stops all of them.
-        with _environment("TF_CPP_MIN_LOG_LEVEL", "3"), _silent_stderr():
+        with variable("TF_CPP_MIN_LOG_LEVEL", "3"), _silent_stderr():
             try:
                 import tensorflow as tf
                 import tensorflow_text  # noqa: F401
@@ -247,19 +248,6 @@ def _import_tensorflow_text() -> tuple[Any, Any]:
                 ) from error
             tf.config.set_visible_devices([], "GPU")
     return sys.modules["tensorflow"], sys.modules["tensorflow_text"]
-
-
-@contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    """Within, the variable has the value, unless it is set already."""
-    if name in os.environ:
-        yield
-        return
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        del os.environ[name]
 
 
 @contextmanager

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import chain, pairwise
 from typing import Any
 
+from toner_jax.common.environment import variable
 from toner_jax.schema import Sentence
 
 Range = tuple[int, int]  # half-open, in characters
@@ -26,8 +29,11 @@ _INITIALS = re.compile(r"(?:\w\.)+\w")
 
 @cache
 def _libraries() -> tuple[Any, Any]:
-    from nltk.tokenize import NLTKWordTokenizer
-    from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
+    # Its import looks for a folder to download to, which we never do, and fails for a user without a home.
+    home = os.path.expanduser("~")
+    with variable("HOME", tempfile.gettempdir() if home == "~" else home):
+        from nltk.tokenize import NLTKWordTokenizer
+        from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
     parameters = PunktParameters()
     parameters.abbrev_types = set(_ABBREVIATIONS.split())
