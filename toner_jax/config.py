@@ -6,7 +6,6 @@ unknown key is an error wherever it is set, and nothing in the package asks for 
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -15,14 +14,15 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from toner_jax.common.cli import parse_value
 from toner_jax.errors import UserError
 
 
 def base() -> ConfigDict:
     """The authors' settings (the paper's Table 2 and §4.3) for Flan-T5-large and GTE-large."""
     c = ConfigDict()
-    c.seed = 0
-    c.stages = ("matcher", "generator", "evaluate")
+    c.seed = 0  # of weights, dropout, and the order of samples
+    c.stages = ("matcher", "generator", "evaluate")  # what a run does; what is complete is skipped
     c.dtype = "auto"  # compute dtype: float32, bfloat16, or auto: bfloat16 on accelerators
 
     c.data = ConfigDict()
@@ -103,9 +103,9 @@ def base() -> ConfigDict:
     c.generator.pool = "text"  # h(x) is the mean over the text's tokens, or the whole "prompt"'s
     c.generator.type_recognition = 0.5  # share of sentences that also train the task of §3.4, each epoch
     c.generator.loss_normalization = "token"  # Eq. 2 as mean over target tokens, or "sequence": the sum
-    c.generator.batch_size = 32
-    c.generator.epochs = 30.0
-    c.generator.learning_rate = 3e-5
+    c.generator.batch_size = 32  # samples a step, over all devices
+    c.generator.epochs = 30.0  # or a part of one
+    c.generator.learning_rate = 3e-5  # its peak: linear warm-up, then linear decay
     c.generator.weight_decay = 0.01
     c.generator.beta2 = 0.999
     c.generator.warmup = 0.1
@@ -135,7 +135,7 @@ def base() -> ConfigDict:
     c.checkpoint.every = 500  # steps between checkpoints within a stage
     c.checkpoint.keep = 2  # the latest ones; the best is kept besides
 
-    c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})  # −1: all remaining devices
+    c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})  # devices along each axis; −1: all that remain
     c.sharding = "fsdp"  # fsdp, or zero1: replicated parameters, sharded optimizer moments
 
     c.log_every = 50
@@ -260,6 +260,11 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
         lambda v: 0 <= v <= 1,
         "must lie between 0 and 1",
     ),
+    (
+        ("seed", "data.generated.seed", "data.carve_seed"),
+        lambda v: 0 <= v < 2**32,
+        "a seed lies between 0 and 4294967295",
+    ),
     (("matcher.dropout", "generator.dropout"), lambda v: 0 <= v < 1, "must lie in [0, 1)"),
     (("decode.threshold",), lambda v: 0 <= v <= 1, "a score lies between 0 and 1"),
     (("decode.temperature",), lambda v: 0 <= v < math.inf, "must be above 0, or 0 to fit it on dev"),
@@ -334,9 +339,6 @@ def override(config: ConfigDict, key: str, text: str) -> None:
     old = get(config, key)
     if not key.startswith(("decode.", "eval.", "text.", "mesh.", "tokenizer.backend", "dtype")):
         raise UserError(f"{key}: fixed by training; decode.*, eval.*, text.* and dtype can be changed")
-    try:
-        value = text if isinstance(old, str) else type(old)(ast.literal_eval(text))
-    except (ValueError, SyntaxError, TypeError) as error:
-        raise UserError(f"{key}={text}: expected a {type(old).__name__}") from error
+    value = parse_value(key, text, old)
     section, _, name = key.rpartition(".")
     (get(config, section) if section else config)[name] = value

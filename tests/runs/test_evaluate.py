@@ -110,7 +110,7 @@ def test_bad_least_score_is_one_line_and_keeps_the_output(finished, tmp_path, ca
     sink.write_text("precious\n")
     arguments = [f"--model={finished[0]}", f"--input={source}", f"--output={sink}", "--min_score=nan"]
     assert main(arguments) == 2
-    assert capsys.readouterr().err == "toner_jax: min_score=nan: a score lies between 0 and 1\n"
+    assert capsys.readouterr().err == "toner-jax: min_score=nan: a score lies between 0 and 1\n"
     assert sink.read_text() == "precious\n"
 
 

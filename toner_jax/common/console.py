@@ -18,12 +18,12 @@ class Progress:
             from rich import progress
 
             self._bar = progress.Progress(
-                progress.TextColumn("[bold]{task.description}"),
+                progress.TextColumn("{task.description}", style="bold", markup=False),
                 progress.BarColumn(),
                 progress.MofNCompleteColumn(),
                 progress.TimeElapsedColumn(),
                 progress.TimeRemainingColumn(),
-                progress.TextColumn("{task.fields[note]}"),
+                progress.TextColumn("{task.fields[note]}", markup=False),
                 console=_stderr_console(),
             )
             self._task = self._bar.add_task(title, total=total, completed=start, note="")
