@@ -191,7 +191,8 @@ def variants(arg: str | None, known: Sequence[str]) -> tuple[str, ...]:
     chosen = tuple(dict.fromkeys(v for v in (arg or "").split(",") if v))
     for variant in chosen:
         if variant not in known:
-            raise UserError(f"config variant {variant!r}: choose among {', '.join(known) or 'none'}")
+            choice = f"choose among {', '.join(known)}" if known else "this configuration has none"
+            raise UserError(f"config variant {variant!r}: {choice}")
     models = [variant for variant in chosen if variant in VARIANTS]
     if len(models) > 1:
         raise UserError(f"config variants {models[0]!r} and {models[1]!r}: each chooses the models; keep one")
@@ -260,11 +261,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
         lambda v: 0 <= v <= 1,
         "must lie between 0 and 1",
     ),
-    (
-        ("seed", "data.generated.seed", "data.carve_seed"),
-        lambda v: 0 <= v < 2**32,
-        "a seed lies between 0 and 4294967295",
-    ),
+    (("seed", "data.generated.seed", "data.carve_seed"), lambda v: 0 <= v < 2**32, "a seed lies between 0 and 2**32 - 1"),
     (("matcher.dropout", "generator.dropout"), lambda v: 0 <= v < 1, "must lie in [0, 1)"),
     (("decode.threshold",), lambda v: 0 <= v <= 1, "a score lies between 0 and 1"),
     (("decode.temperature",), lambda v: 0 <= v < math.inf, "must be above 0, or 0 to fit it on dev"),

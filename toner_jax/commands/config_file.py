@@ -62,7 +62,7 @@ def find(argument: str) -> tuple[Path, str | None]:
     name, variant = (
         file.groups() if file else (argument.partition(":")[0], argument.partition(":")[2] or None)
     )
-    if Path(name).is_file():
+    if file and Path(name).is_file():
         return Path(name), variant
     if name in names():
         return folder() / f"{name}.py", variant
@@ -94,7 +94,7 @@ def _get_config(path: Path, variant: str | None) -> ConfigDict:
 
 
 def _run_file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("toner_jax_config_file", path)
+    spec = importlib.util.spec_from_file_location("toner_jax_config_file", path.resolve())
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -109,15 +109,16 @@ def _run_file(path: Path) -> ModuleType:
 def _where(path: Path, error: Exception) -> str:
     """The line of the file at which it failed, as file:line."""
     if isinstance(error, SyntaxError):
-        return f"{error.filename}:{error.lineno}"
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
+        return f"{path}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename) == path.resolve()]
     return f"{path}:{lines[-1]}" if lines else str(path)
 
 
 def _reason(error: Exception) -> str:
     """The message, without the quotes of a KeyError and the listing of all keys in one of ConfigDict's."""
     text = error.msg if isinstance(error, SyntaxError) else str(error.args[0] if error.args else error)
-    return text.strip("'\"").split("\n")[0]
+    return text.strip("'\"").split("\n")[0].split(". Other fields present")[0]
 
 
 def set_key(config: ConfigDict, key: str, text: str) -> None:

@@ -29,9 +29,12 @@ def main(arguments: Sequence[str]) -> None:
 
         print(table(read_keys()))
         return
+    from toner_jax.config import validate
+
     try:
         install()
         chosen = config_file.load(options.config, options.keys)
+        validate(chosen.config)  # before JAX is imported, which takes seconds
         _run(chosen.config, options.workdir or Path("runs") / chosen.name, options)
     except KeyboardInterrupt:
         raise cli.Ended(

@@ -132,6 +132,8 @@ class Parser(argparse.ArgumentParser):
             name = argument.partition("=")[0]
             if name.startswith("-") and name != "-" and name not in known and not _is_number(name):
                 hint = did_you_mean(name.replace("-", "_").replace("__", "--", 1), known)
+                if self._takes_keys and not hint:
+                    hint = f"; a key of the configuration is set with {_KEY}KEY=VALUE"
                 raise UserError(f"unknown flag {name}{hint}; see {self.prog} --help")
         options, stray = self.parse_known_args(rest)
         if stray:
@@ -146,6 +148,7 @@ class Parser(argparse.ArgumentParser):
         if missing != message:
             message = f"{missing.split(', ')[0]} is missing"
         message = message.removeprefix("argument ").replace("expected one argument", "expected a value")
+        message = message.replace("ignored explicit argument", "takes no value, not")
         raise UserError(f"{message}; see {self.prog} --help")
 
 
@@ -159,6 +162,8 @@ def _split_keys(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, st
             rest.append(argument)
             continue
         key, equals, value = argument.removeprefix(_KEY).partition("=")
+        if not key:
+            raise UserError(f"{argument}: expected a key, as {_KEY}KEY=VALUE")
         if not equals:
             value = next(waiting, "--")
             if value.startswith("--"):
