@@ -167,7 +167,7 @@ def from_json(values: Any, source: str) -> ConfigDict:
     try:
         config.update(_with_tuples(values))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        reason = str(error).strip("'\"").split("\n")[0]
+        reason = str(error).strip("'\"").split("\n")[0].split(". Other fields present")[0]
         raise UserError(f"{source}: not a configuration of this version ({reason})") from error
     return config
 
@@ -261,7 +261,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
         lambda v: 0 <= v <= 1,
         "must lie between 0 and 1",
     ),
-    (("seed", "data.generated.seed", "data.carve_seed"), lambda v: 0 <= v < 2**32, "a seed lies between 0 and 2**32 - 1"),
+    (("seed", "data.generated.seed", "data.carve_seed"), lambda v: 0 <= v < 2**32, "must lie between 0 and 2**32 - 1"),
     (("matcher.dropout", "generator.dropout"), lambda v: 0 <= v < 1, "must lie in [0, 1)"),
     (("decode.threshold",), lambda v: 0 <= v <= 1, "a score lies between 0 and 1"),
     (("decode.temperature",), lambda v: 0 <= v < math.inf, "must be above 0, or 0 to fit it on dev"),

@@ -80,7 +80,7 @@ def _get_config(path: Path, variant: str | None) -> ConfigDict:
         module = _run_file(path)
         get_config = getattr(module, "get_config", None)
         if not callable(get_config):
-            raise UserError(f"{path}: defines no function get_config; see {folder() / 'custom.py'}")
+            raise UserError(f"{path}: defines no function get_config, as those of configs/ do")
         config = get_config() if variant is None else get_config(variant)
     except UserError:
         raise
