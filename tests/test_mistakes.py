@@ -144,6 +144,9 @@ MISTAKES = {
     ),
     "predict --model=empty --input=texts.txt": "empty: no config.json; a model is the work directory of a run",
     "predict --model=run --input=missing.txt": "missing.txt: cannot be opened (No such file or directory)",
+    "predict --model=run --input=texts.txt --output=texts.txt": (
+        "texts.txt: is the input, too; give the output another file"
+    ),
     "predict --model=run --input=empty": "empty: cannot be opened (Is a directory)",
     "predict --model=other --input=texts.txt": (
         'other/config.json: not a configuration of this version (Key "colour" does not exist and cannot be added since '

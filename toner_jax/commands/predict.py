@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from toner_jax.common import cli
+from toner_jax.common.console import Progress
 from toner_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ def read_inputs(file: IO[str], name: str, jsonl: bool) -> Iterator[dict[str, Any
     """Texts to predict, a line each: plain text, or JSON objects with a "text", whose other keys are kept.
 
     Raises:
-      UserError: a line that is no such object, with file and line.
+      UserError: a line that is no such object, with file and line, or a file that is not UTF-8.
     """
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(_lines(file, name), 1):
         if not jsonl:
             yield {"text": line.rstrip("\n")}
             continue
@@ -37,6 +38,13 @@ def read_inputs(file: IO[str], name: str, jsonl: bool) -> Iterator[dict[str, Any
         if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
             raise UserError(f'{name}:{number}: expected an object with a "text" string')
         yield entry
+
+
+def _lines(file: IO[str], name: str) -> Iterator[str]:
+    try:
+        yield from file
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name}: not UTF-8 ({error.reason}); convert it first") from error
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -75,6 +83,8 @@ def _predict_file(arguments: argparse.Namespace) -> None:
 
     if arguments.min_score is not None:
         checked_score(arguments.min_score)  # before the output file is begun
+    if arguments.output != "-" and Path(arguments.output).resolve() == Path(arguments.input).resolve():
+        raise UserError(f"{arguments.output}: is the input, too; give the output another file")
     with ExitStack() as files:
         try:
             source, sink = sys.stdin, sys.stdout
@@ -85,15 +95,36 @@ def _predict_file(arguments: argparse.Namespace) -> None:
                 sink = files.enter_context(Path(arguments.output).open("w", encoding="utf-8"))
         except OSError as error:
             raise UserError(f"{error.filename}: cannot be opened ({error.strerror})") from error
-        entries = read_inputs(source, arguments.input, arguments.input.endswith(".jsonl"))
-        _write(ner, entries, sink, arguments.batch, arguments.min_score)
+        jsonl = arguments.input.endswith(".jsonl")
+        entries = read_inputs(source, arguments.input, jsonl)
+        written = _write(ner, entries, sink, arguments.batch, arguments.min_score)
+        if Path(arguments.input).is_file() and not sink.isatty():
+            written = _shown(written, _count(Path(arguments.input), jsonl))
+        for _ in written:
+            pass
+
+
+def _count(path: Path, jsonl: bool) -> int:
+    """How many texts a file holds."""
+    with path.open("rb") as lines:
+        return sum(1 for line in lines if line.strip() or not jsonl)
+
+
+def _shown(written: Iterator[None], total: int) -> Iterator[None]:
+    """Passes on what it is given, and shows how far it is: a bar on a terminal; elsewhere a line now and then, and
+    none where that takes only seconds."""
+    with Progress("predict", total) as progress:
+        for done, _ in enumerate(written, 1):
+            if done < total or sys.stderr.isatty():
+                progress.update(done)
+            yield
 
 
 def _write(
     ner: Ner, entries: Iterator[dict[str, Any]], sink: IO[str], batch: int, least: float | None
-) -> None:
-    """Writes each entry with its entities, a line each. Entities are written as they are found: those of a
-    long text need not be in memory together."""
+) -> Iterator[None]:
+    """Writes each entry with its entities, a line each, and yields after it. Entities are written as they are
+    found: those of a long text need not be in memory together."""
     waiting: deque[dict[str, Any]] = deque()
 
     def texts() -> Iterator[str]:
@@ -114,3 +145,4 @@ def _write(
             sink.write("]}\n")
             sink.flush()
             begun = False
+            yield

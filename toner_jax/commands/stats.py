@@ -64,7 +64,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         help="a folder with spiece.model: lengths in pieces, what passes the limits, the alignment ceiling",
     )  # fmt: skip
     parser.add_argument("--picture", type=_picture, metavar="FILE", help="an .svg or .png file to draw")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument(
         "--check", action="store_true",
         help="compare with the published sizes and say which copy it is; exit status 1 if it is none",
