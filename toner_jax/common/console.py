@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 
@@ -54,6 +57,34 @@ class Progress:
                 file=sys.stderr,
                 flush=True,
             )
+
+
+_advance: ContextVar[Callable[[int], None] | None] = ContextVar("advance", default=None)
+
+
+@contextmanager
+def counted(title: str, total: int) -> Iterator[None]:
+    """Within, what `advance` is told is shown, as a part of `total`."""
+    done = 0
+    with Progress(title, total) as progress:
+
+        def add(count: int) -> None:
+            nonlocal done
+            done = min(done + count, total)
+            if done < total or sys.stderr.isatty():  # elsewhere its end needs no line
+                progress.update(done)
+
+        token = _advance.set(add)
+        try:
+            yield
+        finally:
+            _advance.reset(token)
+
+
+def advance(count: int) -> None:
+    """So much more is done of what is `counted`; nothing where nobody counts."""
+    if add := _advance.get():
+        add(count)
 
 
 def _stderr_console() -> Any:

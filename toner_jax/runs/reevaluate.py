@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
-from toner_jax.common.console import say
+from toner_jax.common.console import counted, say
 from toner_jax.common.files import write_atomically
 from toner_jax.data.formats.registry import format_of, read_path
 from toner_jax.data.options import DataOptions
@@ -127,7 +127,8 @@ def evaluate(ner: Model, splits: Splits, name: str, threshold: float | None = No
       threshold: another δ for T′.
     """
     config, sentences = ner.config, splits[name]
-    found, matched = ner.recognize(sentences, threshold=threshold)
+    with counted(name, len(sentences)):
+        found, matched = ner.recognize(sentences, threshold=threshold)
     evaluated = Evaluated(
         name,
         sentences,
