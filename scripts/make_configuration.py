@@ -6,14 +6,12 @@ python scripts/make_configuration.py --check  exit status 1 where it is not curr
 
 from __future__ import annotations
 
-import ast
-import io
 import sys
-import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+
+from toner_jax.commands.keys import read_keys
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "toner_jax" / "config.py"
@@ -34,44 +32,6 @@ models from random weights. Two of them contradict each other and are refused.
 
 Where a key may be `dev`, `--config.matcher.type_threshold=dev` has the value chosen on the dev split.
 """
-
-
-class Key(NamedTuple):
-    """A key, its default as Python writes it, and its comment."""
-
-    name: str
-    default: str
-    meaning: str
-
-
-def read_keys(source: str) -> list[Key]:
-    """Every key that `base()` sets, in its order."""
-    (base,) = (n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef) and n.name == "base")
-    comments = {
-        token.start[0]: (token.string.lstrip("# "), not token.line[: token.start[1]].strip())
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT
-    }
-    return [key for node in base.body if isinstance(node, ast.Assign) for key in _keys_of(node, comments)]
-
-
-def _keys_of(node: ast.Assign, comments: dict[int, tuple[str, bool]]) -> Iterator[Key]:
-    """The keys of an assignment, with the comment beside it and the lines of comment above it."""
-    name = ast.unparse(node.targets[0]).removeprefix("c.")
-    first, last = node.lineno, node.end_lineno or node.lineno
-    above: list[str] = []
-    while (line := comments.get(first - len(above) - 1)) and line[1]:
-        above.insert(0, line[0])
-    meaning = " ".join([*above, *(comments[n][0] for n in range(first, last + 1) if n in comments)])
-    if not isinstance(node.value, ast.Call):
-        yield Key(name, ast.unparse(node.value), meaning)
-        return
-    for section in node.value.args:  # ConfigDict({…}); an empty ConfigDict() is filled by later lines
-        assert isinstance(section, ast.Dict)
-        for key, value in zip(section.keys, section.values, strict=True):
-            assert isinstance(key, ast.Constant)
-            assert isinstance(key.value, str)
-            yield Key(f"{name}.{key.value}", ast.unparse(value), meaning)
 
 
 def make_page(source: str) -> str:

@@ -1,4 +1,4 @@
-"""scripts/benchmark.py on a tiny run and little data: every figure is there, and what must agree agrees."""
+"""toner-jax bench on a tiny run and little data: every figure is there, and what must agree agrees."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def files(finished, cache, tmp_path_factory):
     """What is written about eight sentences: (JSON, Markdown)."""
     folder = tmp_path_factory.mktemp("benchmark")
     command = [
-        sys.executable, "scripts/benchmark.py", "decode",
+        sys.executable, "-m", "toner_jax", "bench", "decode",
         f"--model={finished[0]}", "--split=dev", "--sentences=8", "--rounds=1", "--requests=1", "--batches=8",
         f"--only={','.join((*OURS, *INSTALLED, 'floor-encode'))}",
         f"--json={folder / 'decode.json'}", f"--markdown={folder / 'decode.md'}",
@@ -86,7 +86,7 @@ def test_nothing_tells_whose_machine_it_was(files, finished):
     report, page = files
     assert report["threads"] == 2
     assert {"python", "jax"} <= set(report["versions"])
-    assert report["command"].startswith("python scripts/benchmark.py decode --model=WORKDIR --split=dev")
+    assert report["command"].startswith("toner-jax bench decode --model=WORKDIR --split=dev")
     for text in (json.dumps(report), page):
         assert str(finished[0]) not in text
         assert "/tmp" not in text
@@ -103,9 +103,8 @@ def test_nothing_tells_whose_machine_it_was(files, finished):
         (["--model=nowhere"], "nowhere: no config.json"),
     ],
 )
-def test_bad_options(monkeypatch, arguments, expected):
-    monkeypatch.syspath_prepend(str(tiny.ROOT / "scripts"))
-    from benchmarks import decode
+def test_bad_options(arguments, expected):
+    from toner_jax.benchmarks import decode
 
     parser = argparse.ArgumentParser()
     decode.add_options(parser)
@@ -113,9 +112,8 @@ def test_bad_options(monkeypatch, arguments, expected):
         decode.run(parser.parse_args(["--model=nowhere", *arguments]))
 
 
-def test_data(monkeypatch, tmp_path, said):
-    monkeypatch.syspath_prepend(str(tiny.ROOT / "scripts"))
-    from benchmarks import data
+def test_data(tmp_path, said):
+    from toner_jax.benchmarks import data
 
     parser = argparse.ArgumentParser()
     data.add_options(parser)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from toner_jax.commands.config_file import load
 from toner_jax.config import base, override, validate
 from toner_jax.errors import UserError
-from toner_jax.main import _parse
 
 KEYS = ("matcher.type_threshold", "decode.calibration_temperature")
 
 
 def parsed(key: str, text: str, config: str = "quickstart"):
-    options = _parse(["main", f"--config=configs/{config}.py", f"--config.{key}={text}"])
-    return options.config
+    return load(config, [(key, text)]).config
 
 
 def value(config, key: str):

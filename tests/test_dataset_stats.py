@@ -1,36 +1,28 @@
-"""scripts/dataset_stats.py, through its main function."""
+"""`toner-jax stats`, in this process."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 from shared_data import SHARED, needs_shared
 
+from toner_jax.commands.app import door
+
+main = door("stats")
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="module")
-def stats():
-    spec = importlib.util.spec_from_file_location("dataset_stats", ROOT / "scripts" / "dataset_stats.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def arguments(config: str, folder: Path | str, *more: str) -> list[str]:
-    return ["dataset_stats.py", f"--config={ROOT / 'configs' / config}", f"--config.data.dir={folder}", *more]
+    return [f"--config={ROOT / 'configs' / config}", f"--config.data.dir={folder}", *more]
 
 
 @needs_shared
-def test_wnut17(stats, capsys, tmp_path):
+def test_wnut17(capsys, tmp_path):
     picture = tmp_path / "wnut17.svg"
     argv = arguments("wnut17.py", SHARED / "data" / "wnut17", "--json", "--check", f"--picture={picture}")
-    assert stats.main(argv) == 0
+    assert main(argv) == 0
     out, err = capsys.readouterr()
     figures = json.loads(out)
     assert {split: (f["sentences"], f["entities"]) for split, f in figures.items()} == {
@@ -48,12 +40,12 @@ def test_wnut17(stats, capsys, tmp_path):
 
 
 @needs_shared
-def test_jnlpba_in_pieces(stats, capsys):
+def test_jnlpba_in_pieces(capsys):
     argv = arguments(
         "jnlpba.py", SHARED / "data" / "jnlpba", "--splits=test", "--json", f"--tokenizer={SHARED / 't5_vocab'}",
         "--config.tokenizer.backend=hf",
     )  # fmt: skip
-    assert stats.main(argv) == 0
+    assert main(argv) == 0
     test = json.loads(capsys.readouterr().out)["test"]
     assert (test["sentences"], test["entities"], test["over_limit"]) == (3_856, 8_662, 0)
     assert test["per_type"] == {
@@ -79,8 +71,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_table_for_people(stats, capsys, folder):
-    assert stats.main(arguments("wnut17.py", folder)) == 0
+def test_a_table_for_people(capsys, folder):
+    assert main(arguments("wnut17.py", folder)) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["│", "entities", "│", "1", "│", "1", "│", "1", "│"] in lines
     assert ["│", "also", "in", "train", "│", "0", "│", "1", "│", "2", "│"] in lines
@@ -89,48 +81,51 @@ def test_a_table_for_people(stats, capsys, folder):
     )
 
 
-def test_sizes_that_are_not_published_end_with_1(stats, capsys, folder, tmp_path):
+def test_sizes_that_are_not_published_end_with_1(capsys, folder, tmp_path):
     picture = tmp_path / "x.png"
-    assert stats.main(arguments("wnut17.py", folder, "--check", f"--picture={picture}")) == 1
+    assert main(arguments("wnut17.py", folder, "--check", f"--picture={picture}")) == 1
     out = capsys.readouterr().out
     assert "wnut17: the sizes are of no published copy (IOB2)\n" in out
     assert "  shared task, dev: 1,009 sentences and 836 entities published, 2 and 1 found" in out
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert stats.main(arguments("wnut17.py", folder, "--check", "--config.data.name=custom")) == 1
-    assert stats.main(arguments("quickstart.py", "", "--check", "--splits=dev")) == 1
+    assert main(arguments("wnut17.py", folder, "--check", "--config.data.name=custom")) == 1
+    assert main(arguments("quickstart.py", "", "--check", "--splits=dev")) == 1
     assert "generated: no published size is known" in capsys.readouterr().out
 
 
-def test_the_tagging_scheme_is_told(stats, capsys, tmp_path):
+def test_the_tagging_scheme_is_told(capsys, tmp_path):
     tags = {"eng.train": "I-PER", "eng.testa": "I-PER", "eng.testb": "B-PER"}
     for name, tag in tags.items():
         (tmp_path / name).write_text(f"{name} NN O {tag}\n")
-    assert stats.main(arguments("conll2003.py", tmp_path, "--check", "--splits=train,dev")) == 1
+    assert main(arguments("conll2003.py", tmp_path, "--check", "--splits=train,dev")) == 1
     assert "conll2003: the sizes are of no published copy (IOB1)\n" in capsys.readouterr().out
-    assert stats.main(arguments("conll2003.py", tmp_path, "--check")) == 1
+    assert main(arguments("conll2003.py", tmp_path, "--check")) == 1
     assert "(IOB1, IOB2)\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--config.data.dir=/nowhere"], "dataset_stats: /nowhere: no such folder (data.dir)"),
+        (["--config.data.dir=/nowhere"], "toner-jax: /nowhere: no such folder (data.dir)"),
         (["--config.data.folder=x"], "folder"),
-        (["--splits=test,exam"], "dataset_stats: split 'exam': expected one of train, dev, test"),
-        (["--splits="], "dataset_stats: --splits is empty"),
-        (["--picture=x.gif"], "dataset_stats: --picture=x.gif: name an .svg or .png file"),
-        (["--picture=/nowhere/x.svg"], "dataset_stats: /nowhere/x.svg: cannot be written"),
-        (["--tokenizer=/nowhere"], "dataset_stats: /nowhere/spiece.model: no such tokenizer file"),
-        (["more"], "dataset_stats: unexpected argument 'more'"),
+        (["--splits=test,exam"], "toner-jax: split 'exam': expected one of train, dev, test"),
+        (
+            ["--splits="],
+            "toner-jax: --splits: expected a value, and this one is empty; see toner-jax stats --help",
+        ),
+        (["--picture=x.gif"], "toner-jax: --picture: 'x.gif' is no .svg or .png file"),
+        (["--picture=/nowhere/x.svg"], "toner-jax: /nowhere/x.svg: cannot be written"),
+        (["--tokenizer=/nowhere"], "toner-jax: /nowhere/spiece.model: no such tokenizer file"),
+        (["more"], "toner-jax: unexpected argument 'more'"),
     ],
 )
-def test_bad_arguments_are_one_line(stats, capsys, folder, more, message):
-    assert stats.main(arguments("wnut17.py", folder, *more)) == 2
+def test_bad_arguments_are_one_line(capsys, folder, more, message):
+    assert main(arguments("wnut17.py", folder, *more)) == 2
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
 
 
-def test_no_config(stats, capsys):
-    assert stats.main(["dataset_stats.py"]) == 2
-    assert capsys.readouterr().err.startswith("dataset_stats: --config is missing; usage: ")
+def test_no_config(capsys):
+    assert main([]) == 2
+    assert capsys.readouterr().err.startswith("toner-jax: --config is missing; see toner-jax stats --help")

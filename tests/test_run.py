@@ -211,10 +211,10 @@ def test_bad_input_is_one_line_and_status_2(name, tmp_path, capfd):
     arguments, expected = BAD_INPUT[name]
     workdir = tmp_path / "run"
     first = [] if any(a.startswith("--config=") for a in arguments) else ["--config=configs/quickstart.py"]
-    status = main(["main", *first, f"--workdir={workdir}", *arguments])
+    status = main([*first, f"--workdir={workdir}", *arguments])
     out, err = capfd.readouterr()
     assert status == 2
-    message = [line for line in err.splitlines() if line.startswith("toner_jax:")]
+    message = [line for line in err.splitlines() if line.startswith("toner-jax:")]
     assert len(message) == 1
     assert expected in message[0]
     assert "Traceback" not in err + out
@@ -228,7 +228,7 @@ def test_broken_line_names_file_and_line(tmp_path, capfd):
         (tmp_path / name).write_text("Rain\tO\nfell\tB-PER\textra\n")
     (tmp_path / "schema.json").write_text('{"person": "People."}')
     status = main(
-        ["main", "--config=configs/custom.py:scratch", f"--config.data.dir={tmp_path}", f"--workdir={tmp_path / 'run'}",
+        ["--config=configs/custom.py:scratch", f"--config.data.dir={tmp_path}", f"--workdir={tmp_path / 'run'}",
          f"--config.data.schema={tmp_path / 'schema.json'}"]
     )  # fmt: skip
     assert status == 2

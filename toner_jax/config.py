@@ -6,21 +6,21 @@ unknown key is an error wherever it is set, and nothing in the package asks for 
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict, FieldReference
 
+from toner_jax.common.cli import parse_value
 from toner_jax.errors import UserError
 
 
 def base() -> ConfigDict:
     """The authors' settings (the paper's Table 2 and §4.3) for Flan-T5-large and GTE-large."""
     c = ConfigDict()
-    c.seed = 0
-    c.stages = ("matcher", "generator", "evaluate")
+    c.seed = 0  # of weights, dropout, and the order of samples
+    c.stages = ("matcher", "generator", "evaluate")  # what a run does; what is complete is skipped
     c.dtype = "auto"  # compute dtype: float32, bfloat16, or auto: bfloat16 on accelerators
 
     c.data = ConfigDict()
@@ -104,9 +104,9 @@ def base() -> ConfigDict:
     c.generator.pool = "text"  # h(x) is the mean over the text's tokens, or the whole "prompt"'s
     c.generator.type_recognition = 0.5  # share of sentences that also train the task of §3.4, each epoch
     c.generator.loss_normalization = "token"  # Eq. 2 as mean over target tokens, or "sequence": the sum
-    c.generator.batch_size = 32
-    c.generator.epochs = 30.0
-    c.generator.learning_rate = 3e-5
+    c.generator.batch_size = 32  # samples a step, over all devices
+    c.generator.epochs = 30.0  # or a part of one
+    c.generator.learning_rate = 3e-5  # its peak: linear warm-up, then linear decay
     c.generator.weight_decay = 0.01
     c.generator.beta2 = 0.999
     c.generator.warmup = 0.1
@@ -139,7 +139,7 @@ def base() -> ConfigDict:
     c.checkpoint.every = 500  # steps between checkpoints within a stage
     c.checkpoint.keep = 2  # the latest ones; the best is kept besides
 
-    c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})  # −1: all remaining devices
+    c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})  # devices along each axis; −1: all that remain
     c.sharding = "fsdp"  # fsdp, or zero1: replicated parameters, sharded optimizer moments
 
     c.log_every = 50
@@ -175,7 +175,8 @@ def variants(arg: str | None, known: Sequence[str]) -> tuple[str, ...]:
     chosen = tuple(dict.fromkeys(v for v in (arg or "").split(",") if v))
     for variant in chosen:
         if variant not in known:
-            raise UserError(f"config variant {variant!r}: choose among {', '.join(known) or 'none'}")
+            choice = f"choose among {', '.join(known)}" if known else "this configuration has none"
+            raise UserError(f"config variant {variant!r}: {choice}")
     models = [variant for variant in chosen if variant in VARIANTS]
     if len(models) > 1:
         raise UserError(f"config variants {models[0]!r} and {models[1]!r}: each chooses the models; keep one")
@@ -242,7 +243,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     ),
     (
         (
-            "seed", "matcher.weight_decay", "matcher.clip_norm", "generator.weight_decay", "generator.clip_norm",
+            "matcher.weight_decay", "matcher.clip_norm", "generator.weight_decay", "generator.clip_norm",
             "generator.lambda_c", "eval.every", "eval.dev_max_sentences", "text.window_overlap", "decode.max_length",
             "decode.tokens_per_pass", "data.carve_dev",
         ),
@@ -254,6 +255,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
         lambda v: 0 <= v <= 1,
         "must lie between 0 and 1",
     ),
+    (("seed", "data.generated.seed", "data.carve_seed"), lambda v: 0 <= v < 2**32, "must lie between 0 and 2**32 - 1"),
     (("matcher.dropout", "generator.dropout", "generator.beta2"), lambda v: 0 <= v < 1, "must lie in [0, 1)"),
     (("decode.threshold",), lambda v: 0 <= v <= 1, "a score lies between 0 and 1"),
     (
@@ -344,11 +346,20 @@ def override(config: ConfigDict, key: str, text: str) -> None:
         raise UserError(f"{key}: fixed by training; decode.*, text.* and dtype can be changed")
     section, _, name = key.rpartition(".")
     holder = get(config, section) if section else config
-    try:
-        if key in NUMBERS_OR_DEV:
-            holder[name] = DEV if text == DEV else float(ast.literal_eval(text))
-        else:
-            holder[name] = text if isinstance(old, str) else type(old)(ast.literal_eval(text))
-    except (ValueError, SyntaxError, TypeError) as error:
-        kind = f"number or {DEV}" if key in NUMBERS_OR_DEV else type(old).__name__
-        raise UserError(f"{key}={text}: expected a {kind}") from error
+    holder[name] = parsed(key, text, old)
+
+
+def parsed(key: str, text: str, old: Any) -> Any:
+    """The value that a key's command-line spelling stands for; `old` is its present one.
+
+    Raises:
+      UserError: a value of another type.
+    """
+    if key not in NUMBERS_OR_DEV:
+        return parse_value(key, text, old)
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text  # "dev", or what `validate` refuses

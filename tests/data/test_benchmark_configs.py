@@ -60,7 +60,7 @@ def test_variants(name):
 
 
 def test_the_quickstart_has_no_variants():
-    with pytest.raises(UserError, match=r"^config variant 'large': choose among none$"):
+    with pytest.raises(UserError, match=r"^config variant 'large': this configuration has none$"):
         configured("quickstart", "large")
 
 

@@ -128,5 +128,5 @@ def test_the_program_writes_a_schema(tmp_path):
     done = run(f"--input={tmp_path / 'train.txt'}", f"--output={output}")
     assert (done.returncode, done.stderr) == (
         2,
-        f"infer_schema: {output}: exists; give the schema a new file\n",
+        f"toner-jax: {output}: exists; give the schema a new file\n",
     )

@@ -172,7 +172,7 @@ def test_refused_sources_leave_nothing_behind(sources, tmp_path, capsys, spoil, 
     capsys.readouterr()
     assert main([f"--from={tmp_path / 'source'}", f"--to={tmp_path / 'target'}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("toner_jax: ")
+    assert line.startswith("toner-jax: ")
     assert {p.name for p in tmp_path.iterdir()} <= {"source"}
 
 

@@ -84,7 +84,7 @@ def test_what_cannot_be_read_is_one_line(finished, tmp_path, capsys, content, op
     (tmp_path / "new").write_text(content)
     assert main([f"--workdir={finished[0]}", f"--input={tmp_path / 'new'}", *options]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("evaluate: ")
+    assert last.startswith("toner-jax: ")
     assert problem in last
 
 

@@ -10,6 +10,9 @@ import io
 import logging
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TextIO
 
 logger = logging.getLogger("toner_jax")
@@ -75,12 +78,12 @@ class Progress:
             from rich import progress
 
             self._bar = progress.Progress(
-                progress.TextColumn("[bold]{task.description}"),
+                progress.TextColumn("{task.description}", style="bold", markup=False),
                 progress.BarColumn(),
                 progress.MofNCompleteColumn(),
                 progress.TimeElapsedColumn(),
                 progress.TimeRemainingColumn(),
-                progress.TextColumn("{task.fields[note]}"),
+                progress.TextColumn("{task.fields[note]}", markup=False),
                 console=_stderr_console(),
             )
             self._task = self._bar.add_task(title, total=total, completed=start, note="")
@@ -107,6 +110,34 @@ class Progress:
             rate = (step - self._start) / max(now - self._begun, 1e-9)
             left = (self._total - step) / rate if rate else 0.0
             say(f"{self._title}: {step}/{self._total}  {left:.0f} s left  {note}".rstrip())
+
+
+_advance: ContextVar[Callable[[int], None] | None] = ContextVar("advance", default=None)
+
+
+@contextmanager
+def counted(title: str, total: int) -> Iterator[None]:
+    """Within, what `advance` is told is shown, as a part of `total`."""
+    done = 0
+    with Progress(title, total) as progress:
+
+        def add(count: int) -> None:
+            nonlocal done
+            done = min(done + count, total)
+            if done < total or _shows_bars():  # elsewhere its end needs no line
+                progress.update(done)
+
+        token = _advance.set(add)
+        try:
+            yield
+        finally:
+            _advance.reset(token)
+
+
+def advance(count: int) -> None:
+    """So much more is done of what is `counted`; nothing where nobody counts."""
+    if add := _advance.get():
+        add(count)
 
 
 def _stderr_console() -> Any:

@@ -129,13 +129,13 @@ class _Accepted(NamedTuple):
     """How far the drafts were right.
 
     Attributes:
-      count: int32 [B], how many drafts are accepted. At this index of the pass stands the model's own choice.
+      right: int32 [B], how many drafts are accepted. At this index of the pass stands the model's own choice.
       decided: int32 [B], tokens that the pass decides: the accepted drafts, and that choice, unless the output had
         ended.
       state: the automaton's, after them.
     """
 
-    count: jax.Array
+    right: jax.Array
     decided: jax.Array
     state: AutomatonState
 
@@ -167,12 +167,12 @@ class SpeculativePass:
         batch = batch._replace(
             request=jnp.where(finished | out_of_room, idle, batch.request),
             state=accepted.state,
-            token=value_at(chosen_tokens_BQ, accepted.count),
+            token=value_at(chosen_tokens_BQ, accepted.right),
             written=batch.written + accepted.decided,
             passes=batch.passes + 1,
         )
         # The cache forgets the drafts that were not accepted.
-        return Loop(batch, self.decoder.rewind(cache, tokens_per_pass, accepted.count + 1), outputs)
+        return Loop(batch, self.decoder.rewind(cache, tokens_per_pass, accepted.right + 1), outputs)
 
     def _draft(self, batch: ActiveRows) -> _Draft:
         """Q − 1 likely tokens of each row, as the automaton sees them before the model does."""
@@ -224,7 +224,7 @@ class SpeculativePass:
         """The outputs with the decided tokens, their scores, and the items that they end."""
         n, states = outputs.tokens.shape[0], draft.states
         index_Q = jnp.arange(self.options.tokens_per_pass)
-        at_end_BQ = index_Q == accepted.count[:, None]
+        at_end_BQ = index_Q == accepted.right[:, None]
 
         def after(old_BQ: jax.Array, new_B: jax.Array) -> jax.Array:
             """A field of the state after each token: of the state before the next token, and after the last decided

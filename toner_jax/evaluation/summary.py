@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -25,13 +26,13 @@ def show_run(workdir: Path, console: Console | None = None, sentences: int = 6) 
             if entry["predicted"] and shown < sentences:
                 console.print(highlight(entry, tuple(report["per_type"])))
                 shown += 1
-    console.print(f"\nreports, predictions and checkpoints: {workdir}", highlight=False)
+    console.print(f"\nreports, predictions and checkpoints: {workdir}", highlight=False, markup=False)
 
 
 def result_table(report: dict[str, Any]) -> Table:
     """Headline, parts and baselines of one report."""
     table = Table(
-        title=f"{report['split']}: {report['sentences']:,} sentences, {report['entities']:,} entities"
+        title=f"{escape(report['split'])}: {report['sentences']:,} sentences, {report['entities']:,} entities"
     )
     table.add_column("")
     for name in ("precision", "recall", "F1"):

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from toner_jax.common.console import advance
 from toner_jax.decoding import continuous_batching
 from toner_jax.decoding.automaton import Automaton
 from toner_jax.decoding.compile import compile_grammar
@@ -169,6 +170,7 @@ class GrammarGenerator:
                     scores.tolist(), decoded.ending[k].tolist(), items[k], group.word_index[k]
                 )
                 out[i] = Output(decoded.tokens[k, :whole].tolist(), scores[:whole], spans)
+        advance(sum(complete[: len(group.inputs)]))
         return [i for k, i in enumerate(group.inputs) if not complete[k]]
 
     def _spans(

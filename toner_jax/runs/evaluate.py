@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from toner_jax.common.console import say
+from toner_jax.common.console import counted, say
 from toner_jax.common.files import write_atomically
 from toner_jax.config import DEV
 from toner_jax.evaluation import html_report
@@ -94,10 +94,12 @@ def evaluate_run(config: Settings, run: Run, generator: Mapping[str, Any]) -> di
     for name in ("dev", "test"):
         sentences = run.splits[name]
         matched = read_types_if_enabled(config, run.workdir, name, sentences)
+        with counted(f"{FOLDER}: {name}", len(sentences)):
+            found = trained.recognize(sentences, matched, calibration_temperature)
         evaluated = Evaluated(
             split=name,
             sentences=sentences,
-            found=trained.recognize(sentences, matched, calibration_temperature),
+            found=found,
             matched=matched,
             named=trained.name_types(sentences),
             threshold=config.decode.threshold,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
-from toner_jax.common.console import say
+from toner_jax.common.console import counted, say
 from toner_jax.common.files import write_atomically
 from toner_jax.data.formats.registry import format_of, read_path
 from toner_jax.data.options import DataOptions
@@ -137,7 +137,8 @@ def evaluate(
       UserError: a threshold that is no probability, or a type_threshold that is no cosine.
     """
     config, sentences = ner.config, splits[name]
-    found, matched = ner.recognize(sentences, type_threshold=type_threshold)
+    with counted(name, len(sentences)):
+        found, matched = ner.recognize(sentences, type_threshold=type_threshold)
     evaluated = Evaluated(
         name,
         sentences,

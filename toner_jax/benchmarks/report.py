@@ -1,4 +1,4 @@
-"""The figures of `benchmark.py decode` as a table, for a terminal and for a page."""
+"""The figures of `toner-jax bench decode` as a table, for a terminal and for a page."""
 
 from __future__ import annotations
 

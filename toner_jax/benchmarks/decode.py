@@ -1,4 +1,4 @@
-"""`benchmark.py decode`: one trained model decoded in this package's ways and by other libraries."""
+"""`toner-jax bench decode`: one trained model decoded in this package's ways and by other libraries."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import Any
 
 import jax
 
-from benchmarks import ours, peers
-from benchmarks.machine import machine
-from benchmarks.report import markdown, table
-from benchmarks.subject import Subject, load
-from benchmarks.timing import Contender, Measured, Setting, measure
+from toner_jax.benchmarks import ours, peers
+from toner_jax.benchmarks.machine import machine
+from toner_jax.benchmarks.report import markdown, table
+from toner_jax.benchmarks.subject import Subject, load
+from toner_jax.benchmarks.timing import Contender, Measured, Setting, measure
+from toner_jax.common import cli
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
@@ -28,15 +29,24 @@ _PEERS = ("transformers", "ctranslate2-float32", "ctranslate2-int8")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, required=True, help="the work directory of a finished run")
-    parser.add_argument("--split", choices=("train", "dev", "test"), default="test")
-    parser.add_argument("--sentences", type=int, default=500, help="how many of the split; 0 for all")
-    parser.add_argument("--requests", type=int, default=100, help="sentences decoded one by one")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--model", type=cli.path, required=True, help="the work directory of a finished run")
+    parser.add_argument(
+        "--split",
+        type=cli.one_of("train", "dev", "test"),
+        default="test",
+        help="train, dev or test (default)",
+    )
+    parser.add_argument(
+        "--sentences", type=cli.whole_number, default=500, help="how many of the split; 0 for all"
+    )
+    parser.add_argument("--requests", type=cli.whole_number, default=100, help="sentences decoded one by one")
+    parser.add_argument("--rounds", type=cli.whole_number, default=5, help="how often each is measured")
     parser.add_argument("--batches", default="16,32,64,128", help="batch sizes to choose from")
     parser.add_argument("--only", default="", help="contenders by name, comma-separated; all by default")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a table for docs/benchmarks/")
+    parser.add_argument("--json", type=cli.path, metavar="FILE", help="write all figures as JSON")
+    parser.add_argument(
+        "--markdown", type=cli.path, metavar="FILE", help="write a table for docs/benchmarks/"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -81,7 +91,7 @@ def _command(options: argparse.Namespace) -> str:
     """The command, without the places of files on this machine."""
     values = {k: getattr(options, k) for k in ("split", "sentences", "requests", "rounds", "batches", "only")}
     shown = [f"--{k}={v}" for k, v in values.items() if v != ""]
-    return " ".join(["python scripts/benchmark.py decode --model=WORKDIR", *shown])
+    return " ".join(["toner-jax bench decode --model=WORKDIR", *shown])
 
 
 def _batches(argument: str) -> tuple[int, ...]:

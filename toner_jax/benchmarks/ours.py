@@ -10,9 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks.machine import THREADS
-from benchmarks.subject import Subject
-from benchmarks.timing import Contender, Result, Run, Setting
+from toner_jax.benchmarks.machine import THREADS
+from toner_jax.benchmarks.subject import Subject
+from toner_jax.benchmarks.timing import Contender, Result, Run, Setting
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.lengths import bucket_of, length_buckets

@@ -1,4 +1,4 @@
-"""`benchmark.py data`: reading a data set of OntoNotes' size and making the generator's samples of it."""
+"""`toner-jax bench data`: reading a data set of OntoNotes' size and making the generator's samples of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.machine import machine
+from toner_jax.benchmarks.machine import machine
+from toner_jax.common import cli
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
 from toner_jax.config import base
@@ -28,10 +29,14 @@ _SENTENCES_A_FILE = 40
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tokenizer", type=Path, required=True, help="a folder with spiece.model")
-    parser.add_argument("--backend", choices=("tf_text", "hf"), default="tf_text")
-    parser.add_argument("--sentences", type=int, default=75_000)
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--tokenizer", type=cli.path, required=True, metavar="DIR", help="a folder with spiece.model"
+    )
+    parser.add_argument(
+        "--backend", type=cli.one_of("tf_text", "hf"), default="tf_text", help="tf_text (default) or hf"
+    )
+    parser.add_argument("--sentences", type=cli.whole_number, default=75_000, help="how many")
+    parser.add_argument("--json", type=cli.path, metavar="FILE", help="write the figures as JSON")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from benchmarks.machine import THREADS
+from toner_jax.benchmarks.machine import THREADS
 from toner_jax.tasks.output import Input, Output
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.subject import Subject
-from benchmarks.timing import Contender, Result, Run, Setting
+from toner_jax.benchmarks.subject import Subject
+from toner_jax.benchmarks.timing import Contender, Result, Run, Setting
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.restore import save_pretrained

@@ -1,0 +1,43 @@
+"""What is shown while one waits."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from toner_jax.common import console
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Ten seconds pass whenever the time is asked for."""
+    seconds = itertools.count(0, 10)
+    monkeypatch.setattr(console.time, "monotonic", lambda: float(next(seconds)))
+
+
+def test_off_a_terminal_a_line_now_and_then(clock, capsys):
+    with console.counted("evaluate: dev", 4):
+        console.advance(1)
+        console.advance(1)
+        console.advance(2)
+    console.advance(1)  # nobody counts
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "evaluate: dev: 2/4  20 s left\n"
+
+
+def test_what_takes_no_time_says_nothing(capsys):
+    with console.counted("evaluate: dev", 2):
+        console.advance(1)
+        console.advance(5)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_shows_brackets_as_they_are(monkeypatch, capsys):
+    monkeypatch.setattr(console.sys.stderr, "isatty", lambda: True, raising=False)
+    with console.Progress("data[bold].txt", 2) as progress:
+        progress.update(1, "loss [1.5]")
+    err = capsys.readouterr().err
+    assert "data[bold].txt" in err
+    assert "loss [1.5]" in err

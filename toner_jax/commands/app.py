@@ -1,0 +1,65 @@
+"""`toner-jax COMMAND …`: the commands there are, and the way to each."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+from toner_jax.common import cli
+
+COMMANDS = {
+    "train": "train both models on a data set and evaluate them",
+    "predict": "find the entities of a file's texts",
+    "evaluate": "evaluate a run on a split, another file or another step",
+    "stats": "say what a data set holds",
+    "schema": "begin a schema file with the labels of annotated data",
+    "convert": "turn a run into Hugging Face folders, or a Hugging Face model into a checkpoint",
+    "bench": "measure the speed of decoding or of reading data",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The whole command line; None for the process's own. Returns the exit status (`toner_jax.common.cli`)."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    return cli.run(lambda: _dispatch(given))
+
+
+def door(command: str) -> Callable[..., int]:
+    """The main function of a program that is one of the commands."""
+
+    def command_main(arguments: Sequence[str] | None = None) -> int:
+        return main([command, *(sys.argv[1:] if arguments is None else arguments)])
+
+    return command_main
+
+
+def _dispatch(arguments: list[str]) -> int | None:
+    if arguments[:1] in (["--help"], ["-h"]):
+        print(_overview())
+        return cli.OK
+    if arguments == ["--version"]:
+        from toner_jax import __version__
+
+        print(f"{cli.PROGRAM} {__version__}")
+        return cli.OK
+    name, rest = cli.choose(arguments, COMMANDS, "command", cli.PROGRAM)
+    main: Callable[[list[str]], int | None] = importlib.import_module(f"toner_jax.commands.{name}").main
+    return main(rest)
+
+
+def _overview() -> str:
+    lines = [f"  {name:<9} {what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"usage: {cli.PROGRAM} COMMAND [--flag=value …]",
+            "",
+            "Type-oriented named entity recognition (ToNER) on JAX.",
+            "",
+            *lines,
+            "",
+            f"{cli.PROGRAM} COMMAND --help says what each flag does.",
+            "Exit status: 0; 1, a comparison that was asked for differs; 2, something to mend, which one line on",
+            "standard error names; 75, stopped by SIGTERM (train); 130, by Ctrl-C.",
+        ]
+    )

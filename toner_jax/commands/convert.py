@@ -1,0 +1,48 @@
+"""`toner-jax convert`: between a run's checkpoints and Hugging Face folders."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from toner_jax.common import cli
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs the command.
+
+    Raises:
+      UserError: bad input.
+    """
+    options = _read(arguments)
+    from toner_jax.runs.export.convert import convert
+
+    print(convert(options.source, options.target, options.step, options.dtype))
+
+
+def _read(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = cli.Parser("convert", "Converts between a run's checkpoints and Hugging Face folders.", _more)
+    parser.add_argument(
+        "--from", dest="source", type=cli.some, required=True, metavar="DIR",
+        help="a work directory, or a model to import: a folder or a hub id",
+    )  # fmt: skip
+    parser.add_argument(
+        "--to", dest="target", type=cli.path, required=True, metavar="DIR", help="a new or empty folder"
+    )
+    parser.add_argument(
+        "--step", type=cli.whole_number, help="a generator checkpoint of the run; the chosen one by default"
+    )
+    parser.add_argument(
+        "--dtype",
+        type=cli.one_of("float32", "bfloat16"),
+        default="float32",
+        help="float32 (default) or bfloat16",
+    )
+    return parser.read(arguments)
+
+
+def _more() -> str:
+    return (
+        "Of a work directory: --to holds generator/ and matcher/, which PyTorch's from_pretrained loads. Of a Hugging\n"
+        "Face model: --to is a checkpoint that a run starts from, --config.generator.checkpoint=DIR, or matcher."
+    )

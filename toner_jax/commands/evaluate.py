@@ -1,0 +1,88 @@
+"""`toner-jax evaluate`: a step of a run, on one of its splits or on another file.
+
+The work directory is all it needs: the data the run was made with need not be there any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from toner_jax.commands.config_file import check_key
+from toner_jax.common import cli
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs the command.
+
+    Raises:
+      UserError: bad input.
+    """
+    options = _read(arguments)
+    from toner_jax.config import base
+
+    for key, _ in options.keys:
+        check_key(base(), key)
+    _evaluate(options)
+
+
+def _read(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = cli.Parser("evaluate", "Evaluates a run.", _more, takes_keys=True)
+    parser.add_argument(
+        "--workdir", type=cli.path, required=True, metavar="DIR", help="the work directory of a run"
+    )
+    parser.add_argument(
+        "--split",
+        type=cli.one_of("train", "dev", "test"),
+        default="test",
+        help="train, dev or test (default)",
+    )
+    parser.add_argument(
+        "--input", type=cli.path, metavar="PATH", help="a file or folder to evaluate instead of a split"
+    )
+    parser.add_argument(
+        "--format", default="", help="what --input is, as data.format, which is the default; auto looks at it"
+    )
+    parser.add_argument(
+        "--step", type=cli.whole_number, help="a generator checkpoint; the chosen one by default"
+    )
+    parser.add_argument("--threshold", type=cli.number, help="the least score of an entity that counts")
+    parser.add_argument("--type_threshold", type=cli.number, help="another δ for T′")
+    parser.add_argument(
+        "--output", type=cli.path, metavar="DIR", help="a folder for predictions.jsonl and report.json"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser.read(arguments)
+
+
+def _more() -> str:
+    return (
+        "--config.KEY=VALUE sets another value than the run's, of decode.*, text.*, mesh.*, dtype and\n"
+        "tokenizer.backend; the rest is fixed by training."
+    )
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from toner_jax.api import Ner
+    from toner_jax.evaluation.summary import result_table
+    from toner_jax.parallel.runtime import keep_compiled_programs
+    from toner_jax.runs import reevaluate
+
+    keep_compiled_programs()
+    config = reevaluate.changed_config(options.workdir, options.keys)
+    splits, name = reevaluate.read_splits(options.workdir, options.split), options.split
+    if options.input:
+        name = options.input.name if options.input.name not in splits else str(options.input.resolve())
+        splits[name] = reevaluate.read_input(options.workdir, config, options.input, options.format)
+    ner = Ner(options.workdir, config=config, step=options.step)
+    reevaluate.say_choices(options.workdir, ner, options.type_threshold)
+    evaluation = reevaluate.evaluate(ner, splits, name, options.threshold, options.type_threshold)
+    if options.output:
+        evaluation.write(options.output)
+    if options.json:
+        print(json.dumps(evaluation.report, indent=2))
+    else:
+        Console().print(result_table(evaluation.report))

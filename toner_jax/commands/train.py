@@ -1,0 +1,97 @@
+"""`toner-jax train`: a run, from its data to its reports."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toner_jax.commands import config_file
+from toner_jax.common import cli
+from toner_jax.errors import UserError
+from toner_jax.training.interrupts import Preempted, install
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs the command.
+
+    Raises:
+      UserError: bad input.
+      Ended: Ctrl-C or SIGTERM; the run goes on from there when it is started again.
+    """
+    options = _read(arguments)
+    if options.list_keys:
+        from toner_jax.commands.keys import read_keys, table
+
+        print(table(read_keys()))
+        return
+    from toner_jax.config import validate
+
+    try:
+        install()
+        chosen = config_file.load(options.config, options.keys)
+        validate(chosen.config)  # before JAX is imported, which takes seconds
+        _run(chosen.config, options.workdir or Path("runs") / chosen.name, options)
+    except KeyboardInterrupt:
+        raise cli.Ended(
+            cli.INTERRUPTED, "interrupted; the same command goes on from the last checkpoint"
+        ) from None
+    except Preempted:
+        raise cli.Ended(cli.PREEMPTED, "stopped by SIGTERM; the same command goes on from here") from None
+
+
+def _run(config: ConfigDict, workdir: Path, options: Namespace) -> None:
+    from toner_jax.evaluation.summary import show_run
+    from toner_jax.parallel.runtime import keep_compiled_programs
+    from toner_jax.runs.plan import describe
+    from toner_jax.runs.run import execute
+
+    keep_compiled_programs()
+    if options.dry_run:
+        print(describe(config, workdir, options.restart))
+        return
+    try:
+        results = execute(config, workdir, options.restart)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk, a folder that vanished: the user's to mend, like bad input
+        where = error.filename or workdir
+        raise UserError(
+            f"{where}: {error.strerror or error}; mend it and start the same command again"
+        ) from error
+    if "evaluate" in results:
+        show_run(workdir)
+
+
+def _read(arguments: Sequence[str]) -> Namespace:
+    from toner_jax.commands.keys import help_text
+
+    parser = cli.Parser(
+        "train",
+        "Trains both models on a data set and evaluates them. Started again, it goes on where it was.",
+        help_text,
+        takes_keys=True,
+    )
+    parser.add_argument(
+        "--config", type=cli.some, metavar="NAME[:VARIANT]", help="the configuration: a name below, or a file"
+    )
+    parser.add_argument(
+        "--workdir", type=cli.path, metavar="DIR", help="where the run lives; runs/NAME by default"
+    )
+    parser.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="say what would be done, and how long it takes, without doing it",
+    )
+    parser.add_argument(
+        "--restart", action="store_true", help="train half-trained stages with changed settings anew"
+    )
+    parser.add_argument("--keys", dest="list_keys", action="store_true", help="list every key, and end")
+    options = parser.read(arguments)
+    if options.config is None and not options.list_keys:
+        parser.error("the following arguments are required: --config")
+    return options

@@ -1,0 +1,284 @@
+"""The command line: how it is read, how it fails, and with which status it ends. Every command goes through here."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from toner_jax.common.console import show_messages
+from toner_jax.errors import UserError
+
+PROGRAM = "toner-jax"
+
+# Exit statuses.
+OK = 0
+BAD_INPUT = 2
+PREEMPTED = 75  # EX_TEMPFAIL: the same command goes on from where it was
+INTERRUPTED = 130  # 128 + SIGINT
+CLOSED_PIPE = 141  # 128 + SIGPIPE: nobody reads the output any more, as of `… | head`
+
+_KEY = "--config."
+
+
+class Ended(Exception):
+    """A command ends early with a status of its own and a line that says why."""
+
+    def __init__(self, status: int, message: str):
+        super().__init__(message)
+        self.status = status
+
+
+def run(command: Callable[[], int | None]) -> int:
+    """Runs a command and returns its exit status. What is the user's to mend is one line on standard error; a
+    defect of ours keeps its traceback."""
+    show_messages()
+    try:
+        status = command() or OK
+        sys.stdout.flush()
+        return status
+    except UserError as error:
+        return _fail(BAD_INPUT, str(error))
+    except Ended as error:
+        return _fail(error.status, str(error))
+    except KeyboardInterrupt:
+        return _fail(INTERRUPTED, "interrupted")
+    except BrokenPipeError:
+        # What is still buffered has nowhere to go; the interpreter would try again, and complain, at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except OSError as error:  # a full disk, a file that may not be read
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(BAD_INPUT, f"{where}{error.strerror or error}")
+    except SystemExit as error:  # argparse's, after --help
+        return error.code if isinstance(error.code, int) else OK
+
+
+def _fail(status: int, message: str) -> int:
+    print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    return status
+
+
+def choose(arguments: Sequence[str], names: Iterable[str], kind: str, program: str) -> tuple[str, list[str]]:
+    """The name that a command line begins with, and the rest.
+
+    Args:
+      names: which there are.
+      kind: what they are names of, for messages.
+      program: the command so far.
+
+    Raises:
+      UserError: none, another, or a flag before it.
+    """
+    names = list(names)
+    if not arguments:
+        raise UserError(f"name a {kind}: {', '.join(names)}; see {program} --help")
+    first, rest = arguments[0], list(arguments[1:])
+    if first in names:
+        return first, rest
+    later = [a for a in rest if a in names]
+    if first.startswith("-") and later:
+        raise UserError(f"{first}: flags follow the {kind}: {program} {later[0]} {first} …")
+    if first.startswith("-"):
+        raise UserError(f"unknown flag {first.partition('=')[0]}; name a {kind} first: {', '.join(names)}")
+    raise UserError(f"{first!r} is no {kind}{did_you_mean(first, names)}; there are {', '.join(names)}")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean …?", or nothing where no known word is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+class Parser(argparse.ArgumentParser):
+    """The flags of one command; each is `--name=value` or `--name value`, and of several the last holds."""
+
+    def __init__(
+        self,
+        command: str,
+        description: str,
+        more: Callable[[], str] | None = None,
+        takes_keys: bool = False,
+    ):
+        """Args:
+        command: its name, as it is typed after the program's.
+        more: makes the end of the help text.
+        takes_keys: whether `--config.KEY=VALUE` may be given.
+        """
+        super().__init__(
+            prog=f"{PROGRAM} {command}",
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self._more, self._takes_keys = more, takes_keys
+
+    def format_help(self) -> str:
+        return super().format_help() + (f"\n{self._more()}\n" if self._more else "")
+
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The flags' values; `keys` are the (key, value) pairs of `--config.KEY=VALUE`, in order.
+
+        Raises:
+          UserError: an unknown flag, one without a value, a value that means nothing, or a stray argument.
+        """
+        rest, keys = _split_keys(arguments) if self._takes_keys else (list(arguments), [])
+        known = [o for action in self._actions for o in action.option_strings]
+        for argument in rest:
+            name = argument.partition("=")[0]
+            if name.startswith("-") and name != "-" and name not in known and not _is_number(name):
+                hint = did_you_mean(name.replace("-", "_").replace("__", "--", 1), known)
+                if self._takes_keys and not hint:
+                    hint = f"; a key of the configuration is set with {_KEY}KEY=VALUE"
+                raise UserError(f"unknown flag {name}{hint}; see {self.prog} --help")
+        options, stray = self.parse_known_args(rest)
+        if stray:
+            raise UserError(
+                f"unexpected argument {stray[0]!r}; flags are written --name=value, see {self.prog} --help"
+            )
+        options.keys = keys
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        missing = message.removeprefix("the following arguments are required: ")
+        if missing != message:
+            message = f"{missing.split(', ')[0]} is missing"
+        message = message.removeprefix("argument ").replace("expected one argument", "expected a value")
+        message = message.replace("ignored explicit argument", "takes no value, not")
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
+def _split_keys(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Other arguments, and the pairs of `--config.KEY=VALUE` or `--config.KEY VALUE`."""
+    rest: list[str] = []
+    keys: list[tuple[str, str]] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if not argument.startswith(_KEY):
+            rest.append(argument)
+            continue
+        key, equals, value = argument.removeprefix(_KEY).partition("=")
+        if not key:
+            raise UserError(f"{argument}: expected a key, as {_KEY}KEY=VALUE")
+        if not equals:
+            value = next(waiting, "--")
+            if value.startswith("--"):
+                raise UserError(f"{_KEY}{key}: expected a value, as {_KEY}{key}=VALUE")
+        keys.append((key, value))
+    return rest, keys
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+# Types of flags, for argparse's `type`.
+
+
+def some(text: str) -> str:
+    """A value that is not empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a value, and this one is empty")
+    return text
+
+
+def path(text: str) -> Path:
+    return Path(some(text))
+
+
+def words(text: str) -> list[str]:
+    """Words with commas between."""
+    return [part.strip() for part in some(text).split(",")]
+
+
+def whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number, not {text!r}") from None
+
+
+def positive(text: str) -> int:
+    value = whole_number(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, not {text!r}") from None
+
+
+def one_of(*names: str) -> Callable[[str], str]:
+    """One of some words."""
+
+    def choice(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}")
+        return text
+
+    return choice
+
+
+# Values of configuration keys.
+
+_BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+
+
+def parse_value(key: str, text: str, like: Any) -> Any:
+    """What `--config.KEY=TEXT` says, as a value of the type of `like`, the key's present value.
+
+    Raises:
+      UserError: it is none, or the key is a section.
+    """
+    if isinstance(like, str):
+        return text
+    if isinstance(like, bool):
+        if text.lower() in _BOOLEANS:
+            return _BOOLEANS[text.lower()]
+        raise UserError(f"{key}={text}: expected true or false")
+    if isinstance(like, int | float):
+        return _parse_number(key, text, type(like))
+    if isinstance(like, tuple):
+        return _parse_tuple(key, text, like)
+    raise UserError(f"{key}={text}: a section; set one of its keys: {', '.join(f'{key}.{k}' for k in like)}")
+
+
+def _parse_number(key: str, text: str, kind: type[int] | type[float]) -> int | float:
+    try:
+        value: int | float = kind(text)
+    except ValueError:
+        value = math.nan
+    if math.isnan(value):
+        raise UserError(f"{key}={text}: expected a {'whole number' if kind is int else 'number'}")
+    return value
+
+
+def _parse_tuple(key: str, text: str, like: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A tuple as Python writes it, or plain words with commas between."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        value = text.split(",")
+        if not text or any(c in text for c in "()[]{}'\""):
+            value = None
+    value = tuple(value) if isinstance(value, list) else value
+    value = value if isinstance(value, tuple) or value is None else (value,)
+    kind = type(like[0]) if like else object
+    if value is None or not all(isinstance(v, kind) for v in value):
+        example = {int: "(-1,)", str: "('a', 'b')"}.get(kind, "('a', 'b')")
+        raise UserError(f'{key}={text}: expected a tuple, as --config.{key}="{example}"')
+    return value
