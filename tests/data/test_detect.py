@@ -108,6 +108,16 @@ def test_empty_labels_are_told_by_what_tools_write(tmp_path, first, name):
     assert format_of(tmp_path / "x.json", "auto") == name
 
 
+def test_columns_with_the_tag_first(tmp_path):
+    options = replace(
+        OPTIONS, format="auto", dir=str(tmp_path), name="ships", token_column=1, tag_columns=(0,)
+    )
+    put(tmp_path, {"train.txt": "B-SHIP\tAjax\nO\tsank\n\nB-SHIP\tArgo\nB-PORT\tLima\n"})
+    assert labels_of(tmp_path / "train.txt", "auto", options) == {"SHIP": 2, "PORT": 1}
+    train = load_dataset(options, ["train"]).splits["train"]
+    assert [s.words for s in train] == [("Ajax", "sank"), ("Argo", "Lima")]
+
+
 REFUSED = {
     "prose": ("x.txt", "Ann flew a B-52 to the O hotel.\nThen she slept.\n", "x.txt: looks like no known format;"),
     "a picture": ("x.png", "\x89PNG\n\x00\x00", "x.png: looks like no known format; name its format, one of csv, "),

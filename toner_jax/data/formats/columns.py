@@ -67,13 +67,13 @@ def read_columns(
 
 
 def recognizes_columns(sample: Sample) -> bool:
-    """Whether a file is named like CoNLL's, or most of its first lines hold a tag behind the first column."""
+    """Whether a file is named like CoNLL's, or most of its first lines hold a tag among several columns."""
     if sample.is_folder or sample.is_json or sample.first.startswith(("#begin document", "<DOC ")):
         return False
     if sample.path.suffix.lower() in _SUFFIXES:
         return True
     rows = [_split(line) for line in sample.lines[:_ROWS] if not line.startswith((_DOCSTART, _MEDLINE))]
-    tagged = sum(any(_TAG.fullmatch(field) for field in row[1:]) for row in rows)
+    tagged = sum(len(row) > 1 and any(map(_TAG.fullmatch, row)) for row in rows)
     return tagged > len(rows) / 2
 
 
