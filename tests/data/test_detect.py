@@ -171,6 +171,37 @@ def test_auto_finds_unnamed_splits_of_any_format(tmp_path):
     }  # fmt: skip
 
 
+def test_auto_infers_one_schema_for_parts_of_several_formats(tmp_path):
+    put(tmp_path, {
+        "train.txt": "Ajax B-Ship\nsank O\nLima B-Port\n",
+        "dev.jsonl": lines({"text": "Argo ran", "entities": [{"start": 0, "end": 4, "label": "Ship"}]}),
+        "test/a.txt": "Rome ran", "test/a.ann": "T1\tPort 0 4\tRome\n",
+    })  # fmt: skip
+    options = replace(OPTIONS, format="auto", dir=str(tmp_path), name="ships")
+    dataset = load_dataset(options)
+    assert dataset.schema.names == ("port", "ship")
+    found = {split: [(s.surface(e), e.type) for s in part for e in s.entities]
+             for split, part in dataset.splits.items()}  # fmt: skip
+    assert found == {
+        "train": [("Ajax", "ship"), ("Lima", "port")], "dev": [("Argo", "ship")], "test": [("Rome", "port")],
+    }  # fmt: skip
+    alone = load_dataset(options, ["dev"])
+    assert (alone.schema, alone.splits) == (dataset.schema, {"dev": dataset.splits["dev"]})
+    (tmp_path / "dev.jsonl").write_text(lines({"text": "Ann", "entities": [SPAN]}))
+    with pytest.raises(
+        UserError, match=r"dev\.jsonl:1: label 'PER' is not in schema 'ships' \(types: port, sh"
+    ):
+        load_dataset(options)
+
+
+@pytest.mark.parametrize("splits", [("train", "dev", "test"), ("test",)], ids=["all", "test-only"])
+def test_auto_takes_no_file_for_two_splits(tmp_path, splits):
+    put(tmp_path, {f"{split}.txt": "Ann B-PER\n" for split in ("train", "test")})
+    options = replace(OPTIONS, format="auto", dir=str(tmp_path), name="conll2003", dev="test.txt")
+    with pytest.raises(UserError, match=r"/test\.txt: data\.dev and data\.test are the same"):
+        load_dataset(options, splits)
+
+
 # A format of our own, as a contributor would add one: `Ann/PER ran`, a sentence a line.
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 from toner_jax.data.dataset import Dataset
-from toner_jax.data.find import candidates, data_folder, find_path, missing
-from toner_jax.data.formats.format import Format
+from toner_jax.data.find import SPLITS, candidates, data_folder, find_path, missing
+from toner_jax.data.formats.format import Format, read_each
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.options import DataOptions
-from toner_jax.data.reading import shown
+from toner_jax.data.reading import Read, shown
 from toner_jax.errors import UserError
+from toner_jax.schema import Schema
 
 Formats = Mapping[str, Format]
 
@@ -55,9 +55,9 @@ def locate_split(options: DataOptions, split: str, formats: Formats) -> tuple[st
     path = find_path(options, split, folders=True)
     if path is None:
         for name, format in formats.items():
-            if format.tells_splits and format.recognizes and format.recognizes(Sample(root)):
+            if format.read_split and format.recognizes and format.recognizes(Sample(root)):
                 return name, None
-        suffixes = tuple(dict.fromkeys(s for format in formats.values() for s in format.suffixes))
+        suffixes = _suffixes(formats)
         path = find_path(options, split, suffixes, folders=True)
         if path is None:
             names = " or ".join(candidates(options, split, suffixes))
@@ -66,17 +66,34 @@ def locate_split(options: DataOptions, split: str, formats: Formats) -> tuple[st
 
 
 def load_detected(options: DataOptions, splits: Sequence[str], formats: Formats) -> Dataset:
-    """The splits, each in the format of what its files hold."""
-    found = {split: locate_split(options, split, formats) for split in splits}
-    unnamed: dict[str, Any] = {
-        split: path.name for split, (_, path) in found.items() if path and not candidates(options, split)
-    }
-    options = replace(options, **unnamed)
-    names = {split: name for split, (name, _) in found.items()}
-    parts = [
-        formats[name].load(options, [s for s in splits if names[s] == name])
-        for name in dict.fromkeys(names.values())
-    ]
-    sentences = {split: found for part in parts for split, found in part.splits.items()}
-    repairs = {split: found for part in parts for split, found in part.repairs.items()}
-    return Dataset(parts[0].schema, {s: sentences[s] for s in splits}, {s: repairs[s] for s in splits})
+    """The splits, each in the format of what its files hold; all in one schema, and where none is named, in
+    that of the training labels."""
+    found = {split: locate_split(options, split, formats) for split in splits}  # shows all that is missing
+    _refuse_shared(options, {split: path for split, (_, path) in found.items() if path}, formats)
+
+    def read(split: str, schema: Schema | None) -> Read:
+        if split not in found:
+            found[split] = locate_split(options, split, formats)
+        name, path = found[split]
+        format = formats[name]
+        if path is None:
+            assert format.read_split is not None
+            return format.read_split(schema, split, options)
+        assert format.read is not None
+        return format.read(path, schema, split, options)
+
+    return read_each(options, splits, read)
+
+
+def _refuse_shared(options: DataOptions, paths: Mapping[str, Path], formats: Formats) -> None:
+    """Refuses one file or folder for two splits, asked for or not."""
+    suffixes = _suffixes(formats)
+    each = {s: paths.get(s) or find_path(options, s, suffixes, folders=True) for s in SPLITS}
+    there = [(split, path) for split, path in each.items() if path]
+    for (one, taken), (other, path) in combinations(there, 2):
+        if path.samefile(taken):
+            raise UserError(f"{path}: data.{one} and data.{other} are the same file; give each its own")
+
+
+def _suffixes(formats: Formats) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(s for format in formats.values() for s in format.suffixes))

@@ -31,14 +31,15 @@ class Format:
       read: reads one file or folder; None for formats that have no such thing.
       suffixes: of a split's file where `data.<split>` names none, in order of preference; "" for a folder.
       recognizes: whether a file or a folder is of this format, by its name and beginning; None never.
-      tells_splits: it finds the splits of a folder by itself, without names for them.
+      read_split: reads a split of `options.dir` that nothing names, for formats that tell the splits of a folder
+        apart by themselves; None for others.
     """
 
     load: Loader
     read: Reader | None = None
     suffixes: tuple[str, ...] = ()
     recognizes: Callable[[Sample], bool] | None = None
-    tells_splits: bool = False
+    read_split: Callable[[Schema | None, str, DataOptions], Read] | None = None
 
 
 def file_format(

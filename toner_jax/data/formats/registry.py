@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from toner_jax.data.corpora.ace import read_ace, recognizes_ace
@@ -179,7 +180,9 @@ FORMATS: dict[str, Format] = {
     "label_studio": file_format(_label_studio, (".json",), recognizes_label_studio),
     "doccano": file_format(_doccano, (".jsonl",), recognizes_doccano),
     "jsonl": file_format(_jsonl, (".jsonl", ".json"), recognizes_jsonl),
-    "ontonotes": Format(_load_ontonotes, _ontonotes, recognizes=recognizes_ontonotes, tells_splits=True),
+    "ontonotes": Format(
+        _load_ontonotes, _ontonotes, recognizes=recognizes_ontonotes, read_split=partial(_ontonotes, None)
+    ),
     "ace": Format(_load_ace, _ace, recognizes=recognizes_ace),
     "brat": file_format(_brat, ("",), recognizes_brat),
     "docbin": file_format(_docbin, (".spacy",), recognizes_docbin),
