@@ -155,8 +155,9 @@ def test_unknown_formats_and_absent_paths(tmp_path):
         UserError, match=r"^data\.format='xml': expected one of auto, csv, columns, .*, generated$"
     ):
         format_of(tmp_path, "xml")
-    with pytest.raises(UserError, match=r"/absent: no such file or folder$"):
-        format_of(tmp_path / "absent", "auto")
+    for name in ("auto", "columns", "generated", "hub"):
+        with pytest.raises(UserError, match=r"/absent: no such file or folder$"):
+            format_of(tmp_path / "absent", name)
 
 
 def test_auto_finds_unnamed_splits_of_any_format(tmp_path):

@@ -25,10 +25,8 @@ def detect(path: Path, formats: Formats, root: Path | None = None) -> str:
       root: where the documents lie that a list names; by default beside it.
 
     Raises:
-      UserError: there is no such path, it cannot be read, or no format recognizes it.
+      UserError: it cannot be read, or no format recognizes it.
     """
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder")
     sample = Sample(path, root)
     for name, format in formats.items():
         if format.recognizes is not None and format.recognizes(sample):

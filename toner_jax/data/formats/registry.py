@@ -43,11 +43,14 @@ def format_of(path: Path, name: str) -> str:
     """The format to read one file or folder in: the one named, or what "auto" finds it to be.
 
     Raises:
-      UserError: an unknown format, one that reads no single file or folder, or a path that no format
-        recognizes.
+      UserError: an unknown format, a path that is not there, a format that reads no single file or folder, or
+        a path that no format recognizes.
     """
-    if get_format(name).read is None:
-        able = ", ".join(other for other, format in FORMATS.items() if format.read)
+    format = get_format(name)
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    if format.read is None:
+        able = ", ".join(other for other, found in FORMATS.items() if found.read)
         raise UserError(
             f"{path}: the format {name!r} reads no single file or folder; name the one that it is in: {able}"
         )
