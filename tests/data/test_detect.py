@@ -12,7 +12,7 @@ from test_ace import put as put_ace
 from test_ontonotes import conll, name_file
 
 from toner_jax.config import base
-from toner_jax.data.detect import detect
+from toner_jax.data.detect import detect, locate_split
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.format import file_format
 from toner_jax.data.formats.registry import FORMATS, format_of, labels_of, read_path
@@ -201,6 +201,39 @@ def test_auto_takes_no_file_for_two_splits(tmp_path, splits):
     options = replace(OPTIONS, format="auto", dir=str(tmp_path), name="conll2003", dev="test.txt")
     with pytest.raises(UserError, match=r"/test\.txt: data\.dev and data\.test are the same"):
         load_dataset(options, splits)
+
+
+CANDIDATES = {
+    "unlike files": ({"train.tsv": "id\n", "train.txt": "Ann B-PER\n"}, "train.txt"),
+    "a broken one": ({"train.json": "[", "train.conll": "Ann B-PER\n"}, "train.conll"),
+    "texts beside": ({"train.txt": "Ann ran off.\nBo.\n", "train.jsonl": lines(
+        {"text": "Ann", "entities": [SPAN]})}, "train.jsonl"),
+    "an empty folder": ({"train/.keep": "", "train.jsonl": lines({"text": "Ann", "entities": [SPAN]})},
+                        "train.jsonl"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CANDIDATES)
+def test_auto_takes_the_only_candidate_that_a_format_recognizes(tmp_path, case):
+    files, name = CANDIDATES[case]
+    put(tmp_path, files)
+    options = replace(OPTIONS, format="auto", dir=str(tmp_path), name="conll2003")
+    assert locate_split(options, "train", FORMATS)[1] == tmp_path / name
+    assert [s.text for s in load_dataset(options, ["train"]).splits["train"]] == ["Ann"]
+
+
+def test_auto_refuses_several_candidates(tmp_path):
+    put(tmp_path, {"train.csv": "Word,Tag\nBo,B-PER\n", "train.txt": "Ann B-PER\n"})
+    options = replace(OPTIONS, format="auto", dir=str(tmp_path), name="conll2003")
+    with pytest.raises(UserError) as caught:
+        load_dataset(options, ["train"])
+    assert str(caught.value) == (
+        f"{tmp_path}/train.csv and train.txt may both be train; name one with data.train=train.csv or train.txt"
+    )
+    for names in ("train.txt", "train.txt,train.csv"):
+        assert [s.text for s in load_dataset(replace(options, train=names), ["train"]).splits["train"]] == [
+            "Ann"
+        ]
 
 
 # A format of our own, as a contributor would add one: `Ann/PER ran`, a sentence a line.

@@ -43,24 +43,44 @@ def detect(path: Path, formats: Formats, root: Path | None = None) -> str:
 def locate_split(options: DataOptions, split: str, formats: Formats) -> tuple[str, Path | None]:
     """The format of a split and its path.
 
-    The path is the first candidate that exists, a file or a folder; None where a format tells the splits of
-    `data.dir` apart by itself. Without names in `data.<split>`, each format's usual ones are candidates.
+    The path is the first of the names in `data.<split>` that exists, a file or a folder. Without names, it is
+    None where a format tells the splits of `data.dir` apart by itself, or else the one that some format
+    recognizes among what is there under the formats' usual names.
 
     Raises:
-      UserError: no data folder, nothing at any candidate, or nothing that a format recognizes.
+      UserError: no data folder, nothing at any candidate, nothing that a format recognizes, or several.
     """
     root = data_folder(options)
     path = find_path(options, split, folders=True)
-    if path is None:
-        for name, format in formats.items():
-            if format.read_split and format.recognizes and format.recognizes(Sample(root)):
-                return name, None
-        suffixes = _suffixes(formats)
-        path = find_path(options, split, suffixes, folders=True)
-        if path is None:
-            names = " or ".join(candidates(options, split, suffixes))
-            raise missing(options, f"{root}: no file {names} (data.{split})")
-    return detect(path, formats, root), path
+    if path is not None:
+        return detect(path, formats, root), path
+    for name, format in formats.items():
+        if format.read_split and format.recognizes and format.recognizes(Sample(root)):
+            return name, None
+    names = candidates(options, split, _suffixes(formats))
+    there = [path for path in (root / name for name in names) if path.is_file() or path.is_dir()]
+    if not there:
+        raise missing(options, f"{root}: no file {' or '.join(names)} (data.{split})")
+    return _choose(there, split, formats, root)
+
+
+def _choose(paths: Sequence[Path], split: str, formats: Formats, root: Path) -> tuple[str, Path]:
+    """The format and the path of the only one of several paths that a format recognizes."""
+    found: list[tuple[str, Path]] = []
+    for path in paths:
+        try:
+            found.append((detect(path, formats, root), path))
+        except UserError:
+            if len(paths) == 1:
+                raise
+    if not found:
+        detect(paths[0], formats, root)  # says what is wrong
+    if len(found) > 1:
+        (_, path), (_, other) = found[:2]
+        raise UserError(
+            f"{path} and {other.name} may both be {split}; name one with data.{split}={path.name} or {other.name}"
+        )
+    return found[0]
 
 
 def load_detected(options: DataOptions, splits: Sequence[str], formats: Formats) -> Dataset:
