@@ -130,6 +130,43 @@ REFUSED = {
 }  # fmt: skip
 
 
+# What no format recognizes but its reader can name: content, and how the error goes on after the path
+NEARLY = {
+    "tags without prefixes": ("Ajax SHIP\nLima PORT\n", ":1: tag 'SHIP' has no prefix; write O"),
+    "an underscore": ("Ajax B_SHIP\nsank O\n", ":1: tag 'B_SHIP' has no prefix; write O"),
+    "lower case": ("Ajax\tb-ship\nsank\to\n", ":1: tag 'b-ship' has the unknown prefix 'b'"),
+    "a comment": ("# of ships and ports\nAjax B-SHIP\n", ":1: tag 'ports' has no prefix; write O"),
+    "an uneven row": ("Ajax SHIP\nLima PORT\nx\n", ":1: tag 'SHIP' has no prefix; write O"),
+    "prose, its first line quoted": (
+        "Ann ran off.\nBo slept.\n",
+        ": looks like no known format; name its format",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NEARLY)
+def test_what_is_nearly_columns_is_refused_by_its_line(tmp_path, case):
+    content, problem = NEARLY[case]
+    put(tmp_path, {"x.txt": content})
+    with pytest.raises(UserError) as caught:
+        read_path(tmp_path / "x.txt", "auto", None, "x", OPTIONS)
+    assert str(caught.value).startswith(f"{tmp_path}/x.txt{problem}")
+    assert ("looks" in problem) == str(caught.value).endswith("; it begins with 'Ann ran off.'")
+
+
+@pytest.mark.parametrize("content", [
+    '{ "text": "Ann", "entities": [[0, 3, "PER"]]}', '[ { "text": "Ann", "entities": [[0, 3, "PER"]]}]',
+    '[\n{\n"text": "Ann", "entities": [[0, 3, "PER"]]}\n]', "[  ]", '{ "text": "Ann" ',
+])  # fmt: skip
+def test_json_is_told_with_spaces_too(tmp_path, content):
+    put(tmp_path, {"x.txt": content})
+    if "PER" in content:
+        assert labels_of(tmp_path / "x.txt", "auto", OPTIONS) == {"PER": 1}
+    else:
+        with pytest.raises(UserError, match=r"x\.txt:1: not JSON" if "Ann" in content else "no known format"):
+            format_of(tmp_path / "x.txt", "auto")
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_not_recognized_is_refused(tmp_path, case):
     name, content, problem = REFUSED[case]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 
@@ -19,7 +20,7 @@ Formats = Mapping[str, Format]
 
 
 def detect(path: Path, formats: Formats, root: Path | None = None) -> str:
-    """The first format that recognizes a file or a folder.
+    """The first format that recognizes a file or a folder, or else one whose reader can say what is wrong in it.
 
     Args:
       root: where the documents lie that a list names; by default beside it.
@@ -28,16 +29,29 @@ def detect(path: Path, formats: Formats, root: Path | None = None) -> str:
       UserError: it cannot be read, or no format recognizes it.
     """
     sample = Sample(path, root)
-    for name, format in formats.items():
-        if format.recognizes is not None and format.recognizes(sample):
-            return name
+    name = _recognized(sample, formats) or _resembled(sample, formats)
+    if name is not None:
+        return name
     if not sample.is_folder and not sample.first:
         raise UserError(f"{path}: empty: it holds no sentence; check that this is the right file")
-    found = ""
+    found, first = "", f"; it begins with {shown(sample.first)}" if sample.first else ""
     if sample.records:
-        found = f" (its records have the keys {', '.join(map(shown, list(sample.records[0])[:8]))})"
+        found, first = (
+            f" (its records have the keys {', '.join(map(shown, list(sample.records[0])[:8]))})",
+            "",
+        )
+    elif sample.is_binary:
+        first = "; it is no plain UTF-8 text"
     known = ", ".join(name for name, format in formats.items() if format.recognizes)
-    raise UserError(f"{path}: looks like no known format{found}; name its format, one of {known}")
+    raise UserError(f"{path}: looks like no known format{found}; name its format, one of {known}{first}")
+
+
+def _recognized(sample: Sample, formats: Formats) -> str | None:
+    return next((n for n, format in formats.items() if format.recognizes and format.recognizes(sample)), None)
+
+
+def _resembled(sample: Sample, formats: Formats) -> str | None:
+    return next((n for n, format in formats.items() if format.resembles and format.resembles(sample)), None)
 
 
 def locate_split(options: DataOptions, split: str, formats: Formats) -> tuple[str, Path | None]:
@@ -68,19 +82,16 @@ def _choose(paths: Sequence[Path], split: str, formats: Formats, root: Path) -> 
     """The format and the path of the only one of several paths that a format recognizes."""
     found: list[tuple[str, Path]] = []
     for path in paths:
-        try:
-            found.append((detect(path, formats, root), path))
-        except UserError:
-            if len(paths) == 1:
-                raise
-    if not found:
-        detect(paths[0], formats, root)  # says what is wrong
+        # One that is not JSON as it should be does not count beside another that is recognized.
+        with suppress(UserError):
+            if name := _recognized(Sample(path, root), formats):
+                found.append((name, path))
     if len(found) > 1:
         (_, path), (_, other) = found[:2]
         raise UserError(
             f"{path} and {other.name} may both be {split}; name one with data.{split}={path.name} or {other.name}"
         )
-    return found[0]
+    return found[0] if found else (detect(paths[0], formats, root), paths[0])
 
 
 def load_detected(options: DataOptions, splits: Sequence[str], formats: Formats) -> Dataset:

@@ -8,6 +8,7 @@ column per level of nesting). Tags follow any scheme of
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -72,9 +73,25 @@ def recognizes_columns(sample: Sample) -> bool:
         return False
     if sample.path.suffix.lower() in _SUFFIXES:
         return True
-    rows = [_split(line) for line in sample.lines[:_ROWS] if not line.startswith((_DOCSTART, _MEDLINE))]
+    rows = _sample_rows(sample)
     tagged = sum(len(row) > 1 and any(map(_TAG.fullmatch, row)) for row in rows)
     return tagged > len(rows) / 2
+
+
+def resembles_columns(sample: Sample) -> bool:
+    """Whether most of a text's first lines, of which there are several, have as many columns, whatever they hold."""
+    if sample.is_json or sample.is_binary:
+        return False
+    rows = _sample_rows(sample)
+    widths = Counter(len(row) for row in rows)
+    width, count = max(widths.items(), key=lambda item: item[1], default=(0, 0))
+    return width > 1 and len(rows) > 1 and count > len(rows) / 2
+
+
+def _sample_rows(sample: Sample) -> list[list[str]]:
+    """The first lines' columns; lines that begin a document or a comment do not count."""
+    lines = [line for line in sample.lines[:_ROWS] if not line.startswith((_DOCSTART, _MEDLINE))]
+    return [_split(line) for line in lines if not line.startswith("# ")] or [_split(line) for line in lines]
 
 
 def tag_scheme(

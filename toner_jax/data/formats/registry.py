@@ -13,7 +13,7 @@ from toner_jax.data.dataset import Dataset
 from toner_jax.data.detect import detect, load_detected
 from toner_jax.data.find import candidates, data_folder, find_path, missing
 from toner_jax.data.formats.brat import read_brat, recognizes_brat
-from toner_jax.data.formats.columns import read_columns, recognizes_columns
+from toner_jax.data.formats.columns import read_columns, recognizes_columns, resembles_columns
 from toner_jax.data.formats.csv_columns import read_csv_columns, recognizes_csv
 from toner_jax.data.formats.docbin import read_docbin, recognizes_docbin
 from toner_jax.data.formats.doccano import read_doccano, recognizes_doccano
@@ -178,7 +178,9 @@ def _load_generated(options: DataOptions, splits: Sequence[str]) -> Dataset:
 FORMATS: dict[str, Format] = {
     "auto": Format(_load_auto, _auto),
     "csv": file_format(_csv, (".csv",), recognizes_csv),
-    "columns": file_format(_columns, (".txt", ".conll", ".tsv", ".iob2"), recognizes_columns),
+    "columns": file_format(
+        _columns, (".txt", ".conll", ".tsv", ".iob2"), recognizes_columns, resembles_columns
+    ),
     "json": file_format(_json, (".json", ".jsonl"), recognizes_json_shapes),
     "label_studio": file_format(_label_studio, (".json",), recognizes_label_studio),
     "doccano": file_format(_doccano, (".jsonl",), recognizes_doccano),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import islice
@@ -14,7 +15,8 @@ from toner_jax.errors import UserError
 _HEAD = 1 << 16  # bytes
 _RECORDS = 100
 _JSON_SUFFIXES = (".json", ".jsonl", ".jsonlines")
-_JSON_BEGINNINGS = ('{"', "[{", "[ {")
+_JSON = re.compile(r'(\[\s*)?\{\s*(["}]|$)|\[\s*(\]|$)')  # of the first line; a token may be a bracket
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x7f]")
 
 
 class Sample:
@@ -31,25 +33,39 @@ class Sample:
         self.is_folder = path.is_dir()
 
     @cached_property
+    def head(self) -> bytes:
+        """How a file begins; of a folder nothing.
+
+        Raises:
+          UserError: the file cannot be read.
+        """
+        if self.is_folder:
+            return b""
+        try:
+            with self.path.open("rb") as file:
+                return file.read(_HEAD)
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be read ({error.strerror})") from error
+
+    @cached_property
     def lines(self) -> tuple[str, ...]:
         """The first lines that are not blank, without white space around them; none of a folder.
 
         Raises:
           UserError: the file cannot be read.
         """
-        if self.is_folder:
-            return ()
-        try:
-            with self.path.open("rb") as file:
-                head = file.read(_HEAD).decode("utf-8-sig", errors="replace")
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot be read ({error.strerror})") from error
+        head = self.head.decode("utf-8-sig", errors="replace")
         return tuple(line.strip() for line in head.split("\n") if line.strip())
 
     @property
     def first(self) -> str:
         """The first line that is not blank; "" where there is none."""
         return self.lines[0] if self.lines else ""
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it holds characters that no text has."""
+        return _CONTROLS.search(self.head) is not None
 
     @property
     def is_list(self) -> bool:
@@ -60,7 +76,7 @@ class Sample:
     def is_json(self) -> bool:
         """Whether it is named like JSON or begins so."""
         named = self.path.suffix.lower() in _JSON_SUFFIXES and not self.is_folder
-        return named or self.first == "[" or self.first.startswith(_JSON_BEGINNINGS)
+        return named or _JSON.match(self.first) is not None
 
     @cached_property
     def records(self) -> tuple[Mapping[str, Any], ...]:
