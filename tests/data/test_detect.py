@@ -39,6 +39,9 @@ INPUTS = {
     "columns, MEDLINE": ("columns", "x.iob2", {"x.iob2": "###MEDLINE:1\n\nAnn\tB-PER\nran\tO\n"}),
     "columns, a bracket first": ("columns", "x.txt", {"x.txt": "[ O\nAnn B-PER\nran O\n"}),
     "csv": ("csv", "x.csv", {"x.csv": "Word;Tag\nAnn;B-PER\nran;O\n"}),
+    "columns, named .csv": ("columns", "x.csv", {"x.csv": "Ann B-PER\nran O\n, O\n"}),
+    "columns, named .csv, tabs": ("columns", "x.csv", {"x.csv": "Ann\tB-PER\nran\tO\n"}),
+    "columns, named .csv, a comma first": ("columns", "x.csv", {"x.csv": ", O\nAnn B-PER\nran O\n"}),
     "csv, by its header": ("csv", "x.txt", {"x.txt": "Sentence #,Word,POS,Tag\n1,Ann,NN,B-PER\n,ran,VB,O\n"}),
     "csv, tabs": ("csv", "x.tsv", {"x.tsv": "Token\tNER\nAnn\tB-PER\nran\tO\n"}),
     "json, W2NER": ("json", "x.json", {"x.json": lines({"sentence": ["Ann"], "ner": [
@@ -128,6 +131,14 @@ REFUSED = {
     "no records": ("x.json", "[]", "x.json: looks like no known format; name its format"),
     "a folder of texts": ("set/a.txt", "Ann", "set: looks like no known format; name its format"),
 }  # fmt: skip
+
+
+def test_a_csv_of_unusual_names_and_one_of_a_single_column(tmp_path):
+    put(tmp_path, {"x.csv": "w\ty\nAnn\tB-PER\n", "y.csv": "Word\nAnn\n"})
+    assert format_of(tmp_path / "x.csv", "auto") == "csv"
+    assert labels_of(tmp_path / "x.csv", "auto", replace(OPTIONS, columns=("w", "y"))) == {"PER": 1}
+    with pytest.raises(UserError, match=r"/y\.csv: looks like no known format; .*; it begins with 'Word'$"):
+        format_of(tmp_path / "y.csv", "auto")
 
 
 # What no format recognizes but its reader can name: content, and how the error goes on after the path

@@ -74,8 +74,7 @@ def recognizes_columns(sample: Sample) -> bool:
     if sample.path.suffix.lower() in _SUFFIXES:
         return True
     rows = _sample_rows(sample)
-    tagged = sum(len(row) > 1 and any(map(_TAG.fullmatch, row)) for row in rows)
-    return tagged > len(rows) / 2
+    return sum(map(_has_tag, rows)) > len(rows) / 2
 
 
 def resembles_columns(sample: Sample) -> bool:
@@ -86,6 +85,15 @@ def resembles_columns(sample: Sample) -> bool:
     widths = Counter(len(row) for row in rows)
     width, count = max(widths.items(), key=lambda item: item[1], default=(0, 0))
     return width > 1 and len(rows) > 1 and count > len(rows) / 2
+
+
+def has_tag(line: str) -> bool:
+    """Whether one of a line's several columns is a tag."""
+    return _has_tag(_split(line))
+
+
+def _has_tag(row: Sequence[str]) -> bool:
+    return len(row) > 1 and any(map(_TAG.fullmatch, row))
 
 
 def _sample_rows(sample: Sample) -> list[list[str]]:
