@@ -63,7 +63,6 @@ INPUTS = {
     "ontonotes, named otherwise": ("ontonotes", "x.conll", {"x.conll": CONLL}),
     "ontonotes, a name file": ("ontonotes", "x.txt", {"x.txt": NAME}),
     "ontonotes, a folder": ("ontonotes", "set", {"set/deep/x.name": NAME}),
-    "ontonotes, a list": ("ontonotes", "test.id", {"test.id": "nw/a\n", "deep/x.gold_conll": CONLL}),
 }  # fmt: skip
 
 
@@ -85,14 +84,31 @@ def test_a_path_is_found_to_be_of_its_format(tmp_path, case):
     assert labels_of(path, "auto", OPTIONS) == {"PER": 1}
 
 
-@pytest.mark.parametrize("path", ["", "D1.sgm", "D1.apf.xml", "test.id"])
+@pytest.mark.parametrize("path", ["", "D1.sgm", "D1.apf.xml"])
 def test_ace(tmp_path, path):
     for i in (1, 2):
         put_ace(tmp_path, f"D{i}", NEWSWIRE, [("PER", "PRO", "They")])
-    put(tmp_path, {"test.id": "D2\n"})
     assert format_of(tmp_path / path, "auto") == "ace"
     documents = {s.doc_id for s in read_path(tmp_path / path, "auto", None, "x", OPTIONS).sentences}
-    assert documents == ({"D1", "D2"} if not path else {"D2"} if path == "test.id" else {"D1"})
+    assert documents == ({"D1"} if path else {"D1", "D2"})
+
+
+@pytest.mark.parametrize("name", ["ontonotes", "ace"])
+def test_a_list_is_told_by_its_lines_and_only_where_the_data_folder_is_known(tmp_path, monkeypatch, name):
+    if name == "ace":
+        put_ace(tmp_path / "deep", "D1", NEWSWIRE, [("PER", "PRO", "They")])
+    put(tmp_path, {"deep/x.gold_conll": CONLL} if name == "ontonotes" else {})
+    put(tmp_path, {"test.id": "nw/a\n" if name == "ontonotes" else "D1\n", "x.txt": "Ann\nran off to bed\nand slept\n"})
+    (tmp_path / "x.bin").write_bytes(b"\x01\x02nw/a\n\x00")
+    assert detect(tmp_path / "test.id", FORMATS, tmp_path) == name
+    for other in ("x.txt", "x.bin"):
+        with pytest.raises(UserError, match="looks like no known format; name its format"):
+            detect(tmp_path / other, FORMATS, tmp_path)
+    read = read_path(tmp_path / "test.id", name, None, "x", OPTIONS)
+    assert {s.doc_id for s in read.sentences} == {"nw/a" if name == "ontonotes" else "D1"}
+    monkeypatch.setattr(Path, "rglob", None)  # nothing is searched
+    with pytest.raises(UserError, match=r"looks like no known format; .*; it begins with '(nw/a|D1)'$"):
+        format_of(tmp_path / "test.id", "auto")
 
 
 def test_docbin(tmp_path):
@@ -100,7 +116,12 @@ def test_docbin(tmp_path):
     doc = spacy.blank("en")("Ann ran")
     doc.ents = [doc.char_span(0, 3, "PER")]
     spacy.tokens.DocBin(docs=[doc]).to_disk(tmp_path / "x.spacy")
-    assert format_of(tmp_path / "x.spacy", "auto") == "docbin"
+    (tmp_path / "x").write_bytes((tmp_path / "x.spacy").read_bytes())
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/x.name").write_text(NAME)
+    for name in ("x", "x.spacy"):
+        assert format_of(tmp_path / name, "auto") == detect(tmp_path / name, FORMATS, tmp_path) == "docbin"
+    assert labels_of(tmp_path / "x", "auto", OPTIONS) == {"PER": 1}
     assert labels_of(tmp_path / "x.spacy", "auto", OPTIONS) == {"PER": 1}
 
 

@@ -23,7 +23,7 @@ def detect(path: Path, formats: Formats, root: Path | None = None) -> str:
     """The first format that recognizes a file or a folder, or else one whose reader can say what is wrong in it.
 
     Args:
-      root: where the documents lie that a list names; by default beside it.
+      root: the data folder, where the documents lie that a list names; None recognizes no list.
 
     Raises:
       UserError: it cannot be read, or no format recognizes it.

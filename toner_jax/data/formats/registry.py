@@ -185,12 +185,12 @@ FORMATS: dict[str, Format] = {
     "label_studio": file_format(_label_studio, (".json",), recognizes_label_studio),
     "doccano": file_format(_doccano, (".jsonl",), recognizes_doccano),
     "jsonl": file_format(_jsonl, (".jsonl", ".json"), recognizes_jsonl),
+    "docbin": file_format(_docbin, (".spacy",), recognizes_docbin),
     "ontonotes": Format(
         _load_ontonotes, _ontonotes, recognizes=recognizes_ontonotes, read_split=partial(_ontonotes, None)
     ),
     "ace": Format(_load_ace, _ace, recognizes=recognizes_ace),
     "brat": file_format(_brat, ("",), recognizes_brat),
-    "docbin": file_format(_docbin, (".spacy",), recognizes_docbin),
     "hub": Format(_load_hub),
     "generated": Format(_load_generated),
 }

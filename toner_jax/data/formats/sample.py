@@ -14,6 +14,7 @@ from toner_jax.errors import UserError
 
 _HEAD = 1 << 16  # bytes
 _RECORDS = 100
+_LINES = 50  # enough to tell a list from prose
 _JSON_SUFFIXES = (".json", ".jsonl", ".jsonlines")
 _JSON = re.compile(r'(\[\s*)?\{\s*(["}]|$)|\[\s*(\]|$)')  # of the first line; a token may be a bracket
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x7f]")
@@ -24,12 +25,12 @@ class Sample:
 
     Attributes:
       path: it exists.
-      root: where the documents lie that a list of documents names.
+      root: where the documents lie that a list of documents names; None where that is not known, and then nothing
+        is taken for a list: a search from the folder of just any file may not end.
     """
 
     def __init__(self, path: Path, root: Path | None = None):
-        """`root` is the path's own folder by default."""
-        self.path, self.root = path, root or path.parent
+        self.path, self.root = path, root
         self.is_folder = path.is_dir()
 
     @cached_property
@@ -68,9 +69,13 @@ class Sample:
         return _CONTROLS.search(self.head) is not None
 
     @property
-    def is_list(self) -> bool:
-        """Whether it may be a list of documents: its first line is a single word."""
-        return len(self.first.split()) == 1 and not self.is_json
+    def listed_root(self) -> Path | None:
+        """Where the documents lie if the file may be a list of them: a text whose first line and most of whose
+        first lines are single words; None for any other."""
+        if self.root is None or self.is_folder or self.is_json or self.is_binary:
+            return None
+        single = [len(line.split()) == 1 for line in self.lines[:_LINES]]
+        return self.root if single and single[0] and sum(single) > len(single) / 2 else None
 
     @property
     def is_json(self) -> bool:
