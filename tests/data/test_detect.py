@@ -98,7 +98,10 @@ def test_a_list_is_told_by_its_lines_and_only_where_the_data_folder_is_known(tmp
     if name == "ace":
         put_ace(tmp_path / "deep", "D1", NEWSWIRE, [("PER", "PRO", "They")])
     put(tmp_path, {"deep/x.gold_conll": CONLL} if name == "ontonotes" else {})
-    put(tmp_path, {"test.id": "nw/a\n" if name == "ontonotes" else "D1\n", "x.txt": "Ann\nran off to bed\nand slept\n"})
+    put(
+        tmp_path,
+        {"test.id": "nw/a\n" if name == "ontonotes" else "D1\n", "x.txt": "Ann\nran off to bed\nand slept\n"},
+    )
     (tmp_path / "x.bin").write_bytes(b"\x01\x02nw/a\n\x00")
     assert detect(tmp_path / "test.id", FORMATS, tmp_path) == name
     for other in ("x.txt", "x.bin"):
@@ -168,6 +171,7 @@ NEARLY = {
     "an underscore": ("Ajax B_SHIP\nsank O\n", ":1: tag 'B_SHIP' has no prefix; write O"),
     "lower case": ("Ajax\tb-ship\nsank\to\n", ":1: tag 'b-ship' has the unknown prefix 'b'"),
     "a comment": ("# of ships and ports\nAjax B-SHIP\n", ":1: tag 'ports' has no prefix; write O"),
+    "a comment of another kind": ("// ships we saw\nAjax B-SHIP\n", ":1: tag 'saw' has no prefix; write O"),
     "an uneven row": ("Ajax SHIP\nLima PORT\nx\n", ":1: tag 'SHIP' has no prefix; write O"),
     "prose, its first line quoted": (
         "Ann ran off.\nBo slept.\n",

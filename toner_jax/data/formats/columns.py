@@ -78,13 +78,14 @@ def recognizes_columns(sample: Sample) -> bool:
 
 
 def resembles_columns(sample: Sample) -> bool:
-    """Whether most of a text's first lines, of which there are several, have as many columns, whatever they hold."""
+    """Whether most of a text's first lines, of which there are several, have as many columns, whatever they hold, or
+    all but the very first hold a tag."""
     if sample.is_json or sample.is_binary:
         return False
     rows = _sample_rows(sample)
     widths = Counter(len(row) for row in rows)
     width, count = max(widths.items(), key=lambda item: item[1], default=(0, 0))
-    return width > 1 and len(rows) > 1 and count > len(rows) / 2
+    return len(rows) > 1 and ((width > 1 and count > len(rows) / 2) or all(map(_has_tag, rows[1:])))
 
 
 def has_tag(line: str) -> bool:
