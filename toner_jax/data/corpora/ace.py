@@ -61,8 +61,9 @@ def read_ace(path: Path, schema: Schema | None, *, root: Path, split: str) -> Re
 
 
 def recognizes_ace(sample: Sample) -> bool:
-    """Whether a folder holds its annotations, or a file is a document or lists those beside it."""
-    if sample.is_list and next(sample.root.rglob(f"*{ANNOTATION_SUFFIX}"), None):
+    """Whether a folder holds its annotations, or a file is a document or lists those in the data folder."""
+    root = sample.listed_root
+    if root is not None and next(root.rglob(f"*{ANNOTATION_SUFFIX}"), None):
         return True
     is_document = not sample.is_folder and sample.path.name.endswith((TEXT_SUFFIX, ANNOTATION_SUFFIX))
     return is_document or sample.holds(f"*{ANNOTATION_SUFFIX}")

@@ -117,12 +117,13 @@ def read_ontonotes(
 
 
 def recognizes_ontonotes(sample: Sample) -> bool:
-    """Whether a folder holds its files, or a file is one of them or lists documents beside it."""
+    """Whether a folder holds its files, or a file is one of them or lists documents in the data folder."""
     if sample.is_folder:
         return bool(find_files(sample.path))
     if sample.path.name.endswith(SUFFIXES) or sample.first.startswith(BEGINNINGS):
         return True
-    return sample.is_list and bool(find_files(sample.root))
+    root = sample.listed_root
+    return root is not None and bool(find_files(root))
 
 
 def _locate(path: Path | None, root: Path, split: str) -> tuple[Path, list[Path], Mapping[str, None]]:

@@ -8,6 +8,7 @@ column per level of nesting). Tags follow any scheme of
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -67,14 +68,39 @@ def read_columns(
 
 
 def recognizes_columns(sample: Sample) -> bool:
-    """Whether a file is named like CoNLL's, or most of its first lines hold a tag behind the first column."""
+    """Whether a file is named like CoNLL's, or most of its first lines hold a tag among several columns."""
     if sample.is_folder or sample.is_json or sample.first.startswith(("#begin document", "<DOC ")):
         return False
     if sample.path.suffix.lower() in _SUFFIXES:
         return True
-    rows = [_split(line) for line in sample.lines[:_ROWS] if not line.startswith((_DOCSTART, _MEDLINE))]
-    tagged = sum(any(_TAG.fullmatch(field) for field in row[1:]) for row in rows)
-    return tagged > len(rows) / 2
+    rows = _sample_rows(sample)
+    return sum(map(_has_tag, rows)) > len(rows) / 2
+
+
+def resembles_columns(sample: Sample) -> bool:
+    """Whether most of a text's first lines, of which there are several, have as many columns, whatever they hold, or
+    all but the very first hold a tag."""
+    if sample.is_json or sample.is_binary:
+        return False
+    rows = _sample_rows(sample)
+    widths = Counter(len(row) for row in rows)
+    width, count = max(widths.items(), key=lambda item: item[1], default=(0, 0))
+    return len(rows) > 1 and ((width > 1 and count > len(rows) / 2) or all(map(_has_tag, rows[1:])))
+
+
+def has_tag(line: str) -> bool:
+    """Whether one of a line's several columns is a tag."""
+    return _has_tag(_split(line))
+
+
+def _has_tag(row: Sequence[str]) -> bool:
+    return len(row) > 1 and any(map(_TAG.fullmatch, row))
+
+
+def _sample_rows(sample: Sample) -> list[list[str]]:
+    """The first lines' columns; lines that begin a document or a comment do not count."""
+    lines = [line for line in sample.lines[:_ROWS] if not line.startswith((_DOCSTART, _MEDLINE))]
+    return [_split(line) for line in lines if not line.startswith("# ")] or [_split(line) for line in lines]
 
 
 def tag_scheme(

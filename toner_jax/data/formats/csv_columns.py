@@ -15,6 +15,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from toner_jax.data.formats.columns import has_tag
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, read_text, shown
 from toner_jax.data.word_lists import WordLists
@@ -24,6 +25,8 @@ from toner_jax.schema import Schema
 _WORD = ("word", "token", "words", "tokens", "text")
 _TAG = ("tag", "ner_tag", "ner", "label", "tags", "ner_tags", "labels", "entity")
 _SENTENCE = ("sentence #", "sentence", "sentence_id", "sentence id", "sent_id", "sentence_idx", "sent")
+
+_DELIMITERS = ",;\t"
 
 # More words than any sentence has: a file without sentences would be read as a single one.
 _LONGEST = 1_000
@@ -67,10 +70,14 @@ def read_csv_columns(
 
 
 def recognizes_csv(sample: Sample) -> bool:
-    """Whether a file is named so, or its first line names a column of words and one of tags."""
+    """Whether a file's first line names a column of words and one of tags, or the file is named so and its first
+    line has several fields and is no row of a column file."""
+    first = sample.first
+    if sample.is_folder or sample.is_binary:
+        return False
     if sample.path.suffix.lower() == ".csv":
-        return not sample.is_folder
-    names = {name.strip().strip('"').casefold() for name in sample.first.split(_delimiter(sample.first))}
+        return any(mark in first for mark in _DELIMITERS) and not has_tag(first)
+    names = {name.strip().strip('"').casefold() for name in first.split(_delimiter(first))}
     return bool(names & set(_WORD)) and bool(names & set(_TAG))
 
 
@@ -109,7 +116,7 @@ def _check_row(row: Sequence[str], width: int, word: int, location: str) -> None
 
 
 def _delimiter(header: str) -> str:
-    return max(",;\t", key=header.count)
+    return max(_DELIMITERS, key=header.count)
 
 
 def _blank(row: Sequence[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,8 +45,15 @@ def read_docbin(path: Path, schema: Schema | None, split: str = "") -> Read:
 
 
 def recognizes_docbin(sample: Sample) -> bool:
-    """Whether a file is named so."""
-    return sample.path.suffix == ".spacy" and not sample.is_folder
+    """Whether a file is named so, or begins like one: MessagePack, compressed, whose second key is "attrs"."""
+    if sample.is_folder or sample.path.suffix.lower() == ".spacy":
+        return not sample.is_folder
+    if not sample.head.startswith(b"\x78"):
+        return False
+    try:
+        return b"attrs" in zlib.decompressobj().decompress(sample.head, 64)
+    except zlib.error:
+        return False
 
 
 def _docs(path: Path) -> Iterator[tuple[Any, str]]:

@@ -31,18 +31,24 @@ class Format:
       read: reads one file or folder; None for formats that have no such thing.
       suffixes: of a split's file where `data.<split>` names none, in order of preference; "" for a folder.
       recognizes: whether a file or a folder is of this format, by its name and beginning; None never.
-      tells_splits: it finds the splits of a folder by itself, without names for them.
+      resembles: whether its reader can say what is wrong with a file that no format recognizes; None never.
+      read_split: reads a split of `options.dir` that nothing names, for formats that tell the splits of a folder
+        apart by themselves; None for others.
     """
 
     load: Loader
     read: Reader | None = None
     suffixes: tuple[str, ...] = ()
     recognizes: Callable[[Sample], bool] | None = None
-    tells_splits: bool = False
+    resembles: Callable[[Sample], bool] | None = None
+    read_split: Callable[[Schema | None, str, DataOptions], Read] | None = None
 
 
 def file_format(
-    read: Reader, suffixes: tuple[str, ...], recognizes: Callable[[Sample], bool] | None = None
+    read: Reader,
+    suffixes: tuple[str, ...],
+    recognizes: Callable[[Sample], bool] | None = None,
+    resembles: Callable[[Sample], bool] | None = None,
 ) -> Format:
     """A format with a file, or where a suffix is "" a folder, for each split."""
 
@@ -53,7 +59,7 @@ def file_format(
         find_paths(options, splits, suffixes)  # all that is missing shows before anything is read
         return read_each(options, splits, read_split)
 
-    return Format(load, read, suffixes, recognizes)
+    return Format(load, read, suffixes, recognizes, resembles)
 
 
 def read_each(

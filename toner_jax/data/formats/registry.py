@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from toner_jax.data.corpora.ace import read_ace, recognizes_ace
@@ -12,7 +13,7 @@ from toner_jax.data.dataset import Dataset
 from toner_jax.data.detect import detect, load_detected
 from toner_jax.data.find import candidates, data_folder, find_path, missing
 from toner_jax.data.formats.brat import read_brat, recognizes_brat
-from toner_jax.data.formats.columns import read_columns, recognizes_columns
+from toner_jax.data.formats.columns import read_columns, recognizes_columns, resembles_columns
 from toner_jax.data.formats.csv_columns import read_csv_columns, recognizes_csv
 from toner_jax.data.formats.docbin import read_docbin, recognizes_docbin
 from toner_jax.data.formats.doccano import read_doccano, recognizes_doccano
@@ -42,11 +43,14 @@ def format_of(path: Path, name: str) -> str:
     """The format to read one file or folder in: the one named, or what "auto" finds it to be.
 
     Raises:
-      UserError: an unknown format, one that reads no single file or folder, or a path that no format
-        recognizes.
+      UserError: an unknown format, a path that is not there, a format that reads no single file or folder, or
+        a path that no format recognizes.
     """
-    if get_format(name).read is None:
-        able = ", ".join(other for other, format in FORMATS.items() if format.read)
+    format = get_format(name)
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    if format.read is None:
+        able = ", ".join(other for other, found in FORMATS.items() if found.read)
         raise UserError(
             f"{path}: the format {name!r} reads no single file or folder; name the one that it is in: {able}"
         )
@@ -175,15 +179,19 @@ def _load_generated(options: DataOptions, splits: Sequence[str]) -> Dataset:
 FORMATS: dict[str, Format] = {
     "auto": Format(_load_auto, _auto),
     "csv": file_format(_csv, (".csv",), recognizes_csv),
-    "columns": file_format(_columns, (".txt", ".conll", ".tsv", ".iob2"), recognizes_columns),
+    "columns": file_format(
+        _columns, (".txt", ".conll", ".tsv", ".iob2"), recognizes_columns, resembles_columns
+    ),
     "json": file_format(_json, (".json", ".jsonl"), recognizes_json_shapes),
     "label_studio": file_format(_label_studio, (".json",), recognizes_label_studio),
     "doccano": file_format(_doccano, (".jsonl",), recognizes_doccano),
     "jsonl": file_format(_jsonl, (".jsonl", ".json"), recognizes_jsonl),
-    "ontonotes": Format(_load_ontonotes, _ontonotes, recognizes=recognizes_ontonotes, tells_splits=True),
+    "docbin": file_format(_docbin, (".spacy",), recognizes_docbin),
+    "ontonotes": Format(
+        _load_ontonotes, _ontonotes, recognizes=recognizes_ontonotes, read_split=partial(_ontonotes, None)
+    ),
     "ace": Format(_load_ace, _ace, recognizes=recognizes_ace),
     "brat": file_format(_brat, ("",), recognizes_brat),
-    "docbin": file_format(_docbin, (".spacy",), recognizes_docbin),
     "hub": Format(_load_hub),
     "generated": Format(_load_generated),
 }

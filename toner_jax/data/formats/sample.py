@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import islice
@@ -13,8 +14,10 @@ from toner_jax.errors import UserError
 
 _HEAD = 1 << 16  # bytes
 _RECORDS = 100
+_LINES = 50  # enough to tell a list from prose
 _JSON_SUFFIXES = (".json", ".jsonl", ".jsonlines")
-_JSON_BEGINNINGS = ('{"', "[{", "[ {")
+_JSON = re.compile(r'(\[\s*)?\{\s*(["}]|$)|\[\s*(\]|$)')  # of the first line; a token may be a bracket
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x7f]")
 
 
 class Sample:
@@ -22,13 +25,28 @@ class Sample:
 
     Attributes:
       path: it exists.
-      root: where the documents lie that a list of documents names.
+      root: where the documents lie that a list of documents names; None where that is not known, and then nothing
+        is taken for a list: a search from the folder of just any file may not end.
     """
 
     def __init__(self, path: Path, root: Path | None = None):
-        """`root` is the path's own folder by default."""
-        self.path, self.root = path, root or path.parent
+        self.path, self.root = path, root
         self.is_folder = path.is_dir()
+
+    @cached_property
+    def head(self) -> bytes:
+        """How a file begins; of a folder nothing.
+
+        Raises:
+          UserError: the file cannot be read.
+        """
+        if self.is_folder:
+            return b""
+        try:
+            with self.path.open("rb") as file:
+                return file.read(_HEAD)
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be read ({error.strerror})") from error
 
     @cached_property
     def lines(self) -> tuple[str, ...]:
@@ -37,13 +55,7 @@ class Sample:
         Raises:
           UserError: the file cannot be read.
         """
-        if self.is_folder:
-            return ()
-        try:
-            with self.path.open("rb") as file:
-                head = file.read(_HEAD).decode("utf-8-sig", errors="replace")
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot be read ({error.strerror})") from error
+        head = self.head.decode("utf-8-sig", errors="replace")
         return tuple(line.strip() for line in head.split("\n") if line.strip())
 
     @property
@@ -52,15 +64,24 @@ class Sample:
         return self.lines[0] if self.lines else ""
 
     @property
-    def is_list(self) -> bool:
-        """Whether it may be a list of documents: its first line is a single word."""
-        return len(self.first.split()) == 1 and not self.is_json
+    def is_binary(self) -> bool:
+        """Whether it holds characters that no text has."""
+        return _CONTROLS.search(self.head) is not None
+
+    @property
+    def listed_root(self) -> Path | None:
+        """Where the documents lie if the file may be a list of them: a text whose first line and most of whose
+        first lines are single words; None for any other."""
+        if self.root is None or self.is_folder or self.is_json or self.is_binary:
+            return None
+        single = [len(line.split()) == 1 for line in self.lines[:_LINES]]
+        return self.root if single and single[0] and sum(single) > len(single) / 2 else None
 
     @property
     def is_json(self) -> bool:
         """Whether it is named like JSON or begins so."""
         named = self.path.suffix.lower() in _JSON_SUFFIXES and not self.is_folder
-        return named or self.first == "[" or self.first.startswith(_JSON_BEGINNINGS)
+        return named or _JSON.match(self.first) is not None
 
     @cached_property
     def records(self) -> tuple[Mapping[str, Any], ...]:
