@@ -90,4 +90,6 @@ def test_the_page_says_how_far_scores_can_be_trusted(page):
     text = " ".join(page.split())
     assert "<td>joint: the entity is right</td><td>0.2500</td><td>0.0850</td>" in text
     assert "<td>span: right, where the type is</td><td>0.0000</td><td>0.0000</td>" in text
-    assert "Calibration temperature 1.700, fitted on dev: calibration error 0.2500 before, 0.1250 after." in text
+    assert (
+        "Calibration temperature 1.700, fitted on dev: calibration error 0.2500 before, 0.1250 after." in text
+    )
