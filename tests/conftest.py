@@ -48,6 +48,16 @@ def _own_logging():
     logger.level, logger.propagate, logger.handlers = before
 
 
+@pytest.fixture(autouse=True)
+def _own_logger():
+    """A command that a test runs shows its messages; the next test begins without."""
+    logger = logging.getLogger("toner_jax")
+    before = list(logger.handlers), logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.propagate = before[0], before[2]
+    logger.setLevel(before[1])
+
+
 @pytest.fixture
 def said(caplog):
     """A function that gives the package's messages so far."""

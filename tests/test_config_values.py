@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from toner_jax.commands.config_file import load
-from toner_jax.config import base, override, validate
+from toner_jax.config import base, override
 from toner_jax.errors import UserError
+from toner_jax.validation import validate
 
 KEYS = ("matcher.type_threshold", "decode.calibration_temperature")
 
@@ -58,8 +59,11 @@ def test_a_finished_run_takes_both_forms_too(text, expected):
     config = base()
     override(config, "decode.calibration_temperature", text)
     assert config.decode.calibration_temperature == expected
-    with pytest.raises(UserError, match=r"^decode\.calibration_temperature=b c: expected a number or dev"):
-        override(config, "decode.calibration_temperature", "b c")
+    override(config, "decode.calibration_temperature", "b c")
+    with pytest.raises(
+        UserError, match=r"^decode\.calibration_temperature=b c: must be a number above 0, or dev"
+    ):
+        validate(config)
 
 
 @pytest.mark.parametrize("key", ["matcher.type_threshold", "eval.batch_size"])

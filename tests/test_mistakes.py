@@ -21,7 +21,7 @@ CUSTOM = (
     ", to describe the types, --config.data.schema=SCHEMA.json (README, 'Your own data')"
 )
 FORMATS = (
-    "auto, csv, columns, json, label_studio, doccano, jsonl, ontonotes, ace, brat, docbin, hub, generated"
+    "auto, csv, columns, json, label_studio, doccano, jsonl, docbin, ontonotes, ace, brat, hub, generated"
 )
 
 MISTAKES = {
@@ -112,7 +112,7 @@ MISTAKES = {
     "train --config=quickstart --config.generator.batch_size=0": "generator.batch_size=0: must be above 0",
     "train --config=quickstart --config.matcher.warmup=2": "matcher.warmup=2.0: must lie between 0 and 1",
     "train --config=quickstart --config.decode.beam_size=4": (
-        "decode.beam_size=4: beams are for free decoding; add --config.decode.grammar=False"
+        "decode.beam_size=4: beams are for free decoding; set decode.grammar=False"
     ),
     "train --config=quickstart --config.sharding=fsdb": "sharding='fsdb': choose one of fsdp, zero1",
     # Data.
@@ -165,7 +165,7 @@ MISTAKES = {
         f"decode.max_lenght: no such configuration key; did you mean decode.max_length?; {KEYS}"
     ),
     "evaluate --workdir=run --config.generator.epochs=3": (
-        "generator.epochs: fixed by training; decode.*, eval.*, text.* and dtype can be changed"
+        "generator.epochs: fixed by training; decode.*, text.* and dtype can be changed"
     ),
     # The others.
     "stats --config=quickstart --splits=exam": "split 'exam': expected one of train, dev, test",
@@ -178,7 +178,7 @@ MISTAKES = {
     "convert --from=run --to=new --dtype=float16": (
         "--dtype: 'float16' is none of float32, bfloat16; see toner-jax convert --help"
     ),
-    "convert --from=run --to=data": "data: not an empty folder; choose another --to",
+    "convert --from=run --to=data": "data: not an empty folder; choose another target",
     "bench": "name a benchmark: decode, data; see toner-jax bench --help",
     "bench --model=run decode": "--model=run: flags follow the benchmark: toner-jax bench decode --model=run …",
     "bench decode --model=run --rounds=0": "--requests and --rounds are at least 1, --sentences at least 0",
@@ -197,7 +197,7 @@ FILES = {
     "nothing.py": "x = 1\n",
     "dict.py": "def get_config():\n    return {}\n",
     "typo.py": f"{BASE}    c.generator.epoch = 3\n    return c\n",
-    "other/config.json": '{"colour": "red"}',
+    "other/config.json": '{"format_version": 1, "colour": "red"}',
     **{f"broken/{split}.txt": "Rain\tO\nfell\tB-PER\textra\n" for split in ("train", "dev", "test")},
     **{f"data/{split}.txt": f"{split}\tO\n\nLima\tB-LOC\n" for split in ("train", "dev", "test")},
 }

@@ -6,8 +6,7 @@ unknown key is an error wherever it is set, and nothing in the package asks for 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ml_collections import ConfigDict, FieldReference
@@ -215,110 +214,6 @@ def set_scratch(config: ConfigDict) -> None:
     c.generator.batch_size = 16
     c.generator.epochs = 12.0
     c.eval.dev_max_sentences = 500
-
-
-_STAGES = ("matcher", "generator", "evaluate")
-
-_CHOICES = {
-    "dtype": ("auto", "float32", "bfloat16"),
-    "tokenizer.backend": ("auto", "tf_text", "hf"),
-    "generator.pool": ("text", "prompt"),
-    "generator.loss_normalization": ("token", "sequence"),
-    "sharding": ("fsdp", "zero1"),
-}
-
-# Keys, what their values must be, and how that is said.
-_RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
-    (
-        (
-            "matcher.batch_size", "matcher.epochs", "matcher.tau", "matcher.learning_rate",
-            "generator.batch_size", "generator.epochs", "generator.learning_rate",
-            "eval.batch_size", "decode.batch_size", "checkpoint.every", "checkpoint.keep", "log_every", "max_skipped",
-            "text.max_source", "text.max_target", "decode.beam_size",
-            "tokenizer.generator_vocab_size", "tokenizer.matcher_vocab_size",
-            "matcher.max_shapes", "generator.max_shapes",
-        ),
-        lambda v: 0 < v < math.inf,
-        "must be above 0",
-    ),
-    (
-        (
-            "matcher.weight_decay", "matcher.clip_norm", "generator.weight_decay", "generator.clip_norm",
-            "generator.lambda_c", "eval.every", "eval.dev_max_sentences", "text.window_overlap", "decode.max_length",
-            "decode.tokens_per_pass", "data.carve_dev",
-        ),
-        lambda v: 0 <= v < math.inf,
-        "must be 0 or more",
-    ),
-    (
-        ("matcher.warmup", "generator.warmup", "generator.type_recognition", "eval.start"),
-        lambda v: 0 <= v <= 1,
-        "must lie between 0 and 1",
-    ),
-    (("seed", "data.generated.seed", "data.carve_seed"), lambda v: 0 <= v < 2**32, "must lie between 0 and 2**32 - 1"),
-    (("matcher.dropout", "generator.dropout", "generator.beta2"), lambda v: 0 <= v < 1, "must lie in [0, 1)"),
-    (("decode.threshold",), lambda v: 0 <= v <= 1, "a score lies between 0 and 1"),
-    (
-        ("decode.calibration_temperature",),
-        lambda v: v == DEV or (_is_number(v) and 0 < v < math.inf),
-        f"must be a number above 0, or {DEV}: fitted on the dev split",
-    ),
-    (("decode.length_penalty",), math.isfinite, "must be a finite number"),
-    (
-        ("matcher.type_threshold",),
-        lambda v: v == DEV or (_is_number(v) and -1 <= v <= 1),
-        f"must be a cosine, between -1 and 1, or {DEV}: chosen on the dev split",
-    ),
-)  # fmt: skip
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def validate(config: ConfigDict) -> None:
-    """Refuses values that would only fail later.
-
-    Raises:
-      UserError: naming the key, its value and what it may be.
-    """
-    for key, allowed in _CHOICES.items():
-        value = get(config, key)
-        if value not in allowed:
-            reason = "; fp16 overflows in T5's feed-forward layers" if value == "float16" else ""
-            raise UserError(f"{key}={value!r}: choose one of {', '.join(allowed)}{reason}")
-    _validate_stages(config)
-    for keys, is_good, reason in _RANGES:
-        for key in keys:
-            if not is_good(get(config, key)):
-                raise UserError(f"{key}={get(config, key)}: {reason}")
-    _validate_decoding(config)
-
-
-def _validate_stages(config: ConfigDict) -> None:
-    for stage in config.stages:
-        if stage not in _STAGES:
-            raise UserError(f"stages: {stage!r} is none of {', '.join(_STAGES)}")
-    if "evaluate" in config.stages and "generator" not in config.stages:
-        raise UserError(
-            "stages: evaluate needs generator; name both (a complete generator is not trained again)"
-        )
-    if "generator" in config.stages and config.matcher.enabled and "matcher" not in config.stages:
-        raise UserError("stages: generator needs matcher; name both, or set matcher.enabled=False")
-
-
-def _validate_decoding(config: ConfigDict) -> None:
-    if config.decode.beam_size > 1 and config.decode.calibration_temperature != 1:
-        raise UserError(
-            "decode.calibration_temperature: beams are compared by unscaled scores; leave it at 1"
-        )
-    if config.decode.beam_size > 1 and config.decode.grammar:
-        raise UserError(
-            f"decode.beam_size={config.decode.beam_size}: beams are for free decoding; "
-            "set decode.grammar=False"
-        )
-    if config.decode.flat and not config.decode.grammar:
-        raise UserError("decode.flat=True: needs the grammar; set decode.grammar=True")
 
 
 def get(config: ConfigDict, key: str) -> Any:

@@ -17,6 +17,7 @@ def clock(monkeypatch):
 
 
 def test_off_a_terminal_a_line_now_and_then(clock, capsys):
+    console.show_messages()
     with console.counted("evaluate: dev", 4):
         console.advance(1)
         console.advance(1)
@@ -35,6 +36,7 @@ def test_what_takes_no_time_says_nothing(capsys):
 
 
 def test_a_terminal_shows_brackets_as_they_are(monkeypatch, capsys):
+    console.show_messages()
     monkeypatch.setattr(console.sys.stderr, "isatty", lambda: True, raising=False)
     with console.Progress("data[bold].txt", 2) as progress:
         progress.update(1, "loss [1.5]")

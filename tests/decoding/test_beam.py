@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from fakes import StepDecoder, sources
 
-from toner_jax.config import base, validate
+from toner_jax.config import base
 from toner_jax.decoding.search import SearchOptions, beam
 from toner_jax.errors import UserError
+from toner_jax.validation import validate
 
 VOCABULARY, ROWS = 9, 12
 

@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from toner_jax.config import base, override, validate
+from toner_jax.config import base, override
 from toner_jax.decoding.search import SearchOptions
 from toner_jax.errors import UserError
 from toner_jax.inference import free
 from toner_jax.schema import Entity
 from toner_jax.tasks.recognized import Recognized, Score
+from toner_jax.validation import validate
 
 ANN, BO, ANN_AGAIN = Entity(0, 1, "person"), Entity(1, 2, "place"), Entity(4, 5, "person")
 SURE, HALF, UNSURE = Score(1.0, 0.9), Score(0.5, 1.0), Score(0.5, 0.4)

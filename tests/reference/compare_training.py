@@ -27,6 +27,7 @@ from toner_jax.runs import generator, matcher, options, setup
 from toner_jax.text.train_tokenizers import train_sentencepiece, train_wordpiece
 from toner_jax.training.optimizer import make_optimizer
 from toner_jax.training.state import State, make_train_step
+from toner_jax.validation import validate
 
 TOLERANCE = 1e-3  # of a step's loss, and of the norm of a final tensor
 STEPS = 50
@@ -74,7 +75,7 @@ def settings(folder: Path) -> ConfigDict:
     c.generator.learning_rate = c.matcher.learning_rate = 1e-3
     c.generator.weight_decay = c.matcher.weight_decay = 0.5
     c.matcher.epochs = 10.0
-    configuration.validate(c)
+    validate(c)
     setup.prepare(c, folder / "work", SENTENCES, SCHEMA)
     return c
 

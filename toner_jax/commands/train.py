@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
 
         print(table(read_keys()))
         return
-    from toner_jax.config import validate
+    from toner_jax.validation import validate
 
     try:
         install()

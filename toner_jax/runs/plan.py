@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from toner_jax import config as configuration
 from toner_jax.models import registry
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
 from toner_jax.runs.config_files import check_format
 from toner_jax.runs.generator import evaluations, make_samples
 from toner_jax.runs.run import plan_stages, read_data
+from toner_jax.validation import validate
 
 # The compute of one training token through one parameter: forward 2 FLOPs, backward 4.
 _FLOPS_PER_PARAMETER = 6
@@ -31,7 +31,7 @@ def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
     Raises:
       UserError: what would stop the run at its start.
     """
-    configuration.validate(config)
+    validate(config)
     check_format(workdir)
     dataset = read_data(config)
     schema, train = dataset.schema, dataset.splits["train"]

@@ -26,6 +26,7 @@ from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks.recognized import Recognized, checked_score
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text.ids import WordIds
+from toner_jax.validation import validate
 
 Splits = Mapping[str, Sequence[Sentence]]
 
@@ -79,7 +80,7 @@ def changed_config(workdir: Path, changes: Iterable[tuple[str, str]]) -> ConfigD
         old = configuration.get(config, key)
         configuration.override(config, key, value)
         say(f"{key}: {old} in training, {configuration.get(config, key)} here")
-    configuration.validate(config)
+    validate(config)
     return config
 
 

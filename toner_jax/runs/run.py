@@ -9,7 +9,6 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from toner_jax import config as configuration
 from toner_jax.common.console import say, warn
 from toner_jax.common.files import write_atomically
 from toner_jax.data.dataset import Dataset
@@ -23,6 +22,7 @@ from toner_jax.runs.config_files import CONFIG, check_format, save
 from toner_jax.runs.stage import PlannedStage, Run, Stage, data_digest, fingerprint_digest
 from toner_jax.runs.view import View
 from toner_jax.runs.workdir import locked, prepare_workdir, split_path
+from toner_jax.validation import validate
 
 SPLITS = ("train", "dev", "test")
 
@@ -50,7 +50,7 @@ def execute(config: ConfigDict, workdir: Path, restart: bool = False) -> dict[st
     Raises:
       UserError: bad settings or data, or a work directory that holds something else.
     """
-    configuration.validate(config)
+    validate(config)
     dataset = read_data(config)
     stages = plan_stages(config, dataset)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
