@@ -48,9 +48,9 @@ def overlapping(entities) -> bool:
 @needs_shared
 def test_recognized_entities_do_not_overlap(task):
     """Strings that occur more than once are placed by `align`, long sentences are merged from windows."""
-    rng = random.Random(5)
+    rng = random.Random(8)
     model = ToNER(CONFIG, num_types=len(SCHEMA.types))
-    params = fuzz_grammar.random_weights(registry.initializer(model)(jax.random.key(0)), 5)
+    params = fuzz_grammar.random_weights(registry.initializer(model)(jax.random.key(0)), 8)
     sentences = [
         make_sentence(str(i), rng.choices(WORDS, k=rng.choice((3, 9, 40))), (), SCHEMA) for i in range(40)
     ]
