@@ -90,6 +90,7 @@ def test_real_texts(task, params):
     assert check(sentences, fuzz_grammar.random_weights(params, 7), task, 7) > 15
 
 
+@pytest.mark.slow
 @needs_shared
 def test_one_at_a_time_and_together_are_the_same(task, params):
     """Other batches, tokens per pass and rooms: the same output, in the order of the inputs."""
@@ -129,6 +130,7 @@ def test_queues_in_threads_change_nothing(task, params, threads):
     assert generate.work.passes > 0
 
 
+@pytest.mark.slow
 @needs_shared
 def test_a_limit_below_the_room_holds(task, params):
     weights = fuzz_grammar.random_weights(params, 7)
@@ -159,7 +161,7 @@ def overlapping(spans) -> bool:
 
 
 @needs_shared
-@pytest.mark.parametrize("seed", [7, 8])
+@pytest.mark.parametrize("seed", [7, pytest.param(8, marks=pytest.mark.slow)])
 def test_flat_spans_do_not_overlap(task, params, seed):
     """`flat` as an example of a constraint. It stands in four files: the description (tasks/grammar.py), the automaton
     (decoding/entity_list.py), the option (inference/options.py) and the key of the configuration (config.py)."""

@@ -264,6 +264,7 @@ def test_it_matches_types():
     assert np.ptp(found) > 0.01
 
 
+@pytest.mark.slow
 def test_it_trains_on_a_mesh_as_on_one_device():
     flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
     done = subprocess.run(
