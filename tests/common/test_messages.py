@@ -58,8 +58,8 @@ def test_a_message_names_the_code_that_says_it(caplog):
     console.say("one")
     console.warn("two")
     assert [(r.filename, r.levelname, r.message) for r in caplog.records] == [
-        ("test_console.py", "INFO", "one"),
-        ("test_console.py", "WARNING", "two"),
+        ("test_messages.py", "INFO", "one"),
+        ("test_messages.py", "WARNING", "two"),
     ]
 
 

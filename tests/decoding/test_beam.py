@@ -104,7 +104,7 @@ def test_complete_hypotheses_are_those_of_a_longer_limit():
     ("key", "value", "message"),
     [
         ("beam_size", 0, "decode.beam_size=0: must be above 0"),
-        ("beam_size", 4, "beams are for free decoding; add --config.decode.grammar=False"),
+        ("beam_size", 4, "beams are for free decoding; set decode.grammar=False"),
         ("grammar", False, "decode.flat=True: needs the grammar"),
         ("length_penalty", float("nan"), "decode.length_penalty=nan: must be a finite number"),
     ],

@@ -50,13 +50,13 @@ def test_a_run_of_another_version_is_refused_in_a_line(workdir, capsys, version,
     source.write_text("a\n")
     arguments = ["--config=configs/quickstart.py", f"--workdir={workdir}", "--config.data.generated.train=8"]
     for run in (
-        lambda: train(["main", *arguments]),
-        lambda: train(["main", *arguments, "--dry_run"]),
+        lambda: train(arguments),
+        lambda: train([*arguments, "--dry_run"]),
         lambda: predict([f"--model={workdir}", f"--input={source}"]),
     ):
         assert run() == 2
         last = capsys.readouterr().err.splitlines()[-1]
-        assert last.startswith("toner_jax: ")
+        assert last.startswith("toner-jax: ")
         assert f"{path}: {message}" in last
     assert path.read_bytes() == before
 

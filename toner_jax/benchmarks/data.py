@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import tempfile
 import time
 from collections.abc import Sequence
@@ -62,6 +61,8 @@ def run(options: argparse.Namespace) -> None:
         for part in features.split(sentence):
             features.example(features.tasks[0], part, part.types())
     seconds["samples"] = time.perf_counter() - begun
+    import resource  # there is none on Windows, where nothing else of the package would miss it
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     report = {
         "benchmark": "data",

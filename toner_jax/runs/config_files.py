@@ -76,7 +76,7 @@ def from_json(values: Any, source: str) -> ConfigDict:
     try:
         config.update(_with_tuples(values))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        reason = str(error).strip("'\"").split("\n")[0]
+        reason = str(error).strip("'\"").split("\n")[0].split(". Other fields present")[0]
         raise UserError(f"{source}: not a configuration of this version ({reason})") from error
     return config
 
