@@ -45,6 +45,7 @@ def overlapping(entities) -> bool:
     return any(a.start < b.end and b.start < a.end for a, b in itertools.combinations(entities, 2))
 
 
+@pytest.mark.slow
 @needs_shared
 def test_recognized_entities_do_not_overlap(task):
     """Strings that occur more than once are placed by `align`, long sentences are merged from windows."""

@@ -76,6 +76,7 @@ def test_it_is_the_cross_entropy_against_smoothed_targets(smoothing):
     assert float(found) == pytest.approx(by_hand(logits, TARGET, smoothing), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_generator_trains_on_it():
     config = T5Config(
         vocab_size=9,
