@@ -93,7 +93,6 @@ def test_changed_training_settings_train_again_from_that_stage_on(finished, cach
         assert f"stage {line}" in again.stdout
 
 
-@pytest.mark.slow
 def test_killed_and_resumed_is_the_same_run(finished, cache, tmp_path):
     """The short form of tests/stress/kill_and_resume.py."""
     statuses = kill_and_resume.run_with_kills(

@@ -187,13 +187,14 @@ def _without(name: str, key: str, config: ConfigDict) -> View:
     ],
 )
 def test_a_stage_that_reads_an_undeclared_key_fails(name, key, finished, tmp_path):
-    workdir, _ = finished
+    workdir = tmp_path / "run"  # a copy: a stage has begun to write by the time that it reads some keys
+    shutil.copytree(finished[0], workdir)
     config = read_work_config(workdir)
     splits = {split: load_sentences(split_path(workdir, split)) for split in SPLITS}
     run = Run(workdir, splits, setup.read_work_schema(workdir), make_mesh())
     view = _without(name, key, config)
     work = {
-        "setup": lambda: setup.prepare(view, tmp_path, splits["train"], run.schema),
+        "setup": lambda: setup.prepare(view, tmp_path / "new", splits["train"], run.schema),
         "matcher": lambda: matcher.train_matcher(view, run),
         "generator": lambda: generator.train_generator(view, run),
         "evaluate": lambda: evaluate.evaluate_run(view, run, _result(workdir, "generator")),
