@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
-from toner_jax.schema import Schema, Sentence, sort_entities
+from toner_jax.schema import Sentence, sort_entities
 from toner_jax.tasks import prompts, reading
 from toner_jax.tasks.grammar import Grammar, entity_list
 from toner_jax.tasks.output import Output
 from toner_jax.tasks.recognized import Recognized
 from toner_jax.tasks.task import Prompt
-from toner_jax.text.ids import Ids, WordIds
+from toner_jax.tasks.typed import TypedTask
+from toner_jax.text.ids import Ids
 
 
-class Entities:
+class Entities(TypedTask):
     """All entities of the schema's types, in order of appearance, one item per mention."""
 
     name = "ner"
-
-    def __init__(self, word_ids: WordIds, schema: Schema):
-        self.word_ids, self.schema = word_ids, schema
 
     def prompt(self, words: Sequence[str], matched: Sequence[str] | None) -> Prompt:
         return prompts.entities(self.schema.names, matched).prompt(self.word_ids, words)
 
     def target(self, sentence: Sentence) -> Ids:
         return self.word_ids.items([(e.type, sentence.words[e.start : e.end]) for e in sentence.entities])
-
-    def overhead(self) -> int:
-        return self._overhead
-
-    @cached_property
-    def _overhead(self) -> int:
-        return prompts.overhead(self.word_ids, self.schema.names)
 
     def grammar(self) -> Grammar:
         return entity_list(self.word_ids, self.schema.names)

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property
 
-from toner_jax.schema import Schema, Sentence
+from toner_jax.schema import Sentence
 from toner_jax.tasks import prompts
 from toner_jax.tasks.grammar import Grammar, type_list
 from toner_jax.tasks.output import Output
 from toner_jax.tasks.reading import Spelled, spell
 from toner_jax.tasks.recognized import Recognized
 from toner_jax.tasks.task import Prompt
-from toner_jax.text.ids import Ids, WordIds
+from toner_jax.tasks.typed import TypedTask
+from toner_jax.text.ids import Ids
 
 
-class TypeRecognition:
+class TypeRecognition(TypedTask):
     """The types that occur, in schema order."""
 
     name = "tr"
-
-    def __init__(self, word_ids: WordIds, schema: Schema):
-        self.word_ids, self.schema = word_ids, schema
 
     def prompt(self, words: Sequence[str], matched: Sequence[str] | None) -> Prompt:
         return prompts.occurring_types(self.schema.names).prompt(self.word_ids, words)
@@ -30,13 +27,6 @@ class TypeRecognition:
     def target(self, sentence: Sentence) -> Ids:
         occurring = set(sentence.types())
         return self.word_ids.type_list([name for name in self.schema.names if name in occurring])
-
-    def overhead(self) -> int:
-        return self._overhead
-
-    @cached_property
-    def _overhead(self) -> int:
-        return prompts.overhead(self.word_ids, self.schema.names)
 
     def grammar(self) -> Grammar:
         return type_list(self.word_ids, self.schema.names)
