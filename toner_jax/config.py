@@ -216,6 +216,11 @@ def set_scratch(config: ConfigDict) -> None:
     c.eval.dev_max_sentences = 500
 
 
+def short(message: str) -> str:
+    """An error's message without the quotes of a KeyError, and the listing of all keys in one of ConfigDict's."""
+    return message.strip("'\"").split("\n")[0].split(". Other fields present")[0]
+
+
 def get(config: ConfigDict, key: str) -> Any:
     """The value of a dotted key.
 
@@ -236,22 +241,25 @@ def override(config: ConfigDict, key: str, text: str) -> None:
     Raises:
       UserError: another or unknown key, or a value of another type.
     """
-    old = get(config, key)
+    get(config, key)  # an unknown key is told as such
     if not key.startswith(("decode.", "text.", "mesh.", "tokenizer.backend", "dtype")):
         raise UserError(f"{key}: fixed by training; decode.*, text.* and dtype can be changed")
-    section, _, name = key.rpartition(".")
-    holder = get(config, section) if section else config
-    holder[name] = parsed(key, text, old)
+    set_key(config, key, text)
 
 
-def parsed(key: str, text: str, old: Any) -> Any:
-    """The value that a key's command-line spelling stands for; `old` is its present one.
+def set_key(config: ConfigDict, key: str, text: str) -> None:
+    """Sets a key from its command-line spelling.
 
     Raises:
-      UserError: a value of another type.
+      UserError: an unknown key, or a value of another type.
     """
+    section, _, name = key.rpartition(".")
+    (get(config, section) if section else config)[name] = _parsed(key, text, get(config, key))
+
+
+def _parsed(key: str, text: str, like: Any) -> Any:
     if key not in NUMBERS_OR_DEV:
-        return parse_value(key, text, old)
+        return parse_value(key, text, like)
     for number in (int, float):
         try:
             return number(text)

@@ -49,9 +49,12 @@ def load(argument: str, keys: Iterable[tuple[str, str]]) -> Chosen:
     Raises:
       UserError: there is no such file or variant, the file fails, or a key or its value is refused.
     """
+    from toner_jax.config import set_key
+
     path, variant = find(argument)
     config = _get_config(path, variant)
     for key, text in keys:
+        check_key(config, key)
         set_key(config, key, text)
     return Chosen(config, path.stem)
 
@@ -116,25 +119,10 @@ def _where(path: Path, error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The message, without the quotes of a KeyError and the listing of all keys in one of ConfigDict's."""
-    text = error.msg if isinstance(error, SyntaxError) else str(error.args[0] if error.args else error)
-    return text.strip("'\"").split("\n")[0].split(". Other fields present")[0]
+    """The message in short."""
+    from toner_jax.config import short
 
-
-def set_key(config: ConfigDict, key: str, text: str) -> None:
-    """Sets a key from its command-line spelling.
-
-    Raises:
-      UserError: there is no such key, or the value is of another type.
-    """
-    check_key(config, key)
-    section, _, name = key.rpartition(".")
-    target = config
-    for part in section.split(".") if section else ():
-        target = target[part]
-    from toner_jax.config import parsed
-
-    target[name] = parsed(key, text, target[name])
+    return short(error.msg if isinstance(error, SyntaxError) else str(error.args[0] if error.args else error))
 
 
 def check_key(config: ConfigDict, key: str) -> None:

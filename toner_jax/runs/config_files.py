@@ -9,7 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from toner_jax.common.files import write_atomically
-from toner_jax.config import base
+from toner_jax.config import base, short
 from toner_jax.errors import UserError
 
 CONFIG = "config.json"
@@ -76,8 +76,7 @@ def from_json(values: Any, source: str) -> ConfigDict:
     try:
         config.update(_with_tuples(values))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        reason = str(error).strip("'\"").split("\n")[0].split(". Other fields present")[0]
-        raise UserError(f"{source}: not a configuration of this version ({reason})") from error
+        raise UserError(f"{source}: not a configuration of this version ({short(str(error))})") from error
     return config
 
 
