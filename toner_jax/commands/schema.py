@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from toner_jax.common import cli
@@ -18,15 +17,13 @@ def main(arguments: Sequence[str]) -> None:
     """
     options = _read(arguments)
     from toner_jax import config
-    from toner_jax.data.formats.registry import format_of, labels_of
+    from toner_jax.data.formats.registry import labels_of, said_format_of
     from toner_jax.data.infer import infer_schema, write_schema_file
     from toner_jax.data.options import DataOptions
 
     if options.output.exists():
         raise UserError(f"{options.output}: exists; give the schema a new file")
-    format = format_of(options.input, options.format)
-    if options.format == "auto":
-        print(f"{options.input.name}: detected format {format}", file=sys.stderr)
+    format = said_format_of(options.input, options.format)
     labels = labels_of(options.input, format, DataOptions.from_section(config.base().data))
     schema = infer_schema(labels, options.output.stem)
     write_schema_file(schema, options.output)

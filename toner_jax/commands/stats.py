@@ -177,16 +177,18 @@ def verdict(name: str, rows: list[Comparison], scheme: str) -> tuple[str, bool]:
 
 def schemes(options: DataOptions, dataset: Dataset) -> str:
     """Which tagging schemes the column files use, in brackets; nothing for other formats."""
-    from toner_jax.data.detect import detect
-    from toner_jax.data.find import data_folder, find_path
+    from toner_jax.data.detect import locate_split
+    from toner_jax.data.find import find_path
     from toner_jax.data.formats.columns import tag_scheme
     from toner_jax.data.formats.registry import FORMATS
 
     found = set()
-    detected = options.format == "auto"
-    for split in dataset.splits if detected or options.format == "columns" else ():
-        path = find_path(options, split, FORMATS["columns"].suffixes, folders=detected)
-        if path is None or (detected and detect(path, FORMATS, data_folder(options)) != "columns"):
+    for split in dataset.splits if options.format in ("auto", "columns") else ():
+        if options.format == "auto":
+            format, path = locate_split(options, split, FORMATS)
+        else:
+            format, path = "columns", find_path(options, split, FORMATS["columns"].suffixes)
+        if path is None or format != "columns":
             continue
         tokens, tags = options.token_column, options.tag_columns
         found.add(tag_scheme(path, dataset.schema, token_column=tokens, tag_columns=tags))

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from toner_jax import config as configuration
 from toner_jax.common.console import counted, say
 from toner_jax.common.files import write_atomically
-from toner_jax.data.formats.registry import format_of, read_path
+from toner_jax.data.formats.registry import read_path, said_format_of
 from toner_jax.data.options import DataOptions
 from toner_jax.data.sentences import load_sentences
 from toner_jax.evaluation.evaluated import Evaluated, write_predictions
@@ -100,10 +100,7 @@ def read_input(workdir: Path, config: ConfigDict, path: Path, format: str = "") 
     Raises:
       UserError: a format that is unknown, cannot be told or reads no single file, or a malformed file.
     """
-    named = format or config.data.format
-    found = format_of(path, named)
-    if named == "auto":
-        say(f"{path.name}: detected format {found}")
+    found = said_format_of(path, format or config.data.format)
     options = DataOptions.from_section(config.data)
     sentences, repairs = read_path(path, found, read_work_schema(workdir), "input", options)
     for reason, count in repairs.items():

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from toner_jax.common.console import say
 from toner_jax.data.corpora.ace import read_ace, recognizes_ace
 from toner_jax.data.corpora.ontonotes import read_ontonotes, recognizes_ontonotes
 from toner_jax.data.dataset import Dataset
@@ -55,6 +56,14 @@ def format_of(path: Path, name: str) -> str:
             f"{path}: the format {name!r} reads no single file or folder; name the one that it is in: {able}"
         )
     return detect(path, FORMATS) if name == "auto" else name
+
+
+def said_format_of(path: Path, name: str) -> str:
+    """As `format_of`, and says what "auto" found."""
+    found = format_of(path, name)
+    if name == "auto":
+        say(f"{path.name}: detected format {found}")
+    return found
 
 
 def read_path(path: Path, name: str, schema: Schema | None, split: str, options: DataOptions) -> Read:
