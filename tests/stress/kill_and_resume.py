@@ -55,21 +55,22 @@ def differences(left: Path, right: Path) -> list[str]:
     ):
         if (left / name).read_bytes() != (right / name).read_bytes():
             found.append(name)
-    if _metrics(left) != _metrics(right):
+    if logged(left) != logged(right):
         found.append("metrics.jsonl")
     for stage in ("matcher", "generator"):
-        a, b = _final_state(left / stage), _final_state(right / stage)
+        a, b = final_state(left / stage), final_state(right / stage)
         found += [f"{stage}: {name}" for name in a if not np.array_equal(a[name], b[name])]
         found += [f"{stage}: {name} (only in one)" for name in a.keys() ^ b.keys()]
     return found
 
 
-def _metrics(workdir: Path) -> list[str]:
+def logged(workdir: Path) -> list[str]:
+    """The lines of metrics.jsonl, times apart."""
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
     return [line for line in lines if "timing" not in json.loads(line)]
 
 
-def _final_state(stage: Path) -> dict[str, np.ndarray]:
+def final_state(stage: Path) -> dict[str, np.ndarray]:
     """Every array of the stage's last checkpoint, by path."""
     import jax
     import orbax.checkpoint as ocp

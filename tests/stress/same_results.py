@@ -11,7 +11,6 @@ metrics and the test report must be equal bit for bit, among the four runs. What
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import signal
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from kill_and_resume import _final_state
+from kill_and_resume import final_state, logged
 
 STAGES = ("matcher", "generator")
 FILES = (
@@ -72,10 +71,10 @@ def differences(new: Path, old: Path) -> list[str]:
         for name in FILES
         if (new / name).read_bytes() != (old / RENAMED_FILES.get(name, name)).read_bytes()
     ]
-    if _metrics(new) != _metrics(old):
+    if logged(new) != logged(old):
         found.append("metrics.jsonl")
     for stage in STAGES:
-        ours, theirs = _final_state(new / stage), _final_state(old / stage)
+        ours, theirs = final_state(new / stage), final_state(old / stage)
         ours = {_renamed(name): array for name, array in ours.items()}
         found += [f"{stage}: {name} (only in one)" for name in ours.keys() ^ theirs.keys()]
         both = ours.keys() & theirs.keys()
@@ -91,11 +90,6 @@ def _renamed(name: str) -> str:
 
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-
-
-def _metrics(workdir: Path) -> list[str]:
-    lines = (workdir / "metrics.jsonl").read_text().splitlines()
-    return [line for line in lines if "timing" not in json.loads(line)]
 
 
 def main() -> int:
