@@ -1,6 +1,5 @@
 """What several test modules need: caches of their own, and one finished run."""
 
-import fcntl
 import json
 import logging
 import os
@@ -9,6 +8,7 @@ import subprocess
 import jax
 import pytest
 import tiny
+from filelock import FileLock
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,15 +40,6 @@ def _compiled(cache):
 
 
 @pytest.fixture(autouse=True)
-def _own_logging():
-    """A command that a test calls shows messages; the next test hears of them as a library's user does."""
-    logger = logging.getLogger("toner_jax")
-    before = logger.level, logger.propagate, list(logger.handlers)
-    yield
-    logger.level, logger.propagate, logger.handlers = before
-
-
-@pytest.fixture(autouse=True)
 def _own_logger():
     """A command that a test runs shows its messages; the next test begins without."""
     logger = logging.getLogger("toner_jax")
@@ -69,8 +60,7 @@ def said(caplog):
 def finished(cache):
     """A finished tiny run, one for all workers: (work directory, what it printed)."""
     workdir, printed = cache.parent / "finished", cache.parent / "finished.json"
-    with (cache.parent / "finished.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(cache.parent / "finished.lock"):
         if not printed.exists():
             done = tiny.run(tiny.command(workdir), tiny.environment(cache))
             assert done.returncode == 0, done.stderr

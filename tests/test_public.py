@@ -119,6 +119,7 @@ print(json.dumps([before, imported, after]))
 """
 
 
+@pytest.mark.slow
 def test_importing_loading_and_predicting_change_nothing_and_print_nothing(finished, pythonpath, tmp_path):
     """But where JAX caches compiled programs, which `load` documents."""
     home = {"HOME": str(tmp_path), "JAX_PLATFORMS": "cpu"}

@@ -51,6 +51,7 @@ sys.exit(main([f"--model={sys.argv[1]}", "--input=-"]))
 """
 
 
+@pytest.mark.slow
 def test_predict_knows_no_home_and_no_utf8(finished):
     """`env -i` of an unknown user, in the C locale, on an ASCII terminal: what is written is UTF-8 all the same."""
     plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
@@ -70,6 +71,7 @@ sys.exit(main(["--config=configs/quickstart.py", "--dry_run", "--config.data.gen
 """
 
 
+@pytest.mark.slow
 def test_a_plan_on_an_ascii_terminal_without_a_cache():
     env = {"HOME": "/dev/null/nowhere", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     done = run("-O", "-c", PLAN, env={**env, "PYTHONIOENCODING": "ascii"})
@@ -206,6 +208,7 @@ print(toner_jax.load(sys.argv[1]).predict(["Selqua met Zorvel ."]) != [])
 """
 
 
+@pytest.mark.slow
 def test_all_but_their_own_part_does_without_optional_libraries(finished, tmp_path):
     done = run("-c", WITHOUT, str(finished[0]), env={"HOME": str(tmp_path)})
     assert (done.returncode, done.stdout, done.stderr) == (0, b"True\n", b"")

@@ -93,11 +93,19 @@ def test_changed_training_settings_train_again_from_that_stage_on(finished, cach
         assert f"stage {line}" in again.stdout
 
 
-def test_killed_and_resumed_is_the_same_run(finished, cache, tmp_path):
+@pytest.mark.parametrize(
+    ("seconds", "signals"),
+    [
+        ([14.0], [signal.SIGKILL]),
+        pytest.param(
+            [9.0, 14.0, 11.0], [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], marks=pytest.mark.slow
+        ),
+    ],
+    ids=["once", "thrice"],
+)
+def test_killed_and_resumed_is_the_same_run(finished, cache, tmp_path, seconds, signals):
     """The short form of tests/stress/kill_and_resume.py."""
-    statuses = kill_and_resume.run_with_kills(
-        tmp_path / "run", cache, [9.0, 14.0, 11.0], [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
-    )
+    statuses = kill_and_resume.run_with_kills(tmp_path / "run", cache, seconds, signals)
     assert statuses[-1] == 0
     assert set(statuses[:-1]) <= {-signal.SIGKILL, 75, 130, -signal.SIGTERM, -signal.SIGINT, 143}
     assert kill_and_resume.differences(finished[0], tmp_path / "run") == []
@@ -188,6 +196,7 @@ def test_corrupt_test_labels_change_nothing_but_the_test_scores(cache, tmp_path)
     ).read_bytes()
 
 
+QUICKSTART = ["--config=configs/quickstart.py", "--config.data.generated.train=100"]
 BAD_INPUT = {
     "unknown key": (["--config.generator.learning_rat=1"], "learning_rat"),
     "wrong type": (["--config.generator.batch_size=many"], "batch_size"),
@@ -210,7 +219,7 @@ def test_bad_input_is_one_line_and_status_2(name, tmp_path, capfd):
 
     arguments, expected = BAD_INPUT[name]
     workdir = tmp_path / "run"
-    first = [] if any(a.startswith("--config=") for a in arguments) else ["--config=configs/quickstart.py"]
+    first = [] if any(a.startswith("--config=") for a in arguments) else QUICKSTART
     status = main([*first, f"--workdir={workdir}", *arguments])
     out, err = capfd.readouterr()
     assert status == 2

@@ -291,7 +291,7 @@ def test_the_memoriser_knows_its_training_set(splits):
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("size", [3000, 40_000])
+@pytest.mark.parametrize("size", [3000, pytest.param(40_000, marks=pytest.mark.slow)])
 def test_held_out_names_are_mostly_new(seed, size):
     splits = generate(seed, {"train": size, "dev": 500, "test": 1000})
     known = {string for string, _ in _mentions(splits["train"])}

@@ -177,6 +177,7 @@ def test_larger_blocks_take_fewer_passes():
     assert one > 1.5 * seven
 
 
+@pytest.mark.slow
 def test_rows_that_need_more_passes_than_slots_are_said_to_be_incomplete():
     c = case()
     whole = decode(c, 4, 5, slots=160)

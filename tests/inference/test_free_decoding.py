@@ -41,6 +41,7 @@ def decode(finished):
     return lambda inputs, beams: generator(beams)(r.generator_params, inputs)
 
 
+@pytest.mark.slow
 def test_beams_of_different_rows_do_not_mix(decode):
     inputs = [Input(text.split(), ("person",)) for text in TEXTS]
     together = decode(inputs, 4)
@@ -50,6 +51,7 @@ def test_beams_of_different_rows_do_not_mix(decode):
         assert (output.scores <= 0).all()
 
 
+@pytest.mark.slow
 def test_beams_find_likelier_outputs_than_greedy_search(decode):
     inputs = [Input(text.split(), ("person",)) for text in TEXTS]
     greedy, beams = decode(inputs, 1), decode(inputs, 4)

@@ -116,8 +116,9 @@ def test_one_at_a_time_and_together_are_the_same(task, params):
         assert all(0 < s.type_score <= 1.00001 and 0 < s.span_score <= 1.00001 for s in output.spans)
 
 
+@pytest.mark.slow
 @needs_shared
-@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("threads", [1, 3])
 def test_queues_in_threads_change_nothing(task, params, threads):
     rng = random.Random(1)
     words = ["IL-2", "gene", "of", "the", "human", "NF-kappa"]
@@ -140,6 +141,7 @@ def test_a_limit_below_the_room_holds(task, params):
     assert not parse(task.word_ids.decode(limited[0].tokens), SCHEMA.names).dropped
 
 
+@pytest.mark.slow
 @needs_shared
 def test_weights_that_are_no_numbers_still_write_what_parses(task, params):
     broken = jax.tree.map(lambda leaf: leaf * np.nan, params)
@@ -160,8 +162,9 @@ def overlapping(spans) -> bool:
     return any(a < d and c < b for (a, b), (c, d) in itertools.combinations(spans, 2))
 
 
+@pytest.mark.slow
 @needs_shared
-@pytest.mark.parametrize("seed", [7, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [7, 8])
 def test_flat_spans_do_not_overlap(task, params, seed):
     """`flat` as an example of a constraint. It stands in four files: the description (tasks/grammar.py), the automaton
     (decoding/entity_list.py), the option (inference/options.py) and the key of the configuration (config.py)."""
@@ -182,6 +185,7 @@ def test_flat_spans_do_not_overlap(task, params, seed):
     assert [o.tokens for o in one] == [o.tokens for o in flat]
 
 
+@pytest.mark.slow
 @needs_shared
 def test_types_are_recognized(task, params):
     """Of any weights, types of the schema in its order; what a long text names is what its windows do."""

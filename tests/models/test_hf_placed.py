@@ -80,6 +80,7 @@ print("placed")
 """
 
 
+@pytest.mark.slow
 def test_placed_on_eight_devices(flan):
     environment = environment_of(8)
     run = subprocess.run(

@@ -19,7 +19,7 @@ from toner_jax.models.t5.model import shift_right
 from toner_jax.models.toner import ToNER, TypeHead
 
 
-@pytest.fixture(scope="module", params=oracles.T5_VARIANTS)
+@pytest.fixture(scope="module", params=[pytest.param("v1_0", marks=pytest.mark.slow), "flan"])
 def t5(request, tmp_path_factory):
     reference = oracles.torch_t5(request.param)
     return Pair(reference, *oracles.our_t5(oracles.write(reference, tmp_path_factory.mktemp(request.param))))
@@ -106,6 +106,7 @@ def test_remat_changes_nothing_in_t5(t5):
     assert_remat_changes_nothing(shallow, t5.params, loss)
 
 
+@pytest.mark.slow
 def test_remat_changes_nothing_in_bert(bert):
     ids, mask = oracles.random_rows(9, 6, 31)
 

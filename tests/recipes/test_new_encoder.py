@@ -253,6 +253,7 @@ def train(steps: int, *sizes: int) -> list[float]:
     return values
 
 
+@pytest.mark.slow
 def test_it_matches_types():
     model = Rotary(RotaryConfig())
     features, params = MatcherFeatures(Letters(), model.max_length), parameters(model)

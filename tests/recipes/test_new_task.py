@@ -88,6 +88,7 @@ def test_its_samples(task):
     assert not GeneratorFeatures([main, task], max_target=len(target)).fits(sentence)
 
 
+@pytest.mark.slow
 @needs_shared
 def test_it_is_decoded_under_its_grammar(task):
     """From random weights, whatever the text: well formed, of spans of the text, each with a score."""

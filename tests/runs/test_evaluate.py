@@ -57,6 +57,7 @@ def test_the_temperature_is_fitted_recorded_and_restored(fitted, ner, tmp_path):
     assert toner_jax.load(tmp_path / "saved").calibration_temperature == calibration_temperature
 
 
+@pytest.mark.slow
 def test_the_temperature_changes_scores_and_nothing_else(fitted, finished):
     plain, scaled = (
         [json.loads(line) for line in (w / "predictions/test.jsonl").read_text().splitlines()]
@@ -80,6 +81,7 @@ def test_the_temperature_changes_scores_and_nothing_else(fitted, finished):
     assert min(after.values()) < 1
 
 
+@pytest.mark.slow
 def test_the_threshold_counts_what_it_leaves_out_and_curves_are_of_all(fitted, finished):
     workdir, _ = fitted
     for split in ("dev", "test"):
@@ -96,6 +98,7 @@ def test_the_threshold_counts_what_it_leaves_out_and_curves_are_of_all(fitted, f
         assert lowest["f1"] == pytest.approx(unfiltered["f1"]) != pytest.approx(report["strict"]["f1"])
 
 
+@pytest.mark.slow
 def test_predict_leaves_out_what_is_below_the_least_score(ner):
     texts = ["Judge Ivan Borcalski married Professor Jaman in Selqua in 1973 ."]
     (everything,) = ner.predict(texts, threshold=0.0)

@@ -41,6 +41,7 @@ def test_another_file_is_evaluated(finished, tmp_path, capsys, name, content, op
     assert [e["text"] for e in json.loads(line)["gold"]] == ["Ivan Borcalski"]
 
 
+@pytest.mark.slow
 def test_other_thresholds_are_evaluated(finished, capsys):
     reports = []
     for flags in (

@@ -188,6 +188,7 @@ def test_sentences_from_text_hold_every_word_once(text):
     assert [offset for s in sentences_from_text("id", text) for offset in s.offsets] == split_words(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sentence", ["Bo met Cy. ", "well well "])
 def test_a_long_text_is_read_as_it_is_needed(sentence, monkeypatch):
     """Three times the text, with or without ends of sentences, takes no more memory."""

@@ -91,7 +91,7 @@ def whole(tmp_path_factory):
     return folder, state, step, best
 
 
-@pytest.mark.parametrize("stop_at", [1, 5, 6, 7, 13, 20, 23])
+@pytest.mark.parametrize("stop_at", [1, 6, 7, 20])
 def test_stopped_anywhere_and_resumed_is_the_same(whole, tmp_path, stop_at):
     with pytest.raises(Stopped):
         _run(tmp_path, stop_at=stop_at)
