@@ -38,6 +38,7 @@ class ToySamples:
     stop_at: int | None = None
     signal_at: int | None = None
     steps: int = STEPS
+    shapes: tuple[tuple[int, int], ...] = ((8, 0),)
 
     def batches(self, first: int) -> Iterator[HostBatch]:
         for step in range(first, self.steps):
@@ -48,7 +49,9 @@ class ToySamples:
             x = np.random.default_rng(step).normal(size=(8, 4)).astype(np.float32)
             if step in self.poisoned:
                 x[0, 0] = np.nan
-            yield HostBatch({"x": x, "weight": np.ones(8, np.float32)}, [f"s{step}-{i}" for i in range(8)])
+            yield HostBatch(
+                {"x": x, "weight": np.ones(8, np.float32)}, [f"s{step}-{i}" for i in range(8)], (8, 0)
+            )
 
 
 def _run(workdir: Path, max_skipped: int = 10, evaluate=None, **samples):

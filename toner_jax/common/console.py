@@ -9,8 +9,9 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TextIO
@@ -110,6 +111,32 @@ class Progress:
             rate = (step - self._start) / max(now - self._begun, 1e-9)
             left = (self._total - step) / rate if rate else 0.0
             say(f"{self._title}: {step}/{self._total}  {left:.0f} s left  {note}".rstrip())
+
+
+class Compilations:
+    """Says of each program that it is compiled now, which may take minutes, and of how many that are known of.
+
+    Threads share one.
+    """
+
+    def __init__(self, title: str, shapes: Iterable[Hashable] = ()):
+        """`shapes`: what each program is compiled for, as far as it is known beforehand."""
+        self._title = title
+        self._known, self._begun = set(shapes), set[Hashable]()
+        self._lock = threading.Lock()
+
+    def expect(self, shapes: Iterable[Hashable]) -> None:
+        """Programs for these are needed soon."""
+        with self._lock:
+            self._known.update(shapes)
+
+    def begin(self, shape: Hashable) -> None:
+        """The program for this shape is called now: it is compiled the first time."""
+        with self._lock:
+            if shape not in self._begun:
+                self._known.add(shape)
+                self._begun.add(shape)
+                say(f"{self._title}: compiling {len(self._begun)} of {len(self._known)}")
 
 
 _advance: ContextVar[Callable[[int], None] | None] = ContextVar("advance", default=None)

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from toner_jax.common.console import advance
+from toner_jax.common.console import Compilations, advance
 from toner_jax.decoding import continuous_batching
 from toner_jax.decoding.automaton import Automaton
 from toner_jax.decoding.compile import compile_grammar
@@ -90,6 +90,7 @@ class GrammarGenerator:
         self._grammar = options.constrained(task.grammar())
         self._automaton = compile_grammar(self._grammar)
         self.work = Work()
+        self._compilations = Compilations("decoding")
         self._decode: dict[bool, Any] = {}  # whether on one thread of the CPU → the compiled programs
         for one in (False, True):
             self._decode[one] = jax.jit(
@@ -117,6 +118,7 @@ class GrammarGenerator:
                 break
             lengths = [len(sources[i]) for i in todo]
             groups = [([todo[k] for k in chosen], shape) for chosen, shape in plan.groups(lengths, again)]
+            self._compilations.expect(shape for _, shape in groups)
             start = functools.partial(self._start, call)
             finished = in_threads(start, _fetch, groups, min(plan.threads, len(groups)))
             todo = [i for group in finished for i in self._finish(group, out)]
@@ -136,6 +138,7 @@ class GrammarGenerator:
             rows=shape.rows,
             unroll=self._unroll,
         )
+        self._compilations.begin(shape)
         program = self._decode[call.plan.threads > 1 and shape.requests > 1]
         decoded = program(
             call.params, _Requests(ids, tapes, len(chosen)), call.calibration_temperature, options=options

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from toner_jax.common.console import Compilations, advance
 from toner_jax.decoding.search import ForcedPrefix, SearchOptions, beam, greedy
 from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.inference.options import DecodeOptions
@@ -42,6 +43,7 @@ class FreeGenerator:
         )
         self._decode = jax.jit(functools.partial(_search, make_decoder), static_argnames="options")
         self.work = Work()
+        self._compilations = Compilations("decoding")
 
     def __call__(
         self,
@@ -74,6 +76,7 @@ class FreeGenerator:
                 prefix = None if prefixes is None else self._prefix([prefixes[i] for i in padded])
                 options = replace(self._options, max_length=length)
                 ids = shard_batch(ids, self._mesh)
+                self._compilations.begin((bucket, length, prefix is not None and prefix.tokens.shape))
                 found = jax.device_get(
                     self._decode(params, ids, calibration_temperature, prefix, options=options)
                 )
@@ -100,6 +103,7 @@ class FreeGenerator:
                 out[i] = Output(tokens[:count].tolist(), scores[:count])
             else:
                 unfinished.append(i)
+        advance(len(rows) - len(unfinished))
         return unfinished
 
     def _prefix(self, prefixes: Prefixes) -> ForcedPrefix:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from toner_jax.common.console import Compilations
 from toner_jax.errors import UserError
 from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.models.encoder import Encoder
@@ -36,14 +37,18 @@ class TypeMatcher:
         self._mesh = mesh
         self._batch_size = round_batch(batch_size, mesh)
         self._buckets = length_buckets(features.max_length, 2)
+        self._compilations = Compilations("matching")
         self._embed: Callable[[Any, jax.Array], jax.Array] = jax.jit(lambda p, ids: embed(encoder, p, ids))
 
     def embeddings(self, params: Any, rows: Sequence[np.ndarray]) -> np.ndarray:
         """Unit vectors fp32 [N, D] of id rows, in the order given."""
         out: list[np.ndarray | None] = [None] * len(rows)
-        for batch in length_sorted_batches([len(r) for r in rows], self._batch_size):
-            length = bucket_of(len(rows[batch[0]]), self._buckets)
+        batches = list(length_sorted_batches([len(r) for r in rows], self._batch_size))
+        lengths = [bucket_of(len(rows[batch[0]]), self._buckets) for batch in batches]
+        self._compilations.expect(lengths)
+        for batch, length in zip(batches, lengths, strict=True):
             ids = pad_rows([rows[i] for i in batch], length, self._batch_size)
+            self._compilations.begin(length)
             vectors = np.asarray(self._embed(params, shard_batch(ids, self._mesh)))
             for i, vector in zip(batch, vectors, strict=False):
                 out[i] = vector

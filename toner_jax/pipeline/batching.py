@@ -176,10 +176,11 @@ def length_sorted_batches(lengths: Sequence[int], batch_size: int) -> Iterator[n
 
 @dataclass(frozen=True)
 class HostBatch:
-    """One step's arrays, [B, …] each, and the ids of the sentences in them."""
+    """One step's arrays, [B, …] each, the ids of the sentences in them, and the shape that they are padded to."""
 
     arrays: Mapping[str, np.ndarray]
     ids: Sequence[str]
+    shape: Shape
 
 
 def total_steps(steps_per_epoch: int, epochs: float) -> int:

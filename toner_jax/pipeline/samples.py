@@ -114,7 +114,7 @@ class GeneratorSamples:
         """The batches from step `first` (0-based) on, as `batching.Batch.arrays`."""
         for shape, rows in _from_step(first, self.steps, self._plan, self._ends):
             arrays = collate(self.examples, rows, shape, self._pool).arrays()
-            yield HostBatch(arrays, [self._ids[i % len(self._ids)] for i in rows if i >= 0])
+            yield HostBatch(arrays, [self._ids[i % len(self._ids)] for i in rows if i >= 0], shape)
 
 
 class MatcherSamples:
@@ -122,6 +122,7 @@ class MatcherSamples:
 
     Attributes:
       steps: of the whole training; `steps_per_epoch` of every epoch.
+      shapes: (source, 0) lengths of the batches.
     """
 
     def __init__(
@@ -148,27 +149,27 @@ class MatcherSamples:
         self._ids = [s.id for s in used]
         self._present = present_types(used, schema)
         lengths = choose_lengths([len(r) for r in self._rows], options.max_shapes)
-        self._shapes = [(n, 0) for n in lengths]
+        self.shapes: tuple[Shape, ...] = tuple((n, 0) for n in lengths)
         self._assignment = [int(np.searchsorted(lengths, len(r))) for r in self._rows]
         self.steps_per_epoch = len(self._plan(0))
         self.steps = total_steps(self.steps_per_epoch, options.epochs)
 
     def _plan(self, epoch: int) -> list[PlannedBatch]:
         rng = np.random.default_rng([self._options.seed, MATCHER_ORDER, epoch])
-        return plan_epoch(self._assignment, self._shapes, self._options.batch_size, rng)
+        return plan_epoch(self._assignment, self.shapes, self._options.batch_size, rng)
 
     def batches(self, first: int) -> Iterator[HostBatch]:
         """The batches from step `first` (0-based) on: `ids` int32 [B, S], `present` float32 [B, K] and `weight`
         float32 [B], 0 on padded rows."""
         ends = self.steps_per_epoch * np.arange(1, int(np.ceil(self._options.epochs)) + 1)
-        for (length, _), chosen in _from_step(first, self.steps, self._plan, ends):
+        for shape, chosen in _from_step(first, self.steps, self._plan, ends):
             real = chosen >= 0
             arrays = {
-                "ids": pad_rows([self._rows[i] for i in chosen if i >= 0], length, len(chosen)),
+                "ids": pad_rows([self._rows[i] for i in chosen if i >= 0], shape[0], len(chosen)),
                 "present": np.where(real[:, None], self._present[chosen], False).astype(np.float32),
                 "weight": real.astype(np.float32),
             }
-            yield HostBatch(arrays, [self._ids[i] for i in chosen if i >= 0])
+            yield HostBatch(arrays, [self._ids[i] for i in chosen if i >= 0], shape)
 
 
 def _from_step(

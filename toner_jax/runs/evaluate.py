@@ -63,11 +63,12 @@ class _Trained:
     ) -> list[Recognized]:
         return self.recognizer(self.params, sentences, matched, calibration_temperature)
 
-    def name_types(self, sentences: Sequence[Sentence]) -> Sequence[Iterable[str]] | None:
+    def name_types(self, split: str, sentences: Sequence[Sentence]) -> Sequence[Iterable[str]] | None:
         """The types it names for each sentence (§3.4); None where it did not learn to."""
         if self.type_recognizer is None:
             return None
-        return [r.types for r in self.type_recognizer(self.params, sentences, None)]
+        with counted(f"{FOLDER}: types of {split}", len(sentences)):
+            return [r.types for r in self.type_recognizer(self.params, sentences, None)]
 
 
 def evaluate_run(config: Settings, run: Run, generator: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +102,7 @@ def evaluate_run(config: Settings, run: Run, generator: Mapping[str, Any]) -> di
             sentences=sentences,
             found=found,
             matched=matched,
-            named=trained.name_types(sentences),
+            named=trained.name_types(name, sentences),
             threshold=config.decode.threshold,
             calibration_temperature=calibration_temperature,
             fitted=fitted,

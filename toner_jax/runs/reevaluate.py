@@ -137,12 +137,16 @@ def evaluate(
     config, sentences = ner.config, splits[name]
     with counted(name, len(sentences)):
         found, matched = ner.recognize(sentences, type_threshold=type_threshold)
+    named = None
+    if TypeRecognition.name in ner.tasks:
+        with counted(f"types of {name}", len(sentences)):
+            named = ner.name_types(sentences)
     evaluated = Evaluated(
         name,
         sentences,
         found,
         matched,
-        named=ner.name_types(sentences) if TypeRecognition.name in ner.tasks else None,
+        named=named,
         threshold=config.decode.threshold if threshold is None else checked_score(threshold),
         calibration_temperature=ner.calibration_temperature,
     )

@@ -19,10 +19,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from toner_jax.common.console import Progress, say, warn
+from toner_jax.common.console import Compilations, Progress, say, warn
 from toner_jax.errors import UserError
 from toner_jax.parallel.mesh import shard_batch
-from toner_jax.pipeline.batching import HostBatch
+from toner_jax.pipeline.batching import HostBatch, Shape
 from toner_jax.training import interrupts
 from toner_jax.training.checkpoint import Checkpoints
 from toner_jax.training.metrics import MetricsWriter
@@ -32,9 +32,10 @@ _COSTLY_EVALUATION = 0.15  # the share of wall time above which a run is told ho
 
 
 class Samples(Protocol):
-    """The batches of a whole training, of so many steps."""
+    """The batches of a whole training, of so many steps, padded to few shapes: a program is compiled for each."""
 
     steps: int
+    shapes: tuple[Shape, ...]
 
     def batches(self, first: int) -> Iterator[HostBatch]:
         """The batches from step `first` (0-based) on."""
@@ -158,6 +159,7 @@ class _Loop:
     ):
         self._job, self._checkpoints, self._metrics = job, checkpoints, metrics
         self._record, self._progress = record, progress
+        self._compilations = Compilations(job.stage, job.samples.shapes)
         # Steps whose metrics are still on the device: to fetch each would wait for its step.
         self._pending: list[tuple[int, dict[str, jax.Array], Sequence[str]]] = []
         # Wall time is only ever logged as `timing`, which no two runs share.
@@ -169,6 +171,7 @@ class _Loop:
         """Takes the steps after `first`, and returns the state after the last."""
         job, steps = self._job, self._job.samples.steps
         for step, batch in enumerate(job.samples.batches(first), first + 1):
+            self._compilations.begin(batch.shape)
             state, values = job.train_step(state, shard_batch(batch.arrays, job.mesh))
             self._pending.append((step, values, batch.ids))
             self._examples += len(batch.ids)
