@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -48,6 +49,12 @@ def parameters(function: Function) -> int:
 def test_a_file_is_one_idea():
     lines = {str(p.relative_to(ROOT)): p.read_text(encoding="utf-8").count("\n") for p in (*CODE, *TESTS)}
     assert {name: n for name, n in lines.items() if n > MOST_LINES} == {}
+
+
+def test_no_two_test_files_have_one_name():
+    """pytest imports them by it, and refuses the second."""
+    counts = Counter(p.name for p in TESTS if p.name.startswith("test_"))
+    assert [name for name, count in counts.items() if count > 1] == []
 
 
 def test_a_function_fits_a_screen():
