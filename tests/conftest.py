@@ -1,4 +1,4 @@
-"""What several test modules need: caches of their own, and one finished run."""
+"""What several test modules need: caches of their own, small data and vocabularies, and one finished run."""
 
 import json
 import logging
@@ -6,9 +6,11 @@ import os
 import subprocess
 
 import jax
+import own_data
 import pytest
 import tiny
 from filelock import FileLock
+from shared_data import KINDS, SHARED
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,6 +68,20 @@ def finished(cache):
             assert done.returncode == 0, done.stderr
             printed.write_text(json.dumps([done.args, done.returncode, done.stdout, done.stderr]))
     return workdir, subprocess.CompletedProcess(*json.loads(printed.read_text()))
+
+
+@pytest.fixture(scope="session")
+def own(tmp_path_factory):
+    """A folder of data and vocabularies of our own, laid out as the real ones are."""
+    folder = tmp_path_factory.mktemp("own")
+    own_data.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def shared(request, own):
+    """That folder and, where they are at hand, that of the real ones."""
+    return own if request.param == "own" else SHARED
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Figures of data sets, by hand, and the published sizes."""
 
 import pytest
-from shared_data import SHARED, needs_shared
 
 from toner_jax.data.corpora.published import COPIES, compare, matching_copies
 from toner_jax.data.corpora.schemas import BUILTIN
@@ -111,14 +110,13 @@ def test_the_jnlpba_copies_are_the_same_sentences():
     assert whole == tuple(a + b for a, b in zip(parts["train"], parts["dev"], strict=True))
 
 
-@needs_shared
-def test_unknown_pieces_as_sentencepiece_counts_them():
+def test_unknown_pieces_as_sentencepiece_counts_them(shared):
     import sentencepiece
 
     from toner_jax.text.ids import WordIds
     from toner_jax.text.tokenizers import load_sentencepiece
 
-    folder = SHARED / "t5_vocab"
+    folder = shared / "t5_vocab"
     found = [sentence("a { b } ~ č"), sentence("The house is wonderful .")]
     figures = split_statistics(found, WNUT, WordIds(load_sentencepiece(folder, "hf")))
     reference = sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))

@@ -11,7 +11,6 @@ import jax
 import numpy as np
 import pytest
 import tiny
-from shared_data import SHARED, needs_shared
 
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.inference.options import DecodeOptions
@@ -37,8 +36,8 @@ WORDS = ["IL-2", "gene", "of", "IL-2", "human", "NF-kappa", "gene"]
 
 
 @pytest.fixture(scope="module")
-def task():
-    return Entities(WordIds(load_sentencepiece(SHARED / "t5_vocab", "hf")), SCHEMA)
+def task(shared):
+    return Entities(WordIds(load_sentencepiece(shared / "t5_vocab", "hf")), SCHEMA)
 
 
 def overlapping(entities) -> bool:
@@ -46,7 +45,6 @@ def overlapping(entities) -> bool:
 
 
 @pytest.mark.slow
-@needs_shared
 def test_recognized_entities_do_not_overlap(task):
     """Strings that occur more than once are placed by `align`, long sentences are merged from windows."""
     rng = random.Random(8)
@@ -67,7 +65,6 @@ def test_recognized_entities_do_not_overlap(task):
     assert not any(overlapping(r.entities) for r in flat)
 
 
-@needs_shared
 def test_at_a_border_of_windows_the_likelier_stays(task):
     """Words 0–5 and 3–7 are read together: of the first the generator finds 2–5, of the second 5 and 6."""
     sentence = make_sentence("s", list("ABCDEFGH"), (), SCHEMA)

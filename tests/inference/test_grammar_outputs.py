@@ -12,10 +12,9 @@ import jax
 import numpy as np
 import pytest
 import tiny
-from shared_data import SHARED, needs_shared
+from shared_data import read
 
 from toner_jax.data.corpora.schemas import BUILTIN
-from toner_jax.data.formats.columns import read_columns
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.explained import ExplainedGenerator
 from toner_jax.inference.options import DecodeOptions, Techniques
@@ -44,8 +43,8 @@ CONFIG = T5Config(d_model=16, d_kv=8, d_ff=16, num_layers=1, num_decoder_layers=
 
 
 @pytest.fixture(scope="module")
-def task():
-    return Entities(WordIds(load_sentencepiece(SHARED / "t5_vocab", "hf")), SCHEMA)
+def task(shared):
+    return Entities(WordIds(load_sentencepiece(shared / "t5_vocab", "hf")), SCHEMA)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +73,6 @@ def check(sentences, params, task, seed: int) -> int:
     return sum(len(r.entities) for r in found)
 
 
-@needs_shared
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [7, 8])
 def test_made_up_texts(task, params, seed):
@@ -83,15 +81,13 @@ def test_made_up_texts(task, params, seed):
     assert check(sentences, fuzz_grammar.random_weights(params, seed), task, seed) > 40
 
 
-@needs_shared
 @pytest.mark.slow
-def test_real_texts(task, params):
-    sentences = read_columns(SHARED / "data/jnlpba/Genia4EReval1.iob2", SCHEMA).sentences[:80]
+def test_annotated_texts(task, params, shared):
+    sentences = read(shared, "jnlpba/Genia4EReval1.iob2").sentences[:80]
     assert check(sentences, fuzz_grammar.random_weights(params, 7), task, 7) > 15
 
 
 @pytest.mark.slow
-@needs_shared
 def test_one_at_a_time_and_together_are_the_same(task, params):
     """Other batches, tokens per pass and rooms: the same output, in the order of the inputs."""
     texts = [
@@ -117,7 +113,6 @@ def test_one_at_a_time_and_together_are_the_same(task, params):
 
 
 @pytest.mark.slow
-@needs_shared
 @pytest.mark.parametrize("threads", [1, 3])
 def test_queues_in_threads_change_nothing(task, params, threads):
     rng = random.Random(1)
@@ -132,7 +127,6 @@ def test_queues_in_threads_change_nothing(task, params, threads):
 
 
 @pytest.mark.slow
-@needs_shared
 def test_a_limit_below_the_room_holds(task, params):
     weights = fuzz_grammar.random_weights(params, 7)
     inputs = [Input(("IL-2", "gene", "expression", "of", "the", "IL-2", "gene"), ("dna",)), Input((), ())]
@@ -142,7 +136,6 @@ def test_a_limit_below_the_room_holds(task, params):
 
 
 @pytest.mark.slow
-@needs_shared
 def test_weights_that_are_no_numbers_still_write_what_parses(task, params):
     broken = jax.tree.map(lambda leaf: leaf * np.nan, params)
     inputs = [Input(("IL-2", "gene"), ()), Input((), ())]
@@ -163,7 +156,6 @@ def overlapping(spans) -> bool:
 
 
 @pytest.mark.slow
-@needs_shared
 @pytest.mark.parametrize("seed", [7, 8])
 def test_flat_spans_do_not_overlap(task, params, seed):
     """`flat` as an example of a constraint. It stands in four files: the description (tasks/grammar.py), the automaton
@@ -186,7 +178,6 @@ def test_flat_spans_do_not_overlap(task, params, seed):
 
 
 @pytest.mark.slow
-@needs_shared
 def test_types_are_recognized(task, params):
     """Of any weights, types of the schema in its order; what a long text names is what its windows do."""
     weights = fuzz_grammar.random_weights(params, 3, 6.0)
@@ -207,7 +198,6 @@ def test_types_are_recognized(task, params):
     assert any(len(names) > 1 for names in found)
 
 
-@needs_shared
 @pytest.mark.slow
 def test_an_explanation_follows_the_list(task, params):
     """The list is of the grammar; what follows is what greedy search writes after it."""
@@ -242,7 +232,6 @@ def test_an_explanation_follows_the_list(task, params):
         assert (agree | near).all()
 
 
-@needs_shared
 @pytest.mark.slow
 def test_few_shapes_are_compiled(task, params):
     generate = generator(task)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import jax
 import pytest
-from shared_data import SHARED, needs_shared
 
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.inference.options import DecodeOptions
@@ -64,13 +63,12 @@ class Mentions(Entities):
 
 
 @pytest.fixture
-def task(monkeypatch):
+def task(monkeypatch, shared):
     monkeypatch.setitem(registry.TASKS, Mentions.name, Mentions)
-    word_ids = WordIds(load_sentencepiece(SHARED / "t5_vocab", "hf"))
+    word_ids = WordIds(load_sentencepiece(shared / "t5_vocab", "hf"))
     return registry.make_task("mentions", word_ids, BUILTIN["jnlpba"])
 
 
-@needs_shared
 def test_its_samples(task):
     spans = [Entity(0, 1, "protein"), Entity(0, 2, "dna"), Entity(0, 1, "dna")]
     sentence = make_sentence("s", ["IL-2", "gene", "expression"], spans, BUILTIN["jnlpba"])
@@ -89,13 +87,12 @@ def test_its_samples(task):
 
 
 @pytest.mark.slow
-@needs_shared
 def test_it_is_decoded_under_its_grammar(task):
     """From random weights, whatever the text: well formed, of spans of the text, each with a score."""
     config = T5Config(d_model=16, d_kv=8, d_ff=16, num_layers=1, num_decoder_layers=1, num_heads=2)
     model = ToNER(config, num_types=1)
     params = models.initializer(model)(jax.random.key(0))
-    options = DecodeOptions(max_source=48, max_length=64, batch_size=4, window_overlap=4)
+    options = DecodeOptions(max_source=task.overhead() + 32, max_length=64, batch_size=4, window_overlap=4)
     recognizer = make_recognizer(task, model, make_mesh(1), options)
     sentences = [sentence_from_text(str(i), text) for i, text in enumerate(TEXTS)]
     found = recognizer(params, sentences, None)

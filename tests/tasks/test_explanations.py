@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from shared_data import SHARED, needs_shared
 
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.errors import UserError
@@ -25,8 +24,8 @@ NO_ENTITY = "No entity in the text belongs to any pre-defined entity type."
 
 
 @pytest.fixture(scope="module")
-def task():
-    word_ids = WordIds(load_sentencepiece(SHARED / "t5_vocab", "hf"))
+def task(shared):
+    word_ids = WordIds(load_sentencepiece(shared / "t5_vocab", "hf"))
     return Explanations(word_ids, SCHEMA, {"first": WHY})
 
 
@@ -42,7 +41,6 @@ def test_the_papers_prompts():
     )
 
 
-@needs_shared
 def test_the_prompts_ids(task):
     got = task.prompt(TEXT.split(), [])
     assert task.word_ids.decode(got.ids) == (
@@ -52,20 +50,17 @@ def test_the_prompts_ids(task):
     assert task.word_ids.decode(got.ids[got.text_start : got.text_end]) == TEXT
 
 
-@needs_shared
 def test_the_papers_outputs(task):
     target = task.target(sentence("first", Entity(1, 2, "location")))
     assert task.word_ids.decode(target) == f"Entity: [(location, Wellington)] Explanation: {WHY}"
     assert task.word_ids.decode(task.target(sentence("second"))) == f"Entity: [] Explanation: {NO_ENTITY}"
 
 
-@needs_shared
 def test_a_sentence_with_entities_needs_an_explanation(task):
     with pytest.raises(UserError, match=r"^sentence dev-7: no explanation"):
         task.target(sentence("dev-7", Entity(1, 2, "location")))
 
 
-@needs_shared
 def test_a_target_reads_back(task):
     """Freely written: nothing is known of it but its tokens."""
     target = list(task.target(sentence("first", Entity(1, 2, "location"))))
@@ -80,7 +75,6 @@ def test_a_target_reads_back(task):
     np.testing.assert_allclose(found.scores[0].joint, np.exp(scores[first : end + 1].sum()), rtol=1e-5)
 
 
-@needs_shared
 @pytest.mark.parametrize(
     ("text", "entities", "dropped", "explanation"),
     [
@@ -101,7 +95,6 @@ def test_whatever_is_written_freely(task, text, entities, dropped, explanation):
     assert found.output == text
 
 
-@needs_shared
 def test_under_the_grammar_the_last_tokens_explain(task):
     target = task.target(sentence("first", Entity(1, 2, "location")))
     count = len(task.word_ids.words(WHY.split()))
@@ -115,7 +108,6 @@ def test_under_the_grammar_the_last_tokens_explain(task):
     ]
 
 
-@needs_shared
 def test_the_grammar_writes_the_list_and_the_word_after_it(task):
     """And ends there, where the model's own words begin."""
     grammar, decode = task.grammar(), task.word_ids.decode

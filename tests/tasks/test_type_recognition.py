@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from shared_data import SHARED, needs_shared
 
 from toner_jax.schema import Entity, EntityType, Schema, make_sentence
 from toner_jax.tasks.output import Output, WrittenSpan
@@ -18,11 +17,10 @@ SCHEMA = Schema("s", tuple(map(EntityType, ("person", "organization", "cell_type
 
 
 @pytest.fixture(scope="module")
-def task():
-    return TypeRecognition(WordIds(load_sentencepiece(SHARED / "t5_vocab", "hf")), SCHEMA)
+def task(shared):
+    return TypeRecognition(WordIds(load_sentencepiece(shared / "t5_vocab", "hf")), SCHEMA)
 
 
-@needs_shared
 def test_the_prompt_never_has_a_hint(task):
     for matched in (None, [], ["person"]):
         assert task.word_ids.decode(task.prompt(("Al", "sang"), matched).ids) == (
@@ -30,7 +28,6 @@ def test_the_prompt_never_has_a_hint(task):
         )
 
 
-@needs_shared
 def test_the_target_lists_the_types_in_schema_order(task):
     spans = [Entity(0, 1, "work of art"), Entity(1, 2, "person"), Entity(0, 2, "work of art")]
     assert task.word_ids.decode(task.target(make_sentence("s", ["a", "b"], spans, SCHEMA))) == (
@@ -39,7 +36,6 @@ def test_the_target_lists_the_types_in_schema_order(task):
     assert task.word_ids.decode(task.target(make_sentence("e", ["a"], [], SCHEMA))) == "[]"
 
 
-@needs_shared
 def test_under_the_grammar_the_scores_are_the_types(task):
     spans = (WrittenSpan(0, 0, "person", 0.5, 0.5), WrittenSpan(0, 0, "cell_type", 1.0, 0.75))
     ids = task.word_ids.type_list(["person", "cell_type"])
@@ -49,7 +45,6 @@ def test_under_the_grammar_the_scores_are_the_types(task):
     assert found.output == "[person, cell_type]"
 
 
-@needs_shared
 @pytest.mark.parametrize(
     ("text", "names", "dropped"),
     [
@@ -76,7 +71,6 @@ def test_whatever_is_written_freely(task, text, names, dropped):
     assert dict(found.dropped) == dropped
 
 
-@needs_shared
 def test_a_free_types_score_is_that_of_its_pieces(task):
     w = task.word_ids
     person, art = w.glued("person"), w.words(["work", "of", "art"])

@@ -3,7 +3,6 @@
 from collections import Counter
 
 import pytest
-from shared_data import SHARED, needs_shared
 
 from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.text.align import SourceIndex
@@ -15,11 +14,10 @@ TYPES = ("person", "organization", "cell_type", "work of art")
 
 
 @pytest.fixture(scope="module")
-def t5():
-    return WordIds(load_sentencepiece(SHARED / "t5_vocab", "hf"))
+def t5(shared):
+    return WordIds(load_sentencepiece(shared / "t5_vocab", "hf"))
 
 
-@needs_shared
 @pytest.mark.parametrize(
     ("words", "entities"),
     [
@@ -48,7 +46,6 @@ def test_entities_survive_their_ids(t5, words, entities):
             assert (a, b) in source.find(string)
 
 
-@needs_shared
 def test_an_entity_without_a_piece_is_lost_and_counted(t5):
     words = ["a", "\u200b", "b"]
     source = SourceIndex([t5.surface(w) for w in words])
@@ -57,8 +54,7 @@ def test_an_entity_without_a_piece_is_lost_and_counted(t5):
     assert parse(text, TYPES, source) == Parsed((("person", "b"),), ((13, 24),), Counter(malformed=1))
 
 
-@needs_shared
-def test_all_generated_targets_survive_the_real_vocabulary(t5):
+def test_all_generated_targets_survive(t5):
     for s in generate(0, {"train": 1000})["train"]:
         source = SourceIndex([t5.surface(w) for w in s.words])
         text, _ = t5.spell(t5.items([(e.type, s.words[e.start : e.end]) for e in s.entities]))
