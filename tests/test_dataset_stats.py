@@ -60,6 +60,37 @@ def test_jnlpba_in_pieces(capsys):
     assert test["words"]["max"] < test["pieces"]["max"]
 
 
+def test_posts_of_our_own(capsys, own, tmp_path):
+    picture = tmp_path / "wnut17.svg"
+    assert main(arguments("wnut17.py", own / "data" / "wnut17", "--json", f"--picture={picture}")) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert {split: (f["sentences"], f["entities"]) for split, f in figures.items()} == {
+        "train": (10, 19),
+        "dev": (4, 6),
+        "test": (5, 10),
+    }
+    assert figures["train"]["per_type"] == {
+        "corporation": 1, "creative_work": 2, "group": 3, "location": 5, "person": 7, "product": 1,
+    }  # fmt: skip
+    assert figures["test"]["without_entities"] == 1
+    assert "pieces" not in figures["test"]
+    assert picture.read_text().count("<svg") == 1
+
+
+def test_nested_data_of_our_own_in_pieces(capsys, own):
+    folder = own / "data" / "genia_nested"
+    argv = arguments(
+        "jnlpba.py", folder, "--splits=test", "--json", f"--tokenizer={own / 't5_vocab'}",
+        "--config.tokenizer.backend=hf", "--config.data.test=genia.dev.iob2", "--config.data.tag_columns=()",
+    )  # fmt: skip
+    assert main(argv) == 0
+    test = json.loads(capsys.readouterr().out)["test"]
+    assert (test["sentences"], test["entities"], test["over_limit"]) == (10, 37, 0)
+    assert test["alignment_ceiling"] == pytest.approx(36 / 37)
+    assert test["depth"] == {"1": 23, "2": 12, "3": 2}
+    assert test["words"]["max"] < test["pieces"]["max"]
+
+
 @pytest.fixture
 def folder(tmp_path):
     for name, word in (

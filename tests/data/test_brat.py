@@ -3,11 +3,10 @@
 from collections import Counter
 
 import pytest
-from shared_data import SHARED, needs_shared
+from shared_data import read as read_shared
 
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.brat import read_brat, write_brat
-from toner_jax.data.formats.columns import read_columns
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, make_sentence
 
@@ -135,10 +134,9 @@ def words(sentences):
     return [(s.id, s.words, s.entities, s.doc_id) for s in sentences]
 
 
-@needs_shared
-def test_nested_real_data_reads_back(tmp_path):
-    read, _ = read_columns(SHARED / "data/genia_nested/genia.dev.iob2", BIO, split="dev", tag_columns=())
-    assert sum(len(s.entities) for s in read) > 4000
+def test_nested_data_reads_back(tmp_path, own, shared):
+    read = read_shared(shared, "genia_nested/genia.dev.iob2", split="dev").sentences
+    assert sum(len(s.entities) for s in read) > (30 if shared == own else 4000)
     write_brat(read, tmp_path / "out")
     back = read_brat(tmp_path / "out", BIO, "dev", pretokenized=True)
     # The columns name no documents, so all sentences went to one.
@@ -166,17 +164,17 @@ def test_no_document_is_written_elsewhere(tmp_path, doc_id):
     assert [s.words for s in read_brat(tmp_path / "out", CONLL, pretokenized=True).sentences] == [("a",)]
 
 
-@needs_shared
-def test_jnlpba_training_abstracts(tmp_path):
-    """A tenth of the 2,000 abstracts; every T line is an entity."""
-    source = SHARED / "data/jnlpba/brat_train"
+def test_jnlpba_training_abstracts(tmp_path, own, shared):
+    """Our own three, or a tenth of the 2,000; every T line is an entity."""
+    source, abstracts = shared / "data/jnlpba/brat_train", 3 if shared == own else 200
     begun: Counter[str] = Counter()
-    for path in sorted(source.glob("*.ann"))[::10]:
+    for path in sorted(source.glob("*.ann"))[:: 1 if shared == own else 10]:
         (tmp_path / path.name).symlink_to(path)
         (tmp_path / path.with_suffix(".txt").name).symlink_to(path.with_suffix(".txt"))
         lines = path.read_text(encoding="utf-8").splitlines()
         begun += Counter(line.split("\t")[1].split(" ")[0].lower() for line in lines if line.startswith("T"))
     read = read_brat(tmp_path, BIO)
     assert Counter(e.type for s in read.sentences for e in s.entities) == begun
-    assert len({s.doc_id for s in read.sentences}) == 200
+    assert begun.total() > 2 * abstracts
+    assert len({s.doc_id for s in read.sentences}) == abstracts
     assert set(read.repairs) <= {"word_split", "sentences_joined"}

@@ -5,10 +5,9 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shared_data import SHARED, needs_shared
+from shared_data import read
 
 from toner_jax.data.corpora.schemas import BUILTIN
-from toner_jax.data.formats.columns import read_columns
 from toner_jax.data.formats.jsonl import read_jsonl, write_jsonl
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Sentence
@@ -146,13 +145,10 @@ def test_any_sentence_reads_back(tmp_path_factory, sentence):
     assert read_jsonl(path, CONLL) == ((sentence,), {})
 
 
-@needs_shared
-def test_nested_real_data_reads_back(tmp_path):
-    read, _ = read_columns(
-        SHARED / "data" / "genia_nested" / "genia.dev.iob2", BIO, split="dev", tag_columns=()
-    )
-    write_jsonl(read, tmp_path / "s.jsonl")
-    assert read_jsonl(tmp_path / "s.jsonl", BIO).sentences == read
+def test_nested_data_reads_back(tmp_path, shared):
+    sentences = read(shared, "genia_nested/genia.dev.iob2", split="dev").sentences
+    write_jsonl(sentences, tmp_path / "s.jsonl")
+    assert read_jsonl(tmp_path / "s.jsonl", BIO).sentences == sentences
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,14 @@
 from itertools import pairwise
 
 import pytest
-from shared_data import SHARED, needs_shared
+from shared_data import read as read_shared
+from shared_data import schema_of
 
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.columns import read_columns, write_columns
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, make_sentence
 
-WNUT = BUILTIN["wnut17"]
 BIO = BUILTIN["jnlpba"]
 
 NESTED_SENTENCES = [
@@ -55,20 +55,13 @@ def test_a_word_that_columns_cannot_hold_is_refused(tmp_path, word):
         write_columns([make_sentence("7", ["x", word], [], BIO)], tmp_path / "file.iob2")
 
 
-@needs_shared
 @pytest.mark.parametrize(
-    ("name", "schema"),
-    [
-        ("genia_nested/genia.dev.iob2", BIO),
-        ("wnut17/emerging.dev.conll", WNUT),
-        ("jnlpba/devel.tsv", BIO),
-    ],
+    "name", ["genia_nested/genia.dev.iob2", "wnut17/emerging.dev.conll", "jnlpba/devel.tsv"]
 )
-def test_real_data_reads_back(tmp_path, name, schema):
-    columns = () if "nested" in name else (-1,)
-    read, _ = read_columns(SHARED / "data" / name, schema, tag_columns=columns)
+def test_benchmark_files_read_back(tmp_path, shared, name):
+    read, _ = read_shared(shared, name)
     write_columns(read, tmp_path / "file.iob2")
-    back, repairs = read_columns(tmp_path / "file.iob2", schema, tag_columns=())
+    back, repairs = read_columns(tmp_path / "file.iob2", BUILTIN[schema_of(name)], tag_columns=())
     assert [(s.id, s.words, s.entities) for s in back] == [(s.id, s.words, s.entities) for s in read]
     bounds = [a.doc_id != b.doc_id for a, b in pairwise(read)]
     assert [a.doc_id != b.doc_id for a, b in pairwise(back)] == bounds
