@@ -29,6 +29,7 @@ class Case:
     grammar: Grammar
     tape: Tape
     table: np.ndarray  # [N, POSITIONS, VOCABULARY, VOCABULARY]: scores after a token at a position
+    budget: int
 
     @property
     def layout(self) -> TapeLayout:
@@ -36,16 +37,16 @@ class Case:
 
 
 @functools.cache
-def case(rows: int = 13, limit: int = 40, seed: int = 0) -> Case:
+def case(rows: int = 13, budget: int = 40, seed: int = 0) -> Case:
     ids, rng = word_ids(), np.random.default_rng(seed)
     texts = [tuple(rng.choice(WORDS, rng.integers(0, 9))) for _ in range(rows)]
     grammar = entity_list(ids, TYPES)
-    tape, words = make_tapes(grammar, [[ids.word(w) for w in text] for text in texts], 20, limit)
+    tape, words = make_tapes(grammar, [[ids.word(w) for w in text] for text in texts], 20)
     likeliest = [-1, TYPES.index("gene"), 0, TYPES.index("cell_type")]
     tape = make_draft_plans(lay_out(grammar), tape, words, texts, [likeliest[i % 4] for i in range(rows)])
     table = rng.normal(0, 2, (rows, POSITIONS, VOCABULARY, VOCABULARY)).astype(np.float32)
     table[..., [ids.symbols.first_item[0], ids.symbols.item_end[0]]] += 2  # several items a row
-    return Case(grammar, tape, table)
+    return Case(grammar, tape, table, budget)
 
 
 class TableSource(NamedTuple):
@@ -103,7 +104,7 @@ def decode(
         tokens_per_pass=tokens_per_pass, slots=slots, length=40, rows=rows, chunk=chunk
     )
     ids = np.arange(n, dtype=np.int32)[:, None]
-    requests = continuous_batching.Requests(ids, c.tape, jnp.int32(n if size is None else size))
+    requests = continuous_batching.Requests(ids, c.tape, jnp.int32(n if size is None else size), c.budget)
     return _decode(c.grammar, options, c.table, requests, calibration_temperature)
 
 
@@ -116,20 +117,21 @@ def _decode(grammar, options, table, requests, calibration_temperature):
 
 
 @functools.cache
-def plain(rows: int = 13, limit: int = 40) -> tuple[np.ndarray, ...]:
-    """Tokens, log-probabilities, those of ending, and spans, one row and one token at a time."""
-    c = case(rows, limit)
+def plain(rows: int = 13, budget: int = 40) -> tuple[np.ndarray, ...]:
+    """Tokens, log-probabilities, those of ending, and spans, one row and one token at a time; and whether each row was
+    cut."""
+    c = case(rows, budget)
     automaton = compile_grammar(c.grammar)
     advance = jax.jit(automaton.advance)
     tokens = np.zeros((rows, 40), int)
     scores, ending = np.zeros((rows, 40)), np.zeros((rows, 40))
-    spans = np.full((rows, 40, 3), -1)
+    spans, cut = np.full((rows, 40, 3), -1), np.zeros(rows, bool)
     for row in range(rows):
         tape = jax.tree.map(lambda leaf, row=row: jnp.asarray(leaf[row : row + 1]), c.tape)
         state, last, at = automaton.initial(tape), 0, 0
         candidate_at = np.asarray(tape.candidate)[0]
         ends = {int(candidate_at[c.layout.another[0]]), int(candidate_at[c.layout.last[0]])}
-        while np.asarray(state.allowed).any():
+        while np.asarray(state.allowed).any() and at < budget:
             allowed = sorted({int(s) for s in candidate_at[np.asarray(state.allowed)[0]]})
             after = c.table[row, at, last % VOCABULARY].astype(np.float64)
             score = {s: after[int(tape.candidates[0, s]) % VOCABULARY] for s in allowed}
@@ -143,7 +145,8 @@ def plain(rows: int = 13, limit: int = 40) -> tuple[np.ndarray, ...]:
                 ending[row, at] = np.log(sum(np.exp(v) for s, v in score.items() if s in ends)) - total
                 spans[row, at] = int(state.start[0]), int(state.end[0]), int(state.last_type[0])
             at += 1
-    return tokens, scores, ending, spans
+        cut[row] = np.asarray(state.allowed).any()
+    return tokens, scores, ending, spans, cut
 
 
 @pytest.mark.parametrize(
@@ -153,16 +156,17 @@ def plain(rows: int = 13, limit: int = 40) -> tuple[np.ndarray, ...]:
 def test_passes_of_several_tokens_write_what_one_token_at_a_time_does(requests, tokens_per_pass, rows, chunk):
     c = case(requests)
     out = decode(c, tokens_per_pass, rows, slots=tokens_per_pass * 40, chunk=chunk)
-    tokens, scores, ending, spans = plain(requests)
+    tokens, scores, ending, spans, cut = plain(requests)
     assert np.asarray(out.complete).all()
     np.testing.assert_array_equal(out.tokens, tokens)
     np.testing.assert_allclose(out.scores, scores, atol=2e-5)
     np.testing.assert_allclose(out.ending, ending, atol=2e-5)
     np.testing.assert_array_equal(out.spans, spans)
+    np.testing.assert_array_equal(out.truncated, cut)
 
 
 def test_the_case_has_something_to_compare():
-    tokens, scores, _, spans = plain()
+    tokens, scores, _, spans, _ = plain()
     lengths = (tokens > 0).sum(axis=1)
     assert lengths.min() < 8 < 25 < lengths.max()
     assert (spans[..., 0] >= 0).sum() > 10
@@ -191,13 +195,27 @@ def test_rows_that_need_more_passes_than_slots_are_said_to_be_incomplete():
         decode(c, 4, 5, slots=16, chunk=5)
 
 
-def test_the_limit_holds():
-    c = case(limit=12)
-    out = decode(c, 4, 5, slots=160)
-    tokens = np.asarray(out.tokens)
-    np.testing.assert_array_equal(tokens, plain(limit=12)[0])
-    assert (tokens[:, 12:] == 0).all()
-    assert ((tokens == 1).sum(axis=1) == 1).all()  # each is closed
+@pytest.mark.parametrize("budget", [1, 2, 3, 7, 12, 25])
+@pytest.mark.parametrize("tokens_per_pass", [1, 4])
+def test_an_output_is_cut_where_its_budget_ends(budget, tokens_per_pass):
+    """Up to there nothing differs, scores and items included; what ends exactly there is whole."""
+    whole = decode(case(), tokens_per_pass, 5, slots=160)
+    out = decode(case(budget=budget), tokens_per_pass, 5, slots=160)
+    lengths = (np.asarray(whole.tokens) > 0).sum(axis=1)
+    assert np.asarray(out.complete).all()
+    np.testing.assert_array_equal(out.truncated, lengths > budget)
+    for field, nothing in (("tokens", 0), ("scores", 0), ("ending", 0), ("spans", -1)):
+        expected = np.array(getattr(whole, field))
+        expected[:, budget:] = nothing
+        np.testing.assert_array_equal(getattr(out, field), expected, err_msg=field)
+
+
+def test_the_budgets_cut_some_outputs_and_not_others():
+    """Else the test above would not have tried them; one output ends where a budget does."""
+    lengths = (plain()[0] > 0).sum(axis=1)
+    assert all((lengths > budget).any() for budget in (3, 7, 12, 25))
+    assert all((lengths <= budget).any() for budget in (3, 7, 12, 25))
+    assert (lengths == 3).any()
 
 
 def test_hints_change_no_output():

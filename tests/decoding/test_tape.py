@@ -24,7 +24,7 @@ def leaves(tape: NamedTuple) -> dict[str, np.ndarray]:
 
 def made(texts, ids=None):
     ids = ids or word_ids()
-    return make_tapes(entity_list(ids, TYPES), [[ids.word(w) for w in words] for words in texts], 20, 30)
+    return make_tapes(entity_list(ids, TYPES), [[ids.word(w) for w in words] for words in texts], 20)
 
 
 def test_rows_of_a_batch_have_their_own_texts():
@@ -42,7 +42,7 @@ def test_a_tape_spells_the_symbols_the_types_and_the_text():
     words = ("Ab", "abcdef", "Ab")
     grammar = entity_list(ids, TYPES)
     layout = lay_out(grammar)
-    tape, (owner,) = make_tapes(grammar, [[ids.word(w) for w in words]], 20, 30)
+    tape, (owner,) = make_tapes(grammar, [[ids.word(w) for w in words]], 20)
     tokens = np.where(tape.candidate < 0, -1, np.take_along_axis(tape.candidates, tape.candidate, axis=1))[0]
     symbols = grammar.open + grammar.first + grammar.empty + grammar.another + grammar.last
     text = ids.words(words)
@@ -56,17 +56,17 @@ def test_a_tape_spells_the_symbols_the_types_and_the_text():
     assert owner.tolist() == [0, 1, 1, 1, 2]
     begins = np.flatnonzero(tape.unit_start[0])
     assert begins.tolist() == [*layout.type_starts, *(layout.text + k for k in (0, 1, 4))]
-    assert tape.togo[0, begins].tolist() == [*map(len, grammar.types), 1, 3, 1]
+    ends = np.flatnonzero(tape.unit_end[0] & (np.arange(len(tokens)) >= layout.types))
+    assert (ends - begins + 1).tolist() == [*map(len, grammar.types), 1, 3, 1]
+    assert tape.word_end[0, begins[2:]].tolist() == [layout.text + k for k in (1, 4, 5)]
     assert tape.last_start.tolist() == [layout.text + 4]
-    assert tape.shortest[0, layout.text : layout.text + 6].tolist()[:5] == [1, 1, 1, 1, 1]
-    assert (layout.shortest_type, layout.longest_type) == tuple(sorted(map(len, grammar.types)))
 
 
 def test_a_list_of_types_has_them_twice_and_no_text():
     ids = word_ids()
     grammar = type_list(ids, ("gene", "cell line"))
     layout = lay_out(grammar)
-    tape, words = make_tapes(grammar, [(), ()], 20, 30)
+    tape, words = make_tapes(grammar, [(), ()], 20)
     begins = np.flatnonzero(tape.unit_start[1])
     assert tape.type[1, begins].tolist() == [0, 1, 0, 1]
     assert begins[2] == layout.text

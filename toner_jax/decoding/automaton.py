@@ -23,7 +23,6 @@ class AutomatonState(NamedTuple):
       taken: pieces of the current span (of a type alone, of the type) taken so far.
       boundary: where the current item's span would end if it ended here (half-open), −1 if it may not.
       start, end, last_type: the span of the last complete item (tape positions) and its type, −1 before the first.
-      left: tokens that the output may still have.
       items: how many items are complete.
     """
 
@@ -34,12 +33,12 @@ class AutomatonState(NamedTuple):
     start: jax.Array
     end: jax.Array
     last_type: jax.Array
-    left: jax.Array
     items: jax.Array
 
 
 class Automaton(Protocol):
-    """What may come next under one grammar, and what likely does."""
+    """What may come next under one grammar, and what likely does. It knows no limit of an output's length: what is
+    written is what would be without one, up to where it is cut."""
 
     @property
     def layout(self) -> TapeLayout:
@@ -70,7 +69,6 @@ def initial_state(layout: TapeLayout, tape: Tape) -> AutomatonState:
         start=nothing,
         end=nothing,
         last_type=nothing,
-        left=tape.limit,
         items=zero,
     )
 

@@ -16,7 +16,14 @@ import jax
 import jax.numpy as jnp
 
 from toner_jax.decoding.automaton import Automaton
-from toner_jax.decoding.speculative import ActiveRows, Loop, Outputs, SpeculativeOptions, SpeculativePass
+from toner_jax.decoding.speculative import (
+    CUT,
+    ActiveRows,
+    Loop,
+    Outputs,
+    SpeculativeOptions,
+    SpeculativePass,
+)
 from toner_jax.decoding.tape import Tape
 from toner_jax.models.decoder import DecoderCache, EncodedSource, Seq2SeqDecoder
 
@@ -28,11 +35,13 @@ class Requests(NamedTuple):
       ids: int32 [N, S], the sources, padded with 0.
       tape: of N rows.
       size: int32 [], how many of the N there are; those after them stay unwritten, at no cost.
+      budget: int32 [], the most tokens of an output, its end of sequence included.
     """
 
     ids: jax.Array
     tape: Tape
     size: jax.Array | int
+    budget: jax.Array | int
 
 
 class Decoded(NamedTuple):
@@ -46,6 +55,8 @@ class Decoded(NamedTuple):
       spans: int32 [N, T, 3]: at the token that ends an item its span's tape positions (half-open) and its
         type; −1 elsewhere.
       complete: bool [N]; False where the cache had no room for as many passes as the request needed.
+      truncated: bool [N], whether the budget ended before the output did; its items are the first of what would be
+        written without a budget.
       passes: int32 [], how often the model was called.
     """
 
@@ -54,6 +65,7 @@ class Decoded(NamedTuple):
     ending: jax.Array
     spans: jax.Array
     complete: jax.Array
+    truncated: jax.Array
     passes: jax.Array
 
 
@@ -79,13 +91,19 @@ def decode(
         )
     if options.rows < n and n % chunk:
         raise ValueError(f"{n} rows are no whole number of chunks of {chunk}")
-    one_pass = SpeculativePass(decoder, automaton, jnp.asarray(calibration_temperature, jnp.float32), options)
+    one_pass = SpeculativePass(
+        decoder,
+        automaton,
+        calibration_temperature=jnp.asarray(calibration_temperature, jnp.float32),
+        budget=jnp.asarray(requests.budget, jnp.int32),
+        options=options,
+    )
     program = _Batching(one_pass, requests, chunk)
     cache = decoder.init_cache(options.rows, options.slots)
     nothing = jnp.array([0, 0, 0, -1, -1, -1], jnp.int32)
     outputs = Outputs(
         jnp.broadcast_to(nothing, (n, options.length, len(nothing))),
-        jnp.zeros((n,), bool),
+        jnp.zeros((n,), jnp.int32),
         jnp.zeros((), jnp.int32),
     )
     run = program.all_at_once if options.rows == n else program.continuously
@@ -93,9 +111,11 @@ def decode(
 
 
 def _decoded(outputs: Outputs) -> Decoded:
-    tokens = outputs.tokens
+    tokens, outcome = outputs.tokens, outputs.outcome
     score, ending = jax.lax.bitcast_convert_type(tokens[..., 1:3], jnp.float32).transpose(2, 0, 1)
-    return Decoded(tokens[..., 0], score, ending, tokens[..., 3:], outputs.complete, outputs.passes)
+    return Decoded(
+        tokens[..., 0], score, ending, tokens[..., 3:], outcome > 0, outcome == CUT, outputs.passes
+    )
 
 
 class _Chunk(NamedTuple):

@@ -3,7 +3,7 @@
 Every output parses, every type is of the schema, and every span is a run of whole words of the text. Items come in
 order of appearance: by start, longer spans first, then in the schema's order. So none comes twice, and there are only
 so many. Where a string occurs more than once the first occurrence in order is taken, which leaves the most room for
-what follows. An item may begin only if it can be ended, and the output closed, within the length limit.
+what follows. An item may begin only if there is a span for it.
 
 Of a `flat` grammar spans do not overlap: an item begins at or after the end of the last one.
 """
@@ -23,7 +23,7 @@ from toner_jax.decoding.automaton import (
     value_at,
     with_symbols,
 )
-from toner_jax.decoding.tape import FAR, Tape, TapeLayout
+from toner_jax.decoding.tape import Tape, TapeLayout
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,6 @@ class EntityList:
             type=jnp.where(span_begins, value_at(tape.type, done), state.type),
             taken=jnp.where(span_begins, 0, state.taken + in_text),
             boundary=jnp.where(word_done, done + 1, -1),
-            left=state.left - 1,
             items=state.items + item_ends,
         )
         return state._replace(allowed=self._allowed(tape, state, hit_BP, span_begins))
@@ -74,33 +73,25 @@ class EntityList:
         goes_on_BP = jnp.pad((hit_BP & ~(tape.unit_end & ~text_P))[:, :-1], ((0, 0), (1, 0)))
         item_begins = hit_BP[:, layout.first[1] - 1] | hit_BP[:, layout.another[1] - 1]
         begins_BP = tape.unit_start & jnp.where(text_P, span_begins[:, None], item_begins[:, None])
-        room = state.left[:, None]
 
-        # A word: if the span would keep the order of items, and the output can be closed after it.
-        fits_BP = tape.togo + layout.closing <= room
-        words_BP = (goes_on_BP | begins_BP) & text_P & self._in_order(tape, state) & fits_BP
+        # A word: if the span would keep the order of items. After the last one there is nothing.
+        words_BP = (goes_on_BP | begins_BP) & text_P & self._in_order(tape, state) & (tape.candidate >= 0)
 
         # A type needs a span that may follow it; so does a symbol before an item. After a word the item may end
         # there; elsewhere `after` is the state itself.
         may_end = state.boundary >= 0
         after = _after_item(state, may_end)
-        later, inside, same = self._shortest_spans(tape, after)
-        span_BP = jnp.minimum(later, inside)[:, None]
-        later_type_BP = tape.type > state.last_type[:, None]
-        span_BP = jnp.where(later_type_BP, jnp.minimum(span_BP, same[:, None]), span_BP)
+        of_any_type, of_later_types = self._spans_left(tape, after)
         types_BP = (goes_on_BP | begins_BP) & (position_P >= layout.types) & ~text_P
-        types_BP &= tape.togo + span_BP + layout.closing <= room
+        types_BP &= of_any_type[:, None] | (of_later_types[:, None] & (tape.type > state.last_type[:, None]))
 
-        # Tokens, type and span, that are enough for some item; `FAR` and more where there can be none.
-        same = jnp.where(after.last_type + 1 < len(layout.type_starts), same, FAR)
-        item = jnp.minimum(layout.shortest_type + jnp.minimum(later, inside), layout.longest_type + same)
-        spare = state.left - item - layout.closing
+        item_left = of_any_type | (of_later_types & (after.last_type + 1 < len(layout.type_starts)))
         opened = hit_BP[:, layout.open[1] - 1]
         symbols_BP = with_symbols(
             goes_on_BP & (position_P < layout.types),
-            (layout.first, opened & (spare >= layout.first[1] - layout.first[0])),
+            (layout.first, opened & item_left),
             (layout.empty, opened),
-            (layout.another, may_end & (spare >= layout.another[1] - layout.another[0])),
+            (layout.another, may_end & item_left),
             (layout.last, may_end),
         )
         allowed_BP: jax.Array = symbols_BP | types_BP | words_BP
@@ -118,18 +109,16 @@ class EntityList:
         in_order_BP: jax.Array = later_BP | ((start_BP == state.start[:, None]) & not_past_BP)
         return in_order_BP
 
-    def _shortest_spans(self, tape: Tape, state: AutomatonState) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """The fewest pieces [B] of a span that may follow the last item: one that begins later; one that begins
-        there and is shorter; the same or a shorter one with a later type. `FAR` where there is none."""
-        # Before the first item, `start` and `end` are −1 and everything is later.
-        last_taken = state.end - 1 if self.flat else state.start
-        begin = jnp.maximum(last_taken + 1, self.layout.text)
-        later = jnp.where(tape.last_start > last_taken, value_at(tape.shortest, begin), FAR)
+    def _spans_left(self, tape: Tape, state: AutomatonState) -> tuple[jax.Array, jax.Array]:
+        """Whether some span may follow the last item, bool [B]: whatever its type, where one begins later, or there and
+        is shorter; with a later type, where the same one may."""
+        # Before the first item, `start` and `end` are −1 and everything is later; in an empty text, nothing.
+        last_taken = jnp.maximum(state.end - 1, -1) if self.flat else state.start
+        later = tape.last_start > last_taken
         if self.flat:
-            return later, jnp.full_like(later, FAR), jnp.full_like(later, FAR)
-        same = jnp.where(state.start >= 0, value_at(tape.togo, state.start), FAR)
-        inside = jnp.where(state.start + same < state.end, same, FAR)
-        return later, inside, same
+            return later, jnp.zeros_like(later)
+        inside = (state.start >= 0) & (value_at(tape.word_end, state.start) < state.end)
+        return later | inside, state.start >= 0
 
 
 def _after_item(state: AutomatonState, ends: jax.Array) -> AutomatonState:

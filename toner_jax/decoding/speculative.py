@@ -3,7 +3,8 @@
 A pass feeds Q tokens: the last one decided, and Q − 1 that are drafted. The model scores what may follow
 each of them; drafts are accepted as long as each is what greedy decoding would have chosen, and the choice after the
 last accepted one comes for free. So the output is that of one token a pass, wherever the two best scores differ by
-more than rounding, and whatever the format forces costs nothing.
+more than rounding, and whatever the format forces costs nothing. Where its budget ends an output is cut: what is
+written up to there does not depend on the budget.
 
 Shapes: N requests, B rows of the batch, Q tokens of a pass, P tape positions, U candidates of a row, T tokens of an
 output.
@@ -31,7 +32,7 @@ class SpeculativeOptions:
     Attributes:
       tokens_per_pass: Q; 1 drafts nothing.
       slots: of the KV cache, a multiple of `tokens_per_pass`; a row may take slots // tokens_per_pass passes.
-      length: T; no tape's limit may pass it.
+      length: T; no budget may pass it.
       rows: B, at most N. Where B is N all requests are decoded at once, and no row takes a second one.
       chunk: how many sources are encoded at a time, of which N is a multiple (0: `rows`).
       start_id: what the decoder is fed first.
@@ -47,17 +48,21 @@ class SpeculativeOptions:
     unroll: bool = False
 
 
+# What became of a request, as in `Outputs.outcome`; 0 as long as it is decoded, and where the cache had no room for it.
+ENDED, CUT = 1, 2
+
+
 class Outputs(NamedTuple):
     """What is written so far of N requests, in few arrays, as each takes time to write to.
 
     Attributes:
       tokens: int32 [N, T, 6]: the token, the bits of its score and of its ending, and its span; see `Decoded`.
-      complete: bool [N], whether the output has ended.
+      outcome: int32 [N], `ENDED`, or `CUT` where the budget ended first.
       passes: int32 [], how often the model was called.
     """
 
     tokens: jax.Array
-    complete: jax.Array
+    outcome: jax.Array
     passes: jax.Array
 
 
@@ -96,7 +101,7 @@ class _Draft(NamedTuple):
     Attributes:
       candidates: int32 [B, Q − 1], indices into the rows' candidates.
       allowed: bool [B, Q, P].
-      numbers: int32 [B, Q, 8], the states' other fields, see `_numbers`.
+      numbers: int32 [B, Q, 7], the states' other fields, see `_numbers`.
     """
 
     candidates: jax.Array
@@ -131,13 +136,15 @@ class _Accepted(NamedTuple):
     Attributes:
       right: int32 [B], how many drafts are accepted. At this index of the pass stands the model's own choice.
       decided: int32 [B], tokens that the pass decides: the accepted drafts, and that choice, unless the output had
-        ended.
-      state: the automaton's, after them.
+        ended; no more than the budget has left.
+      state: the automaton's, after all of them, those past the budget too.
+      outcome: int32 [B], as `Outputs.outcome`.
     """
 
     right: jax.Array
     decided: jax.Array
     state: AutomatonState
+    outcome: jax.Array
 
 
 @dataclass(frozen=True, eq=False)  # jax hashes what it traces; a decoder's parameters have no hash
@@ -146,11 +153,13 @@ class SpeculativePass:
 
     Attributes:
       calibration_temperature: fp32 [], divides the logits behind the scores.
+      budget: int32 [], the most tokens of an output, its end of sequence included.
     """
 
     decoder: Seq2SeqDecoder
     automaton: Automaton
     calibration_temperature: jax.Array
+    budget: jax.Array
     options: SpeculativeOptions
 
     def __call__(self, loop: Loop) -> Loop:
@@ -159,7 +168,7 @@ class SpeculativePass:
         verified, cache = self._verify(batch, draft, loop.cache)
         accepted = self._accept(batch, draft, verified)
         outputs = self._write(loop.outputs, batch, draft, verified, accepted)
-        finished = ~jnp.any(accepted.state.allowed, axis=1)
+        finished = accepted.outcome > 0
         # A row whose next pass would need a slot that it still attends to gives up: its output stays incomplete.
         out_of_room = ~finished & ((batch.passes + 2) * tokens_per_pass > self.options.slots)
         idle = outputs.tokens.shape[0]
@@ -182,13 +191,13 @@ class SpeculativePass:
             candidate = automaton.draft(tape, state)
             return automaton.advance(tape, state, candidate), (state.allowed, _numbers(state), candidate)
 
-        end, (allowed_QBP, numbers_QB8, candidates_QB) = jax.lax.scan(
+        end, (allowed_QBP, numbers_QB7, candidates_QB) = jax.lax.scan(
             draft_one, batch.state, None, length=self.options.tokens_per_pass - 1, unroll=self.options.unroll
         )
         return _Draft(
             candidates_QB.T,
             jnp.concatenate([allowed_QBP, end.allowed[None]]).swapaxes(0, 1),
-            jnp.concatenate([numbers_QB8, _numbers(end)[None]]).swapaxes(0, 1),
+            jnp.concatenate([numbers_QB7, _numbers(end)[None]]).swapaxes(0, 1),
         )
 
     def _verify(
@@ -212,11 +221,11 @@ class SpeculativePass:
         right_BQ = jnp.cumprod((verified.chosen == draft_candidates_BQ) & going_BQ, axis=1)
         count = jnp.sum(right_BQ, axis=1)
         before = _state(value_at(draft.allowed, count), value_at(draft.numbers, count))
-        return _Accepted(
-            count,
-            count + value_at(going_BQ, count),
-            self.automaton.advance(batch.tape, before, value_at(verified.chosen, count)),
-        )
+        after = self.automaton.advance(batch.tape, before, value_at(verified.chosen, count))
+        decided, left = count + value_at(going_BQ, count), self.budget - batch.written
+        ends, cut = ~jnp.any(after.allowed, axis=1) & (decided <= left), decided >= left
+        outcome = jnp.where(ends, ENDED, jnp.where(cut, CUT, 0))
+        return _Accepted(count, jnp.minimum(decided, left), after, outcome)
 
     def _write(
         self, outputs: Outputs, batch: ActiveRows, draft: _Draft, verified: _Verified, accepted: _Accepted
@@ -251,10 +260,10 @@ class SpeculativePass:
         # Writes to request N, which does not exist, are dropped: of tokens that were not decided, and of idle rows.
         request_BQ = jnp.where(index_Q < accepted.decided[:, None], batch.request[:, None], n)
         column_BQ = batch.written[:, None] + index_Q
-        finished = ~jnp.any(new.allowed, axis=1)
+        finished = accepted.outcome > 0
         return Outputs(
             outputs.tokens.at[request_BQ, column_BQ].set(jnp.stack(written, axis=-1), mode="drop"),
-            outputs.complete.at[jnp.where(finished, batch.request, n)].set(True, mode="drop"),
+            outputs.outcome.at[jnp.where(finished, batch.request, n)].set(accepted.outcome, mode="drop"),
             outputs.passes + 1,
         )
 
@@ -263,7 +272,7 @@ _NUMBERS = tuple(name for name in AutomatonState._fields if name != "allowed")
 
 
 def _numbers(state: AutomatonState) -> jax.Array:
-    """All of a state [B, …] but what is allowed, int32 [B, …, 8]."""
+    """All of a state [B, …] but what is allowed, int32 [B, …, 7]."""
     return jnp.stack([getattr(state, name) for name in _NUMBERS], axis=-1)
 
 

@@ -24,7 +24,7 @@ from toner_jax.text.ids import Ids
 Array = Any  # np.ndarray on the host, jax.Array on the device
 Unit = tuple[int, int]  # a run of positions that are taken one after another, half-open
 
-FAR = 1 << 14  # more pieces than any output has
+_NO_UNIT = 1 << 14  # more pieces than any word or type has
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,10 @@ class TapeLayout:
     types: int  # where the types begin
     text: int  # where the text begins
     type_starts: tuple[int, ...]  # where each type begins
-    shortest_type: int  # the tokens of the shortest type
-    longest_type: int
 
     @property
     def symbols(self) -> tuple[Unit, ...]:
         return self.open, self.first, self.empty, self.another, self.last
-
-    @property
-    def closing(self) -> int:
-        """Tokens that end an output after its last item."""
-        return self.last[1] - self.last[0]
 
 
 @functools.lru_cache(maxsize=64)
@@ -65,8 +58,6 @@ def lay_out(grammar: Grammar) -> TapeLayout:
         types=types,
         text=types + sum(lengths),
         type_starts=tuple((types + starts(lengths)).tolist()),
-        shortest_type=min(lengths),
-        longest_type=max(lengths),
     )  # fmt: skip
 
 
@@ -90,38 +81,29 @@ class Tape(NamedTuple):
     Attributes:
       candidate: which of the row's candidates stands at each position, −1 where there is none.
       candidates: [B, U] the distinct tokens of the tape, padded by repeating the largest.
-      togo: tokens from each position to the end of its unit: its word, or its type.
       unit_start, unit_end: bool, the first and last position of each word, type and symbol.
       type: which type stands at each position.
-      shortest: over the words from each position on, the fewest pieces of one.
       word_end: where the word at each position ends, half-open.
       last_start: [B] where the last word begins, −1 in an empty text.
-      limit: [B] the most tokens of an output, its end of sequence included.
       draft_plan: what is drafted.
     """
 
     candidate: Array
     candidates: Array
-    togo: Array
     unit_start: Array
     unit_end: Array
     type: Array
-    shortest: Array
     word_end: Array
     last_start: Array
-    limit: Array
     draft_plan: DraftPlan
 
 
-def make_tapes(
-    grammar: Grammar, texts: Sequence[Sequence[Ids]], room: int, limit: int
-) -> tuple[Tape, list[np.ndarray]]:
+def make_tapes(grammar: Grammar, texts: Sequence[Sequence[Ids]], room: int) -> tuple[Tape, list[np.ndarray]]:
     """Host arrays of a batch of tapes.
 
     Args:
       texts: the ids of each word of each row; a grammar without spans heeds only how many rows there are.
       room: the pieces of text that a tape holds, so that few lengths are compiled for.
-      limit: the most tokens of an output, its end of sequence included.
 
     Returns:
       The tapes, with empty draft plans, and for each row which word each piece of its text belongs to.
@@ -135,26 +117,23 @@ def make_tapes(
         raise ValueError(f"{text.pieces.max()} pieces of text pass the tape's {room}")
     head = _head(grammar)
     length = layout.text + room if grammar.spans else len(head[0])
-    token, togo, type_at = (np.full((rows, length), fill, np.int32) for fill in (-1, FAR, 0))
+    token, togo, type_at = (np.full((rows, length), fill, np.int32) for fill in (-1, _NO_UNIT, 0))
     for array, own in zip((token, togo, type_at), head, strict=True):
         array[:, : len(own)] = own
     row, column = text.row, layout.text + text.column
     token[row, column], togo[row, column] = text.token, text.togo
-    word_end, shortest, last_start = _words(text, column, (rows, length))
+    word_end, last_start = _words(text, column, (rows, length))
 
     candidate, candidates = _distinct(token)
     unit_start, unit_end = _find_units(layout, togo)
     tape = Tape(
         candidate=candidate,
         candidates=candidates,
-        togo=togo,
         unit_start=unit_start,
         unit_end=unit_end,
         type=type_at,
-        shortest=shortest,
         word_end=word_end,
         last_start=last_start,
-        limit=np.full(rows, limit, np.int32),
         draft_plan=_no_draft_plan(rows, length),
     )
     return tape, np.split(text.owner, np.cumsum(text.pieces)[:-1])
@@ -193,24 +172,20 @@ def _texts(texts: Sequence[Sequence[Ids]]) -> _Texts:
     )
 
 
-def _words(
-    text: _Texts, column: np.ndarray, shape: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`word_end`, `shortest` and `last_start` of tapes of this shape, by the column of each piece of text."""
+def _words(text: _Texts, column: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """`word_end` and `last_start` of tapes of this shape, by the column of each piece of text."""
     row, first = text.row, text.first
     word_end = np.zeros(shape, np.int32)
     word_end[row, column] = column + text.togo
     last_start = np.full(shape[0], -1, np.int32)
     last_start[row[first]] = column[first]  # of each row the last one stays
-    shortest = np.full(shape, FAR, np.int32)
-    shortest[row[first], column[first]] = text.togo[first]
-    shortest = np.ascontiguousarray(np.minimum.accumulate(shortest[:, ::-1], axis=1)[:, ::-1])
-    return word_end, shortest, last_start
+    return word_end, last_start
 
 
 @functools.lru_cache(maxsize=64)
 def _head(grammar: Grammar) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What stands before the text on all tapes of a grammar: tokens, tokens to go, and types, int32 each."""
+    """What stands before the text on all tapes of a grammar, int32 each: tokens; of each the tokens from it to the end
+    of its unit, `_NO_UNIT` of symbols; and types."""
     units = grammar.types if grammar.spans else grammar.types + grammar.later_types
     symbols = grammar.open + grammar.first + grammar.empty + grammar.another + grammar.last
     lengths = np.array([len(ids) for ids in units], np.int32)
@@ -219,14 +194,14 @@ def _head(grammar: Grammar) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     total = int(lengths.sum())
     return (
         np.array([*symbols, *chain.from_iterable(units)], np.int32),
-        np.concatenate([nothing + FAR, np.repeat(np.cumsum(lengths), lengths) - np.arange(total)]),
+        np.concatenate([nothing + _NO_UNIT, np.repeat(np.cumsum(lengths), lengths) - np.arange(total)]),
         np.concatenate([nothing, np.repeat(type_at, lengths)]),
     )
 
 
 def _find_units(layout: TapeLayout, togo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where words and types begin, and where they and the symbols end: bool [B, P] each."""
-    in_units = togo < FAR
+    in_units = togo < _NO_UNIT
     unit_end = in_units & (togo == 1)
     unit_start = np.zeros_like(unit_end)
     unit_start[:, 1:] = in_units[:, 1:] & (unit_end[:, :-1] | ~in_units[:, :-1])
@@ -271,8 +246,8 @@ class Packed(NamedTuple):
 
 
 # Where each field of a tape, and of its draft_plan, stands in `Packed`.
-_POSITIONS = "candidate", "togo", "unit_start", "unit_end", "type", "shortest", "word_end"
-_ROWS = "last_start", "limit"
+_POSITIONS = "candidate", "unit_start", "unit_end", "type", "word_end"
+_ROWS = ("last_start",)
 _FLAGS = "unit_start", "unit_end"
 
 

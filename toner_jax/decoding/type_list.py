@@ -17,7 +17,7 @@ from toner_jax.decoding.automaton import (
     value_at,
     with_symbols,
 )
-from toner_jax.decoding.tape import FAR, Tape, TapeLayout
+from toner_jax.decoding.tape import Tape, TapeLayout
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,6 @@ class TypeList:
             start=jnp.where(item_ends, 0, state.start),
             end=jnp.where(item_ends, state.taken, state.end),
             last_type=jnp.where(item_ends, state.type, state.last_type),
-            left=state.left - 1,
             items=state.items + item_ends,
         )
         return state._replace(allowed=self._allowed(tape, state, hit_BP, begins))
@@ -63,14 +62,10 @@ class TypeList:
         goes_on_BP = jnp.pad((hit_BP & ~tape.unit_end)[:, :-1], ((0, 0), (1, 0)))
         begins_BP = tape.unit_start & jnp.where(later_P, begins[:, None], opened[:, None])
         in_order_BP = tape.type > state.last_type[:, None]
-        fits_BP = tape.togo + layout.closing <= state.left[:, None]
-        types_BP = (goes_on_BP | begins_BP) & ~symbols_P & in_order_BP & fits_BP
+        types_BP = (goes_on_BP | begins_BP) & ~symbols_P & in_order_BP
 
-        # Another type may follow the one that ended where there is one, and room to write it.
-        follows_BP = tape.unit_start & later_P & (tape.type > state.type[:, None])
-        shortest = jnp.min(jnp.where(follows_BP, tape.togo, FAR), axis=1)
-        comma = layout.another[1] - layout.another[0]
-        another = may_end & (shortest + comma + layout.closing <= state.left)
+        # Another type may follow the one that ended where there is one.
+        another = may_end & (state.type + 1 < len(layout.type_starts))
         allowed_BP: jax.Array = types_BP | with_symbols(
             goes_on_BP & symbols_P, (layout.empty, opened), (layout.another, another), (layout.last, may_end)
         )

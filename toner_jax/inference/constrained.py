@@ -56,8 +56,8 @@ class _Group(NamedTuple):
 
 
 class GrammarGenerator:
-    """Speculative decoding under a task's grammar: every output is well formed, every span a run of the
-    input's words. `work` counts what it took.
+    """Speculative decoding under a task's grammar: every output is well formed up to where it is cut, every span a run
+    of the input's words. `work` counts what it took.
 
     At most eight shapes are compiled for many inputs at a time, and as many for single ones.
     """
@@ -74,7 +74,7 @@ class GrammarGenerator:
     ):
         """Args:
         techniques: None for those that are fastest.
-        limit: the most tokens of an output (0: `options.max_length`); of the same room, any limit runs the same
+        limit: where an output is cut, in tokens (0: `options.max_length`); of the same room, any limit runs the same
           programs for all but the few longest outputs.
         """
         techniques = techniques or Techniques()
@@ -140,9 +140,8 @@ class GrammarGenerator:
         )
         self._compilations.begin(shape)
         program = self._decode[call.plan.threads > 1 and shape.requests > 1]
-        decoded = program(
-            call.params, _Requests(ids, tapes, len(chosen)), call.calibration_temperature, options=options
-        )
+        requests = _Requests(ids, tapes, len(chosen), self._limit)
+        decoded = program(call.params, requests, call.calibration_temperature, options=options)
         return _Group(chosen, word_index, shape.rows, decoded)
 
     def _tapes(self, inputs: Sequence[Input], shape: Shape) -> tuple[Tape, list[np.ndarray]]:
@@ -151,7 +150,7 @@ class GrammarGenerator:
         texts = [i.words for i in inputs] + [()] * idle
         word, names = self._task.word_ids.word, self._task.schema.names
         ids = [[word(w) for w in words] for words in texts] if self._grammar.spans else [()] * len(texts)
-        tapes, word_index = make_tapes(self._grammar, ids, shape.source, self._limit)
+        tapes, word_index = make_tapes(self._grammar, ids, shape.source)
         if self._drafts and self._grammar.spans:
             matched = [i.matched for i in inputs] + [()] * idle
             first = [names[:1] if types is None else types[:1] for types in matched]
@@ -164,15 +163,19 @@ class GrammarGenerator:
         decoded = group.decoded
         self.work.add(int(decoded.passes), group.rows)
         counts, complete = (decoded.tokens != 0).sum(axis=1).tolist(), decoded.complete.tolist()
+        truncated = decoded.truncated.tolist()
         items = _items_by_request(decoded.spans)
         for k, i in enumerate(group.inputs):
             if complete[k]:
-                whole = counts[k] - self._grammar.ends  # without the end of sequence
+                # Without the end of sequence.
+                whole = counts[k] - (self._grammar.ends and not truncated[k])
                 scores = decoded.scores[k, : counts[k]]
                 spans = self._spans(
                     scores.tolist(), decoded.ending[k].tolist(), items[k], group.word_index[k]
                 )
-                out[i] = Output(decoded.tokens[k, :whole].tolist(), scores[:whole], spans)
+                out[i] = Output(
+                    decoded.tokens[k, :whole].tolist(), scores[:whole], spans, truncated=truncated[k]
+                )
         advance(sum(complete[: len(group.inputs)]))
         return [i for k, i in enumerate(group.inputs) if not complete[k]]
 
@@ -222,6 +225,7 @@ class _Requests(NamedTuple):
     ids: jax.Array
     tapes: Packed
     size: int
+    budget: int
 
 
 def _decode(
@@ -233,7 +237,9 @@ def _decode(
     options: SpeculativeOptions,
 ) -> continuous_batching.Decoded:
     """The program that is compiled."""
-    unpacked = continuous_batching.Requests(requests.ids, unpack(requests.tapes), requests.size)
+    unpacked = continuous_batching.Requests(
+        requests.ids, unpack(requests.tapes), requests.size, requests.budget
+    )
     return continuous_batching.decode(
         make_decoder(params), automaton, unpacked, options, calibration_temperature
     )

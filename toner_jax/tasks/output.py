@@ -38,9 +38,11 @@ class Output:
       scores: fp32, the log-probability of each.
       spans: the items, under the grammar; None where the tokens have to be parsed.
       explanation: how many of the tokens, the last ones, explain the items (§3.5).
+      truncated: whether the list was cut where there was room for no more tokens: `spans` are its first items.
     """
 
     tokens: list[int]
     scores: np.ndarray
     spans: tuple[WrittenSpan, ...] | None = None
     explanation: int = 0
+    truncated: bool = False
