@@ -29,10 +29,19 @@ class ExplainedGenerator:
     def __call__(
         self, params: Any, inputs: Sequence[Input], calibration_temperature: float = 1.0
     ) -> list[Output]:
-        """The outputs, in the order of the inputs; `calibration_temperature` as in `GrammarGenerator`."""
-        lists = self._list(params, inputs, calibration_temperature)
-        rest = self._rest(params, inputs, calibration_temperature, prefixes=[o.tokens for o in lists])
-        return [
-            Output(a.tokens + b.tokens, np.concatenate([a.scores, b.scores]), a.spans, len(b.tokens))
-            for a, b in zip(lists, rest, strict=True)
-        ]
+        """The outputs, in the order of the inputs; `calibration_temperature` as in `GrammarGenerator`. A list that is
+        cut has no explanation."""
+        outputs = self._list(params, inputs, calibration_temperature)
+        whole = [i for i, o in enumerate(outputs) if not o.truncated]
+        rest = self._rest(
+            params,
+            [inputs[i] for i in whole],
+            calibration_temperature,
+            prefixes=[outputs[i].tokens for i in whole],
+        )
+        for i, b in zip(whole, rest, strict=True):
+            a = outputs[i]
+            outputs[i] = Output(
+                a.tokens + b.tokens, np.concatenate([a.scores, b.scores]), a.spans, len(b.tokens)
+            )
+        return outputs

@@ -100,7 +100,7 @@ class FreeGenerator:
             ends = np.flatnonzero(tokens == self._options.eos_id)
             if whole or length == self._options.max_length:
                 count = ends[0] if len(ends) else length
-                out[i] = Output(tokens[:count].tolist(), scores[:count])
+                out[i] = Output(tokens[:count].tolist(), scores[:count], truncated=not len(ends))
             else:
                 unfinished.append(i)
         advance(len(rows) - len(unfinished))

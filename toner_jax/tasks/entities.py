@@ -32,12 +32,13 @@ class Entities(TypedTask):
         spelled = reading.spell(self.word_ids, output)
         if output.spans is None:
             names, text = self.schema.names, self._list(spelled.text)
-            found = reading.parse_items(self.word_ids, words, names, spelled, text)
+            found = reading.parse_items(self.word_ids, words, names, spelled, text, output.truncated)
         else:
             found = reading.place_spans(self.word_ids, words, output.spans)
         entities = sort_entities(found.scores, self.schema)
         scores = tuple(found.scores[e] for e in entities)
-        return Recognized(entities, scores, found.items, " ".join(spelled.text.split()), found.dropped)
+        dropped = reading.with_truncated(found.dropped, output)
+        return Recognized(entities, scores, found.items, " ".join(spelled.text.split()), dropped)
 
     def _list(self, text: str) -> str:
         """The list in a freely written output, at the same characters as there."""

@@ -50,6 +50,11 @@ class Found:
     dropped: Counter[str]
 
 
+def with_truncated(dropped: Counter[str], output: Output) -> Counter[str]:
+    """What was dropped of an output, with `truncated` counted once where there was no room for all of it."""
+    return dropped | Counter(truncated=1) if output.truncated else dropped
+
+
 def place_spans(word_ids: WordIds, words: Sequence[str], spans: Sequence[WrittenSpan]) -> Found:
     """The entities of items written under the grammar. Their strings are runs of the words; where one occurs more
     than once, `align` says which is meant."""
@@ -68,16 +73,22 @@ def place_spans(word_ids: WordIds, words: Sequence[str], spans: Sequence[Written
 
 
 def parse_items(
-    word_ids: WordIds, words: Sequence[str], types: Sequence[str], spelled: Spelled, text: str
+    word_ids: WordIds,
+    words: Sequence[str],
+    types: Sequence[str],
+    spelled: Spelled,
+    text: str,
+    truncated: bool = False,
 ) -> Found:
     """The entities of a freely written list.
 
     Args:
       types: the names that may be used.
       text: the list, at the same characters as in `spelled.text`.
+      truncated: whether it was cut at its end.
     """
     source = SourceIndex([word_ids.surface(w) for w in words])
-    parsed = parse(text, types, source)
+    parsed = parse(text, types, source, truncated)
     aligned, dropped = align(parsed.items, source)
     scores: dict[Entity, Score] = {}
     items: list[tuple[Item, Score]] = []

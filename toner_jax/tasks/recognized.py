@@ -56,7 +56,8 @@ class Recognized:
       entities: spans in order of appearance, and `scores` of each.
       items: the usable items, aligned or not (what the paper's metric counts), each with its best score.
       output: the string the model wrote; of a windowed text, the windows' strings joined by lines.
-      dropped: how much of it could not be used, by reason.
+      dropped: how much of it could not be used, by reason: items, and as `truncated` outputs, of which what stands
+        after the last whole item is lost.
       explanation: the model's own, where it was asked for one; of a windowed text a line for each.
       types: where types alone were asked for, those that occur, in schema order, each with the probability of its
         being named after those before it; of a windowed text, the largest.

@@ -31,6 +31,7 @@ _ITEM_START = re.compile(r"\((\s*)([^,()\[\]]*?)(\s*),(\s*)")
 _ITEM_END = re.compile(r"\)(?:\s*,\s*(?=\()|\s*,?\s*(?P<close>\]))")
 # An entity with more strings like an item's end than this is not looked for, which bounds the time.
 _MAX_ENDS = 50
+_CUT_END = re.compile(r"\)\s*,?\s*$")
 _EXACT_END = re.compile(r"\)(?:,\s+|\])")
 
 
@@ -54,7 +55,9 @@ def sentence_items(sentence: Sentence) -> tuple[Item, ...]:
     return tuple((e.type, sentence.surface(e)) for e in sentence.entities)
 
 
-def parse(text: str, types: Sequence[str], source: SourceIndex | None = None) -> Parsed:
+def parse(
+    text: str, types: Sequence[str], source: SourceIndex | None = None, truncated: bool = False
+) -> Parsed:
     """Reads a target.
 
     Args:
@@ -62,6 +65,8 @@ def parse(text: str, types: Sequence[str], source: SourceIndex | None = None) ->
       types: the schema's type names.
       source: the words that entities were to be copied from. With it, an entity ends where that makes
         it a run of those words, if anywhere; without it, at the first place that the format allows.
+      truncated: whether the text was cut at its end. What may be the beginning of one longer item is dropped then:
+        with `Al), (Bo` in the source, of `[(person, Al), (` nothing is sure.
 
     Returns:
       The items whose type is known; that an entity is among the source's words is for `align` to say.
@@ -72,7 +77,7 @@ def parse(text: str, types: Sequence[str], source: SourceIndex | None = None) ->
         return Parsed((), (), Counter(malformed=1) if text.strip() else Counter())
     if text[begin:].strip() in ("", "]"):
         return Parsed(())
-    parts = list(_Reader(text, begin, frozenset(types), source).read())
+    parts = list(_Reader(text, begin, frozenset(types), source, truncated).read())
     usable = [p for p in parts if not p.dropped]
     return Parsed(
         tuple(p.item for p in usable),
@@ -98,8 +103,10 @@ class _Reader:
     end, and one more, the last, means that all is read.
     """
 
-    def __init__(self, text: str, begin: int, types: frozenset[str], source: SourceIndex | None):
-        self._text, self._types, self._source = text, types, source
+    def __init__(
+        self, text: str, begin: int, types: frozenset[str], source: SourceIndex | None, truncated: bool
+    ):
+        self._text, self._types, self._source, self._truncated = text, types, source, truncated
         self._begin = begin
         self._ends = list(_ITEM_END.finditer(text, begin))
         self._done = len(self._ends) + 1
@@ -131,13 +138,23 @@ class _Reader:
                 yield _Part(self._done, (1, 0), "malformed")
             return
         start = _ITEM_START.match(text, at)
+        if start and self._may_be_cut(start):
+            yield _Part(self._done, (0, 0), "truncated")
         if start and state < len(self._ends):
             yield from self._items(state, start)
         elif state < len(self._ends):
             yield _Part(state + 1, (1, 0), "malformed")
         else:
-            cut = start or not re.search(r"[)\]]", text[at:])
-            yield _Part(self._done, (1, 0), "truncated" if cut else "malformed")
+            cut = bool(start or not re.search(r"[)\]]", text[at:]))
+            useless = not (cut and self._truncated)
+            yield _Part(self._done, (int(useless), 0), "truncated" if cut else "malformed")
+
+    def _may_be_cut(self, start: re.Match[str]) -> bool:
+        """Whether all that follows `start` may be the beginning of one entity of the source, in a text that was cut."""
+        if not self._truncated or self._source is None:
+            return False
+        rest = self._text[start.end() :]
+        return self._source.holds(rest) or self._source.holds(_CUT_END.sub("", rest))
 
     def _items(self, state: int, start: re.Match[str]) -> Iterator[_Part]:
         """The items that begin with `start`: up to each end that makes the entity a run of the source's
