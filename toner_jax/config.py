@@ -121,7 +121,9 @@ def base() -> ConfigDict:
 
     c.decode = ConfigDict()
     c.decode.batch_size = 64  # sentences at a time in the evaluate stage, predict and the Python interface
-    c.decode.max_length = 0  # pieces; 0 for text.max_target
+    # The most pieces of an output; 0 for text.max_target. Of a longer one the whole items count, the rest is dropped
+    # and counted as truncated; unless this is below text.max_target, its text is first read again in halves.
+    c.decode.max_length = 0
     c.decode.grammar = (
         True  # only well-formed outputs with spans of the text; False decodes as the paper does
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,8 @@ class Subject:
 
     @property
     def options(self) -> DecodeOptions:
-        """How the run decodes."""
-        return decode_options(self.restored.config)
+        """How the run decodes; each input once, however long its output."""
+        return replace(decode_options(self.restored.config), halve=False)
 
     @property
     def make_decoder(self) -> MakeDecoder:

@@ -17,7 +17,10 @@ class DecodeOptions:
 
     Attributes:
       max_source: pieces of an input, its end of sequence included; longer texts are cut into windows.
-      max_length: tokens of an output that there is room for, its end of sequence included.
+      max_length: tokens of an output that there is room for, its end of sequence included; of a longer one the whole
+        items that fit count.
+      halve: whether a window whose output is longer is read again in two halves: where `max_length` is the model's own
+        limit, rather than a user's.
       batch_size: rows that are decoded at a time.
       window_overlap: words that neighbouring windows of a long sentence share.
       grammar: whether only well-formed outputs with spans of the text are written.
@@ -29,6 +32,7 @@ class DecodeOptions:
 
     max_source: int = 512
     max_length: int = 512
+    halve: bool = False
     batch_size: int = 64
     window_overlap: int = 16
     grammar: bool = True

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from toner_jax.inference.options import DecodeOptions
-from toner_jax.inference.windows import Window, readable_windows
+from toner_jax.inference.windows import Window, halves, readable_windows
 from toner_jax.schema import Sentence, sort_entities
 from toner_jax.tasks.output import Input, Output
 from toner_jax.tasks.recognized import Recognized, best_items
@@ -45,23 +45,31 @@ class Recognizer:
             readable, too_long = readable_windows(i, sentence, self.task, self._options)
             windows += readable
             skipped.append(too_long)
-        inputs = [
-            Input(
-                sentences[w.sentence].words[w.start : w.end], None if matched is None else matched[w.sentence]
-            )
-            for w in windows
-        ]
         parts: list[list[tuple[Window, Recognized]]] = [[] for _ in sentences]
-        outputs = self._generate(params, inputs, calibration_temperature)
-        for window, given, output in zip(windows, inputs, outputs, strict=True):
-            found = self.task.read(given.words, output).moved(window.start)
-            parts[window.sentence].append((window, found))
+        while windows:
+            inputs = [_input(w, sentences, matched) for w in windows]
+            outputs = self._generate(params, inputs, calibration_temperature)
+            again: list[Window] = []
+            for window, given, output in zip(windows, inputs, outputs, strict=True):
+                if smaller := self._halves(window, output):
+                    again += smaller
+                else:
+                    found = self.task.read(given.words, output).moved(window.start)
+                    parts[window.sentence].append((window, found))
+            windows = again
         return [self._merge(p, skipped[i]) for i, p in enumerate(parts)]
+
+    def _halves(self, window: Window, output: Output) -> list[Window]:
+        """What is read instead of a window whose output was cut, if anything: fewer words have fewer entities."""
+        if not (output.truncated and self._options.halve):
+            return []
+        return halves(window, self._options.window_overlap)
 
     def _merge(self, parts: Sequence[tuple[Window, Recognized]], skipped: int) -> Recognized:
         """The windows of one sentence as one; an entity is its window's whose core it begins in."""
         if len(parts) == 1 and not skipped:
             return parts[0][1]
+        parts = sorted(parts, key=lambda part: (part[0].core_start, part[0].start))
         found = {
             e: s
             for w, r in parts
@@ -87,3 +95,9 @@ class Recognizer:
             "\n".join(r.explanation for _, r in parts if r.explanation),
             {name: types[name] for name in self.task.schema.names if name in types},
         )
+
+
+def _input(window: Window, sentences: Sequence[Sentence], matched: Sequence[Sequence[str]] | None) -> Input:
+    """What the generator is given of a window."""
+    words = sentences[window.sentence].words[window.start : window.end]
+    return Input(words, None if matched is None else matched[window.sentence])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from toner_jax.inference.options import DecodeOptions
@@ -51,6 +51,28 @@ def make_windows(sentence: int, lengths: Sequence[int], limit: int, overlap: int
             room -= lengths[start]
     cores = [0, *((a[1] + b[0] + 1) // 2 for a, b in pairwise(windows)), n]
     return [Window(sentence, a, b, cores[i], cores[i + 1]) for i, (a, b) in enumerate(windows)]
+
+
+def halves(window: Window, overlap: int) -> list[Window]:
+    """Smaller windows that share out the core of one: two, or fewer where one would have no core; none of one
+    word.
+
+    Args:
+      overlap: words that they share, as far as each shares at most half of its own.
+    """
+    count = window.end - window.start
+    if count < 2:
+        return []
+    shared = min(overlap, count // 3)
+    end = window.start + (count + shared + 1) // 2
+    start = end - shared
+    border = min(max((start + end + 1) // 2, window.core_start), window.core_end)
+    left, right = (
+        replace(window, end=end, core_end=border),
+        replace(window, start=start, core_start=border),
+    )
+    # Words without an own core are another window's: read for nothing, they would be halved again for nothing.
+    return [half for half in (left, right) if half.core_start < half.core_end]
 
 
 def readable_windows(

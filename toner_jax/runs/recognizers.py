@@ -18,15 +18,17 @@ from toner_jax.runs.view import Settings
 from toner_jax.tasks.task import Task
 
 # Options that do not bear the name of a key of `decode`.
-_ELSEWHERE = ("max_source", "max_length", "window_overlap")
+_ELSEWHERE = ("max_source", "max_length", "halve", "window_overlap")
 
 
 def decode_options(config: Settings) -> DecodeOptions:
     """How a configuration decodes; a key of `decode` is the option of its name."""
+    most = config.decode.max_length or config.text.max_target
     own = {f.name: getattr(config.decode, f.name) for f in fields(DecodeOptions) if f.name not in _ELSEWHERE}
     return DecodeOptions(
         max_source=config.text.max_source,
-        max_length=config.decode.max_length or config.text.max_target,
+        max_length=most,
+        halve=most >= config.text.max_target,
         window_overlap=config.text.window_overlap,
         **own,
     )
@@ -39,7 +41,7 @@ def make_recognizer(
     explanation, are always of the grammar.
 
     Args:
-      limit: under the grammar, the most tokens of an output; 0: as there is room for.
+      limit: under the grammar, where an output is cut, in tokens; 0: where there is room for no more.
 
     Raises:
       UserError: the task's instruction leaves no room for text.
