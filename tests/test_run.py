@@ -75,10 +75,15 @@ def test_changed_decoding_evaluates_again_and_trains_nothing(finished, cache, tm
     assert again.returncode == 0, again.stderr
     assert "generator: complete, skipped" in again.stderr
     assert "evaluate: runs again: decode.max_length: 0 → 3" in again.stderr
-    lines = (workdir / "predictions/test.jsonl").read_text().splitlines()
-    assert {json.loads(line)["output"] == "" or len(json.loads(line)["output"]) < 40 for line in lines} == {
-        True
-    }
+    rows = [json.loads(line) for line in (workdir / "predictions/test.jsonl").read_text().splitlines()]
+    assert all(len(row["output"]) < 40 for row in rows)
+    # An empty list has three tokens; of any other, nothing is whole.
+    assert [row["dropped"] for row in rows] == [
+        {} if row["output"] in ("", "[]") else {"truncated": 1} for row in rows
+    ]
+    assert not any(row["predicted"] for row in rows)
+    report = json.loads((workdir / "report/test.json").read_text())
+    assert report["dropped"].get("truncated", 0) == sum(len(row["dropped"]) for row in rows) > 0
     evaluated = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     assert len([e for e in evaluated if e["stage"] == "evaluate"]) == 2
 
