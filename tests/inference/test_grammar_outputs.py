@@ -131,8 +131,10 @@ def test_a_limit_below_the_room_holds(task, params):
     weights = fuzz_grammar.random_weights(params, 7)
     inputs = [Input(("IL-2", "gene", "expression", "of", "the", "IL-2", "gene"), ("dna",)), Input((), ())]
     free, limited = generator(task)(weights, inputs), generator(task, limit=12)(weights, inputs)
-    assert max(len(o.tokens) for o in free) > 11 >= max(len(o.tokens) for o in limited)
-    assert not parse(task.word_ids.decode(limited[0].tokens), SCHEMA.names).dropped
+    assert len(free[0].tokens) > 12 == len(limited[0].tokens)
+    assert limited[0].tokens == free[0].tokens[:12]
+    assert [o.truncated for o in limited] == [True, False]
+    assert limited[1].tokens == free[1].tokens
 
 
 @pytest.mark.slow
