@@ -24,7 +24,7 @@ import jax
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.inference import request_groups
 from toner_jax.inference.constrained import GrammarGenerator
-from toner_jax.inference.options import DecodeOptions
+from toner_jax.inference.options import DecodeOptions, Techniques
 from toner_jax.models import registry
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.t5.decoder import T5Decoder
@@ -65,14 +65,18 @@ def inputs(rng: random.Random, task: Task, count: int, room: int = 0) -> list[In
 def generator(task: Task, **options) -> tuple[GrammarGenerator, DecodeOptions]:
     """A generator, with options other than `OPTIONS`, and all its options."""
     own = replace(OPTIONS, **options)
-    return GrammarGenerator(functools.partial(T5Decoder, MODEL), task, make_mesh(1), own), own
+    # With continuous batching a row's keys stand in the cache where those of others have left room: scores differ by
+    # rounding.
+    alone = Techniques(requests_per_row=1)
+    make_decoder = functools.partial(T5Decoder, MODEL)
+    return GrammarGenerator(make_decoder, task, make_mesh(1), own, techniques=alone), own
 
 
 def written(
     task: Task, given: Sequence[Input], seed: int, budgets: Sequence[int] = BUDGETS, **options
 ) -> Iterator[tuple[int, list[Output]]]:
     """(budget, outputs), the first with all the room there is. All are written by the same compiled programs, of which
-    the budget is an argument, and with KV caches of the same shape: else scores differ by rounding."""
+    the budget is an argument, and with KV caches of the same shape: else scores differ by rounding, too."""
     generate, whole = generator(task, **options)
     for budget in (whole.max_length, *budgets):
         generate._limit = budget
