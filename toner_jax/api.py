@@ -109,7 +109,7 @@ class Ner:
         """
         least = self._least_score(threshold)
         schema = self._schema(labels)
-        for group in sentence_groups(texts, batch):
+        for group in sentence_groups(texts, batch, self.config.data.edges):
             sentences = [sentence for _, sentence, _ in group]
             found, _ = self.recognize(sentences, schema, least, type_threshold)
             for (i, sentence, is_last), result in zip(group, found, strict=True):
@@ -122,7 +122,9 @@ class Ner:
           UserError: the run was trained without type matching.
         """
         schema = self._schema(labels)
-        sentences = [sentence_from_text(str(i), text) for i, text in enumerate(_checked(texts))]
+        sentences = [
+            sentence_from_text(str(i), text, self.config.data.edges) for i, text in enumerate(_checked(texts))
+        ]
         return [
             {schema.names[k]: float(row[k]) for k in np.argsort(-row, kind="stable")}
             for row in self._similarities(sentences, schema)
@@ -140,7 +142,9 @@ class Ner:
                 "trained with generator.type_recognition=0: the generator was never asked for types alone; "
                 "train with a share above 0, or use match_types"
             )
-        sentences = [sentence_from_text(str(i), text) for i, text in enumerate(_checked(texts))]
+        sentences = [
+            sentence_from_text(str(i), text, self.config.data.edges) for i, text in enumerate(_checked(texts))
+        ]
         return self.name_types(sentences, self._schema(labels))
 
     def name_types(
@@ -176,7 +180,7 @@ class Ner:
             )
         schema, least = self._schema(labels), self._least_score(threshold)
         out: list[dict[str, Any]] = [{"entities": [], "explanation": ""} for _ in _checked(texts)]
-        for group in sentence_groups(texts, 1024):
+        for group in sentence_groups(texts, 1024, self.config.data.edges):
             sentences = [sentence for _, sentence, _ in group]
             found, _ = self.recognize(sentences, schema, least, type_threshold, Explanations.name)
             for (i, sentence, is_last), result in zip(group, found, strict=True):

@@ -37,6 +37,8 @@ def base() -> ConfigDict:
     c.data.tag_columns = (-1,)  # one column per nesting level; () for all but the first
     c.data.columns = ()  # csv, hub: the names of the columns of words, of tags (csv: and of sentences)
     c.data.pretokenized = False  # texts of jsonl, brat, …: a sentence a line, white space around words
+    # Where entities of raw text may begin and end: at "words", or at "atoms", which are runs of letters, of digits, …
+    c.data.edges = "auto"  # auto: atoms where the training data are raw text; words where they came as words
     c.data.discontinuous = "refuse"  # brat: what becomes of entities in pieces: refuse, join, or skip
     c.data.subset = ""  # hub: the configuration, of a set with several
     c.data.revision = ""  # hub: a branch, tag or commit
@@ -54,6 +56,9 @@ def base() -> ConfigDict:
     c.tokenizer.backend = (
         "auto"  # tf_text (TensorFlow Text), hf (transformers), or auto: the first that is here
     )
+    # What the generator's ids are made of: "atoms", so that raw text and words read alike, or "words", as joint
+    # tokenization makes them, for comparison with the paper's own setting on data that come as words.
+    c.tokenizer.ids = "atoms"
     c.tokenizer.generator = ""  # folder or hub id; "" for the checkpoint's own
     c.tokenizer.matcher = ""
     c.tokenizer.generator_vocab_size = 2_000  # of tokenizers trained for runs without a checkpoint

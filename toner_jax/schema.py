@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from toner_jax.atoms import bare, glue_words, join
 from toner_jax.errors import UserError
 
 # The characters that delimit types in prompts and targets, so no type name may hold them.
@@ -125,16 +126,28 @@ class Entity:
 
 
 @dataclass(frozen=True)
+class Unreachable:
+    """An annotated entity that no words of its sentence make up: characters `start` … `end` of the sentence's text, as
+    far as they lie in it, and its type's name. Nobody can find it; a score counts it as missed."""
+
+    start: int
+    end: int
+    type: str
+
+
+@dataclass(frozen=True)
 class Sentence:
     """Words with their offsets in the user's text, and the annotated entities.
 
     Attributes:
       id: unique within its split.
-      words: what the model reads, joined by single spaces.
+      words: what the model reads, joined as `join` does.
       offsets: per word, its (start, end) character range in `text`.
       text: the user's own text.
       entities: sorted by (start, −end, type order), without duplicates.
       doc_id: the document it comes from, or None.
+      unreachable: the annotated entities that begin or end inside a word, or lie in several sentences.
+      raw: whether it came as text, without its words.
     """
 
     id: str
@@ -143,23 +156,34 @@ class Sentence:
     text: str
     entities: tuple[Entity, ...] = ()
     doc_id: str | None = None
+    unreachable: tuple[Unreachable, ...] = ()
+    raw: bool = field(default=False, compare=False)
 
-    def surface(self, entity: Entity) -> str:
-        """The entity's words joined by single spaces: its string in targets and metrics."""
-        return " ".join(self.words[entity.start : entity.end])
+    @property
+    def gold(self) -> tuple[Entity | Unreachable, ...]:
+        """All annotated entities: what is to be found."""
+        return (*self.entities, *self.unreachable)
 
-    def char_span(self, entity: Entity) -> tuple[int, int]:
+    def surface(self, entity: Entity | Unreachable) -> str:
+        """The entity's words as `join` joins them: its string in targets and metrics."""
+        if isinstance(entity, Unreachable):
+            return self.text[entity.start : entity.end]
+        return join(self.words[entity.start : entity.end])
+
+    def char_span(self, entity: Entity | Unreachable) -> tuple[int, int]:
         """The entity's half-open character range in `text`."""
+        if isinstance(entity, Unreachable):
+            return entity.start, entity.end
         return self.offsets[entity.start][0], self.offsets[entity.end - 1][1]
 
-    def span_json(self, entity: Entity) -> dict[str, Any]:
+    def span_json(self, entity: Entity | Unreachable) -> dict[str, Any]:
         """The entity as users see it: a half-open character range of `text`, its slice, and the type."""
         start, end = self.char_span(entity)
         return {"start": start, "end": end, "text": self.text[start:end], "label": entity.type}
 
     def types(self) -> tuple[str, ...]:
         """The names of the types that occur (P_x of §3.2), sorted by first appearance."""
-        return tuple(dict.fromkeys(e.type for e in self.entities))
+        return tuple(dict.fromkeys(e.type for e in self.gold))
 
 
 def sort_entities(entities: Iterable[Entity], schema: Schema | None) -> tuple[Entity, ...]:
@@ -180,24 +204,25 @@ def make_sentence(
     *,
     doc_id: str | None = None,
 ) -> Sentence:
-    """A sentence from words alone: its text is the words joined by single spaces.
+    """A sentence from words alone: its text is what `join` makes of them, glued where `glue_words` says so.
 
     Raises:
       UserError: an entity lies outside the words or has a type that the schema lacks.
     """
-    offsets, cursor = [], 0
+    words = glue_words(words)
+    offsets, cursor = [], -1
     for word in words:
-        offsets.append((cursor, cursor + len(word)))
-        cursor += len(word) + 1
+        own = bare(word)
+        start = max(cursor, 0) if own != word else cursor + 1
+        offsets.append((start, start + len(own)))
+        cursor = start + len(own)
     entities = list(entities)
     for e in entities:
         if not 0 <= e.start < e.end <= len(words):
             raise UserError(f"sentence {id}: span [{e.start}, {e.end}) lies outside its {len(words)} words")
         if schema and e.type not in schema.index:
             raise UserError(f"sentence {id}: type {e.type!r} is not in schema {schema.name!r}")
-    return Sentence(
-        id, tuple(words), tuple(offsets), " ".join(words), sort_entities(entities, schema), doc_id
-    )
+    return Sentence(id, words, tuple(offsets), join(words), sort_entities(entities, schema), doc_id)
 
 
 def read_schema(path: str | Path) -> Schema:

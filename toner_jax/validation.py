@@ -16,6 +16,8 @@ _STAGES = ("matcher", "generator", "evaluate")
 _CHOICES = {
     "dtype": ("auto", "float32", "bfloat16"),
     "tokenizer.backend": ("auto", "tf_text", "hf"),
+    "tokenizer.ids": ("atoms", "words"),
+    "data.edges": ("auto", "atoms", "words"),
     "generator.pool": ("text", "prompt"),
     "generator.loss_normalization": ("token", "sequence"),
     "sharding": ("fsdp", "zero1"),

@@ -154,7 +154,7 @@ ACE: dict[str, tuple[Content | None, Content | None, Expected]] = {
     "other text": (SGM, apf(text="Bob"), (AT, "its text 'Bob' is not what stands at")),
     "no text in the mention": (SGM, apf(text=""), (AT, "its text '' is not what stands at")),
     "in the headline": (SGM, apf('START="6" END="7"', "Up"), {"outside_text": 1}),
-    "across words": (SGM, apf('START="11" END="15"', "Ann m"), {"word_split": 1}),
+    "across words": (SGM, apf('START="11" END="15"', "Ann m"), {}),
     "with a line end": (SGM, apf('START="10" END="13"', "\nAnn"), {"span_trimmed": 1}),
     "inside an escape": (
         SGM.replace("Ann met", "A&amp; met"), apf('START="11" END="12"', "A&amp;"),

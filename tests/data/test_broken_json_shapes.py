@@ -151,7 +151,7 @@ JSON: dict[str, tuple[object, Expected]] = {
     "characters: negative": (chars(-3, 2), (FIRST, "span [-3, 2)")),
     "characters: white space": (chars(3, 4), (FIRST, "holds only white space")),
     "characters: space at the edge": (chars(0, 4), {"span_trimmed": 1}),
-    "characters: inside a word": (chars(0, 2), {"word_split": 1}),
+    "characters: inside a word": (chars(0, 2), {}),
     "characters: unknown label": (chars(0, 3, "CAT"), (FIRST, "label 'CAT' is not in schema")),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from toner_jax.atoms import GLUE, bare
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.errors import UserError
@@ -23,7 +24,10 @@ def test_sentences_words_and_entities():
     found, repairs = read(document(TEXT, (11, 21, "PER"), (27, 35, "LOC")))
     assert found == [
         (["Rain", "fell", "."], []),
-        (["Ivan", "Lima", "left", "New-York", "!"], [("Ivan Lima", "per"), ("New-York", "loc")]),
+        (
+            ["Ivan", "Lima", "left", "New", f"{GLUE}-", f"{GLUE}York", "!"],
+            [("Ivan Lima", "per"), ("New-York", "loc")],
+        ),
         (["Nobody", "saw", "."], []),
     ]
     assert repairs == {}
@@ -37,7 +41,9 @@ def test_ids_texts_and_offsets():
         ("dev-2", "d", "Nobody saw."),
         ("dev-3", "d", "So."),
     ]
-    assert all(s.text[a:b] == w for s in sentences for w, (a, b) in zip(s.words, s.offsets, strict=True))
+    assert all(
+        s.text[a:b] == bare(w) for s in sentences for w, (a, b) in zip(s.words, s.offsets, strict=True)
+    )
     (entity,) = sentences[1].entities
     assert sentences[1].char_span(entity) == (0, 10)
 
@@ -46,9 +52,9 @@ def test_ids_texts_and_offsets():
     ("spans", "found", "repairs"),
     [
         ([(10, 22, "PER")], [("Ivan Lima", "per")], {"span_trimmed": 1}),
-        ([(27, 30, "LOC")], [("New", "loc")], {"word_split": 1}),
-        ([(31, 35, "LOC")], [("York", "loc")], {"word_split": 1}),
-        ([(27, 30, "LOC"), (31, 35, "LOC")], [("New", "loc"), ("York", "loc")], {"word_split": 1}),
+        ([(27, 30, "LOC")], [("New", "loc")], {}),
+        ([(31, 35, "LOC")], [("York", "loc")], {}),
+        ([(27, 30, "LOC"), (31, 35, "LOC")], [("New", "loc"), ("York", "loc")], {}),
         ([(11, 21, "PER"), (11, 21, "person")], [("Ivan Lima", "per")], {"duplicate_entity": 1}),
         ([(11, 21, "PER"), (17, 21, "LOC")], [("Ivan Lima", "per"), ("Lima", "loc")], {}),
         ([(11, 21, "PER"), (17, 26, "LOC")], [("Ivan Lima", "per"), ("Lima left", "loc")], {}),
@@ -60,14 +66,36 @@ def test_entities_are_kept_and_mending_is_counted(spans, found, repairs):
     assert counted == repairs
 
 
-def test_a_sentence_boundary_gives_way_to_an_entity():
-    found, repairs = read(document(TEXT, (5, 15, "PER"), (36 + 2, 44, "PER")))
-    assert [words for words, _ in found] == [
-        ["Rain", "fell", ".", "Ivan", "Lima", "left", "New-York", "!"],
-        ["Nobody", "saw", "."],
+def test_a_sentence_boundary_gives_way_to_no_entity():
+    sentences, repairs = read_documents(
+        [document(TEXT, (5, 15, "PER"), (36 + 2, 44, "PER"))], CONLL, "dev", edges="words"
+    )
+    assert [s.words for s in sentences] == [
+        ("Rain", "fell", "."),
+        ("Ivan", "Lima", "left", "New-York", "!"),
+        ("Nobody", "saw", "."),
     ]
-    assert [entities for _, entities in found] == [[("fell . Ivan", "per")], [("Nobody", "per")]]
-    assert repairs == {"sentences_joined": 1}
+    assert [[s.surface(e) for e in s.entities] for s in sentences] == [[], [], ["Nobody"]]
+    (lost,) = sentences[0].unreachable
+    assert sentences[0].span_json(lost) == {"start": 5, "end": 10, "text": "fell.", "label": "person"}
+    assert sentences[0].gold == (lost,)
+    assert repairs == {}
+
+
+@pytest.mark.parametrize("edges", ["words", "atoms"])
+def test_annotation_changes_neither_words_nor_sentences(edges):
+    """With and without gold the same is read."""
+    text = "It binds NF-kappa B. LPS in 663mg does, too. 北京大学很好。Mk. 5 flew."
+    bare_ones, _ = read_documents([document(text)], CONLL, "dev", edges=edges)
+    for start, end in ((9, 19), (17, 25), (28, 31), (31, 33), (45, 49), (46, 48), (52, 57)):
+        annotated, _ = read_documents([document(text, (start, end, "PER"))], CONLL, "dev", edges=edges)
+        assert [(s.words, s.offsets, s.text) for s in annotated] == [
+            (s.words, s.offsets, s.text) for s in bare_ones
+        ]
+        assert sum(len(s.gold) for s in annotated) == 1
+        reached = [s.text[slice(*s.char_span(e))] for s in annotated for e in s.entities]
+        assert reached in ([], [text[start:end].strip()])
+        assert reached or edges == "words"
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
@@ -78,7 +106,7 @@ def test_a_blank_line_ends_a_sentence(line_end):
 
 def test_the_files_own_sentences_replace_the_splitting():
     found, _ = read(document("A. B. C.", (3, 5, "PER"), sentences=((0, 5), (6, 8))))
-    assert found == [(["A.", "B", "."], [("B .", "per")]), (["C", "."], [])]
+    assert found == [(["A", f"{GLUE}.", "B", "."], [("B .", "per")]), (["C", "."], [])]
 
 
 def test_pretokenized_text_is_split_at_white_space_alone():
@@ -114,11 +142,13 @@ def test_white_space_is_trimmed_unless_words_hold_it(start, end):
     assert (found, repairs) == ([(["a", "\u3000", "b"], [("\u3000", "per")])], {})
 
 
-def test_words_by_sentence_are_joined_where_an_entity_crosses():
+def test_an_entity_in_several_sentences_of_words_is_out_of_reach():
     words = (((0, 1),), ((2, 3),), ((4, 5),))
-    found, repairs = read(document("a b c", (2, 5, "PER"), words=words))
-    assert found == [(["a"], []), (["b", "c"], [("b c", "per")])]
-    assert repairs == {"sentences_joined": 1}
+    sentences, repairs = read_documents([document("a b c", (2, 5, "PER"), words=words)], CONLL, "dev")
+    assert [(s.words, len(s.entities), len(s.unreachable)) for s in sentences] == [
+        (("a",), 0, 0), (("b",), 0, 1), (("c",), 0, 0),
+    ]  # fmt: skip
+    assert repairs == {}
 
 
 def test_a_document_without_words_is_counted():

@@ -28,6 +28,7 @@ def test_figures_of_a_split():
         "without_entities": 2,
         "documents": 2,
         "entities": 5,
+        "unreachable": 0,
         "per_type": {
             "corporation": 0, "creative_work": 0, "group": 2, "location": 1, "person": 2, "product": 0,
         },

@@ -16,6 +16,7 @@ from toner_jax.evaluation.scoring import (
     toner_compatible_counts,
     type_counts,
 )
+from toner_jax.schema import Entity, Sentence, Unreachable
 
 # --- Counts
 
@@ -177,6 +178,7 @@ def test_evaluate():
     assert report == {
         "sentences": 3,
         "entities": 4,
+        "unreachable": 0,
         "strict": strict,
         "toner_compatible": strict,
         "per_type": {
@@ -215,3 +217,19 @@ def test_unequal_lengths_are_refused(score):
     score(3)
     with pytest.raises(ValueError, match="3 gold sentences, but predictions for 2"):
         score(2)
+
+
+def test_what_no_words_make_up_is_missed():
+    """By hand: one entity found, one in reach and missed, one out of reach, and one false."""
+    text = "Ivan took 663mg"
+    sentence = Sentence(
+        "0", ("Ivan", "took", "663mg"), ((0, 4), (5, 9), (10, 15)), text,
+        (Entity(0, 1, P), Entity(1, 2, L)), None, (Unreachable(10, 13, P),),
+    )  # fmt: skip
+    found = [Entity(0, 1, P), Entity(2, 3, P)]
+    scores = evaluate([sentence], [found], [[(P, "Ivan"), (P, "663")]], SCHEMA)
+    assert (scores.strict, scores.entities, scores.unreachable) == (Counts(1, 1, 2), 3, 1)
+    assert scores.per_type[P] == Counts(1, 1, 1)
+    assert scores.toner_compatible == Counts(2, 0, 1)  # which compares strings
+    assert scores.errors["missed"] == 2
+    assert seen_unseen([sentence], [found], {"663"})["seen"] == Counts(0, 0, 1)

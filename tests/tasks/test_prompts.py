@@ -115,7 +115,7 @@ def test_text_that_spells_special_tokens_puts_none_into_the_prompt(t5):
 
 def differing(folder, file, backend):
     """Of how many prompts the ids, made word by word, are not those of joint tokenization, but as good."""
-    t5, names = load(folder, backend), BUILTIN[schema_of(file)].names
+    t5, names = WordIds(load(folder, backend).tokenizer, "words"), BUILTIN[schema_of(file)].names
     sentences = read(folder, file).sentences
     t5.prepare(w for s in sentences for w in s.words)
     strings, ids = [], []
@@ -135,6 +135,7 @@ def test_word_by_word_ids_equal_joint_tokenization(own, backend):
     assert {file: differing(own, file, backend) for file in TIES} == dict.fromkeys(TIES, 0)
 
 
+@pytest.mark.slow
 @needs_shared
 def test_so_do_those_of_all_real_prompts():
     """But for ties, which TensorFlow Text breaks depending on the words around."""

@@ -25,8 +25,8 @@ TARGETS = [
         [("cell_type", "T cells"), ("protein", "IL-2 receptor"), ("dna", "IL-2 gene")],
         (
             *(OPEN, FIRST, *CELL_TYPE, COMMA, 332, 2640, ITEM_END),
-            *(NEXT, *PROTEIN, COMMA, 3, 3502, 4949, 15102, ITEM_END),
-            *(NEXT, *DNA, COMMA, 3, 3502, 4949, 6510, LAST_END, CLOSE),
+            *(NEXT, *PROTEIN, COMMA, 3, 3502, 18, 357, 15102, ITEM_END),
+            *(NEXT, *DNA, COMMA, 3, 3502, 18, 357, 6510, LAST_END, CLOSE),
         ),
     ),
     # Joint tokenization has one piece for `3)`, another for `”)`.
@@ -57,17 +57,20 @@ WORDS = [
     ("", (), ""),
     ("\u200b", (), ""),  # a zero-width space has no piece
     ("▁", (), ""),
-    ("a\u200bb", (3, 9, 3, 115), "a b"),
+    ("a\u200bb", (3, 9, 115), "ab"),
     ("…", (3, 233), "..."),
     ("ﬁne", (1399,), "fine"),
     ("x½y", (3, 226, 536, 2, 357, 63), "x1⁇2y"),
     ("Ñandu", (3, 2, 232, 76), "⁇andu"),
-    ("中文", (3, 2), "⁇"),  # a run of unknown characters is one piece
+    ("中文", (3, 2, 2), "⁇⁇"),  # each of its characters is an atom
     ("`", (3, 2), "⁇"),
     ("</s>", (3, 2, 87, 7, 3155), "⁇/s>"),
     ("⁇", (3, 8546), "??"),  # so no known text spells an unknown piece
     ("\ud800", (3, 58), "?"),
-    ("\ue000", (3, 2), "⁇"),
+    ("\ue000", (), "\ue000"),  # what glues words together, and no text of a user
+    # Glued words carry no space, an unknown one none either.
+    ("\ue0002", (357,), "\ue0002"),
+    ("\ue000µg", (2, 122), "\ue000⁇g"),
 ]
 
 

@@ -141,7 +141,7 @@ def test_a_span_has_the_same_ids_in_source_and_target(trained, generated):
 def differing(folder, file):
     """The sentences of a file that have entities, and of how many the target's ids are not those of joint
     tokenization, which differs only where it merges an entity's end."""
-    t5 = WordIds(load_sentencepiece(folder / "t5_vocab", "hf"))
+    t5 = WordIds(load_sentencepiece(folder / "t5_vocab", "hf"), "words")
     sentences = [s for s in read(folder, file).sentences if s.entities]
     t5.prepare(w for s in sentences for w in s.words)
     joint = t5.tokenizer.encode([linearize(sentence_items(s)) for s in sentences])

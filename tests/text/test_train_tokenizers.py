@@ -203,9 +203,9 @@ def ties_after_training(folder, sentences, sizes, limit):
 # Both.
 
 # Of the lines, and of the files that SentencePiece 0.2.3 makes of them.
-LINES = "9bef8fb3fa2a359348a212e9476e11bc3b40760805edf17660201a19eafcd447"
+LINES = "a9cca2c4a3db16fb6f411debe9e928935e16c879c06a306b6ab7cd2f87fb4c42"
 FILES = {
-    "spiece.model": "4d785c3be5233d56159c81c6a68d74cb67f87ae05251dc04670821a765f373c2",
+    "spiece.model": "f89f895e774c9f7da67cfa6079443ea7540ea59ea29a1251abb1e5841581989c",
     "vocab.txt": "33f7edc46ba5ead1c49b47fe67b1b0e824549150982b067c223928b7525a09bd",
 }
 

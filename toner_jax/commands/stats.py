@@ -138,7 +138,7 @@ def tables(name: str, figures: dict[str, Any]) -> Any:
         table.add_row(escape(label), *(f"{v:.4f}" if isinstance(v, float) else f"{v:,}" for v in values))
 
     splits = list(figures.values())
-    for key in ("sentences", "without_entities", "documents", "entities"):
+    for key in ("sentences", "without_entities", "documents", "entities", "unreachable"):
         row(key.replace("_", " "), [s[key] for s in splits])
     for type_ in splits[0]["per_type"]:
         row(f"  {type_}", [s["per_type"][type_] for s in splits])

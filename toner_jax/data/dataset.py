@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from toner_jax.data.options import AUTO
 from toner_jax.data.sentences import dump_sentences, load_sentences
 from toner_jax.schema import Schema, Sentence
 
@@ -22,17 +23,24 @@ class Dataset:
       splits: the splits that were asked for, in that order.
       repairs: per split, what reading repaired: reason → times; empty where the file was clean.
       notes: what else is to be said about the data, a line each.
+      edges: where entities of raw text begin and end, "atoms" or "words"; "auto" where no training data were read.
     """
 
     schema: Schema
     splits: Mapping[str, tuple[Sentence, ...]]
     repairs: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...] = ()
+    edges: str = AUTO
 
 
 def write_dataset(dataset: Dataset, folder: Path) -> None:
     """Writes a data set into an empty folder, exactly."""
-    rest = {"schema": dataset.schema.to_json(), "repairs": dataset.repairs, "notes": dataset.notes}
+    rest = {
+        "schema": dataset.schema.to_json(),
+        "repairs": dataset.repairs,
+        "notes": dataset.notes,
+        "edges": dataset.edges,
+    }
     (folder / _REST).write_text(json.dumps(rest))
     for split, sentences in dataset.splits.items():
         (folder / f"{split}.jsonl").write_text(dump_sentences(sentences), encoding="utf-8")
@@ -46,4 +54,5 @@ def read_dataset(folder: Path) -> Dataset:
         {split: tuple(load_sentences(folder / f"{split}.jsonl")) for split in rest["repairs"]},
         rest["repairs"],
         tuple(rest["notes"]),
+        rest["edges"],
     )

@@ -100,7 +100,7 @@ def load_detected(options: DataOptions, splits: Sequence[str], formats: Formats)
     found = {split: locate_split(options, split, formats) for split in splits}  # shows all that is missing
     _refuse_shared(options, {split: path for split, (_, path) in found.items() if path}, formats)
 
-    def read(split: str, schema: Schema | None) -> Read:
+    def read(split: str, schema: Schema | None, options: DataOptions) -> Read:
         if split not in found:
             found[split] = locate_split(options, split, formats)
         name, path = found[split]

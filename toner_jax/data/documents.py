@@ -1,23 +1,26 @@
 """Raw documents with character spans → sentences of words: what brat, JSON with offsets, ACE and the like
 come down to.
 
-Sentences and words are those that the file gives, else `toner_jax.text.words` cuts them. An entity is never
-dropped: a word that it cuts is split, sentences that it crosses are joined, and both are counted.
+Sentences and words are those that the file gives, else `toner_jax.text.words` cuts them: by the text alone, as
+`predict` does, never by the annotation. An entity that begins or ends inside a word, or lies in several sentences, is
+kept as the sentence's `unreachable`.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
+from toner_jax.atoms import Range, glue_words
+from toner_jax.data.options import AUTO
 from toner_jax.data.reading import Read, check_characters, resolve_label, shown
 from toner_jax.errors import UserError
-from toner_jax.schema import Entity, Schema, Sentence, sort_entities
-from toner_jax.text.words import Range, split_into_sentences
+from toner_jax.schema import Entity, Schema, Sentence, Unreachable, sort_entities
+from toner_jax.text.words import ATOMS, WORDS, read_words, split_into_sentences
+
+_Annotation = tuple[int, int, str]  # characters, and a type
 
 _NOT_SPACE = re.compile(r"[^ \t\r]+")
 
@@ -58,21 +61,26 @@ class Document:
 
 
 def read_documents(
-    documents: Iterable[Document], schema: Schema | None, split: str = "", *, pretokenized: bool = False
+    documents: Iterable[Document],
+    schema: Schema | None,
+    split: str = "",
+    *,
+    pretokenized: bool = False,
+    edges: str = AUTO,
 ) -> Read:
     """Sentences of documents, in order, with ids `{split}-{i}` and the documents' own as `doc_id`.
 
     Each sentence's `text` is its slice of the document. Repairs counted: `span_trimmed` (white space at
-    an entity's edge), `word_split` (an entity began or ended inside a word), `sentences_joined` (an entity
-    crossed a sentence boundary), `duplicate_entity`, `empty_text` (a document without a word, left out).
+    an entity's edge), `duplicate_entity`, `empty_text` (a document without a word, left out).
 
     Args:
       schema: its names and tags are the labels that the documents may use; None leaves them as they are.
       pretokenized: documents without words of their own have a sentence a line and white space around
         words, and are not split further.
+      edges: where entities of raw text may begin and end: "atoms" (also "auto") or "words".
 
     Raises:
-      UserError: a span that is empty, outside its text or its words, a label that the schema lacks, or a
+      UserError: a span that is empty or outside its text, a label that the schema lacks, or a
         character that is none; it names the location.
     """
     counts: Counter[str] = Counter()
@@ -80,21 +88,13 @@ def read_documents(
     sentences: list[Sentence] = []
     for document in documents:
         check_characters(document.text, document.location or repr(document.id))
-        found = list(_sentences(document, schema, pretokenized, counts))
+        given = document.words is not None or pretokenized
+        found = list(_sentences(document, schema, pretokenized, None if given else edges, counts))
         counts["empty_text"] += not found
         own_id = document.sentence_id if len(found) == 1 else None
-        for text, words, entities in found:
-            offsets = tuple(words)
-            sentences.append(
-                Sentence(
-                    own_id or f"{prefix}{len(sentences)}",
-                    tuple(text[a:b] for a, b in offsets),
-                    offsets,
-                    text,
-                    entities,
-                    document.id,
-                )
-            )
+        for sentence in found:
+            id = own_id or f"{prefix}{len(sentences)}"
+            sentences.append(replace(sentence, id=id, doc_id=document.id, raw=not given))
     return Read(tuple(sentences), +counts)
 
 
@@ -118,39 +118,78 @@ def _words(document: Document, pretokenized: bool) -> list[list[Range]]:
 
 
 def _sentences(
-    document: Document, schema: Schema | None, pretokenized: bool, counts: Counter[str]
-) -> Iterable[tuple[str, list[Range], tuple[Entity, ...]]]:
-    """Each sentence's text, its words in it, and its entities."""
-    groups = _words(document, pretokenized)
-    edges = {a for group in groups for a, _ in group}, {b for group in groups for _, b in group}
-    spans = [_checked(span, document.text, edges, schema, counts) for span in document.spans]
+    document: Document, schema: Schema | None, pretokenized: bool, edges: str | None, counts: Counter[str]
+) -> Iterator[Sentence]:
+    """The sentences, without ids; `edges` None: of words that were given."""
+    text, groups = document.text, _words(document, pretokenized)
+    word_edges = {a for group in groups for a, _ in group}, {b for group in groups for _, b in group}
+    spans = [_checked(span, text, word_edges, schema, counts) for span in document.spans]
     whole = document.words is not None and len(groups) == 1
-    groups = _joined(groups, [(a, b) for a, b, _ in spans], counts)
-    begins = [g[0][0] for g in groups]
-    found: list[list[tuple[int, int, str]]] = [[] for _ in groups]
-    locations: list[list[str]] = [[] for _ in groups]
-    for (a, b, name), span in zip(spans, document.spans, strict=True):
-        at = bisect_right(begins, a) - 1
-        if at < 0 or b > groups[at][-1][1]:
-            raise UserError(f"{span.location}: span [{a}, {b}) lies outside the sentences of its text")
-        found[at].append((a, b, name))
-        locations[at].append(span.location)
-    for uncut, inside, where in zip(groups, found, locations, strict=True):
-        group = _with_boundaries(uncut, inside, counts)
-        begin, end = (0, len(document.text)) if whole else (group[0][0], group[-1][1])
-        firsts, lasts = {a: i for i, (a, _) in enumerate(group)}, {b: i for i, (_, b) in enumerate(group, 1)}
-        for (a, b, _), location in zip(inside, where, strict=True):
-            if a not in firsts or b not in lasts:
-                raise UserError(f"{location}: span [{a}, {b}) begins or ends between the words of its text")
-        entities = [Entity(firsts[a], lasts[b], name) for a, b, name in inside]
-        counts["duplicate_entity"] += len(entities) - len(set(entities))
-        words = [(a - begin, b - begin) for a, b in group]
-        yield document.text[begin:end], words, sort_entities(entities, schema)
+    bounds = [(0, len(text))] if whole else [(group[0][0], group[-1][1]) for group in groups]
+    inside = _by_sentence(bounds, spans, document.spans)
+    for group, (begin, end), own in zip(groups, bounds, inside, strict=True):
+        if edges is None:
+            ranges, words = tuple(group), glue_words([text[a:b] for a, b in group])
+        else:
+            ranges, words = read_words(text, group, WORDS if edges == WORDS else ATOMS)
+        firsts, lasts = ({edge: i for i, edge in enumerate(side)} for side in zip(*ranges, strict=True))
+        reached = [s for s in own if s[0] in firsts and s[1] in lasts]
+        entities = [Entity(firsts[a], lasts[b] + 1, name) for a, b, name in reached]
+        lost = {s for s in own if s not in reached}
+        _check_edges(lost, groups, dict(zip(spans, document.spans, strict=True)))
+        counts["duplicate_entity"] += len(own) - len(set(entities)) - len(lost)
+        yield Sentence(
+            "",
+            words,
+            tuple((a - begin, b - begin) for a, b in ranges),
+            text[begin:end],
+            sort_entities(entities, schema),
+            unreachable=tuple(
+                Unreachable(max(a - begin, 0), min(b, end) - begin, n) for a, b, n in sorted(lost)
+            ),
+        )
+
+
+def _check_edges(
+    lost: Set[_Annotation], groups: Sequence[Sequence[Range]], given: Mapping[_Annotation, Span]
+) -> None:
+    """Raises:
+    UserError: an annotation begins or ends in no word at all.
+    """
+    for annotation in lost:
+        begins, ends = (
+            any(a <= at < b for group in groups for a, b in group)
+            for at in (annotation[0], annotation[1] - 1)
+        )
+        if not (begins and ends):
+            raise UserError(
+                f"{given[annotation].location}: span [{annotation[0]}, {annotation[1]}) begins or ends between the "
+                "words of its text"
+            )
+
+
+def _by_sentence(
+    bounds: Sequence[Range], spans: Sequence[_Annotation], given: Sequence[Span]
+) -> list[list[_Annotation]]:
+    """The annotations of each sentence: of several, the one that it begins in.
+
+    Raises:
+      UserError: one lies between the sentences.
+    """
+    inside: list[list[_Annotation]] = [[] for _ in bounds]
+    for annotation, span in zip(spans, given, strict=True):
+        at = next((i for i, (a, b) in enumerate(bounds) if annotation[0] < b and a < annotation[1]), None)
+        if at is None:
+            raise UserError(
+                f"{span.location}: span [{span.start}, {span.end}) lies outside the sentences of its text"
+            )
+        inside[at].append(annotation)
+    return inside
 
 
 def _checked(
     span: Span, text: str, edges: tuple[Set[int], Set[int]], schema: Schema | None, counts: Counter[str]
-) -> tuple[int, int, str]:
+) -> _Annotation:
     """The span without white space at its ends that belongs to no word, and its type.
 
     Args:
@@ -171,37 +210,3 @@ def _checked(
         raise UserError(f"{span.location}: span [{span.start}, {span.end}) holds only white space")
     counts["span_trimmed"] += (start, end) != (span.start, span.end)
     return start, end, name
-
-
-def _joined(
-    groups: list[list[Range]], spans: Sequence[tuple[int, int]], counts: Counter[str]
-) -> list[list[Range]]:
-    """Sentences such that no span crosses one's end."""
-    reach = iter(sorted(spans))
-    span = next(reach, None)
-    out: list[list[Range]] = []
-    open_until = -1
-    for group in groups:
-        if out and group[0][0] < open_until:
-            out[-1].extend(group)
-            counts["sentences_joined"] += 1
-        else:
-            out.append(group)
-        while span is not None and span[0] < group[-1][1]:
-            open_until = max(open_until, span[1])
-            span = next(reach, None)
-    return out
-
-
-def _with_boundaries(
-    group: list[Range], spans: Sequence[tuple[int, int, str]], counts: Counter[str]
-) -> list[Range]:
-    """The words, split wherever a span begins or ends inside one."""
-    cuts = sorted({edge for a, b, _ in spans for edge in (a, b)})
-    words: list[Range] = []
-    for a, b in group:
-        inside = cuts[bisect_right(cuts, a) : bisect_left(cuts, b)]
-        counts["word_split"] += bool(inside)
-        edges = [a, *inside, b]
-        words += list(pairwise(edges))
-    return words

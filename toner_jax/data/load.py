@@ -77,8 +77,9 @@ def _load_carved(options: DataOptions, splits: Sequence[str]) -> Dataset:
         return _load(options, splits)
     rest, dev = carve_dev(train.splits["train"], options.carve_dev, options.carve_seed)
     others = [split for split in splits if split not in ("train", "dev")]
-    found = _load(options, others) if others else train
+    found = _load(replace(options, edges=train.edges), others) if others else train
     sentences = {**found.splits, "train": rest, "dev": dev}
     repairs = {**found.repairs, "train": train.repairs["train"], "dev": {}}
     note = f"dev: {options.carve_dev} documents carved out of train (data.carve_dev); data.dev is not read"
-    return Dataset(train.schema, {s: sentences[s] for s in splits}, {s: repairs[s] for s in splits}, (note,))
+    asked = {s: sentences[s] for s in splits}, {s: repairs[s] for s in splits}
+    return Dataset(train.schema, *asked, (note,), train.edges)

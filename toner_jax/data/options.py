@@ -8,6 +8,8 @@ from typing import Any, Self
 
 from toner_jax.errors import UserError
 
+AUTO = "auto"  # a value of `edges`
+
 
 def _values(cls: type, section: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The section's values for the fields of a dataclass; lists as tuples.
@@ -50,6 +52,7 @@ class DataOptions:
     tag_columns: tuple[int, ...]
     columns: tuple[str, ...]
     pretokenized: bool
+    edges: str
     discontinuous: str
     subset: str
     revision: str

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from toner_jax.atoms import GLUE, bare
 from toner_jax.errors import UserError
-from toner_jax.schema import Entity, Sentence
+from toner_jax.schema import Entity, Sentence, Unreachable
 
 
 def dump_sentences(sentences: Iterable[Sentence]) -> str:
@@ -19,7 +20,10 @@ def dump_sentences(sentences: Iterable[Sentence]) -> str:
                 "doc_id": s.doc_id,
                 "text": s.text,
                 "offsets": s.offsets,
+                "glued": [i for i, word in enumerate(s.words) if word != bare(word)],
+                "raw": s.raw,
                 "entities": [[e.start, e.end, e.type] for e in s.entities],
+                "unreachable": [[e.start, e.end, e.type] for e in s.unreachable],
             }
         )
         + "\n"
@@ -42,9 +46,13 @@ def load_sentences(path: Path) -> list[Sentence]:
         try:
             entry = json.loads(line)
             text, offsets = entry["text"], tuple((a, b) for a, b in entry["offsets"])
-            words = tuple(text[a:b] for a, b in offsets)
+            glued = set(entry["glued"])
+            words = tuple(GLUE * (i in glued) + text[a:b] for i, (a, b) in enumerate(offsets))
             entities = tuple(Entity(start, end, name) for start, end, name in entry["entities"])
-            sentences.append(Sentence(entry["id"], words, offsets, text, entities, entry["doc_id"]))
+            lost = tuple(Unreachable(start, end, name) for start, end, name in entry["unreachable"])
+            sentences.append(
+                Sentence(entry["id"], words, offsets, text, entities, entry["doc_id"], lost, entry["raw"])
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}:{number}: not a sentence ({error!r})") from error
     return sentences

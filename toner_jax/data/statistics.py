@@ -8,6 +8,7 @@ from itertools import chain
 from math import ceil
 from typing import Any
 
+from toner_jax.atoms import whole_words
 from toner_jax.schema import Entity, Schema, Sentence
 from toner_jax.text.ids import WordIds
 
@@ -21,21 +22,23 @@ def split_statistics(
       word_ids: the generator's tokenizer, for lengths in pieces; None leaves those out.
 
     Returns:
-      `sentences`, `without_entities`, `documents` (0 where no document has an id), `entities`,
-      `per_type` in schema order, `depth` (nesting depth → entities), `words` and with a tokenizer `pieces`
+      `sentences`, `without_entities`, `documents` (0 where no document has an id), `entities`, and those of them
+      that are `unreachable`, `per_type` in schema order, `depth` (nesting depth → entities), `words` and with a
+      tokenizer `pieces`
       (lengths of sentences: `mean`, `p50`, `p99`, `max`), and `unknown`, the share of pieces that the
       vocabulary lacks.
     """
-    types = Counter(e.type for s in sentences for e in s.entities)
+    types = Counter(e.type for s in sentences for e in s.gold)
     depths = Counter(depth for s in sentences for depth in nesting_depths(s.entities))
     figures: dict[str, Any] = {
         "sentences": len(sentences),
-        "without_entities": sum(not s.entities for s in sentences),
+        "without_entities": sum(not s.gold for s in sentences),
         "documents": len({s.doc_id for s in sentences} - {None}),
         "entities": sum(types.values()),
+        "unreachable": sum(len(s.unreachable) for s in sentences),
         "per_type": {name: types[name] for name in schema.names},
         "depth": {str(depth): depths[depth] for depth in sorted(depths)},
-        "words": length_statistics([len(s.words) for s in sentences]),
+        "words": length_statistics([len(whole_words(s.words)) for s in sentences]),
     }
     if word_ids is not None:
         word_ids.prepare(chain.from_iterable(s.words for s in sentences))

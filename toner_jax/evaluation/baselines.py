@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from toner_jax.atoms import bare
 from toner_jax.evaluation.scoring import type_counts
 from toner_jax.schema import Entity, Schema, Sentence
 
@@ -26,7 +27,7 @@ def memorised_mentions(train: Sequence[Sentence], sentences: Sequence[Sentence])
     for mention in types:
         lengths[mention[0]].add(len(mention))
     longest_first = {word: sorted(found, reverse=True) for word, found in lengths.items()}
-    return [_look_up(sentence.words, types, longest_first) for sentence in sentences]
+    return [_look_up(_bare(sentence), types, longest_first) for sentence in sentences]
 
 
 def type_prior(
@@ -55,12 +56,17 @@ def type_prior(
     return [best] * len(sentences)
 
 
+def _bare(sentence: Sentence) -> tuple[str, ...]:
+    """Its words, of which it does not matter whether they are glued."""
+    return tuple(map(bare, sentence.words))
+
+
 def _most_frequent_types(train: Sequence[Sentence]) -> dict[tuple[str, ...], str]:
     """The words of each training mention → the type it most often has."""
     counts: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     for sentence in train:
         for e in sentence.entities:
-            counts[sentence.words[e.start : e.end]][e.type] += 1
+            counts[_bare(sentence)[e.start : e.end]][e.type] += 1
     # Of equal counts, `most_common` gives the one that was counted first.
     return {mention: types.most_common(1)[0][0] for mention, types in counts.items()}
 

@@ -96,7 +96,7 @@ def judge(gold: Sequence[Sentence], predicted: Sequence[Sequence[tuple[Entity, f
         scores[:, 1],
         np.array(type_right, bool),
         np.array(right, bool),
-        sum(len(s.entities) for s in gold),
+        sum(len(s.gold) for s in gold),
     )
 
 

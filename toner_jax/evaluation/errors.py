@@ -63,6 +63,7 @@ def error_classes(gold: Sequence[Sentence], predicted: Sequence[Sequence[Entity]
     for sentence, entities in aligned(gold, predicted):
         for error in sentence_errors(sentence.entities, entities):
             counts[error.kind] += 1
+        counts["missed"] += len(sentence.unreachable)
     return counts
 
 

@@ -20,7 +20,7 @@ from toner_jax.evaluation.charts import (
 from toner_jax.evaluation.errors import ERROR_KINDS, sentence_errors
 from toner_jax.evaluation.evaluated import Evaluated
 from toner_jax.evaluation.report import Report
-from toner_jax.schema import Entity, Schema, Sentence
+from toner_jax.schema import Entity, Schema, Sentence, Unreachable
 
 
 @dataclass(frozen=True)
@@ -95,15 +95,16 @@ def _sentence_row(
     """One sentence: spans are [start, end, type, status, score]."""
     errors = sentence_errors(sentence.entities, [e for e, _ in predicted])
     kind_of_prediction = {e.predicted: e.kind for e in errors if e.predicted}
-    kind_of_gold = {e.gold: e.kind for e in errors if e.gold}
+    kind_of_gold: dict[Entity | Unreachable, str] = {e.gold: e.kind for e in errors if e.gold}
+    kind_of_gold |= dict.fromkeys(sentence.unreachable, "missed")
     return {
         "id": sentence.id,
         "text": sentence.text,
-        "gold": [[*sentence.char_span(e), e.type, kind_of_gold.get(e, "correct")] for e in sentence.entities],
+        "gold": [[*sentence.char_span(e), e.type, kind_of_gold.get(e, "correct")] for e in sentence.gold],
         "predicted": [
             [*sentence.char_span(e), e.type, kind_of_prediction.get(e, "correct"), round(score, 3)]
             for e, score in predicted
         ],
         "types": matched,
-        "errors": sorted({e.kind for e in errors}),
+        "errors": sorted({e.kind for e in errors} | ({"missed"} if sentence.unreachable else set())),
     }

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from toner_jax.evaluation.errors import aligned, error_classes
-from toner_jax.schema import Entity, Schema, Sentence
+from toner_jax.schema import Entity, Schema, Sentence, Unreachable
 
 T = TypeVar("T")
+Gold = Entity | Unreachable
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Counts:
 
 def strict_counts(gold: Sequence[Sentence], predicted: Sequence[Sequence[Entity]]) -> Counts:
     """Strict span scores: a prediction is right when its start, end and type are all a gold entity's."""
-    return _total((set(s.entities), set(p)) for s, p in aligned(gold, predicted))
+    return _total((set[Gold](s.gold), set[Gold](p)) for s, p in aligned(gold, predicted))
 
 
 def per_type_counts(
@@ -99,7 +100,7 @@ def toner_compatible_counts(
     """
     return _total(
         (
-            {(e.type, _single_spaced(s.surface(e))) for e in s.entities},
+            {(e.type, _single_spaced(s.surface(e))) for e in s.gold},
             {(type_name, _single_spaced(string)) for type_name, string in pairs},
         )
         for s, pairs in aligned(gold, predicted_pairs)
@@ -120,7 +121,7 @@ def false_types_on_empty(
       `sentences`, the number of sentences without entities; `with_false_types`, those of them whose T′
       is not empty; `mean_false_types`, the size of T′ averaged over all of them (0 when there are none).
     """
-    sizes = [len(set(types)) for s, types in aligned(gold, predicted_types) if not s.entities]
+    sizes = [len(set(types)) for s, types in aligned(gold, predicted_types) if not s.gold]
     return {
         "sentences": len(sizes),
         "with_false_types": sum(size > 0 for size in sizes),
@@ -143,7 +144,7 @@ def seen_unseen(
       training_strings: the `Sentence.surface` of every entity of the training set.
     """
 
-    def part(sentence: Sentence, entity: Entity) -> str:
+    def part(sentence: Sentence, entity: Gold) -> str:
         return "seen" if sentence.surface(entity) in training_strings else "unseen"
 
     counts = _counts_by(gold, predicted, part)
@@ -158,10 +159,12 @@ class Scores:
       strict: of spans, the headline; `per_type` of each type, in schema order.
       toner_compatible: over unique (type, string) pairs, the paper's.
       errors: their number by kind.
+      unreachable: the gold entities, all of them missed, that no words of a sentence make up.
     """
 
     sentences: int
     entities: int
+    unreachable: int
     strict: Counts
     toner_compatible: Counts
     per_type: Mapping[str, Counts]
@@ -172,6 +175,7 @@ class Scores:
         return {
             "sentences": self.sentences,
             "entities": self.entities,
+            "unreachable": self.unreachable,
             "strict": self.strict.to_json(),
             "toner_compatible": self.toner_compatible.to_json(),
             "per_type": {name: {**c.to_json(), "support": c.tp + c.fn} for name, c in self.per_type.items()},
@@ -201,6 +205,7 @@ def evaluate(
     return Scores(
         sentences=len(gold),
         entities=strict.tp + strict.fn,
+        unreachable=sum(len(s.unreachable) for s in gold),
         strict=strict,
         toner_compatible=toner_compatible_counts(gold, predicted_pairs),
         per_type=per_type,
@@ -216,12 +221,12 @@ def _total(pairs: Iterable[tuple[set[T], set[T]]]) -> Counts:
 def _counts_by(
     gold: Sequence[Sentence],
     predicted: Sequence[Sequence[Entity]],
-    part: Callable[[Sentence, Entity], str],
+    part: Callable[[Sentence, Gold], str],
 ) -> dict[str, Counts]:
     """Strict counts of each part; `part` says where an entity, gold or predicted, belongs."""
     tp, fp, fn = Counter[str](), Counter[str](), Counter[str]()
     for sentence, entities in aligned(gold, predicted):
-        g, p = set(sentence.entities), set(entities)
+        g, p = set[Gold](sentence.gold), set[Gold](entities)
         for counter, members in ((tp, g & p), (fp, p - g), (fn, g - p)):
             counter.update(part(sentence, e) for e in members)
     return {name: Counts(tp[name], fp[name], fn[name]) for name in tp | fp | fn}

@@ -58,7 +58,8 @@ def result_table(report: dict[str, Any]) -> Table:
     dropped = ", ".join(f"{n} {reason}" for reason, n in report["dropped"].items()) or "none"
     error = report["scores"]["ece"]["joint"]
     calibration = "" if error is None else f"; calibration error of the scores {error:.4f}"
-    table.caption = f"alignment ceiling {ceiling:.4f}; dropped items: {dropped}{calibration}"
+    lost = f"{report['unreachable']:,} gold entities out of reach; " if report["unreachable"] else ""
+    table.caption = f"{lost}alignment ceiling {ceiling:.4f}; dropped items: {dropped}{calibration}"
     return table
 
 

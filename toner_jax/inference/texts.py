@@ -14,11 +14,12 @@ Numbered = tuple[int, Sentence, bool]
 _WORDS = 1 << 17
 
 
-def sentence_groups(texts: Iterable[str], size: int) -> Iterator[list[Numbered]]:
-    """The sentences of all texts in order, at most `size` at a time; a text without any has an empty one."""
+def sentence_groups(texts: Iterable[str], size: int, edges: str) -> Iterator[list[Numbered]]:
+    """The sentences of all texts in order, at most `size` at a time; a text without any has an empty one. `edges`:
+    where entities may begin and end, as for `read_words`."""
     group: list[Numbered] = []
     words = 0
-    for numbered in _numbered(texts):
+    for numbered in _numbered(texts, edges):
         group.append(numbered)
         words += len(numbered[1].words)
         if len(group) == size or words >= _WORDS:
@@ -28,9 +29,9 @@ def sentence_groups(texts: Iterable[str], size: int) -> Iterator[list[Numbered]]
         yield group
 
 
-def _numbered(texts: Iterable[str]) -> Iterator[Numbered]:
+def _numbered(texts: Iterable[str], edges: str) -> Iterator[Numbered]:
     for i, text in enumerate(texts):
-        sentences = sentences_from_text(str(i), text)
+        sentences = sentences_from_text(str(i), text, edges)
         sentence = next(sentences)
         for following in sentences:
             yield i, sentence, False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from toner_jax.atoms import GLUE, join, parts
 from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks import prompts
 from toner_jax.text.train_tokenizers import Corpus
@@ -17,10 +18,11 @@ def generator_corpus(sentences: Sequence[Sentence], schema: Schema) -> Corpus:
 
 
 def _generator_lines(sentences: Sequence[Sentence], schema: Schema) -> Iterator[str]:
-    """The words of an entity are not joined to the format, since ids never are."""
+    """Between two atoms stands `GLUE`, which no piece crosses. The words of an entity are not joined to the format,
+    since ids never are."""
     instruction = prompts.occurring_types(schema.names).string(()).split("\n")[0]
     for sentence in sentences:
-        yield " ".join(sentence.words)
+        yield " ".join("".join(parts(w)) for w in sentence.words).replace(f" {GLUE}", GLUE)
         yield prompts.entities(schema.names, sentence.types()).string(())
         yield instruction
         for entity in sentence.entities:
@@ -29,4 +31,4 @@ def _generator_lines(sentences: Sequence[Sentence], schema: Schema) -> Iterator[
 
 def matcher_corpus(sentences: Sequence[Sentence], schema: Schema) -> Corpus:
     """Texts, and the descriptions of types."""
-    return Corpus([*(" ".join(s.words) for s in sentences), *(t.text for t in schema.types)])
+    return Corpus([*(join(s.words) for s in sentences), *(t.text for t in schema.types)])

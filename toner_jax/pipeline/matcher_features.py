@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from toner_jax.atoms import whole_words
 from toner_jax.schema import Schema
 from toner_jax.text.ids import MOST_WORDS, Ids
 from toner_jax.text.tokenizers import WordPieceTokenizer
@@ -23,6 +24,7 @@ class MatcherFeatures:
     def encode(self, words: Sequence[str]) -> np.ndarray:
         """int32 ids. Pieces past `max_length` are left out, and counted, in the matcher's view alone: T′ is
         a summary of the whole sentence; the generator still encodes every word."""
+        words = whole_words(words)
         self.prepare(words)
         ids = [i for w in words for i in self._words[w]]
         room = self.max_length - 2
@@ -31,7 +33,7 @@ class MatcherFeatures:
 
     def prepare(self, words: Iterable[str]) -> None:
         """Tokenizes all words not yet known in one call; as `WordIds` it memoises only so many."""
-        asked = dict.fromkeys(words)
+        asked = dict.fromkeys(whole_words(words))
         new = [w for w in asked if w not in self._words]
         if len(self._words) + len(new) > MOST_WORDS:
             self._words = {w: self._words[w] for w in asked if w in self._words}

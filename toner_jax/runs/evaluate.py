@@ -34,7 +34,7 @@ FOLDER = "evaluate"
 READS = Reads(
     result=("dtype", "text", "decode"),
     earlier=(
-        "matcher.enabled", "matcher.type_threshold_beta",
+        "tokenizer.ids", "matcher.enabled", "matcher.type_threshold_beta",
         "generator.dropout", "generator.remat",  # of the model, which is only run forward here
         "seed", "eval.dev_max_sentences",  # which sentences a calibration temperature is fitted on
     ),

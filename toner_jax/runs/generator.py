@@ -30,7 +30,7 @@ FOLDER = "generator"
 
 READS = Reads(
     result=(
-        "seed", "dtype", "tokenizer.generator", "tokenizer.generator_vocab_size", "text",
+        "seed", "dtype", "tokenizer.generator", "tokenizer.generator_vocab_size", "tokenizer.ids", "text",
         "generator", "eval.every", "eval.start", "eval.dev_max_sentences", "matcher.enabled",
     ),
     manner=(

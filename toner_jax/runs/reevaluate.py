@@ -102,10 +102,10 @@ def read_input(workdir: Path, config: ConfigDict, path: Path, format: str = "") 
     """
     found = said_format_of(path, format or config.data.format)
     options = DataOptions.from_section(config.data)
-    sentences, repairs = read_path(path, found, read_work_schema(workdir), "input", options)
-    for reason, count in repairs.items():
+    read = read_path(path, found, read_work_schema(workdir), "input", options)
+    for reason, count in read.repairs.items():
         say(f"{path.name}: repaired {count} {reason}")
-    return sentences
+    return read.sentences
 
 
 def say_choices(workdir: Path, ner: Model, type_threshold: float | None) -> None:

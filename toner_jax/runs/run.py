@@ -52,6 +52,7 @@ def execute(config: ConfigDict, workdir: Path, restart: bool = False) -> dict[st
     """
     validate(config)
     dataset = read_data(config)
+    config.data.edges = dataset.edges  # `predict` will read text as training did
     stages = plan_stages(config, dataset)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
     prepare_workdir(workdir)
@@ -99,10 +100,12 @@ def read_data(config: ConfigDict) -> Dataset:
         sentences = dataset.splits[name]
         if not sentences:
             raise UserError(f"the {name} split has no sentences")
-        entities = sum(len(s.entities) for s in sentences)
+        entities = sum(len(s.gold) for s in sentences)
+        unreachable = sum(len(s.unreachable) for s in sentences)
         repaired = ", ".join(f"{count} {kind}" for kind, count in dataset.repairs[name].items())
         note = f" (repaired: {repaired})" if repaired else ""
-        say(f"{name}: {len(sentences):,} sentences, {entities:,} entities{note}")
+        lost = f", {unreachable:,} of them unreachable" if unreachable else ""
+        say(f"{name}: {len(sentences):,} sentences, {entities:,} entities{lost}{note}")
     for line in dataset.notes:
         say(line)
     return dataset

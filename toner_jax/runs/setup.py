@@ -115,7 +115,8 @@ def _recorded(workdir: Path, kind: Kind) -> Any:
 def generator_word_ids(config: Settings, tokenizer_folder: Path) -> WordIds:
     """How words become ids with a folder's `generator/` tokenizer."""
     # Every generator comes with SentencePiece: targets and grammars are made of its pieces.
-    return WordIds(tokenizers.load_sentencepiece(tokenizer_folder / "generator", config.tokenizer.backend))
+    tokenizer = tokenizers.load_sentencepiece(tokenizer_folder / "generator", config.tokenizer.backend)
+    return WordIds(tokenizer, config.tokenizer.ids)
 
 
 def training_tasks(config: Settings) -> tuple[str, ...]:

@@ -185,7 +185,7 @@ def data_digest(sentences: Sequence[Sentence], schema: Schema, labels: bool = Tr
     """A digest of the words, and of the annotation unless `labels` is False."""
     digest = hashlib.blake2b(json.dumps(schema.to_json()).encode(), digest_size=8)
     for s in sentences:
-        entities = [(e.start, e.end, e.type) for e in s.entities] if labels else []
+        entities = [(e.start, e.end, e.type) for e in s.gold] if labels else []
         digest.update(json.dumps([s.words, entities]).encode())
     return digest.hexdigest()
 

@@ -47,7 +47,12 @@ class Explanations(Entities):
         if text is None:
             raise UserError(f"sentence {sentence.id}: no explanation of its entities to train on")
         w = self.word_ids
-        return w.phrase(LIST) + super().target(sentence) + w.phrase(EXPLANATION) + w.words(text.split())
+        return (
+            w.phrase(LIST)
+            + super().target(sentence)
+            + w.phrase(EXPLANATION)
+            + w.phrase(" ".join(text.split()))
+        )
 
     def overhead(self) -> int:
         return super().overhead() + len(self.word_ids.phrase(prompts.EXPLAIN))

@@ -75,6 +75,6 @@ def type_list(word_ids: WordIds, names: Sequence[str]) -> Grammar:
         another=s.comma,
         last=s.close + end,
         types=tuple(word_ids.glued(name) for name in names),
-        later_types=tuple(word_ids.words(name.split(" ")) for name in names),
+        later_types=tuple(word_ids.phrase(name) for name in names),
         spans=False,
     )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from toner_jax.atoms import join
 from toner_jax.tasks.task import Prompt
 from toner_jax.text.ids import Ids, WordIds
 
@@ -34,7 +35,7 @@ class Wording:
     def string(self, words: Sequence[str]) -> str:
         """The prompt for people."""
         *lines, last = map(_line, self.before)
-        return "\n".join([*lines, f"{last} {' '.join(words)}", *map(_line, self.after)])
+        return "\n".join([*lines, f"{last} {join(words)}", *map(_line, self.after)])
 
     def prompt(self, word_ids: WordIds, words: Sequence[str]) -> Prompt:
         """The prompt for the model, which sees a space where a line ends."""

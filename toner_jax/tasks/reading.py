@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toner_jax.atoms import join
 from toner_jax.schema import Entity
 from toner_jax.tasks.output import Output, WrittenSpan
 from toner_jax.tasks.recognized import Score, best_items
@@ -59,12 +60,12 @@ def place_spans(word_ids: WordIds, words: Sequence[str], spans: Sequence[Written
     """The entities of items written under the grammar. Their strings are runs of the words; where one occurs more
     than once, `align` says which is meant."""
     scored = [Score(s.type_score, s.span_score) for s in spans]
-    items = best_items(zip(((s.type, " ".join(words[s.start : s.end])) for s in spans), scored, strict=True))
+    items = best_items(zip(((s.type, join(words[s.start : s.end])) for s in spans), scored, strict=True))
     own = [Entity(s.start, s.end, s.type) for s in spans]
     entities: Sequence[Entity | None] = own
     if spans:
         surfaces = [word_ids.surface(w) for w in words]
-        strings = [(s.type, " ".join(surfaces[s.start : s.end])) for s in spans]
+        strings = [(s.type, join(surfaces[s.start : s.end])) for s in spans]
         aligned, _ = align(strings, SourceIndex(surfaces))
         # Words that differ can read alike; then the spans that the grammar itself found stand.
         entities = own if None in aligned or len(set(aligned)) < len(own) else aligned
@@ -98,6 +99,6 @@ def parse_items(
         if entity is not None:
             scores[entity] = score
             # The tokenizer may have respelled the words (NFKC, ⁇): the source's own spelling counts.
-            item = entity.type, " ".join(words[entity.start : entity.end])
+            item = entity.type, join(words[entity.start : entity.end])
         items.append((item, score))
     return Found(scores, best_items(items), parsed.dropped + dropped)

@@ -14,6 +14,7 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 
+from toner_jax.atoms import bare, join
 from toner_jax.schema import Entity
 
 WordRange = tuple[int, int]  # half-open
@@ -28,7 +29,7 @@ class SourceIndex:
 
     def __init__(self, surfaces: Sequence[str]):
         self._words = [" ".join(s.split()) for s in surfaces]
-        packed = [w.replace(" ", "") for w in self._words]
+        packed = [bare(w).replace(" ", "") for w in self._words]
         self._text = "".join(packed)
         # Character offset → word, over the words that have characters at all.
         self._visible = [i for i, w in enumerate(packed) if w]
@@ -75,7 +76,7 @@ class SourceIndex:
         return "".join(string.split()) in self._text
 
     def _spelling(self, span: WordRange) -> str:
-        return " ".join(w for w in self._words[span[0] : span[1]] if w)
+        return join([w for w in self._words[span[0] : span[1]] if bare(w)])
 
 
 # The order of appearance: by start, longer spans first.

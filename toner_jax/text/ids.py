@@ -1,8 +1,10 @@
-"""Ids made word by word and symbol by symbol.
+"""Ids made atom by atom and symbol by symbol.
 
 Source, target and grammar share one memo of word → ids, so a span's ids in a target are exactly its
-ids in the source, and no piece ever merges the end of an entity with the format around it. On words
-joined by single spaces this is what joint tokenization gives, except at such merges (`3)`, `)),`).
+ids in the source, and no piece ever merges the end of an entity with the format around it. The ids of a word are those
+of its atoms (`toner_jax.text.atoms`), whether or not an entity may end at one: so text reads the same ids however it
+came, as words or as it was written. On words joined by single spaces this is what joint tokenization gives, except
+where a piece would cross an atom's end (`-2`) or the format (`3)`, `)),`).
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from toner_jax.atoms import GLUE, bare, parts
 from toner_jax.common import cache
 from toner_jax.errors import UserError
 from toner_jax.text.tokenizers import SentencePieceTokenizer
+from toner_jax.text.words import ATOMS
 
 Ids = tuple[int, ...]
 Phrase = str | tuple[str, ...]
@@ -24,11 +28,6 @@ Phrase = str | tuple[str, ...]
 # Words that are memoised: texts without end bring new ones all the time.
 MOST_WORDS = 200_000
 _MOST_PHRASES = 10_000  # lists of types come in many orders
-
-# No vocabulary holds this private-use character and no piece can cross it, so what follows it in a
-# string is segmented as if glued to the characters before: without a word-initial piece.
-_GLUE = "\ue000"
-
 
 _MANY = 2_000  # words; for fewer, tokenizing takes no time
 
@@ -63,12 +62,14 @@ class Symbols:
 class WordIds:
     """Memoised ids of words, of strings glued to what stands before them, and of the format."""
 
-    def __init__(self, tokenizer: SentencePieceTokenizer):
+    def __init__(self, tokenizer: SentencePieceTokenizer, by: str = ATOMS):
+        """`by`: what ids are made of: "atoms", or whole "words", as joint tokenization makes them."""
         self.tokenizer = tokenizer
+        self._by = by
         self._words: dict[str, Ids] = {}
         self._glued: dict[str, Ids] = {}
         self._phrases: dict[Phrase, Ids] = {}
-        (self._glue_prefix,) = tokenizer.encode([_GLUE])
+        (self._glue_prefix,) = tokenizer.encode([GLUE])
         self.symbols = Symbols(
             open=self.word("["),
             first_item=self.glued("("),
@@ -87,20 +88,34 @@ class WordIds:
         if len(self._words) + len(new) > MOST_WORDS:
             self._words = {w: self._words[w] for w in asked if w in self._words}
         if len(new) >= _MANY:
-            key = cache.digest(self.tokenizer.digest, cache.code_digest(), new)
-            ids = cache.cached("pieces", key, lambda: self.tokenizer.encode(new), _write, _read)
+            key = cache.digest(self.tokenizer.digest, cache.code_digest(), self._by, new)
+            ids = cache.cached("pieces", key, lambda: self._encode(new), _write, _read)
             self._words.update(zip(new, ids, strict=True))
         elif new:
-            self._words.update(zip(new, self.tokenizer.encode(new), strict=True))
+            self._words.update(zip(new, self._encode(new), strict=True))
+
+    def _encode(self, words: Sequence[str]) -> list[Ids]:
+        """The ids of words, atom by atom."""
+        cut = [parts(w) if self._by == ATOMS else (w,) for w in words]
+        atoms = list(dict.fromkeys(chain.from_iterable(cut)))
+        glued = [a for a in atoms if a != bare(a)]
+        ids = dict(zip(atoms, self.tokenizer.encode(atoms), strict=True))
+        prefix = self._glue_prefix
+        alone = self.tokenizer.encode([bare(a) for a in glued]) if glued else []
+        for atom, plain in zip(glued, alone, strict=True):
+            # An unknown character would share `GLUE`'s piece; it follows without the space that begins a word.
+            unknown = plain[: len(prefix)] == prefix
+            ids[atom] = plain[len(prefix) - 1 :] if unknown else ids[atom][len(prefix) :]
+        return [tuple(chain.from_iterable(ids[a] for a in w)) for w in cut]
 
     def word(self, word: str) -> Ids:
-        """The ids of a word after white space; none for a word the tokenizer cannot see."""
+        """The ids of a word after white space, or of a glued one without; none for a word the tokenizer cannot see."""
         if word not in self._words:
             self.prepare([word])
         return self._words[word]
 
     def words(self, words: Sequence[str]) -> Ids:
-        """The ids of words joined by single spaces."""
+        """The ids of the words of a text."""
         self.prepare(words)
         return tuple(chain.from_iterable(self._words[w] for w in words))
 
@@ -112,10 +127,10 @@ class WordIds:
         """
         if text not in self._glued:
             first, *rest = text.split(" ")
-            (ids,) = self.tokenizer.encode([_GLUE + first])
+            (ids,) = self.tokenizer.encode([GLUE + first])
             if ids[: len(self._glue_prefix)] != self._glue_prefix:
                 raise UserError(f"the tokenizer merges U+E000 with {first!r}; it cannot be used")
-            ids = ids[len(self._glue_prefix) :] + self.words(rest)
+            ids = ids[len(self._glue_prefix) :] + self._whole(rest)
             if self.decode(ids) != text:
                 raise UserError(
                     f"the tokenizer cannot spell {text!r}, it reads {self.decode(ids)!r}; "
@@ -125,8 +140,11 @@ class WordIds:
         return self._glued[text]
 
     def phrase(self, text: str) -> Ids:
-        """The ids of words joined by single spaces, memoised as a whole."""
-        return self._memoised(text, lambda: self.words(text.split(" ")))
+        """The ids of words of ours, joined by single spaces: of whole words, not of atoms; memoised as a whole."""
+        return self._memoised(text, lambda: self._whole(text.split(" ")))
+
+    def _whole(self, words: Sequence[str]) -> Ids:
+        return tuple(chain.from_iterable(self.tokenizer.encode(words)))
 
     def type_list(self, names: Sequence[str]) -> Ids:
         """The ids of `[type, type]`, memoised as a whole."""
@@ -142,7 +160,7 @@ class WordIds:
     def _type_list(self, names: Sequence[str]) -> Ids:
         parts: list[Ids] = [self.symbols.open]
         for i, name in enumerate(names):
-            parts += [self.symbols.comma, self.words(name.split(" "))] if i else [self.glued(name)]
+            parts += [self.symbols.comma, self.phrase(name)] if i else [self.glued(name)]
         return tuple(chain.from_iterable([*parts, self.symbols.close]))
 
     def items(self, items: Sequence[tuple[str, Sequence[str]]]) -> Ids:
@@ -175,5 +193,7 @@ class WordIds:
         return " ".join(self.spell(ids)[0].split())
 
     def surface(self, word: str) -> str:
-        """The word as a generated string would spell it: normalised, what the vocabulary lacks as `⁇`."""
-        return self.decode(self.word(word))
+        """The word as a generated string would spell it: normalised, what the vocabulary lacks as `⁇`. A glued one
+        stays so."""
+        spelled = self.decode(self.word(word))
+        return spelled if word == bare(word) else GLUE + spelled

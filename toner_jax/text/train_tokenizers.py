@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from toner_jax.atoms import GLUE
 from toner_jax.errors import UserError
 from toner_jax.text.tokenizers import SENTENCEPIECE_FILE, WORDPIECE_FILE, encodable
 
@@ -21,7 +22,7 @@ class Corpus:
     """What a tokenizer learns from.
 
     Attributes:
-      lines: each counts as often as it stands here.
+      lines: each counts as often as it stands here; no piece that the generator's learns crosses a `GLUE`.
       required: characters that get a piece, however rare they are.
     """
 
@@ -44,14 +45,16 @@ def train_sentencepiece(folder: str | Path, corpus: Corpus, vocab_size: int) -> 
         vocab_size,
         character_coverage=0.9998,  # of all characters in the lines
         required_chars=corpus.required,
+        pretokenization_delimiter=GLUE,
         pad_id=0,
         eos_id=1,
         unk_id=2,
     )
+    model.trainer_spec.ClearField("pretokenization_delimiter")
     bpe = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
     counts: Counter[int] = Counter()
     for line in encodable(corpus.lines):
-        counts.update(bpe.encode(line))
+        counts.update(bpe.encode(line.replace(GLUE, "")))
     model.trainer_spec.model_type = model.trainer_spec.UNIGRAM
     total = math.log(sum(counts.values()) + len(model.pieces))
     for i, piece in enumerate(model.pieces):

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from toner_jax.atoms import Range
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.find import check_all_found, read_document_list
 from toner_jax.data.formats.sample import Sample
+from toner_jax.data.options import AUTO
 from toner_jax.data.reading import Read, check_not_empty, read_text
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema
-from toner_jax.text.words import Range, split_sentences
+from toner_jax.text.words import split_sentences
 
 TEXT_SUFFIX, ANNOTATION_SUFFIX = ".sgm", ".apf.xml"
 
@@ -34,7 +36,7 @@ _TAG = re.compile(r"<[^<>]*>")
 _ESCAPE = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]+);")
 
 
-def read_ace(path: Path, schema: Schema | None, *, root: Path, split: str) -> Read:
+def read_ace(path: Path, schema: Schema | None, *, root: Path, split: str, edges: str = AUTO) -> Read:
     """Reads one split: the mentions of every kind (names, nominals and pronouns), labelled with their
     entity's type; nested ones too.
 
@@ -43,10 +45,11 @@ def read_ace(path: Path, schema: Schema | None, *, root: Path, split: str) -> Re
         a folder whose documents are all meant, or one document's file of either suffix.
       root: the folder below which a list's documents lie.
       split: begins the sentences' ids.
+      edges: as for `read_documents`.
 
     Returns:
       The sentences of the documents' <TEXT>, with escapes decoded. No sentence crosses a tag (a turn, a
-      post, a speaker's name) unless an entity does. Counted, besides what `read_documents` counts:
+      post, a speaker's name). Counted, besides what `read_documents` counts:
       `outside_text`, mentions in a headline, a dateline or the like.
 
     Raises:
@@ -55,9 +58,10 @@ def read_ace(path: Path, schema: Schema | None, *, root: Path, split: str) -> Re
     """
     pairs = _locate(path, root)
     outside: Counter[str] = Counter()
-    read = read_documents((_document(name, file, outside) for name, file in pairs.items()), schema, split)
+    documents = (_document(name, file, outside) for name, file in pairs.items())
+    read = read_documents(documents, schema, split, edges=edges)
     check_not_empty(read.sentences, path)
-    return Read(read.sentences, {**read.repairs, **outside})
+    return read._replace(repairs={**read.repairs, **outside})
 
 
 def recognizes_ace(sample: Sample) -> bool:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from toner_jax.atoms import Range
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema
-from toner_jax.text.words import Range, split_sentences
+from toner_jax.text.words import split_sentences
 
 SPAN_GROUP = "sc"  # the key that spaCy's own span categorizer reads and writes
 

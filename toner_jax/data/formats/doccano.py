@@ -13,19 +13,22 @@ from pathlib import Path
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.json_values import get_id, get_list, get_spans, get_text, one_of, read_records
 from toner_jax.data.formats.sample import Sample
+from toner_jax.data.options import AUTO
 from toner_jax.data.reading import Read, check_not_empty
 from toner_jax.schema import Schema
 
 _SPANS = ("label", "labels", "entities")
 
 
-def read_doccano(path: Path, schema: Schema | None, split: str = "", *, pretokenized: bool = False) -> Read:
+def read_doccano(
+    path: Path, schema: Schema | None, split: str = "", *, pretokenized: bool = False, edges: str = AUTO
+) -> Read:
     """Sentences of Doccano's export of sequence labelling; a text's `id` is the `doc_id`.
 
     Args:
       schema: its names and tags are the labels that the file may use; None leaves them as they are.
       split: begins the ids of sentences, and of texts without one.
-      pretokenized: as for `read_documents`.
+      pretokenized, edges: as for `read_documents`.
 
     Returns:
       The sentences. Repairs: those of `read_documents`, and `not_entities` (relations).
@@ -44,9 +47,9 @@ def read_doccano(path: Path, schema: Schema | None, split: str = "", *, pretoken
             default = f"{split}-doc-{i}" if split else f"doc-{i}"
             yield Document(get_id(item, "id", location) or default, text, spans, location=location)
 
-    read = read_documents(documents(), schema, split, pretokenized=pretokenized)
+    read = read_documents(documents(), schema, split, pretokenized=pretokenized, edges=edges)
     check_not_empty(read.sentences, path)
-    return Read(read.sentences, {**read.repairs, **+counts})
+    return read._replace(repairs={**read.repairs, **+counts})
 
 
 def recognizes_doccano(sample: Sample) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toner_jax.data.corpora.schemas import BUILTIN, get_schema
@@ -11,9 +11,10 @@ from toner_jax.data.dataset import Dataset
 from toner_jax.data.find import find_paths
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.infer import infer_schema
-from toner_jax.data.options import DataOptions
+from toner_jax.data.options import AUTO, DataOptions
 from toner_jax.data.reading import Read
 from toner_jax.schema import Schema
+from toner_jax.text.words import ATOMS, WORDS
 
 # Takes a file or a folder, a schema (None for the labels as they are), what begins the sentences' ids ("" for
 # nothing), and the options, of which a format reads its own. Relative to `options.dir` lie the documents that
@@ -53,7 +54,7 @@ def file_format(
     """A format with a file, or where a suffix is "" a folder, for each split."""
 
     def load(options: DataOptions, splits: Sequence[str]) -> Dataset:
-        def read_split(split: str, schema: Schema | None) -> Read:
+        def read_split(split: str, schema: Schema | None, options: DataOptions) -> Read:
             return read(find_paths(options, [split], suffixes)[split], schema, split, options)
 
         find_paths(options, splits, suffixes)  # all that is missing shows before anything is read
@@ -63,9 +64,12 @@ def file_format(
 
 
 def read_each(
-    options: DataOptions, splits: Sequence[str], read: Callable[[str, Schema | None], Read]
+    options: DataOptions, splits: Sequence[str], read: Callable[[str, Schema | None, DataOptions], Read]
 ) -> Dataset:
     """The splits, with the schema that is named or that the training labels make.
+
+    Where the training data came as words, entities of raw text in the other splits begin and end at words, too, unless
+    `data.edges` says otherwise: so will those that the trained model finds.
 
     Args:
       read: reads a split, with a schema or None for the labels as they are.
@@ -73,12 +77,17 @@ def read_each(
     if options.schema or options.name in BUILTIN:
         schema = get_schema(options.schema or options.name)
     else:
-        schema = infer_schema(count_labels(read("train", None)), options.name)
-    reads = {split: read(split, schema) for split in splits}
+        schema = infer_schema(count_labels(read("train", None, options)), options.name)
+    reads: dict[str, Read] = {}
+    for split in sorted(splits, key=lambda split: split != "train"):
+        reads[split] = read(split, schema, options)
+        if split == "train" and options.edges == AUTO:
+            options = replace(options, edges=ATOMS if any(s.raw for s in reads[split].sentences) else WORDS)
     return Dataset(
         schema,
-        {split: r.sentences for split, r in reads.items()},
-        {split: r.repairs for split, r in reads.items()},
+        {split: reads[split].sentences for split in splits},
+        {split: reads[split].repairs for split in splits},
+        edges=options.edges,
     )
 
 
@@ -86,6 +95,6 @@ def count_labels(read: Read) -> dict[str, int]:
     """The types of the entities read, by how often."""
     counts: dict[str, int] = {}
     for sentence in read.sentences:
-        for entity in sentence.entities:
+        for entity in sentence.gold:
             counts[entity.type] = counts.get(entity.type, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

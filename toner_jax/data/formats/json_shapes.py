@@ -37,6 +37,7 @@ from toner_jax.data.formats.json_values import (
     read_records,
 )
 from toner_jax.data.formats.sample import Sample
+from toner_jax.data.options import AUTO
 from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, make_sentence
@@ -54,7 +55,7 @@ class _Words:
     doc_id: str | None = None
 
 
-def read_json_shapes(path: Path, schema: Schema | None, split: str) -> Read:
+def read_json_shapes(path: Path, schema: Schema | None, split: str = "", *, edges: str = AUTO) -> Read:
     """Reads a file of one of the shapes, an array of records or a record a line.
 
     Returns:
@@ -77,7 +78,8 @@ def read_json_shapes(path: Path, schema: Schema | None, split: str) -> Read:
             )
     counts: Counter[str] = Counter()
     if shape == "characters":
-        read = read_documents([_characters(record, location) for record, location in records], schema, split)
+        documents = [_characters(record, location) for record, location in records]
+        read = read_documents(documents, schema, split, edges=edges)
         sentences = tuple(replace(s, doc_id=None) for s in read.sentences)
         counts.update(read.repairs)
     else:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from toner_jax.atoms import Range
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.json_values import (
     as_text,
@@ -31,12 +32,12 @@ from toner_jax.data.formats.json_values import (
     read_records,
 )
 from toner_jax.data.formats.sample import Sample
+from toner_jax.data.options import AUTO
 from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
 from toner_jax.data.tags import TagReader
 from toner_jax.data.word_lists import WordLists
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence
-from toner_jax.text.words import Range
 
 _WORDS = ("words", "tokens")
 _SPANS = ("entities", "spans")
@@ -45,13 +46,15 @@ _TAGS = ("tags", "ner_tags")
 _Item = tuple[dict[str, Any], str]
 
 
-def read_jsonl(path: Path, schema: Schema | None, split: str = "", *, pretokenized: bool = False) -> Read:
+def read_jsonl(
+    path: Path, schema: Schema | None, split: str = "", *, pretokenized: bool = False, edges: str = AUTO
+) -> Read:
     """Sentences of a JSON lines file or a JSON array.
 
     Args:
       schema: its names and tags are the labels that the file may use; None leaves them as they are.
       split: begins the ids of sentences and documents that the file does not name.
-      pretokenized: as for `read_documents`, for texts without words.
+      pretokenized, edges: as for `read_documents`, for texts without words.
 
     Returns:
       The sentences. An object with words is one, named by its `id`; a text without words has any number of
@@ -74,9 +77,9 @@ def read_jsonl(path: Path, schema: Schema | None, split: str = "", *, pretokeniz
         documents = (
             _document(item, location, f"{prefix}doc-{i}", blank) for i, (item, location) in enumerate(items)
         )
-        read = read_documents(documents, schema, split, pretokenized=pretokenized)
+        read = read_documents(documents, schema, split, pretokenized=pretokenized, edges=edges)
         check_not_empty(read.sentences, path)
-        return Read(read.sentences, {**read.repairs, **+blank})
+        return read._replace(repairs={**read.repairs, **+blank})
     return _read_words(path, items, schema, split, "tags" in kinds)
 
 

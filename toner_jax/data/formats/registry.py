@@ -27,6 +27,7 @@ from toner_jax.data.options import DataOptions
 from toner_jax.data.reading import Read
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema
+from toner_jax.text.words import WORDS
 
 
 def get_format(name: str) -> Format:
@@ -107,24 +108,24 @@ def _csv(path: Path, schema: Schema | None, split: str, options: DataOptions) ->
 
 
 def _json(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_json_shapes(path, schema, split)
+    return read_json_shapes(path, schema, split, edges=options.edges)
 
 
 def _label_studio(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_label_studio(path, schema, split, pretokenized=options.pretokenized)
+    return read_label_studio(path, schema, split, pretokenized=options.pretokenized, edges=options.edges)
 
 
 def _doccano(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_doccano(path, schema, split, pretokenized=options.pretokenized)
+    return read_doccano(path, schema, split, pretokenized=options.pretokenized, edges=options.edges)
 
 
 def _jsonl(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_jsonl(path, schema, split, pretokenized=options.pretokenized)
+    return read_jsonl(path, schema, split, pretokenized=options.pretokenized, edges=options.edges)
 
 
 def _brat(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    pieces, pretokenized = options.discontinuous, options.pretokenized
-    return read_brat(path, schema, split, discontinuous=pieces, pretokenized=pretokenized)
+    pieces, pretokenized, edges = options.discontinuous, options.pretokenized, options.edges
+    return read_brat(path, schema, split, discontinuous=pieces, pretokenized=pretokenized, edges=edges)
 
 
 def _docbin(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
@@ -137,18 +138,18 @@ def _ontonotes(path: Path | None, schema: Schema | None, split: str, options: Da
 
 
 def _load_ontonotes(options: DataOptions, splits: Sequence[str]) -> Dataset:
-    def read(split: str, schema: Schema | None) -> Read:
+    def read(split: str, schema: Schema | None, options: DataOptions) -> Read:
         return _ontonotes(find_path(options, split, folders=True), schema, split, options)
 
     return read_each(options, splits, read)
 
 
 def _ace(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_ace(path, schema, root=data_folder(options), split=split)
+    return read_ace(path, schema, root=data_folder(options), split=split, edges=options.edges)
 
 
 def _load_ace(options: DataOptions, splits: Sequence[str]) -> Dataset:
-    def read(split: str, schema: Schema | None) -> Read:
+    def read(split: str, schema: Schema | None, options: DataOptions) -> Read:
         path = find_path(options, split, folders=True)
         if path is None:
             names = " or ".join(candidates(options, split)) or "named"
@@ -164,7 +165,7 @@ def _load_hub(options: DataOptions, splits: Sequence[str]) -> Dataset:
         raise UserError("data.dir is empty: it names a data set of the Hugging Face hub, or its folder")
     opened = open_hub(options.dir, subset=options.subset, revision=options.revision)
 
-    def read(split: str, schema: Schema | None) -> Read:
+    def read(split: str, schema: Schema | None, options: DataOptions) -> Read:
         names = candidates(options, split) or SPLIT_NAMES[split]
         return read_hub(opened, names, schema, split, source=options.dir, columns=options.columns)
 
@@ -180,7 +181,9 @@ def _load_generated(options: DataOptions, splits: Sequence[str]) -> Dataset:
         )
     sizes = {split: getattr(options.generated, split) for split in splits}
     made = generated.generate(seed=options.generated.seed, sizes=sizes)
-    return Dataset(generated.SCHEMA, {s: tuple(made[s]) for s in splits}, {s: {} for s in splits})
+    return Dataset(
+        generated.SCHEMA, {s: tuple(made[s]) for s in splits}, {s: {} for s in splits}, edges=WORDS
+    )
 
 
 # Of several formats that recognize a file, the first is taken: those with a header or keys of their own come

@@ -1,0 +1,71 @@
+"""Atoms: where entities may begin and end."""
+
+import pytest
+
+from toner_jax.atoms import GLUE, atoms, glue_words, join, parts, whole_words
+from toner_jax.text.words import ATOMS, WORDS, sentence_from_text, sentences_from_text
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("", []),
+        ("receptor", ["receptor"]),
+        ("IL-2", ["IL", "-", "2"]),
+        ("663mg", ["663", "mg"]),
+        ("10⁻³", ["10", "⁻", "³"]),
+        ("a_b", ["a", "_", "b"]),
+        ("e\u0301te\u0301", ["e\u0301te\u0301"]),  # no letter without its accent
+        ("क्षि", ["क्षि"]),
+        ("1\ufe0f\u20e32", ["1\ufe0f\u20e32"]),
+        ("🇩🇪🇫🇷x", ["🇩🇪", "🇫🇷", "x"]),
+        ("👩‍🔬a", ["👩‍🔬", "a"]),
+        ("北京大学", ["北", "京", "大", "学"]),
+        ("カタカナー", ["カ", "タ", "カ", "ナ", "ー"]),
+        ("한국어abc12", ["한", "국", "어", "abc", "12"]),
+        ("ที่", ["ที่"]),  # a consonant with its vowel and its tone
+        ("Straße", ["Straße"]),
+    ],
+)
+def test_atoms(word, expected):
+    assert [word[a:b] for a, b in atoms(word)] == expected
+    assert [p.removeprefix(GLUE) for p in parts(word)] == expected
+    assert join(parts(word)) == word
+    assert whole_words(parts(word)) == ([word] if word else [])
+
+
+def test_words_of_scripts_without_spaces_have_none_between_them():
+    words = glue_words(["北京", "大学", "x", "ソニー", "は", "2", "年"])
+    assert join(words) == "北京大学 x ソニーは 2 年"
+
+
+@pytest.mark.parametrize(
+    ("edges", "expected"),
+    [
+        (WORDS, ["Mr", f"{GLUE}.", "X", "took", "663mg", "of", "IL-2", "."]),
+        (ATOMS, ["Mr", f"{GLUE}.", "X", "took", "663", f"{GLUE}mg", "of", "IL", f"{GLUE}-", f"{GLUE}2", "."]),
+    ],
+)
+def test_sentences_of_raw_text(edges, expected):
+    sentence = sentence_from_text("0", "Mr. X took 663mg of IL-2.", edges)
+    assert list(sentence.words) == expected
+    assert [sentence.text[a:b] for a, b in sentence.offsets] == [w.removeprefix(GLUE) for w in expected]
+    assert join(sentence.words) == "Mr. X took 663mg of IL-2 ."
+
+
+def test_offsets_lead_into_the_whole_text():
+    text = "Rain fell. 北京大学很好！"
+    found = list(sentences_from_text("0", text, ATOMS))
+    assert [[text[a:b] for a, b in s.offsets] for s in found][-1] == [*"北京大学很好！"]
+
+
+def test_raw_text_and_words_read_the_same_ids(own):
+    from toner_jax.schema import make_sentence
+    from toner_jax.text.ids import WordIds
+    from toner_jax.text.tokenizers import load_sentencepiece
+
+    word_ids = WordIds(load_sentencepiece(own / "t5_vocab", "hf"))
+    for text in ("IL-2 binds NF-kappa in 663mg of it .", "北京大学", "x½y µg A/B"):
+        words = make_sentence("0", text.split(" "), (), None).words
+        raw = [sentence_from_text("0", text, edges).words for edges in (ATOMS, WORDS)]
+        assert word_ids.words(words) == word_ids.words(raw[0]) == word_ids.words(raw[1])

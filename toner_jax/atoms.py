@@ -1,0 +1,85 @@
+"""Atoms: the finest places where an entity may begin or end, a function of the text alone.
+
+An atom is a run of letters, a run of digits, or any other character; each character of a script that is written
+without spaces between words (Han, kana, Hangul, Thai, Lao, Khmer, Burmese) is one. None begins or ends inside a
+grapheme cluster (UAX #29), so a letter keeps its accents and a flag its two halves.
+
+In a sentence an atom that stands right after another, as in `IL-2`, is written with `GLUE` before it: so the words of a
+sentence say where there are spaces, and none is ever put into what a model reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+import regex
+
+Range = tuple[int, int]  # half-open, in characters
+
+_WITHOUT_SPACES = "".join(
+    rf"\p{{scx={name}}}" for name in ("Han", "Hira", "Kana", "Hang", "Thai", "Lao", "Khmr", "Mymr")
+)
+_ATOM = regex.compile(
+    rf"(?:(?=[\p{{L}}--[{_WITHOUT_SPACES}]])\X)+|(?:(?=[\p{{Nd}}--[{_WITHOUT_SPACES}]])\X)+|\X",
+    regex.VERSION1,
+)
+_LETTER_WITHOUT_SPACES = regex.compile(rf"[\p{{L}}&&[{_WITHOUT_SPACES}]]", regex.VERSION1)
+
+
+# Stands before a word that follows the one before it without white space. No text holds this private-use character.
+GLUE = "\ue000"
+
+
+def bare(word: str) -> str:
+    """A word's own characters."""
+    return word.removeprefix(GLUE)
+
+
+def join(words: Sequence[str]) -> str:
+    """Words as a text: single spaces between them, none before a glued one."""
+    return bare(" ".join(words).replace(f" {GLUE}", ""))
+
+
+def whole_words(words: Iterable[str]) -> list[str]:
+    """What stands between white space: each glued word with those before it."""
+    found: list[str] = []
+    for word in words:
+        if found and word.startswith(GLUE):
+            found[-1] += bare(word)
+        else:
+            found.append(bare(word))
+    return found
+
+
+@lru_cache(maxsize=1 << 16)
+def atoms(word: str) -> tuple[Range, ...]:
+    """The character ranges of a word's atoms, which cover it."""
+    return tuple(match.span() for match in _ATOM.finditer(word))
+
+
+@lru_cache(maxsize=1 << 16)
+def parts(word: str) -> tuple[str, ...]:
+    """The atoms of a word as a sentence writes them: all with `GLUE` but the first, which has it if the word does."""
+    text = bare(word)
+    found = [text[a:b] for a, b in atoms(text)]
+    return tuple(atom if i == 0 and text == word else GLUE + atom for i, atom in enumerate(found))
+
+
+def cut_into_atoms(text: str, words: Sequence[Range]) -> Iterator[tuple[Range, str]]:
+    """The atoms of some words of a text, each with how a sentence writes it."""
+    for start, end in words:
+        word = text[start:end]
+        for (a, b), written in zip(atoms(word), parts(word), strict=True):
+            yield (start + a, start + b), written
+
+
+def glue_words(words: Sequence[str]) -> tuple[str, ...]:
+    """Words that were given one by one, as a sentence writes them: between two whose scripts are written without
+    spaces there is none."""
+    apart = [
+        not (_LETTER_WITHOUT_SPACES.match(right) and left and _LETTER_WITHOUT_SPACES.match(left[-1]))
+        for left, right in pairwise(words)
+    ]
+    return tuple(w if space else GLUE + w for w, space in zip(words, [True, *apart], strict=False))
