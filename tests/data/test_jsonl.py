@@ -137,6 +137,21 @@ def sentences(draw):
     return Sentence("s", tuple(words), tuple(offsets), text, tuple(found), doc_id)
 
 
+def test_raw_text_reads_back(tmp_path):
+    text = "IL-2-mediated, 663mg of Mk. 5 in NF-YA."
+    spans = [[0, 4, "PER"], [15, 18, "LOC"], [24, 29, "ORG"], [33, 37, "LOC"]]
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": text, "entities": spans}) + "\n", encoding="utf-8")
+    first = read_jsonl(tmp_path / "a.jsonl", CONLL)
+    write_jsonl(first.sentences, tmp_path / "b.jsonl")
+    second = read_jsonl(tmp_path / "b.jsonl", CONLL)
+    assert [(s.words, s.gold, s.raw) for s in second.sentences] == [
+        (s.words, s.gold, s.raw) for s in first.sentences
+    ]
+    (s,) = first.sentences
+    assert [s.surface(e) for e in s.entities] == ["IL-2", "663", "Mk. 5"]
+    assert [s.surface(e) for e in s.unreachable] == ["NF-Y"]
+
+
 @settings(max_examples=80, deadline=None)
 @given(sentence=sentences())
 def test_any_sentence_reads_back(tmp_path_factory, sentence):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from toner_jax.atoms import Range
+from toner_jax.atoms import Range, bare
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.options import AUTO
@@ -101,13 +101,14 @@ def write_brat(sentences: Iterable[Sentence], folder: Path) -> None:
         lines: list[str] = []
         for s in members:
             starts = [len(text)]
-            for word in s.words:
+            words = [bare(word) for word in s.words]
+            for word in words:
                 if "\n" in word:
                     raise UserError(
                         f"sentence {s.id}: word {shown(word)} holds a line end, which brat cannot"
                     )
                 starts.append(starts[-1] + len(word) + 1)
-            line = " ".join(s.words)
+            line = " ".join(words)
             for e in s.entities:
                 start, end = starts[e.start], starts[e.end] - 1
                 label = e.type.replace(" ", "_")

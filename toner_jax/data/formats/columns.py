@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from toner_jax.atoms import bare
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, read_lines, running_document, shown
 from toner_jax.data.tags import Tag, TagReader
@@ -168,7 +169,7 @@ def write_columns(sentences: Iterable[Sentence], path: Path) -> None:
     and a `-DOCSTART-` line wherever another `doc_id` begins.
 
     `read_columns(path, schema, tag_columns=())` gives the same words, entities and bounds of documents. The
-    format has no room for the ids and for the original text.
+    format has no room for the ids and for the original text: of raw text, each atom is a word.
 
     Raises:
       UserError: a word holds a tab, a line end or spaces at its edges, or reads as the beginning of a document.
@@ -183,7 +184,7 @@ def write_columns(sentences: Iterable[Sentence], path: Path) -> None:
                 document = s.doc_id
                 file.write("\t".join([_DOCSTART, *["O"] * depth]) + "\n\n")
             outside = ["O"] * len(s.words)
-            for row in zip(s.words, *levels, *[outside] * (depth - len(levels)), strict=True):
+            for row in zip(map(bare, s.words), *levels, *[outside] * (depth - len(levels)), strict=True):
                 if _UNWRITABLE.search(row[0]) or row[0] == _DOCSTART or row[0].startswith(_MEDLINE):
                     raise UserError(f"sentence {s.id}: word {shown(row[0])} cannot stand in a column")
                 file.write("\t".join(row) + "\n")

@@ -100,8 +100,9 @@ def write_jsonl(sentences: Iterable[Sentence], path: Path) -> None:
                 "id": s.id,
                 "doc_id": s.doc_id,
                 "text": s.text,
-                "words": s.offsets,
-                "entities": [s.span_json(e) for e in s.entities],
+                # The words of raw text are found again by the rules that found them.
+                **({} if s.raw else {"words": s.offsets}),
+                "entities": [s.span_json(e) for e in s.gold],
             }
             file.write(json.dumps(value, ensure_ascii=False) + "\n")
 
