@@ -197,7 +197,7 @@ FILES = {
     "nothing.py": "x = 1\n",
     "dict.py": "def get_config():\n    return {}\n",
     "typo.py": f"{BASE}    c.generator.epoch = 3\n    return c\n",
-    "other/config.json": '{"format_version": 1, "colour": "red"}',
+    "other/config.json": '{"format_version": 2, "colour": "red"}',
     **{f"broken/{split}.txt": "Rain\tO\nfell\tB-PER\textra\n" for split in ("train", "dev", "test")},
     **{f"data/{split}.txt": f"{split}\tO\n\nLima\tB-LOC\n" for split in ("train", "dev", "test")},
 }
