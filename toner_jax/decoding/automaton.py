@@ -2,6 +2,8 @@
 
 Taking a token moves the tape positions that hold it; where the same piece stands at several positions, several may be
 allowed at once. Each reduction and each look-up is a kernel of its own, so there are few of them.
+
+Shapes: B rows, P tape positions. A candidate is an index into a row's `Tape.candidates`, not a token id.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ class AutomatonState(NamedTuple):
     Attributes:
       allowed: bool [B, P], the tape positions that may come next; none after the end.
       type: the current item's type.
-      taken: pieces of the current span (of a type alone, of the type) taken so far.
-      boundary: where the current item's span would end if it ended here (half-open), −1 if it may not.
+      taken: pieces taken so far of the current span; of an item without a span, of its type.
+      boundary: where the current item's span would end if it ended here (half-open; 0 without spans), −1 if it may not.
       start, end, last_type: the span of the last complete item (tape positions) and its type, −1 before the first.
       items: how many items are complete.
     """
@@ -82,8 +84,8 @@ def with_symbols(allowed_BP: jax.Array, *symbols: tuple[Unit, jax.Array]) -> jax
 
 
 def first_true(mask: jax.Array) -> jax.Array:
-    """Where the first True on the last axis stands, int32, its length where there is none: as `argmax`, which is
-    slow on CPU."""
+    """Where the first True on the last axis stands, int32; the axis's length where there is none. In place of
+    `argmax`, which is slow on CPU."""
     size = mask.shape[-1]
     return jnp.min(jnp.where(mask, jnp.arange(size, dtype=jnp.int32), size), axis=-1)
 

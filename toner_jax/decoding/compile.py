@@ -1,4 +1,4 @@
-"""From the description of what may be written to the automaton that sees to it."""
+"""Compiles a `Grammar` into the automaton of constrained decoding."""
 
 from __future__ import annotations
 

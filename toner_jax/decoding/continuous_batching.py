@@ -4,7 +4,7 @@ A row whose request has finished admits a waiting one, so that all rows stay act
 encoded a chunk at a time, when their turn comes: only those of the active rows and of one chunk are held encoded,
 however many requests there are.
 
-Shapes: N requests, B rows, S source tokens, P tape positions, T tokens of an output, F requests of a chunk.
+Shapes: N requests, B rows, S source tokens, T tokens of an output, F requests that are encoded at once (a chunk).
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class Decoded(NamedTuple):
     Attributes:
       tokens: int32 [N, T], the end of sequence included, 0 after it.
       scores: fp32 [N, T], the log-probability of each among the tokens that the grammar allowed.
-      ending: fp32 [N, T], where an item ends the log-probability that it does, whichever symbol follows; 0
+      ending: fp32 [N, T], at the token that ends an item the log-probability that it ends there, by either symbol; 0
         elsewhere.
       spans: int32 [N, T, 3]: at the token that ends an item its span's tape positions (half-open) and its
         type; −1 elsewhere.
-      complete: bool [N]; False where the cache had no room for as many passes as the request needed.
+      complete: bool [N]; False where the KV cache ran out of slots, and past `size`; a truncated output is complete.
       truncated: bool [N], whether the budget ended before the output did; its items are the first of what would be
         written without a budget.
       passes: int32 [], how often the model was called.
@@ -82,7 +82,7 @@ def decode(
       calibration_temperature: divides the logits behind the scores; which tokens are written does not depend on it.
 
     Raises:
-      ValueError: slots that are no multiple of `tokens_per_pass`, or requests that are none of chunks.
+      ValueError: slots that are no multiple of `tokens_per_pass`, or requests that are no multiple of `chunk`.
     """
     n, chunk = requests.ids.shape[0], options.chunk or options.rows
     if options.slots % options.tokens_per_pass:
@@ -90,7 +90,7 @@ def decode(
             f"{options.slots} slots are no multiple of tokens_per_pass, {options.tokens_per_pass}"
         )
     if options.rows < n and n % chunk:
-        raise ValueError(f"{n} rows are no whole number of chunks of {chunk}")
+        raise ValueError(f"{n} requests are no multiple of the chunk, {chunk}")
     one_pass = SpeculativePass(
         decoder,
         automaton,
@@ -123,7 +123,7 @@ class _Chunk(NamedTuple):
 
     Attributes:
       source, tape: of F requests.
-      first: int32 [], the number of the first; `end`: that after the last one there is.
+      first, end: int32 [], the numbers of its requests, half-open; `end` is at most `Requests.size`.
     """
 
     source: EncodedSource
@@ -211,15 +211,15 @@ class _Batching:
         return ActiveRows(request, source, tape, state, zero + self.one_pass.options.start_id, zero, zero)
 
     def _admit(self, waiting: jax.Array, chunk: _Chunk, loop: Loop) -> tuple[jax.Array, Loop]:
-        """Admits waiting requests, from number `waiting` on, to idle rows: a few at a time, as copying takes time.
-        Returns the number of the next that waits."""
+        """Admits requests, from number `waiting` on, to idle rows: at most B // 8 (or 1) a call, since so many rows are
+        copied however few are idle. Returns the number of the first that still waits."""
         batch = loop.batch
         rows = batch.request.shape[0]
         few = max(1, rows // 8)
         idle = jnp.nonzero(batch.request >= self.n, size=few, fill_value=rows)[0]
         number = waiting + jnp.arange(few)
         admitted = (idle < rows) & (number < chunk.end)
-        row = jnp.where(admitted, idle, rows)  # row B, of those that are not admitted, is none
+        row = jnp.where(admitted, idle, rows)  # those not admitted go to row B, which does not exist
         source, tape = jax.tree.map(
             lambda leaf: jnp.take(leaf, number - chunk.first, axis=0, mode="clip"), (chunk.source, chunk.tape)
         )

@@ -1,7 +1,10 @@
 """Drafts: what likely comes next, so that one pass of the model can verify several tokens.
 
 A draft never changes the output, only how many passes it takes: what the grammar forces is certain, the
-rest is drafted from the shape of the words (names are capitalised, symbols have digits) and from T′.
+rest is drafted from the shape of the words (names are capitalised, symbols have digits) and from a row's likeliest
+type.
+
+Shapes: B rows, P tape positions.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ def make_draft_plans(
     column = layout.text + np.arange(len(owner)) - starts(pieces)[row]
     shaped = np.array([_looks_like_a_name(w, i == 0) for words in texts for i, w in enumerate(words)], bool)
     likely = shaped[starts(counts)[row] + owner]
-    same_row = np.diff(row, append=-1) == 0  # as the next piece
+    same_row = np.diff(row, append=-1) == 0  # whether the next piece is of the same row
     begins = likely & tape.unit_start[row, column]
     start, ends = np.full((b, p), p, np.int32), np.ones((b, p), bool)
     start[row[begins], column[begins]] = column[begins]

@@ -6,6 +6,8 @@ so many. Where a string occurs more than once the first occurrence in order is t
 what follows. An item may begin only if there is a span for it.
 
 Of a `flat` grammar spans do not overlap: an item begins at or after the end of the last one.
+
+Shapes: B rows, P tape positions.
 """
 
 from __future__ import annotations
@@ -77,8 +79,8 @@ class EntityList:
         # A word: if the span would keep the order of items. After the last one there is nothing.
         words_BP = (goes_on_BP | begins_BP) & text_P & self._in_order(tape, state) & (tape.candidate >= 0)
 
-        # A type needs a span that may follow it; so does a symbol before an item. After a word the item may end
-        # there; elsewhere `after` is the state itself.
+        # A type, and a symbol before an item, may come only if some span may still follow: after the current item
+        # where that may end here, else after the last one.
         may_end = state.boundary >= 0
         after = _after_item(state, may_end)
         of_any_type, of_later_types = self._spans_left(tape, after)
@@ -98,8 +100,8 @@ class EntityList:
         return allowed_BP
 
     def _in_order(self, tape: Tape, state: AutomatonState) -> jax.Array:
-        """bool [B, P]: whether a span whose next piece stands at a position may be the next item's, which is later
-        than the last one, or inside it."""
+        """bool [B, P]: whether the current span may take the piece at a position: it starts later than the last item's,
+        or where that does and is shorter, or as long with a later type; of `flat`, at or after that one's end."""
         start_BP = jnp.arange(tape.type.shape[1]) - state.taken[:, None]
         if self.flat:
             return start_BP >= state.end[:, None]

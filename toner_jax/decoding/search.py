@@ -1,6 +1,6 @@
 """Greedy and beam search over the whole vocabulary, each in one `lax.while_loop`.
 
-Shapes: B rows, N beams of a row, T tokens of an output, V the vocabulary.
+Shapes: B rows, N beams of a row, T tokens of an output, L tokens of the longest forced prefix, V the vocabulary.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ForcedPrefix(NamedTuple):
     """What each row has written already, and goes on from.
 
     Attributes:
-      tokens: int32 [B, L], of which a row has `lengths` int32 [B], at least 1.
+      tokens: int32 [B, L], padded at the end; lengths: int32 [B], how many of them each row has, at least 1.
     """
 
     tokens: jax.Array
@@ -113,8 +113,8 @@ def _feed(
     prefix: ForcedPrefix,
     start: jax.Array,
 ) -> tuple[DecoderCache, jax.Array]:
-    """The cache after all but the last token of each row's prefix, and that token int32 [B]. They are fed at once;
-    those of longer rows' lengths are taken back."""
+    """Prefills the forced prefix: the KV cache after all but its last token, and that token int32 [B]. All rows are fed
+    L tokens in one step; those past a row's own length are rewound."""
     fed_BL = jnp.concatenate([start[:, None], prefix.tokens[:, :-1]], axis=1)
     _, cache = decoder.step(fed_BL, source, cache)
     cache = decoder.rewind(cache, fed_BL.shape[1], prefix.lengths)

@@ -2,9 +2,9 @@
 
 A pass feeds Q tokens: the last one decided, and Q − 1 that are drafted. The model scores what may follow
 each of them; drafts are accepted as long as each is what greedy decoding would have chosen, and the choice after the
-last accepted one comes for free. So the output is that of one token a pass, wherever the two best scores differ by
-more than rounding, and whatever the format forces costs nothing. Where its budget ends an output is cut: what is
-written up to there does not depend on the budget.
+last accepted one, the bonus token, comes for free. So the output is that of one token a pass, wherever the two best
+scores differ by more than rounding, and whatever the format forces costs nothing. Where its budget ends an output is
+cut: what is written up to there does not depend on the budget.
 
 Shapes: N requests, B rows of the batch, Q tokens of a pass, P tape positions, U candidates of a row, T tokens of an
 output.
@@ -48,7 +48,7 @@ class SpeculativeOptions:
     unroll: bool = False
 
 
-# What became of a request, as in `Outputs.outcome`; 0 as long as it is decoded, and where the cache had no room for it.
+# Values of `Outputs.outcome`; 0: waiting, being decoded, or dropped because the KV cache ran out of slots.
 ENDED, CUT = 1, 2
 
 
@@ -67,7 +67,8 @@ class Outputs(NamedTuple):
 
 
 class ActiveRows(NamedTuple):
-    """The B rows of the batch, each decoding one request (the slots of continuous batching).
+    """The B rows of the batch, each decoding one request. (They are what continuous batching calls slots; `slots` here
+    are the KV cache's.)
 
     Attributes:
       request: int32 [B], which request each decodes; N for an idle row.
@@ -96,7 +97,7 @@ class Loop(NamedTuple):
 
 
 class _Draft(NamedTuple):
-    """The drafts of a pass, and the automaton's states before each of its tokens.
+    """The drafts of a pass, and the automaton's state after each of the Q tokens fed.
 
     Attributes:
       candidates: int32 [B, Q − 1], indices into the rows' candidates.
@@ -134,8 +135,8 @@ class _Accepted(NamedTuple):
     """How far the drafts were right.
 
     Attributes:
-      right: int32 [B], how many drafts are accepted. At this index of the pass stands the model's own choice.
-      decided: int32 [B], tokens that the pass decides: the accepted drafts, and that choice, unless the output had
+      right: int32 [B], how many drafts are accepted; the bonus token is `chosen` at this index.
+      decided: int32 [B], tokens that the pass writes: the accepted drafts, and the bonus token unless the output had
         ended; no more than the budget has left.
       state: the automaton's, after all of them, those past the budget too.
       outcome: int32 [B], as `Outputs.outcome`.
@@ -169,7 +170,7 @@ class SpeculativePass:
         accepted = self._accept(batch, draft, verified)
         outputs = self._write(loop.outputs, batch, draft, verified, accepted)
         finished = accepted.outcome > 0
-        # A row whose next pass would need a slot that it still attends to gives up: its output stays incomplete.
+        # A row whose next pass would overwrite a slot that it still attends to is dropped, with outcome 0.
         out_of_room = ~finished & ((batch.passes + 2) * tokens_per_pass > self.options.slots)
         idle = outputs.tokens.shape[0]
         chosen_tokens_BQ = jnp.take_along_axis(batch.tape.candidates, verified.chosen, axis=1)
@@ -180,7 +181,7 @@ class SpeculativePass:
             written=batch.written + accepted.decided,
             passes=batch.passes + 1,
         )
-        # The cache forgets the drafts that were not accepted.
+        # Kept: the last token and the accepted drafts. The bonus token is fed by the next pass.
         return Loop(batch, self.decoder.rewind(cache, tokens_per_pass, accepted.right + 1), outputs)
 
     def _draft(self, batch: ActiveRows) -> _Draft:
@@ -203,14 +204,14 @@ class SpeculativePass:
     def _verify(
         self, batch: ActiveRows, draft: _Draft, cache: DecoderCache
     ) -> tuple[_Verified, DecoderCache]:
-        """Feeds the Q tokens to the model: what greedy decoding would choose after each of its tokens."""
+        """Feeds the Q tokens to the model in one step; what greedy decoding would choose after each of them."""
         drafted_BQ = jnp.take_along_axis(batch.tape.candidates, draft.candidates, axis=1)
         tokens_BQ = jnp.concatenate([batch.token[:, None], drafted_BQ], axis=1)
         scores_BQU, cache = self.decoder.step(tokens_BQ, batch.source, cache)
         scores_BQU, top, total = _normalized(
             scores_BQU / self.calibration_temperature, batch.tape, draft.allowed
         )
-        # Some candidate has the largest score: `_normalized` leaves no NaN.
+        # No NaN is left, so some candidate has the largest score; after the end all have −∞, and `_accept` ignores it.
         return _Verified(scores_BQU, top, total, first_true(scores_BQU == top[..., None])), cache
 
     def _accept(self, batch: ActiveRows, draft: _Draft, verified: _Verified) -> _Accepted:
@@ -236,8 +237,8 @@ class SpeculativePass:
         at_end_BQ = index_Q == accepted.right[:, None]
 
         def after(old_BQ: jax.Array, new_B: jax.Array) -> jax.Array:
-            """A field of the state after each token: of the state before the next token, and after the last decided
-            token of the new state."""
+            """A field of the state after each chosen token: that before the next draft, and at `right` the new state's.
+            What stands after it is never written."""
             return jnp.where(at_end_BQ, new_B[:, None], jnp.roll(old_BQ, -1, axis=1))
 
         new = accepted.state
@@ -305,7 +306,7 @@ def _bits(values: jax.Array) -> jax.Array:
 
 
 def _end_score(scores_BQU: jax.Array, tape: Tape, automaton: Automaton) -> jax.Array:
-    """The log of the unnormalised probability [B, Q] that an item ends, by either symbol."""
+    """The log of the unnormalised probability [B, Q] that an item ends, by either symbol; once if they begin alike."""
     layout = automaton.layout
     another, last = tape.candidate[:, layout.another[0]], tape.candidate[:, layout.last[0]]
 

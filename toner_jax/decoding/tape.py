@@ -4,8 +4,8 @@ All that an output can be made of stands on a *tape* of pieces: the symbols of t
 text (of a grammar without spans, the types again, as they are spelled after a comma). An automaton's state is the
 set of tape positions that may come next.
 
-Shapes: B rows (each with its own text), P tape positions, U distinct tokens of a tape, which are the candidates that
-the model scores.
+Shapes: B rows (each with its own text), P tape positions, U candidates of a row: the tape's distinct tokens, which the
+model scores, padded so that U = P.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from toner_jax.tasks.grammar import Grammar
 from toner_jax.text.ids import Ids
 
 Array = Any  # np.ndarray on the host, jax.Array on the device
-Unit = tuple[int, int]  # a run of positions that are taken one after another, half-open
+Unit = tuple[int, int]  # positions that are taken one after another: u[0] is the first, u[1] − 1 the last
 
-_NO_UNIT = 1 << 14  # more pieces than any word or type has
+_NO_UNIT = 1 << 14  # pieces left of a unit at symbols and padding: more than any word or type has
 
 
 @dataclass(frozen=True)
 class TapeLayout:
-    """Where what a grammar needs besides the text stands on every tape of it: known when programs are compiled."""
+    """Where symbols (as in `Grammar`), types and text stand on every tape of a grammar; fixed when it is compiled."""
 
     open: Unit
     first: Unit
@@ -37,7 +37,7 @@ class TapeLayout:
     another: Unit
     last: Unit
     types: int  # where the types begin
-    text: int  # where the text begins
+    text: int  # where the text begins; of a grammar without spans, the types as they are spelled after `another`
     type_starts: tuple[int, ...]  # where each type begins
 
     @property
@@ -79,9 +79,9 @@ class Tape(NamedTuple):
     """Tapes of B rows, int32 [B, P] unless said otherwise.
 
     Attributes:
-      candidate: which of the row's candidates stands at each position, −1 where there is none.
-      candidates: [B, U] the distinct tokens of the tape, padded by repeating the largest.
-      unit_start, unit_end: bool, the first and last position of each word, type and symbol.
+      candidate: the index in `candidates` of the token at each position, −1 where there is none.
+      candidates: [B, U] the distinct token ids of the tape, then padding that no position refers to.
+      unit_start: bool, the first position of each word and type; unit_end: bool, the last of each, and of each symbol.
       type: which type stands at each position.
       word_end: where the word at each position ends, half-open.
       last_start: [B] where the last word begins, −1 in an empty text.
@@ -103,7 +103,7 @@ def make_tapes(grammar: Grammar, texts: Sequence[Sequence[Ids]], room: int) -> t
 
     Args:
       texts: the ids of each word of each row; a grammar without spans heeds only how many rows there are.
-      room: the pieces of text that a tape holds, so that few lengths are compiled for.
+      room: the length bucket of the texts, in pieces: a program is compiled for each.
 
     Returns:
       The tapes, with empty draft plans, and for each row which word each piece of its text belongs to.
@@ -237,7 +237,7 @@ def _distinct(token: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Packed(NamedTuple):
-    """Tapes as few arrays, int32: [B, n, P] what they say of each position, [B, n] of each row, and the candidates.
+    """Tapes as three int32 arrays: [B, 7, P] the fields by position, [B, 2] those by row, [B, U] the candidates.
     Handing over an array takes time, whatever its size."""
 
     positions: Array

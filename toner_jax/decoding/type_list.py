@@ -1,6 +1,8 @@
-"""The automaton of `[type, …]`, types of the schema in its order: the type-recognition task (§3.4).
+"""The automaton of `[type, …]`, types of the schema in its order: the type-recognition task (the paper's §3.4).
 
 The tape holds the schema twice: as types that stand after the bracket, glued to it, and as types that follow a comma.
+
+Shapes: B rows, P tape positions.
 """
 
 from __future__ import annotations

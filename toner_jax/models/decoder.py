@@ -40,7 +40,7 @@ class EncodedSource(NamedTuple):
 
 
 class DecoderCache(NamedTuple):
-    """The KV cache of B rows: a ring of L slots, which rows share in time but not in length.
+    """The KV cache of B rows, a ring of L slots: all rows write the same slots at each step, each at its own positions.
 
     Attributes:
       slot: int32 [], where the next step writes.
@@ -84,11 +84,11 @@ class Seq2SeqDecoder(Protocol):
         """Feeds the next Q tokens int32 [B, Q] of each row: logits fp32 [B, Q, U or V] of what follows each."""
 
     def rewind(self, cache: DecoderCache, taken: int, accepted: jax.Array) -> DecoderCache:
-        """The cache without the last tokens of its last step, which took `taken`; of which each row
-        keeps the first `accepted` int32 [B]."""
+        """The cache after a step of `taken` tokens, of which each row keeps the first `accepted` int32 [B]. The slots
+        of the others are masked, not freed: `slot` stays, as all rows share it."""
 
     def reset(self, cache: DecoderCache, rows: jax.Array) -> DecoderCache:
-        """The cache with `rows` int32 [R] as before their first token; indices past the last row are none."""
+        """The cache with `rows`, int32 of any length, as before their first token; those past the last row are dropped."""
 
     def reorder(self, cache: DecoderCache, rows: jax.Array) -> DecoderCache:
         """The cache whose row i is row `rows`[i] of this one, for `rows` int32 [B]."""

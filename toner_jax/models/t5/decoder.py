@@ -1,7 +1,7 @@
 """T5 as `toner_jax.models.decoder.Seq2SeqDecoder`: writing token by token, with a KV cache.
 
 Shapes as there: B rows, S source tokens, Q tokens fed by a step, L slots of the KV cache, U candidate tokens of a row,
-V the vocabulary, H heads, Dh the width of a head, D that of the model.
+V the vocabulary, H heads, Dh (in names `d`) the width of a head, D that of the model; K keys, which are S or Q.
 """
 
 from __future__ import annotations
