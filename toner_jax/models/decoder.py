@@ -88,7 +88,7 @@ class Seq2SeqDecoder(Protocol):
         of the others are masked, not freed: `slot` stays, as all rows share it."""
 
     def reset(self, cache: DecoderCache, rows: jax.Array) -> DecoderCache:
-        """The cache with `rows`, int32 of any length, as before their first token; those past the last row are dropped."""
+        """The cache with `rows`, int32 of any length, as before their first token; those past the last are dropped."""
 
     def reorder(self, cache: DecoderCache, rows: jax.Array) -> DecoderCache:
         """The cache whose row i is row `rows`[i] of this one, for `rows` int32 [B]."""
