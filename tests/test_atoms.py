@@ -34,6 +34,37 @@ def test_atoms(word, expected):
     assert whole_words(parts(word)) == ([word] if word else [])
 
 
+def test_u_e000_of_a_user_glues_nothing():
+    for edges in (ATOMS, WORDS):
+        sentence = sentence_from_text("0", "a \ue000b c\ue000", edges)
+        assert [sentence.text[a:b] for a, b in sentence.offsets] == (
+            ["a", "\ue000b", "c\ue000"] if edges == WORDS else ["a", "\ue000", "b", "c", "\ue000"]
+        )
+        assert len(whole_words(sentence.words)) == 3
+    assert whole_words(glue_words(["a", "\ue000x"])) == ["a", "\ue001x"]
+
+
+def test_korean_keeps_its_spaces_and_thai_its_vowels():
+    assert join(glue_words(["나는", "서울에", "간다"])) == "나는 서울에 간다"
+    assert join(glue_words(["ดี", "ครับ"])) == "ดีครับ"
+    assert join(glue_words(["北京", "大学"], gaps=[True])) == "北京 大学"
+
+
+def test_one_sentence_of_a_text_reads_as_its_sentences():
+    text = "I live in Rome. It rains. Mr. X took 5mg."
+    for edges in (ATOMS, WORDS):
+        parts = list(sentences_from_text("0", text, edges))
+        assert len(parts) > 1
+        assert sentence_from_text("0", text, edges).words == tuple(w for s in parts for w in s.words)
+
+
+def test_lower_case_text_has_sentences_and_takes_linear_time():
+    text = "i went there. it was nice. " * 300
+    found = list(sentences_from_text("0", text, WORDS))
+    assert max(len(s.words) for s in found) < 300
+    assert sum(len(s.words) for s in found) == 2400
+
+
 def test_words_of_scripts_without_spaces_have_none_between_them():
     words = glue_words(["北京", "大学", "x", "ソニー", "は", "2", "年"])
     assert join(words) == "北京大学 x ソニーは 2 年"

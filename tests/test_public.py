@@ -54,7 +54,7 @@ def test_a_wrong_label_is_a_value_error():
 def test_what_is_wrong_within_an_exported_folder_is_told_as_it_is(tmp_path, part):
     """A UserError from within is not taken for damage of the file."""
     saved = {
-        "format_version": 1, "step": 1, "tasks": ["ner"], "type_threshold": 0.5, "calibration_temperature": 1.0,
+        "format_version": 2, "step": 1, "tasks": ["ner"], "type_threshold": 0.5, "calibration_temperature": 1.0,
         "schema": {"ship": ""}, "config": configuration.base().to_dict(),
     }  # fmt: skip
     saved[part] = {"Ship": ""} if part == "schema" else {"seeds": 1}

@@ -25,7 +25,10 @@ _ATOM = regex.compile(
     rf"(?:(?=[\p{{L}}--[{_WITHOUT_SPACES}]])\X)+|(?:(?=[\p{{Nd}}--[{_WITHOUT_SPACES}]])\X)+|\X",
     regex.VERSION1,
 )
-_LETTER_WITHOUT_SPACES = regex.compile(rf"[\p{{L}}&&[{_WITHOUT_SPACES}]]", regex.VERSION1)
+# Korean puts spaces between its words, though not between a word and its particles.
+_LETTER_WITHOUT_SPACES = regex.compile(
+    rf"[[\p{{L}}\p{{M}}]&&[{_WITHOUT_SPACES}]--\p{{Hang}}]", regex.VERSION1
+)
 
 
 # Stands before a word that follows the one before it without white space. No text holds this private-use character.
@@ -53,6 +56,11 @@ def whole_words(words: Iterable[str]) -> list[str]:
     return found
 
 
+def without_glue(text: str) -> str:
+    """A user's text, in which `GLUE` means nothing: as long as it was, with another private-use character for it."""
+    return text.replace(GLUE, "\ue001")
+
+
 @lru_cache(maxsize=1 << 16)
 def atoms(word: str) -> tuple[Range, ...]:
     """The character ranges of a word's atoms, which cover it."""
@@ -70,16 +78,23 @@ def parts(word: str) -> tuple[str, ...]:
 def cut_into_atoms(text: str, words: Sequence[Range]) -> Iterator[tuple[Range, str]]:
     """The atoms of some words of a text, each with how a sentence writes it."""
     for start, end in words:
-        word = text[start:end]
+        word = without_glue(text[start:end])
         for (a, b), written in zip(atoms(word), parts(word), strict=True):
             yield (start + a, start + b), written
 
 
-def glue_words(words: Sequence[str]) -> tuple[str, ...]:
+def glue_words(words: Sequence[str], gaps: Sequence[bool] | None = None) -> tuple[str, ...]:
     """Words that were given one by one, as a sentence writes them: between two whose scripts are written without
-    spaces there is none."""
+    spaces there is none.
+
+    Args:
+      gaps: whether the text has something between each word and the next, where there is a text.
+    """
+    words = [without_glue(word) for word in words]
     apart = [
         not (_LETTER_WITHOUT_SPACES.match(right) and left and _LETTER_WITHOUT_SPACES.match(left[-1]))
         for left, right in pairwise(words)
     ]
+    if gaps is not None:
+        apart = [a or gap for a, gap in zip(apart, gaps, strict=True)]
     return tuple(w if space else GLUE + w for w, space in zip(words, [True, *apart], strict=False))

@@ -252,6 +252,7 @@ def test_alignment_ceiling_of_our_own(own):
 
 
 # With the i-th mention of a string at its i-th occurrence it would be 1968, 836, 1071, 8544, 4282 and 5429.
+@pytest.mark.slow
 @needs_shared
 def test_alignment_ceiling_of_published_data():
     expected = {

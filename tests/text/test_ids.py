@@ -186,6 +186,7 @@ def test_targets_differ_from_joint_tokenization_only_where_it_merges_an_entitys_
         assert 0 < different < found, file
 
 
+@pytest.mark.slow
 @needs_shared
 def test_so_do_those_of_published_data():
     expected = {

@@ -123,6 +123,7 @@ def test_a_cased_vocabulary_keeps_case_and_accents(tmp_path, backend):
 # That both back ends say the same.
 
 
+@pytest.mark.slow
 @needs_shared
 def test_both_t5_back_ends_agree_on_all_real_words(real):
     different = compare_tokenizers.t5_differences()

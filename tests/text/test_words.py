@@ -147,6 +147,7 @@ def test_no_entity_begins_or_ends_inside_a_word(own):
     assert {file: entities_of_whole_words(own, file) for file in expected} == expected
 
 
+@pytest.mark.slow
 @needs_shared
 def test_no_benchmark_entity_begins_or_ends_inside_a_word():
     expected = {"wnut17/emerging.test.annotated": 1079, "jnlpba/Genia4EReval1.iob2": 8662}

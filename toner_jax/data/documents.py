@@ -9,9 +9,11 @@ kept as the sentence's `unreachable`.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 
 from toner_jax.atoms import Range, glue_words
 from toner_jax.data.options import AUTO
@@ -127,16 +129,22 @@ def _sentences(
     whole = document.words is not None and len(groups) == 1
     bounds = [(0, len(text))] if whole else [(group[0][0], group[-1][1]) for group in groups]
     inside = _by_sentence(bounds, spans, document.spans)
+    edges_of, given = sorted(chain.from_iterable(groups)), dict(zip(spans, document.spans, strict=True))
     for group, (begin, end), own in zip(groups, bounds, inside, strict=True):
         if edges is None:
-            ranges, words = tuple(group), glue_words([text[a:b] for a, b in group])
+            ranges, words = (
+                tuple(group),
+                glue_words([text[a:b] for a, b in group], [b < c for (_, b), (c, _) in pairwise(group)]),
+            )
         else:
             ranges, words = read_words(text, group, WORDS if edges == WORDS else ATOMS)
         firsts, lasts = ({edge: i for i, edge in enumerate(side)} for side in zip(*ranges, strict=True))
         reached = [s for s in own if s[0] in firsts and s[1] in lasts]
+        known = set(reached)
         entities = [Entity(firsts[a], lasts[b] + 1, name) for a, b, name in reached]
-        lost = {s for s in own if s not in reached}
-        _check_edges(lost, groups, dict(zip(spans, document.spans, strict=True)))
+        lost = {s for s in own if s not in known}
+        if lost:
+            _check_edges(lost, edges_of, given)
         counts["duplicate_entity"] += len(own) - len(set(entities)) - len(lost)
         yield Sentence(
             "",
@@ -150,18 +158,15 @@ def _sentences(
         )
 
 
-def _check_edges(
-    lost: Set[_Annotation], groups: Sequence[Sequence[Range]], given: Mapping[_Annotation, Span]
-) -> None:
+def _check_edges(lost: Set[_Annotation], words: Sequence[Range], given: Mapping[_Annotation, Span]) -> None:
     """Raises:
     UserError: an annotation begins or ends in no word at all.
     """
     for annotation in lost:
-        begins, ends = (
-            any(a <= at < b for group in groups for a, b in group)
-            for at in (annotation[0], annotation[1] - 1)
-        )
-        if not (begins and ends):
+        for at in (annotation[0], annotation[1] - 1):
+            i = bisect_right(words, at, key=lambda word: word[0]) - 1
+            if i >= 0 and at < words[i][1]:
+                continue
             raise UserError(
                 f"{given[annotation].location}: span [{annotation[0]}, {annotation[1]}) begins or ends between the "
                 "words of its text"
@@ -178,8 +183,8 @@ def _by_sentence(
     """
     inside: list[list[_Annotation]] = [[] for _ in bounds]
     for annotation, span in zip(spans, given, strict=True):
-        at = next((i for i, (a, b) in enumerate(bounds) if annotation[0] < b and a < annotation[1]), None)
-        if at is None:
+        at = bisect_right(bounds, annotation[0], key=lambda bound: bound[1])
+        if at == len(bounds) or bounds[at][0] >= annotation[1]:
             raise UserError(
                 f"{span.location}: span [{span.start}, {span.end}) lies outside the sentences of its text"
             )

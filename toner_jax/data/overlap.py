@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
+from toner_jax.atoms import bare, whole_words
 from toner_jax.data.reading import is_running_document
 from toner_jax.errors import UserError
 from toner_jax.schema import Sentence
@@ -43,17 +44,19 @@ def _contents(sentences: Sequence[Sentence]) -> dict[str, set[str]]:
     contents: dict[str, set[str]] = {id: set() for id in named_documents(sentences)}
     for s in sentences:
         if s.doc_id in contents:
-            contents[s.doc_id].add("".join(s.words))
+            contents[s.doc_id].add("".join(map(bare, s.words)))
     return contents
 
 
 def repeated_sentences(splits: Splits) -> dict[str, dict[str, int]]:
     """Split → split → how many sentences of the first stand word for word in the second; for a split and
     itself, how many stand there a second time or more."""
-    words = {split: {s.words for s in sentences} for split, sentences in splits.items()}
+    words = {split: {tuple(whole_words(s.words)) for s in sentences} for split, sentences in splits.items()}
     return {
         a: {
-            b: len(sentences) - len(words[a]) if a == b else sum(s.words in words[b] for s in sentences)
+            b: len(sentences) - len(words[a])
+            if a == b
+            else sum(tuple(whole_words(s.words)) in words[b] for s in sentences)
             for b in splits
         }
         for a, sentences in splits.items()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from toner_jax.atoms import GLUE
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
 
@@ -97,6 +98,10 @@ def check_characters(text: str, location: str) -> None:
     """
     if "\0" in text:
         raise UserError(f"{location}: NUL character at {text.index(chr(0))} of the text; remove it")
+    if GLUE in text:
+        raise UserError(
+            f"{location}: U+E000 at {text.index(GLUE)} of the text, a private-use character; remove it"
+        )
     try:
         text.encode()
     except UnicodeEncodeError as error:

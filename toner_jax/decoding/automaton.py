@@ -84,7 +84,7 @@ def with_symbols(allowed_BP: jax.Array, *symbols: tuple[Unit, jax.Array]) -> jax
 
 
 def first_true(mask: jax.Array) -> jax.Array:
-    """Where the first True on the last axis stands, int32; the axis's length where there is none. In place of
+    """Where the first True on the last axis stands, int32; the axis's length where there is none. Instead of
     `argmax`, which is slow on CPU."""
     size = mask.shape[-1]
     return jnp.min(jnp.where(mask, jnp.arange(size, dtype=jnp.int32), size), axis=-1)

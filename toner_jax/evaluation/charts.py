@@ -132,7 +132,7 @@ def dataset_picture(splits: Mapping[str, Sequence[Sentence]], schema: Schema, pa
         rows = np.arange(len(schema.types))
         bar = 0.8 / len(splits)
         for i, (split, sentences) in enumerate(splits.items()):
-            types = [e.type for s in sentences for e in s.entities]
+            types = [e.type for s in sentences for e in s.gold]
             counts = [types.count(name) for name in schema.names]
             left.barh(rows + (i - (len(splits) - 1) / 2) * bar, counts, bar, color=colors[i], label=split)
             lengths = [min(len(s.words), 80) for s in sentences]

@@ -110,7 +110,7 @@ def present_types(sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
     """bool [N, K], the indicator of P_x: which types occur in each sentence."""
     rows = np.zeros((len(sentences), len(schema.types)), bool)
     for i, s in enumerate(sentences):
-        rows[i, [schema.index[e.type] for e in s.entities]] = True
+        rows[i, [schema.index[name] for name in s.types()]] = True
     return rows
 
 
@@ -123,12 +123,18 @@ def _middle_cut(sentence: Sentence) -> int | None:
 
 
 def _part(sentence: Sentence, start: int, end: int | None) -> Sentence:
+    last = end is None
     end = len(sentence.words) if end is None else end
+    begin, stop = (
+        sentence.offsets[start][0] if start else 0,
+        len(sentence.text) if last else sentence.offsets[end][0],
+    )
     return replace(
         sentence,
         id=f"{sentence.id}[{start}:{end}]",
         words=sentence.words[start:end],
         offsets=sentence.offsets[start:end],
+        unreachable=tuple(u for u in sentence.unreachable if begin <= u.start < stop),
         entities=tuple(
             Entity(e.start - start, e.end - start, e.type)
             for e in sentence.entities

@@ -140,7 +140,7 @@ class MatcherSamples:
         Raises:
           UserError: there is nothing to train on.
         """
-        used = [s for s in train if s.entities or empty]
+        used = [s for s in train if s.gold or empty]
         if not used:
             raise UserError("the training split has no entities: there is nothing to match types with")
         self._options = options

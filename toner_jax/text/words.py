@@ -10,7 +10,7 @@ from functools import cache
 from itertools import chain, pairwise
 from typing import Any
 
-from toner_jax.atoms import GLUE, Range, cut_into_atoms
+from toner_jax.atoms import GLUE, Range, cut_into_atoms, without_glue
 from toner_jax.common.environment import variable
 from toner_jax.schema import Sentence
 
@@ -31,6 +31,7 @@ _LONG_ABBREVIATIONS = (
 _DOUBTFUL = re.compile(
     rf"""(?<!\w)(?:\w|[A-ZÀ-ÖØ-Þ]\w{{1,2}}|{_LONG_ABBREVIATIONS.replace(" ", "|")})\.["'”’)\]]*\s*\Z"""
 )
+_MOST_JOINED = 1_000  # characters: of text all in lower case, every end is in doubt
 _GOES_ON = re.compile(r"""["'“‘(\[]*[a-z0-9]""")
 # The period that ends a sentence, before a tag or quotes, too.
 _FINAL_PERIOD = re.compile(r"""(?<![.])\.(?=(?:</?\w[^<>]*>|[\s"'”’»)\]}])*$)""")
@@ -79,11 +80,14 @@ def _without_doubtful_ends(text: str, sentences: Sequence[Range]) -> list[Range]
     """The sentences, joined where one may not have ended: an entity that lies across could else never be found, and two
     sentences that are read at once cost next to nothing."""
     joined: list[Range] = []
+    before = (0, 0)
     for start, end in sentences:
-        if joined and (_DOUBTFUL.search(text, *joined[-1]) or _GOES_ON.match(text, start)):
+        doubtful = _DOUBTFUL.search(text, *before) or _GOES_ON.match(text, start)
+        if joined and doubtful and end - joined[-1][0] <= _MOST_JOINED:
             joined[-1] = joined[-1][0], end
         else:
             joined.append((start, end))
+        before = start, end
     return joined
 
 
@@ -146,7 +150,7 @@ def read_words(text: str, words: Sequence[Range], edges: str) -> tuple[tuple[Ran
     written: list[str] = []
     for a, b in words:
         glued = text[a:b] == "." and a != last and ranges and ranges[-1][1] == a
-        own = cut_into_atoms(text, [(a, b)]) if edges == ATOMS else [((a, b), text[a:b])]
+        own = cut_into_atoms(text, [(a, b)]) if edges == ATOMS else [((a, b), without_glue(text[a:b]))]
         for i, (part, word) in enumerate(own):
             ranges.append(part)
             written.append(GLUE + word if glued and i == 0 else word)
@@ -168,7 +172,9 @@ def _cover(sentence: str, spans: list[Range]) -> list[Range]:
 
 def sentence_from_text(id: str, text: str, edges: str = WORDS) -> Sentence:
     """The user's text as an unannotated sentence; offsets lead back to it."""
-    return _sentence(id, text, split_words(text), edges)
+    parts = [_sentence(id, text, words, edges) for words in split_into_sentences(text)]
+    words, offsets = ([x for part in parts for x in getattr(part, name)] for name in ("words", "offsets"))
+    return Sentence(id, tuple(words), tuple(offsets), text)
 
 
 def sentences_from_text(id: str, text: str, edges: str = WORDS) -> Iterator[Sentence]:
