@@ -87,6 +87,7 @@ def test_changed_decoding_evaluates_again_and_trains_nothing(finished, cache, tm
     assert len([e for e in evaluated if e["stage"] == "evaluate"]) == 2
 
 
+@pytest.mark.slow
 def test_changed_training_settings_train_again_from_that_stage_on(finished, cache, tmp_path):
     workdir = tmp_path / "copy"
     shutil.copytree(finished[0], workdir)

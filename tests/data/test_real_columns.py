@@ -42,6 +42,7 @@ def test_files_of_our_own_have_the_counts_that_we_wrote(own):
     assert documents(own) == (2, ("Loss", "of", "the"))
 
 
+@pytest.mark.slow
 @needs_shared
 def test_benchmarks_have_their_published_counts():
     expected = {

@@ -56,6 +56,7 @@ def check(task, count: int, seed: int, room: int = 0, **options) -> None:
         assert budget > 8 or 0 < sum(o.truncated for o in outputs) < count
 
 
+@pytest.mark.slow
 @needs_shared
 def test_under_any_budget_the_first_items_are_written(word_ids):
     task = Entities(word_ids, SCHEMA)

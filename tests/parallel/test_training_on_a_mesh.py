@@ -30,6 +30,8 @@ from toner_jax.parallel import sharding
 from toner_jax.training.optimizer import adamw, linear_schedule
 from toner_jax.training.state import Loss, create_state, make_train_step
 
+pytestmark = pytest.mark.slow
+
 CONFIG = T5Config(vocab_size=48, d_model=16, d_kv=4, d_ff=32, num_layers=1, num_decoder_layers=1, num_heads=4)
 STEPS, ROWS, SOURCE, TARGET = 10, 16, 12, 6
 MESHES = {
