@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from shared_data import SHARED, needs_shared, read
 
 
