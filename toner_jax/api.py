@@ -122,9 +122,7 @@ class Ner:
           UserError: the run was trained without type matching.
         """
         schema = self._schema(labels)
-        sentences = [
-            sentence_from_text(str(i), text, self.config.data.edges) for i, text in enumerate(_checked(texts))
-        ]
+        sentences = self._sentences(texts)
         return [
             {schema.names[k]: float(row[k]) for k in np.argsort(-row, kind="stable")}
             for row in self._similarities(sentences, schema)
@@ -142,9 +140,7 @@ class Ner:
                 "trained with generator.type_recognition=0: the generator was never asked for types alone; "
                 "train with a share above 0, or use match_types"
             )
-        sentences = [
-            sentence_from_text(str(i), text, self.config.data.edges) for i, text in enumerate(_checked(texts))
-        ]
+        sentences = self._sentences(texts)
         return self.name_types(sentences, self._schema(labels))
 
     def name_types(
@@ -219,6 +215,11 @@ class Ner:
         if self._matcher is None:
             raise UserError("trained with matcher.enabled=False: there is no type matching model")
         return self._matcher.similarities(self._restored.matcher_params, [s.words for s in sentences], schema)
+
+    def _sentences(self, texts: Sequence[str]) -> list[Sentence]:
+        """Each text as one sentence."""
+        edges = self.config.data.edges
+        return [sentence_from_text(str(i), text, edges) for i, text in enumerate(_checked(texts))]
 
     def _least_score(self, threshold: float | None) -> float:
         return self.config.decode.threshold if threshold is None else checked_score(threshold)

@@ -75,12 +75,11 @@ def parts(word: str) -> tuple[str, ...]:
     return tuple(atom if i == 0 and text == word else GLUE + atom for i, atom in enumerate(found))
 
 
-def cut_into_atoms(text: str, words: Sequence[Range]) -> Iterator[tuple[Range, str]]:
-    """The atoms of some words of a text, each with how a sentence writes it."""
-    for start, end in words:
-        word = without_glue(text[start:end])
-        for (a, b), written in zip(atoms(word), parts(word), strict=True):
-            yield (start + a, start + b), written
+def cut_into_atoms(text: str, start: int, end: int) -> Iterator[tuple[Range, str]]:
+    """The atoms of a text's word at characters `start` … `end`, each with how a sentence writes it."""
+    word = without_glue(text[start:end])
+    for (a, b), written in zip(atoms(word), parts(word), strict=True):
+        yield (start + a, start + b), written
 
 
 def glue_words(words: Sequence[str], gaps: Sequence[bool] | None = None) -> tuple[str, ...]:

@@ -135,6 +135,9 @@ class Unreachable:
     type: str
 
 
+Gold = Entity | Unreachable  # what is to be found
+
+
 @dataclass(frozen=True)
 class Sentence:
     """Words with their offsets in the user's text, and the annotated entities.
@@ -160,23 +163,23 @@ class Sentence:
     raw: bool = field(default=False, compare=False)
 
     @property
-    def gold(self) -> tuple[Entity | Unreachable, ...]:
+    def gold(self) -> tuple[Gold, ...]:
         """All annotated entities: what is to be found."""
         return (*self.entities, *self.unreachable)
 
-    def surface(self, entity: Entity | Unreachable) -> str:
+    def surface(self, entity: Gold) -> str:
         """The entity's words as `join` joins them: its string in targets and metrics."""
         if isinstance(entity, Unreachable):
             return self.text[entity.start : entity.end]
         return join(self.words[entity.start : entity.end])
 
-    def char_span(self, entity: Entity | Unreachable) -> tuple[int, int]:
+    def char_span(self, entity: Gold) -> tuple[int, int]:
         """The entity's half-open character range in `text`."""
         if isinstance(entity, Unreachable):
             return entity.start, entity.end
         return self.offsets[entity.start][0], self.offsets[entity.end - 1][1]
 
-    def span_json(self, entity: Entity | Unreachable) -> dict[str, Any]:
+    def span_json(self, entity: Gold) -> dict[str, Any]:
         """The entity as users see it: a half-open character range of `text`, its slice, and the type."""
         start, end = self.char_span(entity)
         return {"start": start, "end": end, "text": self.text[start:end], "label": entity.type}

@@ -33,10 +33,13 @@ def annotated(draw, words):
     return schema, make_sentence("s", words, entities, schema)
 
 
+def _spelled(words):
+    return " ".join(words).replace(" \ue000", "").replace("\ue000", "")
+
+
 def exact_readings(text, names, words):
     """All the lists of items over the words' runs that are written exactly as `text`; by trying."""
-    spelled = lambda part: " ".join(part).replace(" \ue000", "").replace("\ue000", "")  # noqa: E731
-    runs = {spelled(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)}
+    runs = {_spelled(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)}
 
     def rest(at):
         for name in names:

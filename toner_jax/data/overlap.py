@@ -51,15 +51,14 @@ def _contents(sentences: Sequence[Sentence]) -> dict[str, set[str]]:
 def repeated_sentences(splits: Splits) -> dict[str, dict[str, int]]:
     """Split → split → how many sentences of the first stand word for word in the second; for a split and
     itself, how many stand there a second time or more."""
-    words = {split: {tuple(whole_words(s.words)) for s in sentences} for split, sentences in splits.items()}
+    words = {split: [tuple(whole_words(s.words)) for s in sentences] for split, sentences in splits.items()}
+    distinct = {split: set(sentences) for split, sentences in words.items()}
     return {
         a: {
-            b: len(sentences) - len(words[a])
-            if a == b
-            else sum(tuple(whole_words(s.words)) in words[b] for s in sentences)
+            b: len(words[a]) - len(distinct[a]) if a == b else sum(w in distinct[b] for w in words[a])
             for b in splits
         }
-        for a, sentences in splits.items()
+        for a in splits
     }
 
 

@@ -24,9 +24,8 @@ def split_statistics(
     Returns:
       `sentences`, `without_entities`, `documents` (0 where no document has an id), `entities`, and those of them
       that are `unreachable`, `per_type` in schema order, `depth` (nesting depth → entities), `words` and with a
-      tokenizer `pieces`
-      (lengths of sentences: `mean`, `p50`, `p99`, `max`), and `unknown`, the share of pieces that the
-      vocabulary lacks.
+      tokenizer `pieces` (lengths of sentences: `mean`, `p50`, `p99`, `max`), and `unknown`, the share of pieces that
+      the vocabulary lacks.
     """
     types = Counter(e.type for s in sentences for e in s.gold)
     depths = Counter(depth for s in sentences for depth in nesting_depths(s.entities))

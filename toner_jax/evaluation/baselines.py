@@ -65,8 +65,9 @@ def _most_frequent_types(train: Sequence[Sentence]) -> dict[tuple[str, ...], str
     """The words of each training mention → the type it most often has."""
     counts: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     for sentence in train:
+        words = _bare(sentence)
         for e in sentence.entities:
-            counts[_bare(sentence)[e.start : e.end]][e.type] += 1
+            counts[words[e.start : e.end]][e.type] += 1
     # Of equal counts, `most_common` gives the one that was counted first.
     return {mention: types.most_common(1)[0][0] for mention, types in counts.items()}
 

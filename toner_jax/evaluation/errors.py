@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeVar
 
-from toner_jax.schema import Entity, Sentence
+from toner_jax.schema import Entity, Gold, Sentence
 
 T = TypeVar("T")
 
@@ -21,10 +21,10 @@ class Error:
 
     kind: str
     predicted: Entity | None
-    gold: Entity | None
+    gold: Gold | None
 
 
-def sentence_errors(gold: Iterable[Entity], predicted: Iterable[Entity]) -> list[Error]:
+def sentence_errors(gold: Iterable[Gold], predicted: Iterable[Entity]) -> list[Error]:
     """The errors of one sentence.
 
     Exact matches are set aside first, nested ones included. Each remaining prediction is then paired
@@ -38,12 +38,13 @@ def sentence_errors(gold: Iterable[Entity], predicted: Iterable[Entity]) -> list
     What is left without a partner is an error by itself:
 
       spurious: a prediction that overlaps no gold entity, or only ones that are already accounted for;
-      missed: a gold entity that no prediction overlaps, or only ones that are already accounted for.
+      missed: a gold entity that no prediction overlaps, or only ones that are already accounted for; and every one
+        that is unreachable.
     """
-    right, found = set(gold), set(predicted)
+    right, found = set[Gold](gold), set(predicted)
     missed, spurious = right - found, found - right
     errors: list[Error] = []
-    for kind, wrong, meant in _candidate_errors(spurious, missed):
+    for kind, wrong, meant in _candidate_errors(spurious, {e for e in missed if isinstance(e, Entity)}):
         if wrong in spurious and meant in missed:
             errors.append(Error(kind, wrong, meant))
             spurious.remove(wrong)
@@ -61,9 +62,8 @@ def error_classes(gold: Sequence[Sentence], predicted: Sequence[Sequence[Entity]
     """
     counts = dict.fromkeys(ERROR_KINDS, 0)
     for sentence, entities in aligned(gold, predicted):
-        for error in sentence_errors(sentence.entities, entities):
+        for error in sentence_errors(sentence.gold, entities):
             counts[error.kind] += 1
-        counts["missed"] += len(sentence.unreachable)
     return counts
 
 
@@ -90,7 +90,7 @@ def _candidate_errors(spurious: Set[Entity], missed: Set[Entity]) -> list[tuple[
     return [(kind, p, g) for kind, _, p, g in candidates]
 
 
-def _place(entity: Entity) -> tuple[int, int, str]:
+def _place(entity: Gold) -> tuple[int, int, str]:
     return entity.start, entity.end, entity.type
 
 

@@ -20,7 +20,7 @@ from toner_jax.evaluation.charts import (
 from toner_jax.evaluation.errors import ERROR_KINDS, sentence_errors
 from toner_jax.evaluation.evaluated import Evaluated
 from toner_jax.evaluation.report import Report
-from toner_jax.schema import Entity, Schema, Sentence, Unreachable
+from toner_jax.schema import Entity, Schema, Sentence
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,9 @@ def _sentence_row(
     sentence: Sentence, predicted: Sequence[tuple[Entity, float]], matched: list[str] | None
 ) -> dict[str, Any]:
     """One sentence: spans are [start, end, type, status, score]."""
-    errors = sentence_errors(sentence.entities, [e for e, _ in predicted])
+    errors = sentence_errors(sentence.gold, [e for e, _ in predicted])
     kind_of_prediction = {e.predicted: e.kind for e in errors if e.predicted}
-    kind_of_gold: dict[Entity | Unreachable, str] = {e.gold: e.kind for e in errors if e.gold}
-    kind_of_gold |= dict.fromkeys(sentence.unreachable, "missed")
+    kind_of_gold = {e.gold: e.kind for e in errors if e.gold}
     return {
         "id": sentence.id,
         "text": sentence.text,
@@ -106,5 +105,5 @@ def _sentence_row(
             for e, score in predicted
         ],
         "types": matched,
-        "errors": sorted({e.kind for e in errors} | ({"missed"} if sentence.unreachable else set())),
+        "errors": sorted({e.kind for e in errors}),
     }

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from toner_jax.evaluation.errors import aligned, error_classes
-from toner_jax.schema import Entity, Schema, Sentence, Unreachable
+from toner_jax.schema import Entity, Gold, Schema, Sentence
 
 T = TypeVar("T")
-Gold = Entity | Unreachable
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Source, target and grammar share one memo of word → ids, so a span's ids in a target are exactly its
 ids in the source, and no piece ever merges the end of an entity with the format around it. The ids of a word are those
-of its atoms (`toner_jax.text.atoms`), whether or not an entity may end at one: so text reads the same ids however it
+of its atoms (`toner_jax.atoms`), whether or not an entity may end at one: so text reads the same ids however it
 came, as words or as it was written. On words joined by single spaces this is what joint tokenization gives, except
 where a piece would cross an atom's end (`-2`) or the format (`3)`, `)),`).
 """

@@ -150,7 +150,7 @@ def read_words(text: str, words: Sequence[Range], edges: str) -> tuple[tuple[Ran
     written: list[str] = []
     for a, b in words:
         glued = text[a:b] == "." and a != last and ranges and ranges[-1][1] == a
-        own = cut_into_atoms(text, [(a, b)]) if edges == ATOMS else [((a, b), without_glue(text[a:b]))]
+        own = cut_into_atoms(text, a, b) if edges == ATOMS else [((a, b), without_glue(text[a:b]))]
         for i, (part, word) in enumerate(own):
             ranges.append(part)
             written.append(GLUE + word if glued and i == 0 else word)
