@@ -50,6 +50,37 @@ def test_korean_keeps_its_spaces_and_thai_its_vowels():
     assert join(glue_words(["北京", "大学"], gaps=[True])) == "北京 大学"
 
 
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["2008", "年", "8", "月", "，", "北京", "。"], "2008年8月，北京。"),
+        (["東京", "(", "Tokyo", ")", "と", "大阪"], "東京( Tokyo )と大阪"),
+        (["中国", "GDP", "增长", "3", "%"], "中国 GDP 增长3 %"),
+        (["the", "city", "北京", "grows"], "the city 北京 grows"),
+        (["（", "IBM", "）", "said"], "（IBM）said"),
+        (["2", "0", "0", "8", "年", "G", "D", "P", "涨"], "2008年GDP涨"),  # a corpus of characters
+        (["I", "b", "2", "%"], "I b 2 %"),
+        (["서울", "2", "시", "."], "서울 2 시 ."),
+    ],
+)
+def test_no_space_where_a_script_has_none(words, text):
+    assert join(glue_words(words)) == text
+
+
+def test_entities_of_a_script_without_spaces_end_at_its_characters_whatever_the_edges():
+    sentence = sentence_from_text("0", "于2008年去北京。 663mg", WORDS)
+    assert [sentence.text[a:b] for a, b in sentence.offsets] == [
+        "于",
+        "2008",
+        "年",
+        "去",
+        "北",
+        "京",
+        "。",
+        "663mg",
+    ]
+
+
 def test_one_sentence_of_a_text_reads_as_its_sentences():
     text = "I live in Rome. It rains. Mr. X took 5mg."
     for edges in (ATOMS, WORDS):
@@ -67,7 +98,7 @@ def test_lower_case_text_has_sentences_and_takes_linear_time():
 
 def test_words_of_scripts_without_spaces_have_none_between_them():
     words = glue_words(["北京", "大学", "x", "ソニー", "は", "2", "年"])
-    assert join(words) == "北京大学 x ソニーは 2 年"
+    assert join(words) == "北京大学 x ソニーは2年"
 
 
 @pytest.mark.parametrize(

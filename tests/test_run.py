@@ -98,14 +98,10 @@ def test_changed_training_settings_train_again_from_that_stage_on(finished, cach
         assert f"stage {line}" in again.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seconds", "signals"),
-    [
-        ([14.0], [signal.SIGKILL]),
-        pytest.param(
-            [9.0, 14.0, 11.0], [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], marks=pytest.mark.slow
-        ),
-    ],
+    [([14.0], [signal.SIGKILL]), ([9.0, 14.0, 11.0], [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])],
     ids=["once", "thrice"],
 )
 def test_killed_and_resumed_is_the_same_run(finished, cache, tmp_path, seconds, signals):

@@ -10,6 +10,7 @@ sentence say where there are spaces, and none is ever put into what a model read
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -25,11 +26,21 @@ _ATOM = regex.compile(
     rf"(?:(?=[\p{{L}}--[{_WITHOUT_SPACES}]])\X)+|(?:(?=[\p{{Nd}}--[{_WITHOUT_SPACES}]])\X)+|\X",
     regex.VERSION1,
 )
+_OF_SCRIPT_WITHOUT_SPACES = regex.compile(rf"[\p{{L}}&&[{_WITHOUT_SPACES}]]", regex.VERSION1)
 # Korean puts spaces between its words, though not between a word and its particles.
-_LETTER_WITHOUT_SPACES = regex.compile(
-    rf"[[\p{{L}}\p{{M}}]&&[{_WITHOUT_SPACES}]--\p{{Hang}}]", regex.VERSION1
+_UNSPACED = rf"[[\p{{L}}\p{{M}}]&&[{_WITHOUT_SPACES}]--\p{{Hang}}]"
+# Full-width punctuation has its space in itself.
+_WIDE = r"[[\u3001-\u303f\uff01-\uff65]--[\p{L}\p{Nd}]]"
+_SPACED_LETTER = rf"[\p{{L}}--{_UNSPACED}]"
+# Seen at the end of one word and the beginning of the next: no space between the two.
+_TOGETHER = regex.compile(
+    rf"{_WIDE}\n|\n{_WIDE}|{_UNSPACED}\n(?!{_SPACED_LETTER})|(?<!{_SPACED_LETTER})\n{_UNSPACED}",
+    regex.VERSION1,
 )
 
+# White space, and the marks of no width that tokenizers read as such; joiners count inside a word.
+_BLANK = r"\s\u200b\u200e\u200f\ufeff"
+_NOT_BLANK = re.compile(rf"[^{_BLANK}\u200c\u200d][^{_BLANK}]*")
 
 # Stands before a word that follows the one before it without white space. No text holds this private-use character.
 GLUE = "\ue000"
@@ -61,6 +72,26 @@ def without_glue(text: str) -> str:
     return text.replace(GLUE, "\ue001")
 
 
+def between_blanks(text: str) -> Iterator[Range]:
+    """The character ranges of what stands between white space, or marks that are not seen and read as such."""
+    return (match.span() for match in _NOT_BLANK.finditer(text))
+
+
+def is_blank(character: str) -> bool:
+    """Whether a word never begins with it."""
+    return _NOT_BLANK.match(character) is None
+
+
+def has_words(text: str) -> bool:
+    """Whether anything of the text is more than blank."""
+    return _NOT_BLANK.search(text) is not None
+
+
+def unspaced(word: str) -> bool:
+    """Whether it has letters of a script that is written without spaces, so that it may be several words."""
+    return _OF_SCRIPT_WITHOUT_SPACES.search(word) is not None
+
+
 @lru_cache(maxsize=1 << 16)
 def atoms(word: str) -> tuple[Range, ...]:
     """The character ranges of a word's atoms, which cover it."""
@@ -83,17 +114,17 @@ def cut_into_atoms(text: str, start: int, end: int) -> Iterator[tuple[Range, str
 
 
 def glue_words(words: Sequence[str], gaps: Sequence[bool] | None = None) -> tuple[str, ...]:
-    """Words that were given one by one, as a sentence writes them: between two whose scripts are written without
-    spaces there is none.
+    """Words that were given one by one, as a sentence writes them. There is no space beside a letter of a script
+    that is written without them, unless a letter of another stands on its other side; none beside full-width
+    punctuation; and none at all where a sentence with such letters came character by character.
 
     Args:
       gaps: whether the text has something between each word and the next, where there is a text.
     """
     words = [without_glue(word) for word in words]
-    apart = [
-        not (_LETTER_WITHOUT_SPACES.match(right) and left and _LETTER_WITHOUT_SPACES.match(left[-1]))
-        for left, right in pairwise(words)
-    ]
+    together = [_TOGETHER.search(f"{a[-1:]}\n{b[:1]}") is not None for a, b in pairwise(words)]
+    if any(together) and all(len(word) == 1 for word in words):
+        together = [True] * len(together)
     if gaps is not None:
-        apart = [a or gap for a, gap in zip(apart, gaps, strict=True)]
-    return tuple(w if space else GLUE + w for w, space in zip(words, [True, *apart], strict=False))
+        together = [t and not gap for t, gap in zip(together, gaps, strict=True)]
+    return tuple(GLUE + w if glued else w for w, glued in zip(words, [False, *together], strict=False))

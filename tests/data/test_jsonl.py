@@ -152,6 +152,25 @@ def test_raw_text_reads_back(tmp_path):
     assert [s.surface(e) for e in s.unreachable] == ["NF-Y"]
 
 
+def test_sentences_of_raw_text_read_back_however_they_would_be_split_again(tmp_path):
+    """A long text in lower case is cut after 1,000 characters: a part of it alone would not be. The last entity lies in
+    two sentences."""
+    text = "one two three four five. " * 60 + "Ivan slept. Lima woke."
+    spans = [[len(text) - 22, len(text) - 18, "PER"], [len(text) - 17, len(text) - 6, "LOC"]]
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": text, "entities": spans}) + "\n", encoding="utf-8")
+    first = read_jsonl(tmp_path / "a.jsonl", CONLL).sentences
+    assert len(first) > 2
+    assert [len(s.unreachable) for s in first] == [0] * (len(first) - 2) + [1, 0]
+    write_jsonl(first, tmp_path / "b.jsonl")
+    assert read_jsonl(tmp_path / "b.jsonl", CONLL).sentences == first
+
+
+@pytest.mark.parametrize("key", ["glued", "unreachable"])
+def test_what_belongs_to_words_is_refused_without_them(write, key):
+    with pytest.raises(UserError, match=rf'data.jsonl:1: has "{key}", which goes with "words"'):
+        read_jsonl(write({"text": "Ivan slept.", "entities": [], key: []}), CONLL)
+
+
 @settings(max_examples=80, deadline=None)
 @given(sentence=sentences())
 def test_any_sentence_reads_back(tmp_path_factory, sentence):

@@ -151,7 +151,11 @@ def plain(rows: int = 13, budget: int = 40) -> tuple[np.ndarray, ...]:
 
 @pytest.mark.parametrize(
     ("requests", "tokens_per_pass", "rows", "chunk"),
-    [(13, 1, 13, 0), (12, 4, 5, 3), (12, 4, 1, 6), (13, 7, 13, 0), (12, 4, 2, 12)],
+    [
+        (13, 7, 13, 0),
+        (12, 4, 5, 3),
+        *(pytest.param(*p, marks=pytest.mark.slow) for p in ((13, 1, 13, 0), (12, 4, 1, 6), (12, 4, 2, 12))),
+    ],
 )
 def test_passes_of_several_tokens_write_what_one_token_at_a_time_does(requests, tokens_per_pass, rows, chunk):
     c = case(requests)

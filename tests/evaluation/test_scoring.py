@@ -231,5 +231,10 @@ def test_what_no_words_make_up_is_missed():
     assert (scores.strict, scores.entities, scores.unreachable) == (Counts(1, 1, 2), 3, 1)
     assert scores.per_type[P] == Counts(1, 1, 1)
     assert scores.toner_compatible == Counts(2, 0, 1)  # which compares strings
-    assert scores.errors["missed"] == 2
+    # The false one touches the one out of reach: a wrong boundary.
+    assert {kind: n for kind, n in scores.errors.items() if n} == {"boundary": 1, "missed": 1}
+    other = evaluate([sentence], [[Entity(2, 3, L)]], [[]], SCHEMA)
+    assert {kind: n for kind, n in other.errors.items() if n} == {"boundary_and_type": 1, "missed": 2}
+    apart = evaluate([sentence], [[Entity(0, 1, L)]], [[]], SCHEMA)
+    assert {kind: n for kind, n in apart.errors.items() if n} == {"type": 1, "missed": 2}
     assert seen_unseen([sentence], [found], {"663"})["seen"] == Counts(0, 0, 1)

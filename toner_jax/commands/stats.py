@@ -108,7 +108,7 @@ def statistics(config: Any, dataset: Dataset, tokenizer: str | None) -> dict[str
         from toner_jax.text.ids import WordIds
         from toner_jax.text.tokenizers import load_sentencepiece
 
-        word_ids = WordIds(load_sentencepiece(tokenizer, config.tokenizer.backend))
+        word_ids = WordIds(load_sentencepiece(tokenizer, config.tokenizer.backend), config.tokenizer.ids)
         task = Entities(word_ids, dataset.schema)
         features = GeneratorFeatures([task], config.text.max_source, config.text.max_target)
     from toner_jax.data.overlap import repeated_sentences

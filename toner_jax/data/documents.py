@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 
-from toner_jax.atoms import Range, glue_words
+from toner_jax.atoms import GLUE, Range, glue_words, is_blank, without_glue
 from toner_jax.data.options import AUTO
 from toner_jax.data.reading import Read, check_characters, resolve_label, shown
 from toner_jax.errors import UserError
@@ -49,6 +49,8 @@ class Document:
       sentences: where the file gives them, character ranges that replace the automatic splitting.
       words: where the file gives them, the words' character ranges, sentence by sentence; they replace both
         splittings, and a single sentence keeps the whole text as its own.
+      glued: with words of one sentence that were once cut from raw text: which of them stand right after others.
+      unreachable: annotations that such words do not make up.
       sentence_id: what a single sentence is called instead of by its number.
       location: names the document in errors (`file:line`).
     """
@@ -58,6 +60,8 @@ class Document:
     spans: tuple[Span, ...] = ()
     sentences: tuple[Range, ...] | None = None
     words: tuple[tuple[Range, ...], ...] | None = None
+    glued: Set[int] | None = None
+    unreachable: tuple[Span, ...] = ()
     sentence_id: str | None = None
     location: str = ""
 
@@ -96,7 +100,9 @@ def read_documents(
         own_id = document.sentence_id if len(found) == 1 else None
         for sentence in found:
             id = own_id or f"{prefix}{len(sentences)}"
-            sentences.append(replace(sentence, id=id, doc_id=document.id, raw=not given))
+            sentences.append(
+                replace(sentence, id=id, doc_id=document.id, raw=not given or document.glued is not None)
+            )
     return Read(tuple(sentences), +counts)
 
 
@@ -131,7 +137,13 @@ def _sentences(
     inside = _by_sentence(bounds, spans, document.spans)
     edges_of, given = sorted(chain.from_iterable(groups)), dict(zip(spans, document.spans, strict=True))
     for group, (begin, end), own in zip(groups, bounds, inside, strict=True):
-        if edges is None:
+        if document.glued is not None:
+            written = [without_glue(text[a:b]) for a, b in group]
+            ranges, words = (
+                tuple(group),
+                tuple(GLUE + w if i in document.glued else w for i, w in enumerate(written)),
+            )
+        elif edges is None:
             ranges, words = (
                 tuple(group),
                 glue_words([text[a:b] for a, b in group], [b < c for (_, b), (c, _) in pairwise(group)]),
@@ -143,9 +155,10 @@ def _sentences(
         known = set(reached)
         entities = [Entity(firsts[a], lasts[b] + 1, name) for a, b, name in reached]
         lost = {s for s in own if s not in known}
+        lost |= {_checked(span, text, word_edges, schema, Counter()) for span in document.unreachable}
         if lost:
-            _check_edges(lost, edges_of, given)
-        counts["duplicate_entity"] += len(own) - len(set(entities)) - len(lost)
+            _check_edges(lost & set(own), edges_of, given)
+        counts["duplicate_entity"] += len(own) - len(set(own))
         yield Sentence(
             "",
             words,
@@ -207,9 +220,9 @@ def _checked(
             f"{len(text)} characters"
         )
     name = resolve_label(schema, span.label, span.location)
-    while start < end and text[start].isspace() and start not in edges[0]:
+    while start < end and is_blank(text[start]) and start not in edges[0]:
         start += 1
-    while start < end and text[end - 1].isspace() and end not in edges[1]:
+    while start < end and is_blank(text[end - 1]) and end not in edges[1]:
         end -= 1
     if start == end:
         raise UserError(f"{span.location}: span [{span.start}, {span.end}) holds only white space")

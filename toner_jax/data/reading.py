@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from toner_jax.atoms import GLUE
+from toner_jax.common.console import warn
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
 
@@ -150,3 +151,9 @@ def check_not_empty(sentences: Iterable[object], location: str | Path) -> None:
     """
     if not any(True for _ in sentences):
         raise UserError(f"{location}: empty: it holds no sentence; check that this is the right file")
+
+
+def warn_of_unreachable(sentences: Iterable[Sentence], path: Path) -> None:
+    """Says how many entities a format has no room for, which has words alone."""
+    if lost := sum(len(s.unreachable) for s in sentences):
+        warn(f"{path}: {lost:,} entities that begin or end inside words are left out")

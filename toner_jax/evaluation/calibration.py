@@ -86,7 +86,7 @@ def judge(gold: Sequence[Sentence], predicted: Sequence[Sequence[tuple[Entity, f
     span scores."""
     type_right, right = [], []
     for sentence, scored in zip(gold, predicted, strict=True):
-        errors = sentence_errors(sentence.entities, [e for e, _, _ in scored])
+        errors = sentence_errors(sentence, [e for e, _, _ in scored])
         wrong = {error.predicted: error.kind for error in errors if error.predicted}
         right += [e not in wrong for e, _, _ in scored]
         type_right += [wrong.get(e, "boundary") == "boundary" for e, _, _ in scored]

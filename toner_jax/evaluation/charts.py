@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from toner_jax.atoms import whole_words
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
 
@@ -135,7 +136,7 @@ def dataset_picture(splits: Mapping[str, Sequence[Sentence]], schema: Schema, pa
             types = [e.type for s in sentences for e in s.gold]
             counts = [types.count(name) for name in schema.names]
             left.barh(rows + (i - (len(splits) - 1) / 2) * bar, counts, bar, color=colors[i], label=split)
-            lengths = [min(len(s.words), 80) for s in sentences]
+            lengths = [min(len(whole_words(s.words)), 80) for s in sentences]
             right.hist(lengths, bins=range(0, 85, 5), density=True, histtype="step", color=colors[i])
         left.set_yticks(rows, [name.replace("_", " ") for name in schema.names])
         left.invert_yaxis()

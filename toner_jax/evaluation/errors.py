@@ -24,8 +24,8 @@ class Error:
     gold: Gold | None
 
 
-def sentence_errors(gold: Iterable[Gold], predicted: Iterable[Entity]) -> list[Error]:
-    """The errors of one sentence.
+def sentence_errors(sentence: Sentence, predicted: Iterable[Entity]) -> list[Error]:
+    """The errors of what was predicted for one sentence.
 
     Exact matches are set aside first, nested ones included. Each remaining prediction is then paired
     with at most one remaining gold entity that it overlaps, and each gold entity with at most one
@@ -38,13 +38,14 @@ def sentence_errors(gold: Iterable[Gold], predicted: Iterable[Entity]) -> list[E
     What is left without a partner is an error by itself:
 
       spurious: a prediction that overlaps no gold entity, or only ones that are already accounted for;
-      missed: a gold entity that no prediction overlaps, or only ones that are already accounted for; and every one
-        that is unreachable.
+      missed: a gold entity that no prediction overlaps, or only ones that are already accounted for.
+
+    A gold entity that is unreachable overlaps as the words do that it touches; its words are never the same.
     """
-    right, found = set[Gold](gold), set(predicted)
+    right, found = set[Gold](sentence.gold), set(predicted)
     missed, spurious = right - found, found - right
     errors: list[Error] = []
-    for kind, wrong, meant in _candidate_errors(spurious, {e for e in missed if isinstance(e, Entity)}):
+    for kind, wrong, meant in _candidate_errors(sentence, spurious, missed):
         if wrong in spurious and meant in missed:
             errors.append(Error(kind, wrong, meant))
             spurious.remove(wrong)
@@ -62,7 +63,7 @@ def error_classes(gold: Sequence[Sentence], predicted: Sequence[Sequence[Entity]
     """
     counts = dict.fromkeys(ERROR_KINDS, 0)
     for sentence, entities in aligned(gold, predicted):
-        for error in sentence_errors(sentence.gold, entities):
+        for error in sentence_errors(sentence, entities):
             counts[error.kind] += 1
     return counts
 
@@ -78,25 +79,36 @@ def aligned(gold: Sequence[Sentence], predicted: Sequence[T]) -> Iterator[tuple[
     return zip(gold, predicted, strict=True)
 
 
-def _candidate_errors(spurious: Set[Entity], missed: Set[Entity]) -> list[tuple[str, Entity, Entity]]:
+def _candidate_errors(
+    sentence: Sentence, spurious: Set[Entity], missed: Set[Gold]
+) -> list[tuple[str, Entity, Gold]]:
     """All overlapping (kind, prediction, gold) triples in the order in which they are to be paired."""
+    touched = {g: _touched_words(sentence, g) for g in sorted(missed, key=_place)}
     candidates = []
     for p in sorted(spurious, key=_place):
-        for g in sorted(missed, key=_place):
-            overlap = min(p.end, g.end) - max(p.start, g.start)
+        for g, (start, end) in touched.items():
+            overlap = min(p.end, end) - max(p.start, start)
             if overlap > 0:
                 candidates.append((_paired_error(p, g), overlap, p, g))
     candidates.sort(key=lambda c: (_PAIRED_ERRORS.index(c[0]), -c[1]))
     return [(kind, p, g) for kind, _, p, g in candidates]
 
 
+def _touched_words(sentence: Sentence, gold: Gold) -> tuple[int, int]:
+    """The range of the words that it has a part of."""
+    if isinstance(gold, Entity):
+        return gold.start, gold.end
+    touched = [i for i, (a, b) in enumerate(sentence.offsets) if a < gold.end and gold.start < b]
+    return (touched[0], touched[-1] + 1) if touched else (0, 0)
+
+
 def _place(entity: Gold) -> tuple[int, int, str]:
     return entity.start, entity.end, entity.type
 
 
-def _paired_error(predicted: Entity, gold: Entity) -> str:
+def _paired_error(predicted: Entity, gold: Gold) -> str:
     """The kind of error that an overlapping, not identical, pair makes."""
     if predicted.type == gold.type:
         return "boundary"
-    same_words = (predicted.start, predicted.end) == (gold.start, gold.end)
+    same_words = isinstance(gold, Entity) and (predicted.start, predicted.end) == (gold.start, gold.end)
     return "type" if same_words else "boundary_and_type"

@@ -61,7 +61,10 @@ def write_predictions(path: Path, evaluated: Evaluated) -> None:
         entry: dict[str, Any] = {
             "id": sentence.id,
             "text": sentence.text,
-            "gold": [sentence.span_json(e) for e in sentence.gold],
+            "gold": [
+                *map(sentence.span_json, sentence.entities),
+                *({**sentence.span_json(e), "unreachable": True} for e in sentence.unreachable),
+            ],
             "predicted": [
                 {**sentence.span_json(e), **score.to_json()}
                 for e, score in zip(result.entities, result.scores, strict=True)

@@ -93,7 +93,7 @@ def _sentence_row(
     sentence: Sentence, predicted: Sequence[tuple[Entity, float]], matched: list[str] | None
 ) -> dict[str, Any]:
     """One sentence: spans are [start, end, type, status, score]."""
-    errors = sentence_errors(sentence.gold, [e for e, _ in predicted])
+    errors = sentence_errors(sentence, [e for e, _ in predicted])
     kind_of_prediction = {e.predicted: e.kind for e in errors if e.predicted}
     kind_of_gold = {e.gold: e.kind for e in errors if e.gold}
     return {

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from toner_jax.atoms import GLUE, whole_words
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence
 from toner_jax.tasks.task import Task
@@ -98,9 +99,10 @@ class GeneratorFeatures:
             return [sentence]
         cut = _middle_cut(sentence)
         if cut is None:
+            words = len(whole_words(sentence.words))
             raise UserError(
-                f"sentence {sentence.id}: {len(sentence.words)} words that cannot be cut without cutting a word or "
-                f"an entity pass text.max_source={self.max_source} or text.max_target={self.max_target}; "
+                f"sentence {sentence.id}: {words} words that cannot be cut without cutting a word or an entity "
+                f"pass text.max_source={self.max_source} or text.max_target={self.max_target}; "
                 "raise the limits"
             )
         return [p for part in (_part(sentence, 0, cut), _part(sentence, cut, None)) for p in self.split(part)]
@@ -115,10 +117,11 @@ def present_types(sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
 
 
 def _middle_cut(sentence: Sentence) -> int | None:
-    """The word boundary nearest the middle that lies inside no entity."""
+    """The word boundary nearest the middle that lies inside no entity, and if there is one, inside no whole word."""
     n = len(sentence.words)
     inside = {i for e in sentence.entities for i in range(e.start + 1, e.end)}
     free = [i for i in range(1, n) if i not in inside]
+    free = [i for i in free if not sentence.words[i].startswith(GLUE)] or free
     return min(free, key=lambda i: abs(2 * i - n)) if free else None
 
 

@@ -128,7 +128,8 @@ def _evaluation(
     that it can be changed without training again.
     """
     if not any(s.entities for s in run.splits["dev"]):
-        raise UserError("the dev split has no entities: no step can be chosen on it")
+        lost = "that is reachable" if any(s.unreachable for s in run.splits["dev"]) else "at all"
+        raise UserError(f"the dev split has no entity {lost}: no step can be chosen on it")
     sentences, types = chosen_dev(config, run)
     # By default the room is that of the evaluation after training, whose programs are then compiled already.
     decode = DecodeOptions(

@@ -105,6 +105,11 @@ def read_input(workdir: Path, config: ConfigDict, path: Path, format: str = "") 
     read = read_path(path, found, read_work_schema(workdir), "input", options)
     for reason, count in read.repairs.items():
         say(f"{path.name}: repaired {count} {reason}")
+    if unreachable := sum(len(s.unreachable) for s in read.sentences):
+        entities = sum(len(s.gold) for s in read.sentences)
+        say(
+            f"{path.name}: {unreachable:,} of {entities:,} entities are unreachable: they begin or end inside words"
+        )
     return read.sentences
 
 

@@ -52,6 +52,7 @@ def execute(config: ConfigDict, workdir: Path, restart: bool = False) -> dict[st
     """
     validate(config)
     dataset = read_data(config)
+    config = config.copy_and_resolve_references()
     config.data.edges = dataset.edges  # `predict` will read text as training did
     stages = plan_stages(config, dataset)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)

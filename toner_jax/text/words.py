@@ -10,7 +10,7 @@ from functools import cache
 from itertools import chain, pairwise
 from typing import Any
 
-from toner_jax.atoms import GLUE, Range, cut_into_atoms, without_glue
+from toner_jax.atoms import GLUE, Range, between_blanks, cut_into_atoms, has_words, unspaced, without_glue
 from toner_jax.common.environment import variable
 from toner_jax.schema import Sentence
 
@@ -72,7 +72,7 @@ def iter_sentences(text: str) -> Iterator[Range]:
                 spaces = list(_SPACES.finditer(block))
                 cut, after = spaces[-1].span() if spaces else (len(block), len(block))
                 found, done = [(0, cut)], start + after
-            yield from ((start + a, start + b) for a, b in found if block[a:b].strip())
+            yield from ((start + a, start + b) for a, b in found if has_words(block[a:b]))
             start = done
 
 
@@ -98,7 +98,8 @@ def split_sentences(text: str) -> list[Range]:
 
 def split_words(text: str) -> list[Range]:
     """Character ranges of the words of any text, by Penn Treebank rules: punctuation stands apart, as in
-    the benchmark sets. White space lies in no word, all other characters in one. Never raises."""
+    the benchmark sets. White space, and marks without width that are read as such, lie in no word, all other
+    characters in one. Never raises."""
     return [word for words in split_into_sentences(text) for word in words]
 
 
@@ -141,7 +142,8 @@ def read_words(text: str, words: Sequence[Range], edges: str) -> tuple[tuple[Ran
 
     Args:
       words: as `split_into_sentences` gives them.
-      edges: "atoms" cuts words into atoms, so that entities may begin and end inside them; "words" does not.
+      edges: "atoms" cuts words into atoms, so that entities may begin and end inside them; "words" only what has
+        letters of scripts without spaces.
     """
     begin, end = (words[0][0], words[-1][1]) if words else (0, 0)
     final = _FINAL_PERIOD.search(text[begin:end])
@@ -150,7 +152,8 @@ def read_words(text: str, words: Sequence[Range], edges: str) -> tuple[tuple[Ran
     written: list[str] = []
     for a, b in words:
         glued = text[a:b] == "." and a != last and ranges and ranges[-1][1] == a
-        own = cut_into_atoms(text, a, b) if edges == ATOMS else [((a, b), without_glue(text[a:b]))]
+        cut = edges == ATOMS or unspaced(text[a:b])
+        own = cut_into_atoms(text, a, b) if cut else [((a, b), without_glue(text[a:b]))]
         for i, (part, word) in enumerate(own):
             ranges.append(part)
             written.append(GLUE + word if glued and i == 0 else word)
@@ -162,11 +165,7 @@ def _cover(sentence: str, spans: list[Range]) -> list[Range]:
     edges = sorted({0, len(sentence), *(e for span in spans for e in span)})
     covered: list[Range] = []
     for a, b in pairwise(edges):
-        at = a
-        for part in sentence[a:b].split():
-            at = sentence.index(part, at)
-            covered.append((at, at + len(part)))
-            at += len(part)
+        covered += [(a + c, a + d) for c, d in between_blanks(sentence[a:b])]
     return covered
 
 

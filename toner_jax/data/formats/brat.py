@@ -17,7 +17,7 @@ from toner_jax.atoms import Range, bare
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.options import AUTO
-from toner_jax.data.reading import Read, check_not_empty, read_text, shown
+from toner_jax.data.reading import Read, check_not_empty, read_text, shown, warn_of_unreachable
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
 
@@ -84,13 +84,16 @@ def write_brat(sentences: Iterable[Sentence], folder: Path) -> None:
 
     `read_brat(folder, schema, pretokenized=True)` gives the same words, entities and documents. The format
     has no room for the sentences' ids, for white space within words (such a word becomes several) and for
-    the original text. Sentences without a `doc_id` go to `document.txt`.
+    the original text, nor for entities that are unreachable; how many there are is said. Sentences without a
+    `doc_id` go to `document.txt`.
 
     Raises:
       UserError: the folder exists and is not empty, or a word holds a line end.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: not an empty folder; give a new one")
+    sentences = list(sentences)
+    warn_of_unreachable(sentences, folder)
     documents: dict[str, list[Sentence]] = {}
     for s in sentences:
         documents.setdefault(s.doc_id or "document", []).append(s)

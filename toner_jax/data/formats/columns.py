@@ -15,7 +15,14 @@ from typing import NamedTuple
 
 from toner_jax.atoms import bare
 from toner_jax.data.formats.sample import Sample
-from toner_jax.data.reading import Read, check_not_empty, read_lines, running_document, shown
+from toner_jax.data.reading import (
+    Read,
+    check_not_empty,
+    read_lines,
+    running_document,
+    shown,
+    warn_of_unreachable,
+)
 from toner_jax.data.tags import Tag, TagReader
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence, make_sentence
@@ -169,12 +176,14 @@ def write_columns(sentences: Iterable[Sentence], path: Path) -> None:
     and a `-DOCSTART-` line wherever another `doc_id` begins.
 
     `read_columns(path, schema, tag_columns=())` gives the same words, entities and bounds of documents. The
-    format has no room for the ids and for the original text: of raw text, each atom is a word.
+    format has no room for the ids and for the original text: of raw text, each atom is a word. Nor for entities that
+    are unreachable; how many there are is said.
 
     Raises:
       UserError: a word holds a tab, a line end or spaces at its edges, or reads as the beginning of a document.
     """
     sentences = list(sentences)
+    warn_of_unreachable(sentences, path)
     layers = [_layers(s) for s in sentences]
     depth = max([1, *map(len, layers)])
     document = None

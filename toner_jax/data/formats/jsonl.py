@@ -5,7 +5,9 @@
     {"words": ["Rain", "in", "Lima"], "tags": ["O", "O", "B-LOC"]}                              tags
 
 Spans are half-open. With a text, `words` may be the words' character ranges: then the object is one sentence
-and keeps these words. So does `write_jsonl` keep sentences exactly.
+and keeps these words. `write_jsonl` writes sentences so, and keeps them exactly: of those that came as raw text it adds
+`glued`, the numbers of the words that stand right after the one before them, and where there are any `unreachable`,
+the entities that no words make up.
 
 Other spellings: `tokens` for words; `spans` for entities; `ner_tags` for tags; `[start, end, label]` for a
 span; a range may be `{"start", "end"}`. `id` and `doc_id` are optional, other keys do not matter.
@@ -19,9 +21,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from toner_jax.atoms import Range
+from toner_jax.atoms import Range, bare
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.json_values import (
+    as_int,
     as_text,
     check_span,
     get_id,
@@ -93,17 +96,20 @@ def recognizes_jsonl(sample: Sample) -> bool:
 
 
 def write_jsonl(sentences: Iterable[Sentence], path: Path) -> None:
-    """Writes sentences, one a line, such that `read_jsonl` gives the same ones back."""
+    """Writes sentences, one a line, such that `read_jsonl` gives the same ones back, raw text included."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for s in sentences:
-            value = {
+            value: dict[str, Any] = {
                 "id": s.id,
                 "doc_id": s.doc_id,
                 "text": s.text,
-                # The words of raw text are found again by the rules that found them.
-                **({} if s.raw else {"words": s.offsets}),
-                "entities": [s.span_json(e) for e in s.gold],
+                "words": s.offsets,
+                "entities": [s.span_json(e) for e in s.entities],
             }
+            if s.raw:
+                value["glued"] = [i for i, word in enumerate(s.words) if word != bare(word)]
+            if s.unreachable:
+                value["unreachable"] = [s.span_json(e) for e in s.unreachable]
             file.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
@@ -140,11 +146,21 @@ def _document(item: Mapping[str, Any], location: str, default: str, counts: Coun
     spans = get_spans(item, one_of(item, _SPANS, location) or "entities", location)
     id, doc_id = get_id(item, "id", location), get_id(item, "doc_id", location)
     key = one_of(item, _WORDS, location)
+    if extra := [name for name in ("glued", "unreachable") if name in item and not key]:
+        raise UserError(f'{location}: has "{extra[0]}", which goes with "words"')
+    glued = (
+        [as_int(i, f'{location}: "glued"') for i in get_list(item, "glued", location)]
+        if "glued" in item
+        else None
+    )
+    lost = get_spans(item, "unreachable", location) if "unreachable" in item else ()
     return Document(
         doc_id if key else doc_id or id or default,
         text,
         tuple(Span(start, end, label, location) for start, end, label in spans),
         words=(_ranges(item, key, text, location, counts),) if key else None,
+        glued=None if glued is None else frozenset(glued),
+        unreachable=tuple(Span(start, end, label, location) for start, end, label in lost),
         sentence_id=id if key else None,
         location=location,
     )
