@@ -3,7 +3,7 @@
 import pytest
 
 from toner_jax.atoms import GLUE, atoms, glue_words, join, parts, whole_words
-from toner_jax.text.words import ATOMS, WORDS, sentence_from_text, sentences_from_text
+from toner_jax.text.words import ATOMS, WORDS, Reading, sentence_from_text, sentences_from_text
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_atoms(word, expected):
 
 def test_u_e000_of_a_user_glues_nothing():
     for edges in (ATOMS, WORDS):
-        sentence = sentence_from_text("0", "a \ue000b c\ue000", edges)
+        sentence = sentence_from_text("0", "a \ue000b c\ue000", Reading(edges))
         assert [sentence.text[a:b] for a, b in sentence.offsets] == (
             ["a", "\ue000b", "c\ue000"] if edges == WORDS else ["a", "\ue000", "b", "c", "\ue000"]
         )
@@ -68,7 +68,7 @@ def test_no_space_where_a_script_has_none(words, text):
 
 
 def test_entities_of_a_script_without_spaces_end_at_its_characters_whatever_the_edges():
-    sentence = sentence_from_text("0", "于2008年去北京。 663mg", WORDS)
+    sentence = sentence_from_text("0", "于2008年去北京。 663mg", Reading(WORDS))
     assert [sentence.text[a:b] for a, b in sentence.offsets] == [
         "于",
         "2008",
@@ -84,14 +84,14 @@ def test_entities_of_a_script_without_spaces_end_at_its_characters_whatever_the_
 def test_one_sentence_of_a_text_reads_as_its_sentences():
     text = "I live in Rome. It rains. Mr. X took 5mg."
     for edges in (ATOMS, WORDS):
-        parts = list(sentences_from_text("0", text, edges))
+        parts = list(sentences_from_text("0", text, Reading(edges)))
         assert len(parts) > 1
-        assert sentence_from_text("0", text, edges).words == tuple(w for s in parts for w in s.words)
+        assert sentence_from_text("0", text, Reading(edges)).words == tuple(w for s in parts for w in s.words)
 
 
 def test_lower_case_text_has_sentences_and_takes_linear_time():
     text = "i went there. it was nice. " * 300
-    found = list(sentences_from_text("0", text, WORDS))
+    found = list(sentences_from_text("0", text, Reading(WORDS)))
     assert max(len(s.words) for s in found) < 300
     assert sum(len(s.words) for s in found) == 2400
 
@@ -109,7 +109,7 @@ def test_words_of_scripts_without_spaces_have_none_between_them():
     ],
 )
 def test_sentences_of_raw_text(edges, expected):
-    sentence = sentence_from_text("0", "Mr. X took 663mg of IL-2.", edges)
+    sentence = sentence_from_text("0", "Mr. X took 663mg of IL-2.", Reading(edges))
     assert list(sentence.words) == expected
     assert [sentence.text[a:b] for a, b in sentence.offsets] == [w.removeprefix(GLUE) for w in expected]
     assert join(sentence.words) == "Mr. X took 663mg of IL-2 ."
@@ -117,7 +117,7 @@ def test_sentences_of_raw_text(edges, expected):
 
 def test_offsets_lead_into_the_whole_text():
     text = "Rain fell. 北京大学很好！"
-    found = list(sentences_from_text("0", text, ATOMS))
+    found = list(sentences_from_text("0", text, Reading(ATOMS)))
     assert [[text[a:b] for a, b in s.offsets] for s in found][-1] == [*"北京大学很好！"]
 
 
@@ -129,5 +129,5 @@ def test_raw_text_and_words_read_the_same_ids(own):
     word_ids = WordIds(load_sentencepiece(own / "t5_vocab", "hf"))
     for text in ("IL-2 binds NF-kappa in 663mg of it .", "北京大学", "x½y µg A/B"):
         words = make_sentence("0", text.split(" "), (), None).words
-        raw = [sentence_from_text("0", text, edges).words for edges in (ATOMS, WORDS)]
+        raw = [sentence_from_text("0", text, Reading(edges)).words for edges in (ATOMS, WORDS)]
         assert word_ids.words(words) == word_ids.words(raw[0]) == word_ids.words(raw[1])

@@ -24,7 +24,7 @@ from toner_jax.tasks.explanations import Explanations
 from toner_jax.tasks.recognized import Recognized, checked_score
 from toner_jax.tasks.registry import make_task
 from toner_jax.tasks.type_recognition import TypeRecognition
-from toner_jax.text.words import sentence_from_text
+from toner_jax.text.words import Reading, sentence_from_text
 
 Labels = Sequence[str] | Mapping[str, str]
 
@@ -48,6 +48,8 @@ class Ner:
         self.config, self.schema, self.step, self.tasks = r.config, r.schema, r.step, r.tasks
         self.type_threshold, self.calibration_temperature = r.type_threshold, r.calibration_temperature
         self.word_ids = setup.generator_word_ids(r.config, r.tokenizers)
+        data = r.config.data
+        self._reading = Reading(data.edges, data.language, data.split_sentences)
         self._mesh = mesh
         self._recognizers: dict[tuple[str, Schema], Recognizer] = {}
         self._recognizer(Entities.name, r.schema)  # raises at once if the types leave no room for text
@@ -109,7 +111,7 @@ class Ner:
         """
         least = self._least_score(threshold)
         schema = self._schema(labels)
-        for group in sentence_groups(texts, batch, self.config.data.edges):
+        for group in sentence_groups(texts, batch, self._reading):
             sentences = [sentence for _, sentence, _ in group]
             found, _ = self.recognize(sentences, schema, least, type_threshold)
             for (i, sentence, is_last), result in zip(group, found, strict=True):
@@ -176,7 +178,7 @@ class Ner:
             )
         schema, least = self._schema(labels), self._least_score(threshold)
         out: list[dict[str, Any]] = [{"entities": [], "explanation": ""} for _ in _checked(texts)]
-        for group in sentence_groups(texts, 1024, self.config.data.edges):
+        for group in sentence_groups(texts, 1024, self._reading):
             sentences = [sentence for _, sentence, _ in group]
             found, _ = self.recognize(sentences, schema, least, type_threshold, Explanations.name)
             for (i, sentence, is_last), result in zip(group, found, strict=True):
@@ -218,8 +220,7 @@ class Ner:
 
     def _sentences(self, texts: Sequence[str]) -> list[Sentence]:
         """Each text as one sentence."""
-        edges = self.config.data.edges
-        return [sentence_from_text(str(i), text, edges) for i, text in enumerate(_checked(texts))]
+        return [sentence_from_text(str(i), text, self._reading) for i, text in enumerate(_checked(texts))]
 
     def _least_score(self, threshold: float | None) -> float:
         return self.config.decode.threshold if threshold is None else checked_score(threshold)

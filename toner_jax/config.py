@@ -39,6 +39,10 @@ def base() -> ConfigDict:
     c.data.pretokenized = False  # texts of jsonl, brat, …: a sentence a line, white space around words
     # Where entities of raw text may begin and end: at "words", or at "atoms", which are runs of letters, of digits, …
     c.data.edges = "auto"  # auto: atoms where the training data are raw text; words where they came as words
+    c.data.language = "en"  # of raw text: a code, for the abbreviations that end no sentence
+    c.data.split_sentences = (
+        True  # of raw text: False takes each text as one sentence, read in windows if it is long
+    )
     c.data.discontinuous = "refuse"  # brat: what becomes of entities in pieces: refuse, join, or skip
     c.data.subset = ""  # hub: the configuration, of a set with several
     c.data.revision = ""  # hub: a branch, tag or commit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ _CHOICES = {
 }
 
 # Keys, what their values must be, and how that is said.
-_RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
+_RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], object], str], ...] = (
     (
         (
             "matcher.batch_size", "matcher.epochs", "matcher.tau", "matcher.learning_rate",
@@ -53,6 +54,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     ),
     (("seed", "data.generated.seed", "data.carve_seed"), lambda v: 0 <= v < 2**32, "must lie between 0 and 2**32 - 1"),
     (("matcher.dropout", "generator.dropout", "generator.beta2"), lambda v: 0 <= v < 1, "must lie in [0, 1)"),
+    (("data.language",), lambda v: re.fullmatch(r"[a-z]{2,3}(-\w+)*", v), "must be a code such as en or de"),
     (("decode.threshold",), lambda v: 0 <= v <= 1, "a score lies between 0 and 1"),
     (
         ("decode.calibration_temperature",),

@@ -6,6 +6,7 @@ from toner_jax.atoms import GLUE, bare
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.errors import UserError
+from toner_jax.text.words import Reading
 
 CONLL = BUILTIN["conll2003"]
 TEXT = "Rain fell. Ivan  Lima left New-York!\n\nNobody saw."
@@ -68,7 +69,7 @@ def test_entities_are_kept_and_mending_is_counted(spans, found, repairs):
 
 def test_a_sentence_boundary_gives_way_to_no_entity():
     sentences, repairs = read_documents(
-        [document(TEXT, (5, 15, "PER"), (36 + 2, 44, "PER"))], CONLL, "dev", edges="words"
+        [document(TEXT, (5, 15, "PER"), (36 + 2, 44, "PER"))], CONLL, "dev", reading=Reading("words")
     )
     assert [s.words for s in sentences] == [
         ("Rain", "fell", "."),
@@ -86,9 +87,11 @@ def test_a_sentence_boundary_gives_way_to_no_entity():
 def test_annotation_changes_neither_words_nor_sentences(edges):
     """With and without gold the same is read."""
     text = "It binds NF-kappa B. LPS in 663mg does, too. 北京大学很好。Mk. 5 flew."
-    bare_ones, _ = read_documents([document(text)], CONLL, "dev", edges=edges)
+    bare_ones, _ = read_documents([document(text)], CONLL, "dev", reading=Reading(edges))
     for start, end in ((9, 19), (17, 25), (28, 31), (31, 33), (45, 49), (46, 48), (52, 57)):
-        annotated, _ = read_documents([document(text, (start, end, "PER"))], CONLL, "dev", edges=edges)
+        annotated, _ = read_documents(
+            [document(text, (start, end, "PER"))], CONLL, "dev", reading=Reading(edges)
+        )
         assert [(s.words, s.offsets, s.text) for s in annotated] == [
             (s.words, s.offsets, s.text) for s in bare_ones
         ]

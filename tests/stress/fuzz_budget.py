@@ -21,6 +21,7 @@ from unittest import mock
 import fuzz_grammar
 import jax
 
+from toner_jax.atoms import join
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.inference import request_groups
 from toner_jax.inference.constrained import GrammarGenerator
@@ -120,8 +121,8 @@ def faults(task: Task, given: Input, whole: Output, cut: Output, budget: int) ->
     else:
         # Words that the vocabulary cannot tell apart read alike.
         surface = [task.word_ids.surface(w) for w in given.words]
-        strings = sorted((e.type, " ".join(surface[e.start : e.end])) for e in found.entities)
-        meant = sorted((s.type, " ".join(surface[s.start : s.end])) for s in spans)
+        strings = sorted((e.type, join(surface[e.start : e.end])) for e in found.entities)
+        meant = sorted((s.type, join(surface[s.start : s.end])) for s in spans)
         if strings != meant:
             wrong.append(f"entities {strings} instead of {meant}")
     return wrong

@@ -9,12 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared_data import SHARED, needs_shared, read
 
-from toner_jax.text.words import (
-    sentence_from_text,
-    sentences_from_text,
-    split_sentences,
-    split_words,
-)
+from toner_jax.text.sentences import split_sentences
+from toner_jax.text.words import WORDS, Reading, sentence_from_text, sentences_from_text, split_words
+
+
+READING = Reading(WORDS)
 
 
 def words(text):
@@ -89,14 +88,14 @@ def test_thousands_of_anything(unit):
 
 def test_ten_thousand_words_keep_their_places():
     expected = [f"word{i}" for i in range(10_000)]
-    sentence = sentence_from_text("s", " ".join(expected))
+    sentence = sentence_from_text("s", " ".join(expected), READING)
     assert sentence.words == tuple(expected)
     assert sentence.offsets[9_999] == (len(sentence.text) - len("word9999"), len(sentence.text))
 
 
 def test_a_sentence_leads_back_to_the_text():
     text = "  Al's  “dog”\n(Bo) "
-    sentence = sentence_from_text("id", text)
+    sentence = sentence_from_text("id", text, READING)
     assert sentence.id == "id"
     assert sentence.text == text
     assert sentence.entities == ()
@@ -148,7 +147,8 @@ def test_sentences_are_apart_in_order_and_leave_out_only_white_space(text):
     ranges = split_sentences(text)
     assert all(text[a:b].strip() for a, b in ranges)
     assert all(b <= c for (_, b), (c, _) in pairwise(ranges))
-    assert "".join("".join(text[a:b].split()) for a, b in ranges) == "".join(text.split())
+    lost = Counter(text) - Counter("".join(text[a:b] for a, b in ranges))
+    assert all(is_blank(character) for character in lost)
 
 
 def entities_of_whole_words(folder, file):
@@ -171,6 +171,28 @@ def test_no_entity_begins_or_ends_inside_a_word(own):
 def test_no_benchmark_entity_begins_or_ends_inside_a_word():
     expected = {"wnut17/emerging.test.annotated": 1079, "jnlpba/Genia4EReval1.iob2": 8662}
     assert {file: entities_of_whole_words(SHARED, file) for file in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("de", "Am 3. Mai kam Hr. Moritz. Er ging.", ["Am 3. Mai kam Hr. Moritz.", "Er ging."]),
+        ("zh", "我去北京。她来了！好吗？", ["我去北京。", "她来了！", "好吗？"]),
+        ("ja", "東京に行く。大阪にも。", ["東京に行く。", "大阪にも。"]),
+        ("fr", "M. Dupont est parti. Il pleut.", ["M. Dupont est parti.", "Il pleut."]),
+        ("xx", "Three. Four.", ["Three.", "Four."]),
+    ],
+)
+def test_sentences_of_a_language(language, text, expected):
+    assert [text[a:b] for a, b in split_sentences(text, language)] == expected
+    assert [text[a:b] for a, b in Reading(language=language).sentences(text)] == expected
+    (whole,) = sentences_from_text("0", text, Reading(language=language, split_sentences=False))
+    assert whole.offsets == sentence_from_text("0", text, Reading(language=language)).offsets
+
+
+def test_a_quotation_mark_without_its_partner_swallows_no_text():
+    text = "He wrote 5' of it. " + "She read it twice. Nobody saw. " * 40 + "It was 6' long."
+    assert len(split_sentences(text)) == 82
 
 
 def test_long_texts_are_split_like_short_ones():
@@ -211,20 +233,22 @@ def test_sentences_from_text(text, expected):
 @settings(max_examples=200, deadline=None)
 @given(st.text("aB.! \n\"'", max_size=80))
 def test_sentences_from_text_hold_every_word_once(text):
-    assert [offset for s in sentences_from_text("id", text) for offset in s.offsets] == split_words(text)
+    assert [offset for s in sentences_from_text("id", text, READING) for offset in s.offsets] == split_words(
+        text
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sentence", ["Bo met Cy. ", "well well "])
 def test_a_long_text_is_read_as_it_is_needed(sentence, monkeypatch):
     """Three times the text, with or without ends of sentences, takes no more memory."""
-    monkeypatch.setattr("toner_jax.text.words._BLOCK", 1 << 12)
+    monkeypatch.setattr("toner_jax.text.sentences._LARGEST_BLOCK", 1 << 12)
     list(sentences_from_text("id", "Bo."))
     peaks = []
     for count in (1_500, 4_500):
         text = sentence * count
         tracemalloc.start()
-        found = sum(len(s.words) for s in sentences_from_text("id", text))
+        found = sum(len(s.words) for s in sentences_from_text("id", text, READING))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert found == count * len(sentence.replace(".", " .").split())

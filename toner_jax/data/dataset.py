@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from toner_jax.data.options import AUTO
 from toner_jax.data.sentences import dump_sentences, load_sentences
 from toner_jax.schema import Schema, Sentence
+from toner_jax.text.words import AUTO
 
 _REST = "dataset.json"  # beside a file of sentences for each split
 

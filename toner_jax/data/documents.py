@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 
 from toner_jax.atoms import GLUE, Range, glue_words, is_blank, without_glue
-from toner_jax.data.options import AUTO
 from toner_jax.data.reading import Read, check_characters, resolve_label, shown
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence, Unreachable, sort_entities
-from toner_jax.text.words import ATOMS, WORDS, read_words, split_into_sentences
+from toner_jax.text.words import READING, Reading, read_words, split_into_sentences
 
 _Annotation = tuple[int, int, str]  # characters, and a type
 
@@ -72,7 +71,7 @@ def read_documents(
     split: str = "",
     *,
     pretokenized: bool = False,
-    edges: str = AUTO,
+    reading: Reading = READING,
 ) -> Read:
     """Sentences of documents, in order, with ids `{split}-{i}` and the documents' own as `doc_id`.
 
@@ -83,7 +82,7 @@ def read_documents(
       schema: its names and tags are the labels that the documents may use; None leaves them as they are.
       pretokenized: documents without words of their own have a sentence a line and white space around
         words, and are not split further.
-      edges: where entities of raw text may begin and end: "atoms" (also "auto") or "words".
+      reading: how raw text is read.
 
     Raises:
       UserError: a span that is empty or outside its text, a label that the schema lacks, or a
@@ -95,7 +94,7 @@ def read_documents(
     for document in documents:
         check_characters(document.text, document.location or repr(document.id))
         given = document.words is not None or pretokenized
-        found = list(_sentences(document, schema, pretokenized, None if given else edges, counts))
+        found = list(_sentences(document, schema, pretokenized, None if given else reading, counts))
         counts["empty_text"] += not found
         own_id = document.sentence_id if len(found) == 1 else None
         for sentence in found:
@@ -117,19 +116,23 @@ def lines_of_words(text: str) -> list[list[Range]]:
     return lines
 
 
-def _words(document: Document, pretokenized: bool) -> list[list[Range]]:
+def _words(document: Document, pretokenized: bool, reading: Reading | None) -> list[list[Range]]:
     if document.words is not None:
         return [list(words) for words in document.words if words]
     if pretokenized:
         return lines_of_words(document.text)
-    return split_into_sentences(document.text, document.sentences)
+    return split_into_sentences(document.text, document.sentences, reading or READING)
 
 
 def _sentences(
-    document: Document, schema: Schema | None, pretokenized: bool, edges: str | None, counts: Counter[str]
+    document: Document,
+    schema: Schema | None,
+    pretokenized: bool,
+    reading: Reading | None,
+    counts: Counter[str],
 ) -> Iterator[Sentence]:
-    """The sentences, without ids; `edges` None: of words that were given."""
-    text, groups = document.text, _words(document, pretokenized)
+    """The sentences, without ids; `reading` None: of words that were given."""
+    text, groups = document.text, _words(document, pretokenized, reading)
     word_edges = {a for group in groups for a, _ in group}, {b for group in groups for _, b in group}
     spans = [_checked(span, text, word_edges, schema, counts) for span in document.spans]
     whole = document.words is not None and len(groups) == 1
@@ -137,19 +140,7 @@ def _sentences(
     inside = _by_sentence(bounds, spans, document.spans)
     edges_of, given = sorted(chain.from_iterable(groups)), dict(zip(spans, document.spans, strict=True))
     for group, (begin, end), own in zip(groups, bounds, inside, strict=True):
-        if document.glued is not None:
-            written = [without_glue(text[a:b]) for a, b in group]
-            ranges, words = (
-                tuple(group),
-                tuple(GLUE + w if i in document.glued else w for i, w in enumerate(written)),
-            )
-        elif edges is None:
-            ranges, words = (
-                tuple(group),
-                glue_words([text[a:b] for a, b in group], [b < c for (_, b), (c, _) in pairwise(group)]),
-            )
-        else:
-            ranges, words = read_words(text, group, WORDS if edges == WORDS else ATOMS)
+        ranges, words = _written(document, group, reading)
         firsts, lasts = ({edge: i for i, edge in enumerate(side)} for side in zip(*ranges, strict=True))
         reached = [s for s in own if s[0] in firsts and s[1] in lasts]
         known = set(reached)
@@ -169,6 +160,19 @@ def _sentences(
                 Unreachable(max(a - begin, 0), min(b, end) - begin, n) for a, b, n in sorted(lost)
             ),
         )
+
+
+def _written(
+    document: Document, group: Sequence[Range], reading: Reading | None
+) -> tuple[tuple[Range, ...], tuple[str, ...]]:
+    """The words of a sentence as `Sentence` has them, and their ranges."""
+    if document.glued is None and reading is not None:
+        return read_words(document.text, group, reading)
+    words = [document.text[a:b] for a, b in group]
+    if document.glued is None:
+        return tuple(group), glue_words(words, [b < c for (_, b), (c, _) in pairwise(group)])
+    written = (GLUE * (i in document.glued) + without_glue(word) for i, word in enumerate(words))
+    return tuple(group), tuple(written)
 
 
 def _check_edges(lost: Set[_Annotation], words: Sequence[Range], given: Mapping[_Annotation, Span]) -> None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from toner_jax.errors import UserError
-
-AUTO = "auto"  # a value of `edges`
+from toner_jax.text.words import Reading
 
 
 def _values(cls: type, section: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -53,6 +52,8 @@ class DataOptions:
     columns: tuple[str, ...]
     pretokenized: bool
     edges: str
+    language: str
+    split_sentences: bool
     discontinuous: str
     subset: str
     revision: str
@@ -63,6 +64,11 @@ class DataOptions:
     cache: bool
     source: str
     generated: GeneratedOptions
+
+    @property
+    def reading(self) -> Reading:
+        """How raw text is read."""
+        return Reading(self.edges, self.language, self.split_sentences)
 
     @classmethod
     def from_section(cls, section: Mapping[str, Any]) -> Self:

@@ -21,11 +21,10 @@ from toner_jax.atoms import Range
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.find import check_all_found, read_document_list
 from toner_jax.data.formats.sample import Sample
-from toner_jax.data.options import AUTO
 from toner_jax.data.reading import Read, check_not_empty, read_text
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema
-from toner_jax.text.words import split_sentences
+from toner_jax.text.words import READING, Reading
 
 TEXT_SUFFIX, ANNOTATION_SUFFIX = ".sgm", ".apf.xml"
 
@@ -36,7 +35,9 @@ _TAG = re.compile(r"<[^<>]*>")
 _ESCAPE = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]+);")
 
 
-def read_ace(path: Path, schema: Schema | None, *, root: Path, split: str, edges: str = AUTO) -> Read:
+def read_ace(
+    path: Path, schema: Schema | None, *, root: Path, split: str, reading: Reading = READING
+) -> Read:
     """Reads one split: the mentions of every kind (names, nominals and pronouns), labelled with their
     entity's type; nested ones too.
 
@@ -45,7 +46,7 @@ def read_ace(path: Path, schema: Schema | None, *, root: Path, split: str, edges
         a folder whose documents are all meant, or one document's file of either suffix.
       root: the folder below which a list's documents lie.
       split: begins the sentences' ids.
-      edges: as for `read_documents`.
+      reading: as for `read_documents`.
 
     Returns:
       The sentences of the documents' <TEXT>, with escapes decoded. No sentence crosses a tag (a turn, a
@@ -58,8 +59,8 @@ def read_ace(path: Path, schema: Schema | None, *, root: Path, split: str, edges
     """
     pairs = _locate(path, root)
     outside: Counter[str] = Counter()
-    documents = (_document(name, file, outside) for name, file in pairs.items())
-    read = read_documents(documents, schema, split, edges=edges)
+    documents = (_document(name, file, outside, reading) for name, file in pairs.items())
+    read = read_documents(documents, schema, split, reading=reading)
     check_not_empty(read.sentences, path)
     return read._replace(repairs={**read.repairs, **outside})
 
@@ -121,7 +122,7 @@ class _Mention(NamedTuple):
     location: str
 
 
-def _document(name: str, annotation: Path, outside: Counter[str]) -> Document:
+def _document(name: str, annotation: Path, outside: Counter[str], reading: Reading) -> Document:
     source = annotation.with_name(annotation.name.removesuffix(ANNOTATION_SUFFIX) + TEXT_SUFFIX)
     if not source.is_file():
         raise UserError(f"{annotation}: {source.name} is not beside it; an ACE document is both files")
@@ -152,7 +153,7 @@ def _document(name: str, annotation: Path, outside: Counter[str]) -> Document:
 
     sentences: list[Range] = []
     for first, last in pairwise(moved(cut - begin, name) for cut in cuts):
-        sentences += [(first + a, first + b) for a, b in split_sentences(decoded[first:last])]
+        sentences += [(first + a, first + b) for a, b in reading.sentences(decoded[first:last])]
     return Document(
         name,
         decoded,

@@ -16,10 +16,10 @@ from urllib.parse import quote
 from toner_jax.atoms import Range, bare
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.sample import Sample
-from toner_jax.data.options import AUTO
 from toner_jax.data.reading import Read, check_not_empty, read_text, shown, warn_of_unreachable
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
+from toner_jax.text.words import READING, Reading
 
 _ENTITY = re.compile(r"(?P<type>[^\t ]+) (?P<ranges>[0-9]+ [0-9]+(;[0-9]+ [0-9]+)*)")
 _ID = re.compile(r"T[0-9]+")
@@ -34,7 +34,7 @@ def read_brat(
     *,
     discontinuous: str = "refuse",
     pretokenized: bool = False,
-    edges: str = AUTO,
+    reading: Reading = READING,
 ) -> Read:
     """Sentences of a folder, with its subfolders; a file's path within it, less `.txt`, is the `doc_id`.
 
@@ -42,7 +42,7 @@ def read_brat(
       schema: its names and tags are the labels that the files may use; None leaves them as they are.
       discontinuous: what becomes of an entity in several pieces: "refuse" it, "join" it into one that also
         covers what lies between, or "skip" it.
-      pretokenized, edges: as for `read_documents`; set it for what `write_brat` wrote.
+      pretokenized, reading: as for `read_documents`; set it for what `write_brat` wrote.
 
     Returns:
       Sentences by file, in the order of the files' names with numbers by value. Repairs: those of
@@ -69,7 +69,7 @@ def read_brat(
     documents = (
         _document(stem, folder, discontinuous, counts) for stem in sorted(annotations, key=_natural_order)
     )
-    read = read_documents(documents, schema, split, pretokenized=pretokenized, edges=edges)
+    read = read_documents(documents, schema, split, pretokenized=pretokenized, reading=reading)
     check_not_empty(read.sentences, folder)
     return read._replace(repairs={**read.repairs, **+counts})
 

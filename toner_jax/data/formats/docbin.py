@@ -14,12 +14,12 @@ from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema
-from toner_jax.text.words import split_sentences
+from toner_jax.text.words import READING, Reading
 
 SPAN_GROUP = "sc"  # the key that spaCy's own span categorizer reads and writes
 
 
-def read_docbin(path: Path, schema: Schema | None, split: str = "") -> Read:
+def read_docbin(path: Path, schema: Schema | None, split: str = "", *, reading: Reading = READING) -> Read:
     """Sentences of a `.spacy` file; its words are spaCy's tokens, less white space.
 
     Entities are a doc's `ents`, or where it has none, its span group "sc", whose spans may overlap.
@@ -37,7 +37,9 @@ def read_docbin(path: Path, schema: Schema | None, split: str = "") -> Read:
     """
     prefix = f"{split}-" if split else ""
     documents = (
-        Document(f"{prefix}doc-{i}", doc.text, _spans(doc, location), words=_words(doc), location=location)
+        Document(
+            f"{prefix}doc-{i}", doc.text, _spans(doc, location), words=_words(doc, reading), location=location
+        )
         for i, (doc, location) in enumerate(_docs(path))
     )
     read = read_documents(documents, schema, split)
@@ -81,12 +83,12 @@ def _spans(doc: Any, location: str) -> tuple[Span, ...]:
     return tuple(Span(s.start_char, s.end_char, s.label_, location) for s in found)
 
 
-def _words(doc: Any) -> tuple[tuple[Range, ...], ...]:
+def _words(doc: Any, reading: Reading) -> tuple[tuple[Range, ...], ...]:
     """The tokens' ranges by sentence; a token belongs to the sentence in which it begins."""
     if doc.has_annotation("SENT_START"):
         starts = [sentence.start_char for sentence in doc.sents]
     else:
-        starts = [start for start, _ in split_sentences(doc.text)]
+        starts = [start for start, _ in reading.sentences(doc.text)]
     sentences: list[list[Range]] = [[] for _ in range(len(starts) + 1)]
     for token in doc:
         if not token.is_space:

@@ -13,22 +13,27 @@ from pathlib import Path
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.json_values import get_id, get_list, get_spans, get_text, one_of, read_records
 from toner_jax.data.formats.sample import Sample
-from toner_jax.data.options import AUTO
 from toner_jax.data.reading import Read, check_not_empty
 from toner_jax.schema import Schema
+from toner_jax.text.words import READING, Reading
 
 _SPANS = ("label", "labels", "entities")
 
 
 def read_doccano(
-    path: Path, schema: Schema | None, split: str = "", *, pretokenized: bool = False, edges: str = AUTO
+    path: Path,
+    schema: Schema | None,
+    split: str = "",
+    *,
+    pretokenized: bool = False,
+    reading: Reading = READING,
 ) -> Read:
     """Sentences of Doccano's export of sequence labelling; a text's `id` is the `doc_id`.
 
     Args:
       schema: its names and tags are the labels that the file may use; None leaves them as they are.
       split: begins the ids of sentences, and of texts without one.
-      pretokenized, edges: as for `read_documents`.
+      pretokenized, reading: as for `read_documents`.
 
     Returns:
       The sentences. Repairs: those of `read_documents`, and `not_entities` (relations).
@@ -47,7 +52,7 @@ def read_doccano(
             default = f"{split}-doc-{i}" if split else f"doc-{i}"
             yield Document(get_id(item, "id", location) or default, text, spans, location=location)
 
-    read = read_documents(documents(), schema, split, pretokenized=pretokenized, edges=edges)
+    read = read_documents(documents(), schema, split, pretokenized=pretokenized, reading=reading)
     check_not_empty(read.sentences, path)
     return read._replace(repairs={**read.repairs, **+counts})
 

@@ -11,10 +11,10 @@ from toner_jax.data.dataset import Dataset
 from toner_jax.data.find import find_paths
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.infer import infer_schema
-from toner_jax.data.options import AUTO, DataOptions
+from toner_jax.data.options import DataOptions
 from toner_jax.data.reading import Read
 from toner_jax.schema import Schema
-from toner_jax.text.words import ATOMS, WORDS
+from toner_jax.text.words import ATOMS, AUTO, WORDS
 
 # Takes a file or a folder, a schema (None for the labels as they are), what begins the sentences' ids ("" for
 # nothing), and the options, of which a format reads its own. Relative to `options.dir` lie the documents that

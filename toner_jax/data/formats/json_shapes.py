@@ -37,10 +37,10 @@ from toner_jax.data.formats.json_values import (
     read_records,
 )
 from toner_jax.data.formats.sample import Sample
-from toner_jax.data.options import AUTO
 from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, make_sentence
+from toner_jax.text.words import READING, Reading
 
 _Span = tuple[int, int, str]  # words, half-open, and the label
 
@@ -55,7 +55,9 @@ class _Words:
     doc_id: str | None = None
 
 
-def read_json_shapes(path: Path, schema: Schema | None, split: str = "", *, edges: str = AUTO) -> Read:
+def read_json_shapes(
+    path: Path, schema: Schema | None, split: str = "", *, reading: Reading = READING
+) -> Read:
     """Reads a file of one of the shapes, an array of records or a record a line.
 
     Returns:
@@ -79,7 +81,7 @@ def read_json_shapes(path: Path, schema: Schema | None, split: str = "", *, edge
     counts: Counter[str] = Counter()
     if shape == "characters":
         documents = [_characters(record, location) for record, location in records]
-        read = read_documents(documents, schema, split, edges=edges)
+        read = read_documents(documents, schema, split, reading=reading)
         sentences = tuple(replace(s, doc_id=None) for s in read.sentences)
         counts.update(read.repairs)
     else:

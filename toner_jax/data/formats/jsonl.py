@@ -35,12 +35,12 @@ from toner_jax.data.formats.json_values import (
     read_records,
 )
 from toner_jax.data.formats.sample import Sample
-from toner_jax.data.options import AUTO
 from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
 from toner_jax.data.tags import TagReader
 from toner_jax.data.word_lists import WordLists
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence
+from toner_jax.text.words import READING, Reading
 
 _WORDS = ("words", "tokens")
 _SPANS = ("entities", "spans")
@@ -50,14 +50,19 @@ _Item = tuple[dict[str, Any], str]
 
 
 def read_jsonl(
-    path: Path, schema: Schema | None, split: str = "", *, pretokenized: bool = False, edges: str = AUTO
+    path: Path,
+    schema: Schema | None,
+    split: str = "",
+    *,
+    pretokenized: bool = False,
+    reading: Reading = READING,
 ) -> Read:
     """Sentences of a JSON lines file or a JSON array.
 
     Args:
       schema: its names and tags are the labels that the file may use; None leaves them as they are.
       split: begins the ids of sentences and documents that the file does not name.
-      pretokenized, edges: as for `read_documents`, for texts without words.
+      pretokenized, reading: as for `read_documents`, for texts without words.
 
     Returns:
       The sentences. An object with words is one, named by its `id`; a text without words has any number of
@@ -80,7 +85,7 @@ def read_jsonl(
         documents = (
             _document(item, location, f"{prefix}doc-{i}", blank) for i, (item, location) in enumerate(items)
         )
-        read = read_documents(documents, schema, split, pretokenized=pretokenized, edges=edges)
+        read = read_documents(documents, schema, split, pretokenized=pretokenized, reading=reading)
         check_not_empty(read.sentences, path)
         return read._replace(repairs={**read.repairs, **+blank})
     return _read_words(path, items, schema, split, "tags" in kinds)

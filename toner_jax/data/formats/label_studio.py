@@ -15,16 +15,21 @@ from typing import Any
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.json_values import check_span, get_id, get_list, get_text, read_records
 from toner_jax.data.formats.sample import Sample
-from toner_jax.data.options import AUTO
 from toner_jax.data.reading import Read, check_not_empty, shown
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema
+from toner_jax.text.words import READING, Reading
 
 _Tasks = list[tuple[dict[str, Any], str]]
 
 
 def read_label_studio(
-    path: Path, schema: Schema | None, split: str = "", *, pretokenized: bool = False, edges: str = AUTO
+    path: Path,
+    schema: Schema | None,
+    split: str = "",
+    *,
+    pretokenized: bool = False,
+    reading: Reading = READING,
 ) -> Read:
     """Sentences of an export; a task's `id` is the `doc_id`.
 
@@ -35,7 +40,7 @@ def read_label_studio(
     Args:
       schema: its names and tags are the labels that the file may use; None leaves them as they are.
       split: begins the ids of sentences, and of tasks without one.
-      pretokenized, edges: as for `read_documents`.
+      pretokenized, reading: as for `read_documents`.
 
     Returns:
       The sentences. Repairs: those of `read_documents`, `cancelled_annotations`, `further_annotations`,
@@ -55,7 +60,7 @@ def read_label_studio(
                 f'{location}: mixes Label Studio\'s JSON (with "data") and JSON-MIN; export all as one'
             )
     documents = _documents(tasks, path, split, full, counts)
-    read = read_documents(documents, schema, split, pretokenized=pretokenized, edges=edges)
+    read = read_documents(documents, schema, split, pretokenized=pretokenized, reading=reading)
     check_not_empty(read.sentences, path)
     return read._replace(repairs={**read.repairs, **+counts})
 

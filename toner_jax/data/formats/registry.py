@@ -108,28 +108,28 @@ def _csv(path: Path, schema: Schema | None, split: str, options: DataOptions) ->
 
 
 def _json(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_json_shapes(path, schema, split, edges=options.edges)
+    return read_json_shapes(path, schema, split, reading=options.reading)
 
 
 def _label_studio(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_label_studio(path, schema, split, pretokenized=options.pretokenized, edges=options.edges)
+    return read_label_studio(path, schema, split, pretokenized=options.pretokenized, reading=options.reading)
 
 
 def _doccano(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_doccano(path, schema, split, pretokenized=options.pretokenized, edges=options.edges)
+    return read_doccano(path, schema, split, pretokenized=options.pretokenized, reading=options.reading)
 
 
 def _jsonl(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_jsonl(path, schema, split, pretokenized=options.pretokenized, edges=options.edges)
+    return read_jsonl(path, schema, split, pretokenized=options.pretokenized, reading=options.reading)
 
 
 def _brat(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    pieces, pretokenized, edges = options.discontinuous, options.pretokenized, options.edges
-    return read_brat(path, schema, split, discontinuous=pieces, pretokenized=pretokenized, edges=edges)
+    pieces, pretokenized, reading = options.discontinuous, options.pretokenized, options.reading
+    return read_brat(path, schema, split, discontinuous=pieces, pretokenized=pretokenized, reading=reading)
 
 
 def _docbin(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_docbin(path, schema, split)
+    return read_docbin(path, schema, split, reading=options.reading)
 
 
 def _ontonotes(path: Path | None, schema: Schema | None, split: str, options: DataOptions) -> Read:
@@ -145,7 +145,7 @@ def _load_ontonotes(options: DataOptions, splits: Sequence[str]) -> Dataset:
 
 
 def _ace(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_ace(path, schema, root=data_folder(options), split=split, edges=options.edges)
+    return read_ace(path, schema, root=data_folder(options), split=split, reading=options.reading)
 
 
 def _load_ace(options: DataOptions, splits: Sequence[str]) -> Dataset:
