@@ -12,7 +12,6 @@ from shared_data import SHARED, needs_shared, read
 from toner_jax.text.sentences import split_sentences
 from toner_jax.text.words import WORDS, Reading, sentence_from_text, sentences_from_text, split_words
 
-
 READING = Reading(WORDS)
 
 
