@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from toner_jax.common import cli
-from toner_jax.common.console import Progress, as_utf8
+from toner_jax.common.console import Progress, as_utf8, warn
 from toner_jax.errors import UserError
 
 if TYPE_CHECKING:
     from toner_jax.api import Ner
+    from toner_jax.inference.texts import Text
 
 
 def read_inputs(file: IO[str], name: str, jsonl: bool) -> Iterator[dict[str, Any]]:
-    """Texts to predict, a line each: plain text, or JSON objects with a "text", whose other keys are kept.
+    """Texts to predict, a line each: plain text, or JSON objects with a "text" or a list of "words", whose other keys
+    are kept.
 
     Raises:
       UserError: a line that is no such object, with file and line, or a file that is not UTF-8.
@@ -35,9 +39,14 @@ def read_inputs(file: IO[str], name: str, jsonl: bool) -> Iterator[dict[str, Any
             entry = json.loads(line)
         except ValueError as error:
             raise UserError(f"{name}:{number}: not JSON ({error})") from error
-        if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
-            raise UserError(f'{name}:{number}: expected an object with a "text" string')
+        if not isinstance(entry, dict) or not (isinstance(entry.get("text"), str) or _are_words(entry)):
+            raise UserError(f'{name}:{number}: expected an object with a "text" string, or a list of "words"')
         yield entry
+
+
+def _are_words(entry: dict[str, Any]) -> bool:
+    words = entry.get("words", entry.get("tokens"))
+    return isinstance(words, list) and all(isinstance(word, str) for word in words)
 
 
 def _lines(file: IO[str], name: str) -> Iterator[str]:
@@ -68,7 +77,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--input", type=cli.some, required=True, metavar="FILE",
-        help="FILE.txt (a text a line), FILE.jsonl (objects with a text), or - for lines of text",
+        help="FILE.txt (a text a line), FILE.jsonl (objects with a text, or with words), or - for lines of text",
     )  # fmt: skip
     parser.add_argument(
         "--output", type=cli.some, default="-", metavar="FILE", help="FILE.jsonl, or - for standard output"
@@ -81,6 +90,10 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--type_threshold", type=cli.number, help="δ of the type matcher; the run's by default"
     )
+    parser.add_argument(
+        "--pretokenized", action="store_true",
+        help="each text is one sentence, and its words have white space around them",
+    )  # fmt: skip
     parser.add_argument("--batch", type=cli.positive, default=1024, help="sentences prepared at a time")
     return parser.read(arguments)
 
@@ -131,35 +144,80 @@ def _shown(written: Iterator[None], total: int) -> Iterator[None]:
             yield
 
 
+@dataclass
+class _Row:
+    """An input and what is to be predicted of it.
+
+    Attributes:
+      entry: what its line holds.
+      words: of a text that is taken as words, their character ranges.
+    """
+
+    entry: dict[str, Any]
+    words: list[tuple[int, int]] | None = None
+
+    def input(self) -> Text:
+        """What `Ner.stream` takes."""
+        if "text" not in self.entry:
+            words: list[str] = self.entry["words" if "words" in self.entry else "tokens"]
+            return words
+        text: str = self.entry["text"]
+        return text if self.words is None else [text[a:b] for a, b in self.words]
+
+    def placed(self, span: dict[str, Any]) -> dict[str, Any]:
+        """An entity in characters, if the input is a text."""
+        if self.words is None:
+            return span
+        start, end = self.words[span["start"]][0], self.words[span["end"] - 1][1]
+        return {**span, "start": start, "end": end, "text": self.entry["text"][start:end]}
+
+
+def _row(entry: dict[str, Any], pretokenized: bool) -> _Row:
+    if pretokenized and "text" in entry:
+        return _Row(entry, [m.span() for m in re.finditer(r"\S+", entry["text"])])
+    return _Row(entry)
+
+
 def _write(
     ner: Ner, entries: Iterator[dict[str, Any]], sink: IO[str], arguments: argparse.Namespace
 ) -> Iterator[None]:
     """Writes each entry with its entities, a line each, and yields after it. Entities are written as they are
-    found: those of a long text need not be in memory together."""
-    waiting: deque[dict[str, Any]] = deque()
+    found: those of a long text need not be in memory together. At the end says what was not read."""
+    from toner_jax.tasks.recognized import Coverage
 
-    def texts() -> Iterator[str]:
+    waiting: deque[_Row] = deque()
+
+    def texts() -> Iterator[Text]:
         for entry in entries:
-            waiting.append(entry)
-            yield entry["text"]
+            waiting.append(_row(entry, arguments.pretokenized))
+            yield waiting[-1].input()
 
-    begun, separator = False, ""
-    found = ner.stream(
+    parts = ner.stream(
         texts(),
         threshold=arguments.threshold,
         type_threshold=arguments.type_threshold,
         batch=arguments.batch,
     )
-    for _, spans, is_last in found:
-        if not begun:
-            entry = {key: value for key, value in waiting.popleft().items() if key != "entities"}
-            sink.write(json.dumps(entry, ensure_ascii=False)[:-1] + ', "entities": [')
-            begun, separator = True, ""
-        for span in spans:
-            sink.write(separator + json.dumps(span, ensure_ascii=False))
+    texts_in_part, total, row = 0, Coverage(), None
+    for part in parts:
+        if row is None:
+            row, coverage, separator = waiting.popleft(), Coverage(), ""
+            kept = {key: value for key, value in row.entry.items() if key not in ("entities", "info")}
+            sink.write(json.dumps(kept, ensure_ascii=False)[:-1] + ', "entities": [')
+        for span in part.entities:
+            sink.write(separator + json.dumps(row.placed(span), ensure_ascii=False))
             separator = ", "
-        if is_last:
-            sink.write("]}\n")
+        coverage += part.coverage
+        if part.is_last:
+            sink.write("]" if coverage.whole else f'], "info": {json.dumps(coverage.to_json())}')
+            sink.write("}\n")
             sink.flush()
-            begun = False
+            if not coverage.whole:
+                texts_in_part, total = texts_in_part + 1, total + coverage
+            row = None
             yield
+    if texts_in_part:
+        warn(
+            f"not all was read of {texts_in_part:,} text{'s' * (texts_in_part > 1)}, whose rows have an info: "
+            f"{total.describe()}"
+        )

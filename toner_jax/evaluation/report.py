@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from toner_jax.evaluation import baselines, calibration, scoring
 from toner_jax.evaluation.calibration_temperature import Fitted
 from toner_jax.evaluation.ceiling import alignment_ceiling
+from toner_jax.evaluation.detokenized import Detokenized
 from toner_jax.evaluation.evaluated import Evaluated
 from toner_jax.evaluation.scoring import Counts, Scores
 from toner_jax.schema import Schema, Sentence
+from toner_jax.tasks.recognized import Coverage
 from toner_jax.text.ids import WordIds
 
 
@@ -83,6 +85,8 @@ class Report:
       memorised: strict scores of the baseline that tags what training mentions contain.
       named: the types that the generator itself named (§3.4); None where it did not learn to.
       types: T′; None without type matching.
+      coverage: how much of the sentences was read.
+      detokenized: the same sentences written as running text and read as `predict` reads it; None where they came so.
     """
 
     split: str
@@ -95,6 +99,8 @@ class Report:
     memorised: Counts
     named: Counts | None = None
     types: MatchedTypes | None = None
+    coverage: Coverage = field(default_factory=Coverage)
+    detokenized: Detokenized | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What the file holds, in its order."""
@@ -105,10 +111,17 @@ class Report:
             "seen_in_training": self.seen.to_json(),
             "unseen_in_training": self.unseen.to_json(),
             "dropped": dict(self.dropped),
+            "coverage": self.coverage.to_json(),
             "scores": self.entity_scores.to_json(),
             "alignment_ceiling": self.alignment_ceiling,
             "baselines": baseline,
         }
+        if self.detokenized is not None:
+            report["detokenized"] = {
+                "by": "sacremoses",
+                **self.detokenized.counts.to_json(),
+                "coverage": self.detokenized.coverage.to_json(),
+            }
         if self.named is not None:
             report["type_recognition"] = self.named.to_json()
         if self.types is not None:
@@ -120,7 +133,7 @@ class Report:
         return report
 
 
-def make_report(evaluated: Evaluated, reference: Reference) -> Report:
+def make_report(evaluated: Evaluated, reference: Reference, detokenized: Detokenized | None = None) -> Report:
     """The figures of a split."""
     e, sentences = evaluated, evaluated.sentences
     predicted = [r.entities for r in e.counted]
@@ -139,6 +152,8 @@ def make_report(evaluated: Evaluated, reference: Reference) -> Report:
         memorised=scoring.strict_counts(sentences, memorised),
         named=None if e.named is None else scoring.type_counts(sentences, e.named),
         types=None if e.matched is None else _matched_types(sentences, e.matched, reference),
+        coverage=sum((r.coverage for r in e.found), Coverage()),
+        detokenized=detokenized,
     )
 
 

@@ -46,6 +46,8 @@ def result_table(report: dict[str, Any]) -> Table:
         row(f"  {name}", scores)
     row("strings seen in training", report["seen_in_training"])
     row("strings never seen", report["unseen_in_training"])
+    if "detokenized" in report:
+        row(f"strict spans, as running text ({report['detokenized']['by']})", report["detokenized"])
     row("unique (type, string) pairs, as the paper counts", report["toner_compatible"])
     table.add_section()
     row("baseline: memorised mentions", report["baselines"]["memorised_mentions"], "dim")
@@ -59,6 +61,8 @@ def result_table(report: dict[str, Any]) -> Table:
     error = report["scores"]["ece"]["joint"]
     calibration = "" if error is None else f"; calibration error of the scores {error:.4f}"
     lost = f"{report['unreachable']:,} gold entities out of reach; " if report["unreachable"] else ""
+    if unread := report["coverage"]["unread"]:
+        lost += f"{unread}; "
     table.caption = f"{lost}alignment ceiling {ceiling:.4f}; dropped items: {dropped}{calibration}"
     return table
 

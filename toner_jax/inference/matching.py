@@ -17,7 +17,7 @@ from toner_jax.models.encoder import Encoder
 from toner_jax.parallel.mesh import round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.pipeline.matcher_features import MatcherFeatures
-from toner_jax.schema import Schema
+from toner_jax.schema import Schema, Sentence
 
 
 def embed(
@@ -53,6 +53,10 @@ class TypeMatcher:
             for i, vector in zip(batch, vectors, strict=False):
                 out[i] = vector
         return np.stack(out) if out else np.zeros((0, 1), np.float32)  # type: ignore[arg-type]
+
+    def shortened(self, sentences: Sequence[Sentence]) -> list[bool]:
+        """Of which sentences the model sees the beginning alone."""
+        return [self.features.is_shortened(s.words) for s in sentences]
 
     def similarities(self, params: Any, texts: Sequence[Sequence[str]], schema: Schema) -> np.ndarray:
         """f_TM(x, t) of Eq. 3: cosines fp32 [N, K] of texts (as words) and the schema's types."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from toner_jax.inference.options import DecodeOptions
 from toner_jax.inference.windows import Window, halves, readable_windows
 from toner_jax.schema import Sentence, sort_entities
 from toner_jax.tasks.output import Input, Output
-from toner_jax.tasks.recognized import Recognized, best_items
+from toner_jax.tasks.recognized import Coverage, Recognized, best_items
 from toner_jax.tasks.task import Task
 
 Generate = Callable[[Any, Sequence[Input], float], list[Output]]  # the last: the calibration temperature
@@ -40,11 +41,11 @@ class Recognizer:
         """
         self.task.word_ids.prepare(w for s in sentences for w in s.words)
         windows: list[Window] = []
-        skipped: list[int] = []  # words of each sentence that no input can hold
+        covered: list[Coverage] = []
         for i, sentence in enumerate(sentences):
-            readable, too_long = readable_windows(i, sentence, self.task, self._options)
+            readable, coverage = readable_windows(i, sentence, self.task, self._options)
             windows += readable
-            skipped.append(too_long)
+            covered.append(coverage)
         parts: list[list[tuple[Window, Recognized]]] = [[] for _ in sentences]
         while windows:
             inputs = [_input(w, sentences, matched) for w in windows]
@@ -57,7 +58,7 @@ class Recognizer:
                     found = self.task.read(given.words, output).moved(window.start)
                     parts[window.sentence].append((window, found))
             windows = again
-        return [self._merge(p, skipped[i]) for i, p in enumerate(parts)]
+        return [self._merge(p, coverage) for p, coverage in zip(parts, covered, strict=True)]
 
     def _halves(self, window: Window, output: Output) -> list[Window]:
         """What is read instead of a window whose output was cut, if anything: fewer words have fewer entities."""
@@ -65,10 +66,13 @@ class Recognizer:
             return []
         return halves(window, self._options.window_overlap)
 
-    def _merge(self, parts: Sequence[tuple[Window, Recognized]], skipped: int) -> Recognized:
+    def _merge(self, parts: Sequence[tuple[Window, Recognized]], coverage: Coverage) -> Recognized:
         """The windows of one sentence as one; an entity is its window's whose core it begins in."""
+        skipped = coverage.words_too_long
+        cut = sum(r.dropped["truncated"] for _, r in parts)
+        coverage = replace(coverage, windows=len(parts), truncated=cut)
         if len(parts) == 1 and not skipped:
-            return parts[0][1]
+            return replace(parts[0][1], coverage=coverage)
         parts = sorted(parts, key=lambda part: (part[0].core_start, part[0].start))
         found = {
             e: s
@@ -94,6 +98,7 @@ class Recognizer:
             dropped,
             "\n".join(r.explanation for _, r in parts if r.explanation),
             {name: types[name] for name in self.task.schema.names if name in types},
+            coverage,
         )
 
 
@@ -101,3 +106,11 @@ def _input(window: Window, sentences: Sequence[Sentence], matched: Sequence[Sequ
     """What the generator is given of a window."""
     words = sentences[window.sentence].words[window.start : window.end]
     return Input(words, None if matched is None else matched[window.sentence])
+
+
+def mark_shortened(found: Sequence[Recognized], shortened: Sequence[bool]) -> list[Recognized]:
+    """What was found, where `shortened` says of which sentences the type matcher saw the beginning alone."""
+    return [
+        replace(r, coverage=replace(r.coverage, matching_shortened=1)) if short else r
+        for r, short in zip(found, shortened, strict=True)
+    ]

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from toner_jax.inference.options import DecodeOptions
 from toner_jax.schema import Sentence
+from toner_jax.tasks.recognized import Coverage
 from toner_jax.tasks.task import Task
 
 
@@ -77,10 +78,17 @@ def halves(window: Window, overlap: int) -> list[Window]:
 
 def readable_windows(
     index: int, sentence: Sentence, task: Task, options: DecodeOptions
-) -> tuple[list[Window], int]:
-    """The windows of a sentence that a task's inputs can hold, and how many of its words none can."""
-    lengths = [len(task.word_ids.word(w)) for w in sentence.words]
+) -> tuple[list[Window], Coverage]:
+    """The windows of a sentence that a task's inputs can hold, and how much of it that is."""
+    ids = [task.word_ids.word(w) for w in sentence.words]
+    lengths, unknown = list(map(len, ids)), task.word_ids.tokenizer.unk_id
     limit = options.max_source - task.overhead()
     windows = [w for w in make_windows(index, lengths, limit, options.window_overlap) if w.start < w.end]
     readable = [w for w in windows if sum(lengths[w.start : w.end]) <= limit]
-    return readable, len(windows) - len(readable)
+    return readable, Coverage(
+        sentences=1,
+        windows=len(readable),
+        words_too_long=len(windows) - len(readable),
+        pieces=sum(lengths),
+        unknown=sum(word.count(unknown) for word in ids),
+    )

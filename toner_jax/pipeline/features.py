@@ -42,7 +42,7 @@ def check_room(task: Task, max_source: int) -> None:
     if task.overhead() >= max_source:
         raise UserError(
             f"text.max_source={max_source}: the instruction with {len(task.schema.types)} types alone takes "
-            f"{task.overhead()} pieces"
+            f"{task.overhead()} pieces; ask for fewer types at a time, or raise the limit"
         )
 
 

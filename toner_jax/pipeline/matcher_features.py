@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from toner_jax.atoms import whole_words
+from toner_jax.common.console import warn
 from toner_jax.schema import Schema
 from toner_jax.text.ids import MOST_WORDS, Ids
 from toner_jax.text.tokenizers import WordPieceTokenizer
@@ -31,6 +32,12 @@ class MatcherFeatures:
         self.shortened += len(ids) > room
         return np.array([self._tokenizer.cls_id, *ids[:room], self._tokenizer.sep_id], np.int32)
 
+    def is_shortened(self, words: Sequence[str]) -> bool:
+        """Whether `encode` leaves some of it out."""
+        words = whole_words(words)
+        self.prepare(words)
+        return sum(len(self._words[w]) for w in words) > self.max_length - 2
+
     def prepare(self, words: Iterable[str]) -> None:
         """Tokenizes all words not yet known in one call; as `WordIds` it memoises only so many."""
         asked = dict.fromkeys(whole_words(words))
@@ -40,5 +47,11 @@ class MatcherFeatures:
         self._words.update(zip(new, self._tokenizer.encode(new), strict=True))
 
     def descriptions(self, schema: Schema) -> list[np.ndarray]:
-        """D_t of every type, in schema order."""
-        return [self.encode(t.text.split(" ")) for t in schema.types]
+        """D_t of every type, in schema order; of one that is too long the beginning, said so."""
+        texts = {t.name: t.text.split(" ") for t in schema.types}
+        if long := [name for name, words in texts.items() if self.is_shortened(words)]:
+            warn(
+                f"types described at more length than the type matcher reads ({self.max_length} pieces): "
+                f"{', '.join(long)}"
+            )
+        return [self.encode(words) for words in texts.values()]

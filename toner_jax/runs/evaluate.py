@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from toner_jax.common.console import counted, say
+from toner_jax.common.console import counted, say, warn
 from toner_jax.common.files import write_atomically
 from toner_jax.config import DEV
 from toner_jax.evaluation import html_report
 from toner_jax.evaluation.calibration_temperature import Fitted, fit_calibration_temperature
+from toner_jax.evaluation.detokenized import Detokenized, evaluate_detokenized
 from toner_jax.evaluation.evaluated import Evaluated, judge_found, write_predictions
 from toner_jax.evaluation.report import Reference, Report, make_report
-from toner_jax.inference.recognize import Recognizer
+from toner_jax.inference.matching import TypeMatcher, matched_types
+from toner_jax.inference.recognize import Recognizer, mark_shortened
 from toner_jax.runs import setup
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.generator import chosen_dev, read_types_if_enabled
+from toner_jax.runs.matcher import FOLDER as MATCHER
 from toner_jax.runs.matcher import read_similarities, read_type_threshold
-from toner_jax.runs.recognizers import decode_options, make_recognizer
+from toner_jax.runs.recognizers import decode_options, make_recognizer, reading_of
+from toner_jax.runs.restore import stage_result
 from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Schema, Sentence
@@ -32,10 +36,11 @@ from toner_jax.training.metrics import MetricsWriter, read_metrics
 FOLDER = "evaluate"
 
 READS = Reads(
-    result=("dtype", "text", "decode"),
+    result=("dtype", "text", "decode", "data.edges", "data.language", "data.split_sentences"),
     earlier=(
         "tokenizer.ids", "matcher.enabled", "matcher.type_threshold_beta",
-        "generator.dropout", "generator.remat",  # of the model, which is only run forward here
+        "generator.dropout", "generator.remat",  # of the models, which are only run forward here
+        "matcher.dropout", "matcher.remat",
         "seed", "eval.dev_max_sentences",  # which sentences a calibration temperature is fitted on
     ),
     manner=(
@@ -47,6 +52,19 @@ READS = Reads(
 )  # fmt: skip
 
 
+class _Matcher(NamedTuple):
+    """The type matching model of the run, for sentences that no stage has seen."""
+
+    matcher: TypeMatcher
+    params: Any
+    type_threshold: float
+
+    def __call__(self, sentences: Sequence[Sentence], schema: Schema) -> list[tuple[str, ...]]:
+        """T′ of each."""
+        rows = self.matcher.similarities(self.params, [s.words for s in sentences], schema)
+        return [matched_types(row, schema, self.type_threshold) for row in rows]
+
+
 @dataclass(frozen=True)
 class _Trained:
     """The generator with the weights of one step."""
@@ -54,6 +72,7 @@ class _Trained:
     params: Any
     recognizer: Recognizer
     type_recognizer: Recognizer | None
+    types: _Matcher | None
 
     def recognize(
         self,
@@ -61,7 +80,10 @@ class _Trained:
         matched: Sequence[Sequence[str]] | None,
         calibration_temperature: float,
     ) -> list[Recognized]:
-        return self.recognizer(self.params, sentences, matched, calibration_temperature)
+        found = self.recognizer(self.params, sentences, matched, calibration_temperature)
+        if self.types is not None:
+            found = mark_shortened(found, self.types.matcher.shortened(sentences))
+        return found
 
     def name_types(self, split: str, sentences: Sequence[Sentence]) -> Sequence[Iterable[str]] | None:
         """The types it names for each sentence (§3.4); None where it did not learn to."""
@@ -107,11 +129,13 @@ def evaluate_run(config: Settings, run: Run, generator: Mapping[str, Any]) -> di
             calibration_temperature=calibration_temperature,
             fitted=fitted,
         )
-        report = make_report(evaluated, reference)
+        report = make_report(evaluated, reference, _detokenized(config, run, trained, evaluated))
         _write(config, run, evaluated, report)
         strict = report.scores.strict.to_json()
         metrics.write(FOLDER, step, {f"{name}_{k}": v for k, v in strict.items()})
         say(f"evaluate: {name}: strict span F1 {strict['f1']:.4f} on {len(sentences):,} sentences")
+        if unread := report.coverage.describe():
+            warn(f"evaluate: {name}: not all was read: {unread}")
         result[name] = strict
     return result
 
@@ -133,7 +157,30 @@ def _load(config: Settings, run: Run, word_ids: WordIds, generator: Mapping[str,
     type_recognizer = None
     if TypeRecognition.name in generator["tasks"]:
         type_recognizer = make_recognizer(TypeRecognition(word_ids, run.schema), model, run.mesh, options)
-    return _Trained(params, recognizer, type_recognizer)
+    return _Trained(params, recognizer, type_recognizer, _load_types(config, run))
+
+
+def _load_types(config: Settings, run: Run) -> _Matcher | None:
+    if not config.matcher.enabled:
+        return None
+    encoder, stage = setup.build_matcher(config, run.workdir), run.workdir / MATCHER
+    step = stage_result(run.workdir, MATCHER)["step"]
+    params = setup.restore_params(stage, step, encoder, run.mesh, config.sharding)
+    features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, encoder)
+    matcher = TypeMatcher(encoder, features, run.mesh, config.decode.batch_size)
+    return _Matcher(matcher, params, read_type_threshold(run.workdir))
+
+
+def _detokenized(config: Settings, run: Run, trained: _Trained, evaluated: Evaluated) -> Detokenized | None:
+    """What the split's sentences give as running text."""
+
+    def recognize(sentences: Sequence[Sentence]) -> list[Recognized]:
+        matched = None if trained.types is None else trained.types(sentences, run.schema)
+        with counted(f"{FOLDER}: {evaluated.split} as running text", len(sentences)):
+            found = trained.recognize(sentences, matched, evaluated.calibration_temperature)
+        return [r.above(evaluated.threshold) for r in found]
+
+    return evaluate_detokenized(evaluated.sentences, recognize, reading_of(config))
 
 
 def _fit_on_dev(config: Settings, run: Run, trained: _Trained) -> Fitted:

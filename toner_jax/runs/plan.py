@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -11,12 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from toner_jax.inference.windows import readable_windows
 from toner_jax.models import registry
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
 from toner_jax.runs.config_files import check_format
 from toner_jax.runs.generator import evaluations, make_samples
+from toner_jax.runs.recognizers import decode_options
 from toner_jax.runs.run import plan_stages, read_data
+from toner_jax.schema import Sentence
+from toner_jax.tasks.recognized import MOST_UNKNOWN, Coverage
+from toner_jax.tasks.task import Task
 from toner_jax.validation import validate
 
 # The compute of one training token through one parameter: forward 2 FLOPs, backward 4.
@@ -44,6 +50,7 @@ def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
         features = setup.generator_features(config, Path(folder) / setup.TOKENIZERS, schema)
         # Without trained T′, the sentences' own types stand in: the lengths are the same to a few pieces.
         matched = [s.types() for s in train] if config.matcher.enabled else None
+        lines += [_coverage(config, features.tasks[0], *split) for split in dataset.splits.items()]
         samples = make_samples(config, features, train, matched, mesh)
         model = setup.build_generator(config, Path(folder), schema)
         shapes = jax.eval_shape(registry.initializer(model), jax.random.key(0))
@@ -65,6 +72,23 @@ def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
         f"{jax.device_count()} device(s) here",
     ]
     return "\n".join(lines)
+
+
+def _coverage(config: ConfigDict, task: Task, split: str, sentences: Sequence[Sentence]) -> str:
+    """How much of a split is read, as far as that is known before anything is trained."""
+    task.word_ids.prepare(w for s in sentences for w in s.words)
+    options = decode_options(config)
+    read = [readable_windows(i, s, task, options)[1] for i, s in enumerate(sentences)]
+    total = sum(read, Coverage())
+    in_windows, mostly_unknown = (
+        sum(c.windows > 1 for c in read),
+        sum(c.unknown_share > MOST_UNKNOWN for c in read),
+    )
+    return (
+        f"{split}: {in_windows:,} sentences read in windows; {total.words_too_long:,} words longer than an input; "
+        f"{total.unknown_share:.2%} of the pieces unknown to the vocabulary, more than {MOST_UNKNOWN:.0%} in "
+        f"{mostly_unknown:,} sentences"
+    )
 
 
 def _duration(flops: float) -> str:

@@ -16,6 +16,7 @@ from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.features import check_room
 from toner_jax.runs.view import Settings
 from toner_jax.tasks.task import Task
+from toner_jax.text.words import Reading
 
 # Options that do not bear the name of a key of `decode`.
 _ELSEWHERE = ("max_source", "max_length", "halve", "window_overlap")
@@ -32,6 +33,11 @@ def decode_options(config: Settings) -> DecodeOptions:
         window_overlap=config.text.window_overlap,
         **own,
     )
+
+
+def reading_of(config: Settings) -> Reading:
+    """How raw text is read, as the data of the run were."""
+    return Reading(config.data.edges, config.data.language, config.data.split_sentences)
 
 
 def make_recognizer(

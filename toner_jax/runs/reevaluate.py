@@ -10,11 +10,12 @@ from typing import Any, NamedTuple, Protocol
 from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
-from toner_jax.common.console import counted, say
+from toner_jax.common.console import counted, say, warn
 from toner_jax.common.files import write_atomically
 from toner_jax.data.formats.registry import read_path, said_format_of
 from toner_jax.data.options import DataOptions
 from toner_jax.data.sentences import load_sentences
+from toner_jax.evaluation.detokenized import evaluate_detokenized
 from toner_jax.evaluation.evaluated import Evaluated, write_predictions
 from toner_jax.evaluation.report import make_report
 from toner_jax.runs.evaluate import make_reference
@@ -26,6 +27,7 @@ from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks.recognized import Recognized, checked_score
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text.ids import WordIds
+from toner_jax.text.words import Reading
 from toner_jax.validation import validate
 
 Splits = Mapping[str, Sequence[Sentence]]
@@ -41,6 +43,7 @@ class Model(Protocol):
     step: int
     type_threshold: float
     calibration_temperature: float
+    reading: Reading
 
     def recognize(
         self, sentences: Sequence[Sentence], *, type_threshold: float | None
@@ -155,5 +158,15 @@ def evaluate(
         threshold=config.decode.threshold if threshold is None else checked_score(threshold),
         calibration_temperature=ner.calibration_temperature,
     )
+
+    def recognize(sentences: Sequence[Sentence]) -> Sequence[Recognized]:
+        with counted(f"{name} as running text", len(sentences)):
+            found, _ = ner.recognize(sentences, type_threshold=type_threshold)
+        return [r.above(evaluated.threshold) for r in found]
+
     reference = make_reference(config, splits["train"], splits["dev"], ner.schema, ner.word_ids)
-    return Evaluation(make_report(evaluated, reference).to_json(), evaluated)
+    detokenized = evaluate_detokenized(sentences, recognize, ner.reading)
+    report = make_report(evaluated, reference, detokenized)
+    if unread := report.coverage.describe():
+        warn(f"{name}: not all was read: {unread}")
+    return Evaluation(report.to_json(), evaluated)

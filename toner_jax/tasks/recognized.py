@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
+from typing import Any
 
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity
@@ -48,6 +49,68 @@ def checked_score(threshold: float) -> float:
     return threshold
 
 
+MOST_UNKNOWN = 0.2  # of a text's pieces; with more, the model hardly sees what it reads
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of a text was read, or of several: they add up.
+
+    Attributes:
+      sentences, windows: what was read at a time: a sentence that an input cannot hold is several windows.
+      words_too_long: words that no input can hold.
+      truncated: outputs that were cut: of these windows, entities may be missing.
+      pieces, unknown: the pieces of its words, and those of them that the vocabulary lacks.
+      matching_shortened: sentences of which the type matcher saw the beginning alone.
+    """
+
+    sentences: int = 0
+    windows: int = 0
+    words_too_long: int = 0
+    truncated: int = 0
+    pieces: int = 0
+    unknown: int = 0
+    matching_shortened: int = 0
+
+    def __add__(self, other: Coverage) -> Coverage:
+        return Coverage(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def unknown_share(self) -> float:
+        """The share of unknown pieces."""
+        return self.unknown / self.pieces if self.pieces else 0.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether all was read, and nearly all of it known."""
+        lost = self.words_too_long or self.truncated or self.matching_shortened
+        return not lost and self.unknown_share <= MOST_UNKNOWN
+
+    def to_json(self) -> dict[str, Any]:
+        """As results, rows and reports have it."""
+        return {
+            "sentences": self.sentences,
+            "windows": self.windows,
+            "words_too_long": self.words_too_long,
+            "truncated_outputs": self.truncated,
+            "unknown_pieces": round(self.unknown_share, 4),
+            "matching_shortened": self.matching_shortened,
+            "unread": self.describe(),
+        }
+
+    def describe(self) -> str:
+        """What was not read or not known, for people; "" where all was."""
+        counts = (
+            (self.words_too_long, "word{} longer than an input"),
+            (self.truncated, "output{} cut at the longest"),
+            (self.matching_shortened, "sentence{} longer than the type matcher reads"),
+        )
+        found = [f"{count:,} {what.format('s' * (count > 1))}" for count, what in counts if count]
+        if self.unknown_share > MOST_UNKNOWN:
+            found.append(f"{self.unknown_share:.0%} of the pieces unknown to the vocabulary")
+        return ", ".join(found)
+
+
 @dataclass(frozen=True)
 class Recognized:
     """What was found in one sentence.
@@ -61,6 +124,7 @@ class Recognized:
       explanation: the model's own, where it was asked for one; of a windowed text a line for each.
       types: where types alone were asked for, those that occur, in schema order, each with the probability of its
         being named after those before it; of a windowed text, the largest.
+      coverage: how much of the sentence was read.
     """
 
     entities: tuple[Entity, ...]
@@ -70,6 +134,7 @@ class Recognized:
     dropped: Counter[str] = field(default_factory=Counter)
     explanation: str = ""
     types: Mapping[str, float] = field(default_factory=dict)
+    coverage: Coverage = field(default_factory=Coverage, compare=False)
 
     def moved(self, words: int) -> Recognized:
         """The same in a text with so many words more before it."""

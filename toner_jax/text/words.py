@@ -140,7 +140,7 @@ def sentence_from_text(id: str, text: str, reading: Reading = READING) -> Senten
     """The user's text as an unannotated sentence; offsets lead back to it."""
     parts = [_sentence(id, text, words, reading) for words in split_into_sentences(text, None, reading)]
     words, offsets = ([x for part in parts for x in getattr(part, name)] for name in ("words", "offsets"))
-    return Sentence(id, tuple(words), tuple(offsets), text)
+    return Sentence(id, tuple(words), tuple(offsets), text, raw=True)
 
 
 def sentences_from_text(id: str, text: str, reading: Reading = READING) -> Iterator[Sentence]:
@@ -151,9 +151,9 @@ def sentences_from_text(id: str, text: str, reading: Reading = READING) -> Itera
         yield _sentence(id, text, words_between(text, start, end), reading)
         found = True
     if not found:
-        yield Sentence(id, (), (), text)
+        yield Sentence(id, (), (), text, raw=True)
 
 
 def _sentence(id: str, text: str, words: Sequence[Range], reading: Reading) -> Sentence:
     offsets, written = read_words(text, words, reading)
-    return Sentence(id, written, offsets, text)
+    return Sentence(id, written, offsets, text, raw=True)
