@@ -14,6 +14,7 @@ import tiny
 import toner_jax
 from toner_jax.errors import UserError
 from toner_jax.predict import main
+from toner_jax.runs import reevaluate
 from toner_jax.schema import make_sentence
 from toner_jax.text.words import sentence_from_text
 
@@ -53,6 +54,51 @@ def test_predict_is_what_evaluation_found(ner, finished):
         entry = json.loads(line)
         assert entry["output"] == result.output
         assert entry["types"] == list(types)
+
+
+def test_a_file_of_texts_is_evaluated_as_predict_reads_it(ner, finished, tmp_path):
+    """The same documents in the same order: the report's scores are those of `predict`, to the last bit, and the
+    annotation has no part in what is found."""
+    texts = [
+        *TEXTS,
+        "Mr. Ivan Borcalski ate. He met Dr. Jaman in St. Louis, i.e. at home.",
+        "北京大学。Ivan Borcalski去。",
+    ]
+    names = {
+        0: [("Ivan Borcalski", "person"), ("Selqua", "location")],
+        5: [("Ivan Borcalski", "person"), ("Jaman", "person"), ("Lou", "location")],
+    }
+    gold = {
+        i: [[texts[i].index(name), texts[i].index(name) + len(name), label] for name, label in found]
+        for i, found in names.items()
+    }
+    predicted = ner.predict(texts)
+    found = {}
+    for name in ("with", "without"):
+        rows = [
+            {"text": t, "entities": gold.get(i, []) if name == "with" else []} for i, t in enumerate(texts)
+        ]
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        sentences = reevaluate.read_input(finished[0], ner.config, path, "jsonl")
+        evaluation = reevaluate.evaluate(
+            ner, {**reevaluate.read_splits(finished[0], "test"), name: sentences}, name
+        )
+        evaluation.write(tmp_path / name)
+        lines = map(json.loads, (tmp_path / name / "predictions.jsonl").read_text().splitlines())
+        found[name] = [(e["text"], e["label"], e["score"]) for line in lines for e in line["predicted"]]
+        if name == "with":
+            strict = evaluation.report["strict"]
+            spans = [{(e["start"], e["end"], e["label"]) for e in entities} for entities in predicted]
+            right = sum(len(s & {tuple(g) for g in gold.get(i, [])}) for i, s in enumerate(spans))
+            assert (strict["tp"], strict["fp"], strict["fn"]) == (
+                right,
+                sum(map(len, spans)) - right,
+                5 - right,
+            )
+            assert evaluation.report["unreachable"] == 1  # `Lou`, which is no word
+    assert found["with"] == found["without"]
+    assert found["with"] == [(e["text"], e["label"], e["score"]) for entities in predicted for e in entities]
 
 
 def test_both_thresholds_do_what_they_say(ner):

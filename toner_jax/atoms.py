@@ -40,6 +40,7 @@ _TOGETHER = regex.compile(
 
 # White space, and the marks of no width that tokenizers read as such; joiners count inside a word.
 _BLANK = r"\s\u200b\u200e\u200f\ufeff"
+_IS_BLANK = re.compile(rf"[{_BLANK}]")
 _NOT_BLANK = re.compile(rf"[^{_BLANK}\u200c\u200d][^{_BLANK}]*")
 
 # Stands before a word that follows the one before it without white space. No text holds this private-use character.
@@ -78,8 +79,8 @@ def between_blanks(text: str) -> Iterator[Range]:
 
 
 def is_blank(character: str) -> bool:
-    """Whether a word never begins with it."""
-    return _NOT_BLANK.match(character) is None
+    """Whether it is white space, or a mark that is not seen and read as such."""
+    return _IS_BLANK.match(character) is not None
 
 
 def has_words(text: str) -> bool:
