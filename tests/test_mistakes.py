@@ -81,40 +81,40 @@ MISTAKES = {
     ),
     "train --config=quickstart --config.colour=red": f"colour: no such configuration key; {KEYS}",
     "train --config=quickstart --config.mesh=2": (
-        "mesh=2: a section; set one of its keys: mesh.data, mesh.fsdp, mesh.tensor"
+        "--config.mesh=2: a section; set one of its keys: mesh.data, mesh.fsdp, mesh.tensor"
     ),
     "train --config=quickstart --config.generator.batch_size=three": (
-        "generator.batch_size=three: expected a whole number"
+        "--config.generator.batch_size=three: expected a whole number"
     ),
     "train --config=quickstart --config.generator.batch_size=1.5": (
-        "generator.batch_size=1.5: expected a whole number"
+        "--config.generator.batch_size=1.5: expected a whole number"
     ),
     "train --config=quickstart --config.generator.batch_size=": (
-        "generator.batch_size=: expected a whole number"
+        "--config.generator.batch_size=: expected a whole number"
     ),
-    "train --config=quickstart --config.generator.epochs=three": "generator.epochs=three: expected a number",
-    "train --config=quickstart --config.generator.epochs=nan": "generator.epochs=nan: expected a number",
-    "train --config=quickstart --config.decode.grammar=maybe": "decode.grammar=maybe: expected true or false",
+    "train --config=quickstart --config.generator.epochs=three": "--config.generator.epochs=three: expected a number",
+    "train --config=quickstart --config.generator.epochs=nan": "--config.generator.epochs=nan: expected a number",
+    "train --config=quickstart --config.decode.grammar=maybe": "--config.decode.grammar=maybe: expected true or false",
     "train --config=quickstart --config.decode.grammar": (
         "--config.decode.grammar: expected a value, as --config.decode.grammar=VALUE"
     ),
     "train --config=quickstart --config.stages='(matcher'": (
-        """stages=(matcher: expected a tuple, as --config.stages="('a', 'b')\""""
+        """--config.stages=(matcher: expected a tuple, as --config.stages="('a', 'b')\""""
     ),
     "train --config=quickstart --config.stages=training": (
         "stages: 'training' is none of matcher, generator, evaluate"
     ),
-    "train --config=quickstart --config.seed=-1": "seed=-1: must lie between 0 and 2**32 - 1",
-    "train --config=quickstart --config.seed -1": "seed=-1: must lie between 0 and 2**32 - 1",
+    "train --config=quickstart --config.seed=-1": "--config.seed=-1: must lie between 0 and 2**32 - 1",
+    "train --config=quickstart --config.seed -1": "--config.seed=-1: must lie between 0 and 2**32 - 1",
     "train --config=quickstart --config.dtype=float16": (
-        "dtype='float16': choose one of auto, float32, bfloat16; fp16 overflows in T5's feed-forward layers"
+        "--config.dtype='float16': choose one of auto, float32, bfloat16; fp16 overflows in T5's feed-forward layers"
     ),
-    "train --config=quickstart --config.generator.batch_size=0": "generator.batch_size=0: must be above 0",
-    "train --config=quickstart --config.matcher.warmup=2": "matcher.warmup=2.0: must lie between 0 and 1",
+    "train --config=quickstart --config.generator.batch_size=0": "--config.generator.batch_size=0: must be above 0",
+    "train --config=quickstart --config.matcher.warmup=2": "--config.matcher.warmup=2.0: must lie between 0 and 1",
     "train --config=quickstart --config.decode.beam_size=4": (
-        "decode.beam_size=4: beams are for free decoding; set decode.grammar=False"
+        "--config.decode.beam_size=4: beams are for free decoding; set --config.decode.grammar=False"
     ),
-    "train --config=quickstart --config.sharding=fsdb": "sharding='fsdb': choose one of fsdp, zero1",
+    "train --config=quickstart --config.sharding=fsdb": "--config.sharding='fsdb': choose one of fsdp, zero1",
     # Data.
     "train --config=custom:scratch": f"data.dir is empty: it names the folder that holds custom. {CUSTOM}",
     "train --config=custom:scratch --config.data.dir=nowhere": (
@@ -127,12 +127,19 @@ MISTAKES = {
         "broken/train.txt:2: 3 columns where line 1 has 2; give every line the same columns"
     ),
     "train --config=custom:scratch --config.data.dir=data --config.data.format=jsonlines": (
-        f"data.format='jsonlines': expected one of {FORMATS}"
+        f"--config.data.format='jsonlines': expected one of {FORMATS}"
     ),
     "train --config=custom:scratch --config.data.dir=data --config.data.token_column=7": (
         "data/train.txt:1: 2 columns, but the token is expected in column 7"
     ),
+    "train --config=quickstart --config.data.language=English": (
+        "--config.data.language=English: must be a code such as en or de"
+    ),
     # predict
+    "predict --model=run --input=texts.txt --threshold=2": "--threshold=2.0: a score lies between 0 and 1",
+    "predict --model=run --input=texts.txt --type_threshold=-3": (
+        "--type_threshold=-3.0: a cosine lies between -1 and 1"
+    ),
     "predict --model=run": "--input is missing; see toner-jax predict --help",
     "predict --modle=run --input=texts.txt": (
         "unknown flag --modle; did you mean --model?; see toner-jax predict --help"

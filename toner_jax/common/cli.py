@@ -7,8 +7,10 @@ import ast
 import difflib
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +29,17 @@ CLOSED_PIPE = 141  # 128 + SIGPIPE: nobody reads the output any more, as of `…
 _KEY = "--config."
 
 
+@dataclass
+class _Given:
+    """What the command that runs can be given."""
+
+    flags: tuple[str, ...] = ()
+    takes_keys: bool = False
+
+
+_given = _Given()
+
+
 class Ended(Exception):
     """A command ends early with a status of its own and a line that says why."""
 
@@ -39,12 +52,13 @@ def run(command: Callable[[], int | None]) -> int:
     """Runs a command and returns its exit status. What is the user's to mend is one line on standard error; a
     defect of ours keeps its traceback."""
     show_messages()
+    _given.flags, _given.takes_keys = (), False
     try:
         status = command() or OK
         sys.stdout.flush()
         return status
     except UserError as error:
-        return _fail(BAD_INPUT, str(error))
+        return _fail(BAD_INPUT, _as_flags(str(error)))
     except Ended as error:
         return _fail(error.status, str(error))
     except KeyboardInterrupt:
@@ -58,6 +72,18 @@ def run(command: Callable[[], int | None]) -> int:
         return _fail(BAD_INPUT, f"{where}{error.strerror or error}")
     except SystemExit as error:  # argparse's, after --help
         return error.code if isinstance(error.code, int) else OK
+
+
+def _as_flags(message: str) -> str:
+    """The library names a parameter or a key, `threshold=2: …`; who typed a flag reads of that flag."""
+
+    def flag(match: re.Match[str]) -> str:
+        name = match["name"]
+        if f"--{name}" in _given.flags:
+            return match[0].replace(name, f"--{name}", 1)
+        return match[0].replace(name, _KEY + name, 1) if _given.takes_keys else match[0]
+
+    return re.sub(r"(?:^|\bset )(?P<name>[a-z_]+(?:\.[a-z_]+)*)=", flag, message)
 
 
 def _fail(status: int, message: str) -> int:
@@ -128,6 +154,8 @@ class Parser(argparse.ArgumentParser):
         Raises:
           UserError: an unknown flag, one without a value, a value that means nothing, or a stray argument.
         """
+        _given.flags = tuple(option for action in self._actions for option in action.option_strings)
+        _given.takes_keys = self._takes_keys
         rest, keys = _split_keys(arguments) if self._takes_keys else (list(arguments), [])
         known = [o for action in self._actions for o in action.option_strings]
         for argument in rest:
