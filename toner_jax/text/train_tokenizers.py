@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -129,5 +130,7 @@ def _train_bpe(lines: Iterable[str], key: str, vocab_size: int, **options: Any) 
             **options,
         )
     except RuntimeError as error:
-        raise UserError(f"{key}={vocab_size}: {error}") from error
+        needed = re.search(r"required_chars\. \d+ vs (\d+)", str(error))
+        reason = f"the characters and symbols alone are {needed[1]}; take a larger one" if needed else error
+        raise UserError(f"{key}={vocab_size}: {reason}") from error
     return protobuf.ModelProto.FromString(stream.getvalue())
