@@ -71,6 +71,14 @@ def finished(cache):
 
 
 @pytest.fixture(scope="session")
+def ner(finished):
+    """Its models."""
+    import toner_jax
+
+    return toner_jax.load(finished[0])
+
+
+@pytest.fixture(scope="session")
 def own(tmp_path_factory):
     """A folder of data and vocabularies of our own, laid out as the real ones are."""
     folder = tmp_path_factory.mktemp("own")

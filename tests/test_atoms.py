@@ -61,6 +61,11 @@ def test_korean_keeps_its_spaces_and_thai_its_vowels():
         (["2", "0", "0", "8", "年", "G", "D", "P", "涨"], "2008年GDP涨"),  # a corpus of characters
         (["I", "b", "2", "%"], "I b 2 %"),
         (["서울", "2", "시", "."], "서울 2 시 ."),
+        (["한", "국", "。"], "한 국。"),
+        (["A", "，", "B", "C"], "A，B C"),
+        (["e\u0301", "中"], "e\u0301 中"),
+        (["ที่", "นี่"], "ที่นี่"),
+        (["a", "", "b"], "a  b"),
     ],
 )
 def test_no_space_where_a_script_has_none(words, text):

@@ -15,7 +15,6 @@ import toner_jax
 from toner_jax.errors import UserError
 from toner_jax.predict import main
 from toner_jax.runs import reevaluate
-from toner_jax.schema import make_sentence
 from toner_jax.text.words import sentence_from_text
 
 TEXTS = [
@@ -25,11 +24,6 @@ TEXTS = [
     "Émile ½ 😀 \u200b ( said ) : “no”",
     "word " * 400,
 ]
-
-
-@pytest.fixture(scope="module")
-def ner(finished):
-    return toner_jax.load(finished[0])
 
 
 def test_predict_gives_slices_of_the_text(ner):
@@ -118,67 +112,6 @@ def test_both_thresholds_do_what_they_say(ner):
     for wrong in ({"type_threshold": 2}, {"type_threshold": float("nan")}, {"threshold": -1}):
         with pytest.raises(UserError, match=f"^{next(iter(wrong))}="):
             ner.predict(TEXTS[:1], **wrong)
-
-
-WORDS = [
-    ["Judge", "Ivan", "Borcalski", "came", "to", "Selqua", "."],
-    [],
-    ["Judge", " ", "Ivan", "\n", "Borcalski", "came", "", "to", "Selqua", "."],
-    ["北京", "大学", "Ivan"],
-]
-
-
-def test_words_are_read_as_a_corpus_of_words_is(ner):
-    """Each list is a sentence; blank words count for the places of others alone."""
-    found = ner.predict(words=WORDS)
-    sentences = [make_sentence(str(i), words, (), None) for i, words in enumerate((WORDS[0], WORDS[3]))]
-    expected, _ = ner.recognize(sentences)
-    assert expected[0].entities
-    assert [(e["start"], e["end"], e["label"]) for e in found[0]] == [
-        (e.start, e.end, e.type) for e in expected[0].entities
-    ]
-    assert [e["text"] for e in found[0]] == [" ".join(WORDS[0][e["start"] : e["end"]]) for e in found[0]]
-    assert found[1] == []
-    assert len(found[3]) == len(expected[1].entities)
-    kept = [i for i, word in enumerate(WORDS[2]) if word.strip()]
-    assert [(e["start"], e["end"] - 1, e["score"]) for e in found[2]] == [
-        (kept[e["start"]], kept[e["end"] - 1], e["score"]) for e in found[0]
-    ]
-
-
-@pytest.mark.parametrize(
-    ("call", "says"),
-    [
-        (lambda ner: ner.predict(), "texts, or words"),
-        (lambda ner: ner.predict(["a"], words=[["a"]]), "texts, or words"),
-        (lambda ner: ner.predict("a"), r"wrap a single one: \[text\]"),
-        (lambda ner: ner.predict(words=["a b"]), "a list of sentences, each a list of words"),
-        (lambda ner: ner.predict(words=[["a"], ["b", 5]]), "word 1 of text 1 is 5"),
-        (lambda ner: ner.predict(["a", None]), "text 1 is a NoneType"),
-        (lambda ner: ner.predict(["a", 5.0]), "text 1 is a float"),
-    ],
-)
-def test_what_is_neither_text_nor_words_is_refused_by_its_number(ner, call, says):
-    with pytest.raises(TypeError, match=says):
-        call(ner)
-
-
-def test_info_says_how_much_was_read(ner):
-    limit = ner.config.text.max_source
-    texts = [TEXTS[0], "", "word " * 400, f"Rain in {'x1' * limit} fell.", "한국 ⵣ ދ ጳ ᚠ", "Ivan. " * limit]
-    found = ner.predict(texts, info=True)
-    assert [f["entities"] for f in found] == ner.predict(texts)
-    plain, empty, windows, long, foreign, many = (f["info"] for f in found)
-    assert (plain["sentences"], plain["windows"], plain["unread"]) == (1, 1, "")
-    assert (empty["sentences"], empty["windows"], empty["unknown_pieces"], empty["unread"]) == (1, 0, 0, "")
-    assert (windows["sentences"], windows["words_too_long"]) == (1, 0)
-    assert windows["windows"] > 3
-    assert (long["words_too_long"], long["unread"]) == (1, "1 word longer than an input")
-    assert foreign["unknown_pieces"] > 0.2
-    assert "of the pieces unknown to the vocabulary" in foreign["unread"]
-    assert many["matching_shortened"] == 0
-    ((word,),) = ([f["info"]] for f in ner.predict(words=[["Rain", "x1" * limit, "fell"]], info=True))
-    assert (word["words_too_long"], word["unread"]) == (1, "1 word longer than an input")
 
 
 @pytest.mark.slow
@@ -270,16 +203,6 @@ def test_a_report_has_the_types_that_the_generator_names_if_it_was_trained_to(fi
 
 
 @pytest.mark.slow
-def test_other_labels(ner):
-    (found,) = ner.predict(TEXTS[:1], labels=["ship", "harbour"])
-    assert {e["label"] for e in found} <= {"ship", "harbour"}
-    with pytest.raises(UserError, match="brackets"):
-        ner.predict(TEXTS[:1], labels=["a,b"])
-    with pytest.raises(TypeError, match="list of texts"):
-        ner.predict("one text")
-
-
-@pytest.mark.slow
 def test_saved_pretrained_predicts_the_same(ner, tmp_path):
     ner.save_pretrained(tmp_path / "saved")
     again = toner_jax.load(tmp_path / "saved")
@@ -343,38 +266,17 @@ def test_command_line(ner, finished, tmp_path):
     assert found[1]["entities"] == []
 
 
-def test_rows_of_words_and_of_pretokenized_texts(ner, finished, tmp_path, capsys):
-    """Words give places in words, a text gives them in characters; what was not read stands in the row."""
-    text = "  Judge Ivan Borcalski came   to Selqua ."
-    rows = [{"words": text.split(), "id": 1}, {"tokens": text.split()}, {"text": text}]
-    rows.append({"words": ["x1" * ner.config.text.max_source, "fell"]})
-    source, sink = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert main([f"--model={finished[0]}", f"--input={source}", f"--output={sink}", "--pretokenized"]) == 0
-    words, tokens, characters, long = map(json.loads, sink.read_text().splitlines())
-    (expected,) = ner.predict(words=[text.split()])
-    assert expected
-    places = [(e["start"], e["end"], e["text"], e["label"]) for e in expected]
-    for row, given in zip((words, tokens), rows, strict=False):
-        found = row.pop("entities")
-        assert [(e["start"], e["end"], e["text"], e["label"]) for e in found] == places
-        assert row == given
-    assert len(characters["entities"]) == len(expected)
-    for e, word in zip(characters["entities"], expected, strict=True):
-        assert text[e["start"] : e["end"]] == e["text"]
-        assert (e["text"].split(), e["label"]) == (word["text"].split(), word["label"])
-        assert e["score"] == pytest.approx(word["score"], abs=2e-5)  # of another batch
-    assert long["info"]["words_too_long"] == 1
-    assert "info" not in words
-    assert "not all was read of 1 text, whose rows have an info: 1 word longer" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
         ('{"text": "a"}\nnot json\n', "in.jsonl:2: not JSON"),
         ('{"words": [1]}\n', "in.jsonl:1: expected an object"),
         ('{"text": "a"}\n{"words": "a"}\n', "in.jsonl:2: expected an object"),
+        (
+            '{"text": "a b", "words": ["a"]}\n',
+            'in.jsonl:1: has a "text" and a list of "words"; leave out one',
+        ),
+        ('{"text": null}\n', "in.jsonl:1: expected an object"),
         ("[]\n", "in.jsonl:1: expected an object"),
     ],
 )

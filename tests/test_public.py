@@ -16,7 +16,7 @@ import toner_jax
 from toner_jax import config as configuration
 from toner_jax.errors import UserError
 
-NAMES = {"EntityType", "Ner", "Schema", "UserError", "__version__", "load"}
+NAMES = {"EntityType", "Ner", "PredictedEntity", "Schema", "UserError", "__version__", "load"}
 
 
 def test_the_names_are_there_and_listed():
@@ -26,6 +26,7 @@ def test_the_names_are_there_and_listed():
     assert modules == {
         "EntityType": "toner_jax.schema",
         "Ner": "toner_jax.api",
+        "PredictedEntity": "toner_jax.inference.predicted",
         "Schema": "toner_jax.schema",
         "UserError": "toner_jax.errors",
         "load": "toner_jax",

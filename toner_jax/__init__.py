@@ -10,15 +10,17 @@ if TYPE_CHECKING:
 
     from toner_jax.api import Ner
     from toner_jax.errors import UserError
+    from toner_jax.inference.predicted import PredictedEntity
     from toner_jax.schema import EntityType, Schema
 
 __version__ = "0.1.0"
-__all__ = ["EntityType", "Ner", "Schema", "UserError", "__version__", "load"]
+__all__ = ["EntityType", "Ner", "PredictedEntity", "Schema", "UserError", "__version__", "load"]
 
 # Imported on first use: `import toner_jax` stays light.
 _MODULES = {
     "EntityType": "toner_jax.schema",
     "Ner": "toner_jax.api",
+    "PredictedEntity": "toner_jax.inference.predicted",
     "Schema": "toner_jax.schema",
     "UserError": "toner_jax.errors",
 }

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, Literal, overload
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from toner_jax.errors import UserError
+from toner_jax.inference.labels import Asked, Labels, read_labels
 from toner_jax.inference.matching import TypeMatcher, checked_cosine, matched_types
+from toner_jax.inference.predicted import Part, PredictedEntity, predicted_entities
 from toner_jax.inference.recognize import Recognizer, mark_shortened
-from toner_jax.inference.texts import Text, sentence_groups
+from toner_jax.inference.texts import Text, checked_texts, sentence_groups, texts_or_words
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
 from toner_jax.runs.recognizers import decode_options, make_recognizer, reading_of
 from toner_jax.runs.restore import restore, save_pretrained
-from toner_jax.schema import EntityType, Schema, Sentence
+from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.explanations import Explanations
 from toner_jax.tasks.recognized import Coverage, Recognized, checked_score
@@ -26,23 +30,7 @@ from toner_jax.tasks.registry import make_task
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text.words import sentence_from_text
 
-Labels = Sequence[str] | Mapping[str, str]
-
-
-class Part(NamedTuple):
-    """What `Ner.stream` found in a sentence.
-
-    Attributes:
-      text: the number of its text.
-      entities: as `Ner.predict` gives them.
-      is_last: whether it is the text's last.
-      coverage: how much of it was read.
-    """
-
-    text: int
-    entities: list[dict[str, Any]]
-    is_last: bool
-    coverage: Coverage
+MOST_RECOGNIZERS = 16  # label sets whose compiled programs are kept
 
 
 class Ner:
@@ -60,18 +48,30 @@ class Ner:
             room for text.
         """
         mesh = make_mesh(jax.device_count())
+        self._source = str(Path(folder).absolute()), config and config.to_dict(), step
+        self._lock = threading.RLock()  # of what is memoised
         self._restored = r = restore(Path(folder), mesh, config, step)
         self.config, self.schema, self.step, self.tasks = r.config, r.schema, r.step, r.tasks
         self.type_threshold, self.calibration_temperature = r.type_threshold, r.calibration_temperature
         self.word_ids = setup.generator_word_ids(r.config, r.tokenizers)
         self.reading = reading_of(r.config)
         self._mesh = mesh
-        self._recognizers: dict[tuple[str, Schema], Recognizer] = {}
+        self._recognizers: OrderedDict[tuple[str, Schema], Recognizer] = OrderedDict()
         self._recognizer(Entities.name, r.schema)  # raises at once if the types leave no room for text
         self._matcher: TypeMatcher | None = None
         if r.matcher is not None:
             features = setup.matcher_features(r.config, r.tokenizers, r.matcher)
             self._matcher = TypeMatcher(r.matcher, features, mesh, r.config.decode.batch_size)
+
+    def __repr__(self) -> str:
+        return f"Ner({self._source[0]!r}, step={self.step}, types={list(self.schema.names)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load, self._source
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As `predict`."""
+        return self.predict(*args, **kwargs)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes both models in Hugging Face's layout; `toner_jax.load` reads them back."""
@@ -80,71 +80,70 @@ class Ner:
     @overload
     def predict(
         self,
-        texts: Sequence[str] | None = None,
+        texts: Iterable[str] | None = None,
         labels: Labels | None = None,
         threshold: float | None = None,
         type_threshold: float | None = None,
         *,
-        words: Sequence[Sequence[str]] | None = None,
+        words: Iterable[Sequence[str]] | None = None,
+        flat: bool = False,
         info: Literal[False] = False,
-    ) -> list[list[dict[str, Any]]]: ...
+    ) -> list[list[PredictedEntity]]: ...
 
     @overload
     def predict(
         self,
-        texts: Sequence[str] | None = None,
+        texts: Iterable[str] | None = None,
         labels: Labels | None = None,
         threshold: float | None = None,
         type_threshold: float | None = None,
         *,
-        words: Sequence[Sequence[str]] | None = None,
+        words: Iterable[Sequence[str]] | None = None,
+        flat: bool = False,
         info: Literal[True],
     ) -> list[dict[str, Any]]: ...
 
     def predict(
         self,
-        texts: Sequence[str] | None = None,
+        texts: Iterable[str] | None = None,
         labels: Labels | None = None,
         threshold: float | None = None,
         type_threshold: float | None = None,
         *,
-        words: Sequence[Sequence[str]] | None = None,
+        words: Iterable[Sequence[str]] | None = None,
+        flat: bool = False,
         info: bool = False,
-    ) -> list[list[dict[str, Any]]] | list[dict[str, Any]]:
+    ) -> list[list[PredictedEntity]] | list[dict[str, Any]]:
         """Entities of each text.
 
         Args:
-          texts: raw text of any length, which is read as the models were trained: a sentence at a time.
+          texts: raw texts of any length, in anything that can be iterated over; they are read as the models were
+            trained, a sentence at a time.
           words: instead of texts, sentences as lists of words, which are not split further.
-          labels: other types to look for: names, or name → description; None for those of training.
+          labels: other types to look for: names in any spelling, name → description, or a `Schema`; None for those of
+            training. A trained type's name or tag brings its description.
           threshold: entities with a lower score are left out; None for the run's `decode.threshold`.
-          type_threshold: δ of the matcher: T′, the types that the prompt names as likely, are those whose cosine is
-            above it; None for the run's.
+          type_threshold: δ of T′, the types that the prompt names as likely: their cosine is above it; None: the run's.
+          flat: of entities that overlap, only the likeliest; none has two types.
           info: also says how much of each text was read.
 
         Returns:
-          Per text, in order of appearance, {"start", "end", "text", "label", "score", "type_score",
-          "span_score"}: a half-open character range (of `words`: a range of them), its slice of the text (the words
-          joined), the type, and the probability of the entity, that of its type, and that of its span given the type.
-          With `info`, {"entities", "info"} instead: these, and `Coverage.to_json`: {"sentences", "windows",
-          "words_too_long", "truncated_outputs", "unknown_pieces" (their share), "matching_shortened", "unread" (all of
-          this that lost something, for people)}.
+          The entities of each text, in order of appearance. With `info`, for each {"entities", "info"}: these, and what
+          `Coverage.to_json` says.
 
         Raises:
-          UserError: a threshold that is no probability, or a type_threshold that is no cosine.
+          UserError: a threshold that is no probability, a type_threshold that is no cosine, or labels that name no
+            types.
           TypeError: neither texts nor words, both, or an item that is no text and no list of words.
         """
-        given = _texts_or_words(texts, words)
-        found: list[list[dict[str, Any]]] = [[] for _ in given]
+        given = texts_or_words(texts, words)
+        found: list[list[PredictedEntity]] = [[] for _ in given]
         coverage = [Coverage() for _ in given]
-        for part in self.stream(given, labels, threshold, type_threshold):
+        for part in self.stream(given, labels, threshold, type_threshold, flat=flat):
             found[part.text] += part.entities
             coverage[part.text] += part.coverage
-        if not info:
-            return found
-        return [
-            {"entities": spans, "info": read.to_json()} for spans, read in zip(found, coverage, strict=True)
-        ]
+        said = zip(found, coverage, strict=True)
+        return [{"entities": spans, "info": read.to_json()} for spans, read in said] if info else found
 
     def stream(
         self,
@@ -153,6 +152,8 @@ class Ner:
         threshold: float | None = None,
         type_threshold: float | None = None,
         batch: int = 1024,
+        *,
+        flat: bool = False,
     ) -> Iterator[Part]:
         """As `predict`, in memory that does not depend on how many texts there are, or how long one is.
 
@@ -164,27 +165,28 @@ class Ner:
           For each sentence in order, and once for a text without any, what was found in it.
         """
         least = self._least_score(threshold)
-        schema = self._schema(labels)
+        asked = self._asked(labels)
         for group in sentence_groups(texts, batch, self.reading):
             sentences = [sentence for _, sentence, _ in group]
-            found, _ = self.recognize(sentences, schema, least, type_threshold)
+            found, _ = self.recognize(sentences, asked.schema, least, type_threshold)
             for (i, sentence, is_last), result in zip(group, found, strict=True):
-                yield Part(i, _spans(sentence, result), is_last, result.coverage)
+                spans = predicted_entities(sentence, result.flat() if flat else result, asked)
+                yield Part(i, spans, is_last, result.coverage)
 
-    def match_types(self, texts: Sequence[str], labels: Labels | None = None) -> list[dict[str, float]]:
+    def match_types(self, texts: Iterable[str], labels: Labels | None = None) -> list[dict[str, float]]:
         """The cosine of Eq. 3 of each text and type, by descending value.
 
         Raises:
           UserError: the run was trained without type matching.
         """
-        schema = self._schema(labels)
-        sentences = self._sentences(texts)
+        asked = self._asked(labels)
+        schema, sentences = asked.schema, self._sentences(texts)
         return [
-            {schema.names[k]: float(row[k]) for k in np.argsort(-row, kind="stable")}
+            {asked.written[schema.names[k]]: float(row[k]) for k in np.argsort(-row, kind="stable")}
             for row in self._similarities(sentences, schema)
         ]
 
-    def recognize_types(self, texts: Sequence[str], labels: Labels | None = None) -> list[dict[str, float]]:
+    def recognize_types(self, texts: Iterable[str], labels: Labels | None = None) -> list[dict[str, float]]:
         """The types that the generator itself finds in each text, by the auxiliary task (§3.4), and their
         probabilities, in schema order.
 
@@ -196,20 +198,22 @@ class Ner:
                 "trained with generator.type_recognition=0: the generator was never asked for types alone; "
                 "train with a share above 0, or use match_types"
             )
-        sentences = self._sentences(texts)
-        return self.name_types(sentences, self._schema(labels))
+        asked = self._asked(labels)
+        named = self.name_types(self._sentences(texts), asked.schema)
+        return [{asked.written[name]: p for name, p in types.items()} for types in named]
 
     def name_types(
         self, sentences: Sequence[Sentence], schema: Schema | None = None
     ) -> list[dict[str, float]]:
         """As `recognize_types`, of sentences."""
-        recognizer = self._recognizer(TypeRecognition.name, schema or self.schema)
-        found = recognizer(self._restored.generator_params, sentences, None, self.calibration_temperature)
+        with self._lock:
+            recognizer = self._recognizer(TypeRecognition.name, schema or self.schema)
+            found = recognizer(self._restored.generator_params, sentences, None, self.calibration_temperature)
         return [dict(r.types) for r in found]
 
     def explain(
         self,
-        texts: Sequence[str],
+        texts: Iterable[str],
         labels: Labels | None = None,
         threshold: float | None = None,
         type_threshold: float | None = None,
@@ -230,13 +234,14 @@ class Ner:
                 f"trained on {', '.join(self.tasks)}: the generator never saw an explanation; use predict, or a run "
                 f"whose generator was trained on {Explanations.name}"
             )
-        schema, least = self._schema(labels), self._least_score(threshold)
-        out: list[dict[str, Any]] = [{"entities": [], "explanation": ""} for _ in _checked(texts)]
+        asked, least = self._asked(labels), self._least_score(threshold)
+        texts = checked_texts(texts)
+        out: list[dict[str, Any]] = [{"entities": [], "explanation": ""} for _ in texts]
         for group in sentence_groups(texts, 1024, self.reading):
             sentences = [sentence for _, sentence, _ in group]
-            found, _ = self.recognize(sentences, schema, least, type_threshold, Explanations.name)
+            found, _ = self.recognize(sentences, asked.schema, least, type_threshold, Explanations.name)
             for (i, sentence, is_last), result in zip(group, found, strict=True):
-                out[i]["entities"] += _spans(sentence, result)
+                out[i]["entities"] += predicted_entities(sentence, result, asked)
                 out[i]["explanation"] += result.explanation + ("" if is_last else "\n")
         return out
 
@@ -260,67 +265,45 @@ class Ner:
         checked_score(threshold)
         delta = self.type_threshold if type_threshold is None else checked_cosine(type_threshold)
         schema = schema or self.schema
-        matched = None
-        if self._matcher is not None:
-            matched = [matched_types(row, schema, delta) for row in self._similarities(sentences, schema)]
-        recognizer, params = self._recognizer(task, schema), self._restored.generator_params
-        found = recognizer(params, sentences, matched, self.calibration_temperature)
-        if self._matcher is not None:
-            found = mark_shortened(found, self._matcher.shortened(sentences))
+        with self._lock:
+            matched = None
+            if self._matcher is not None:
+                rows = self._similarities(sentences, schema)
+                matched = [matched_types(row, schema, delta) for row in rows]
+            recognizer, params = self._recognizer(task, schema), self._restored.generator_params
+            found = recognizer(params, sentences, matched, self.calibration_temperature)
+            if self._matcher is not None:
+                found = mark_shortened(found, self._matcher.shortened(sentences))
         return [result.above(threshold) for result in found], matched
 
     def _similarities(self, sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
         if self._matcher is None:
             raise UserError("trained with matcher.enabled=False: there is no type matching model")
-        return self._matcher.similarities(self._restored.matcher_params, [s.words for s in sentences], schema)
+        with self._lock:
+            return self._matcher.similarities(
+                self._restored.matcher_params, [s.words for s in sentences], schema
+            )
 
-    def _sentences(self, texts: Sequence[str]) -> list[Sentence]:
+    def _sentences(self, texts: Iterable[str]) -> list[Sentence]:
         """Each text as one sentence."""
-        return [sentence_from_text(str(i), text, self.reading) for i, text in enumerate(_checked(texts))]
+        return [sentence_from_text(str(i), text, self.reading) for i, text in enumerate(checked_texts(texts))]
 
     def _least_score(self, threshold: float | None) -> float:
         return self.config.decode.threshold if threshold is None else checked_score(threshold)
 
     def _recognizer(self, name: str, schema: Schema) -> Recognizer:
-        if (name, schema) not in self._recognizers:
+        key = name, schema
+        if key not in self._recognizers:
             task, options = make_task(name, self.word_ids, schema), decode_options(self.config)
-            self._recognizers[name, schema] = make_recognizer(
-                task, self._restored.generator, self._mesh, options
-            )
-        return self._recognizers[name, schema]
+            self._recognizers[key] = make_recognizer(task, self._restored.generator, self._mesh, options)
+            if len(self._recognizers) > MOST_RECOGNIZERS:
+                self._recognizers.popitem(last=False)  # the one that was asked for the longest time ago
+        self._recognizers.move_to_end(key)
+        return self._recognizers[key]
 
-    def _schema(self, labels: Labels | None) -> Schema:
-        if labels is None:
-            return self.schema
-        described = labels if isinstance(labels, Mapping) else dict.fromkeys(labels, "")
-        return Schema("labels", tuple(EntityType(name, text) for name, text in described.items()))
+    def _asked(self, labels: Labels | None) -> Asked:
+        return read_labels(self.schema if labels is None else labels, self.schema)
 
 
-def _checked(texts: Sequence[str]) -> Sequence[str]:
-    if isinstance(texts, str):
-        raise TypeError("predict takes a list of texts; wrap a single one: [text]")
-    return texts
-
-
-def _texts_or_words(
-    texts: Sequence[str] | None, words: Sequence[Sequence[str]] | None
-) -> Sequence[str] | Sequence[Sequence[str]]:
-    if (texts is None) == (words is None):
-        raise TypeError("predict takes texts, or words=…, one of the two")
-    if words is None:
-        assert texts is not None
-        return _checked(texts)
-    if isinstance(words, str) or any(isinstance(sentence, str) for sentence in words):
-        raise TypeError("words: expected a list of sentences, each a list of words; texts go without words=")
-    return words
-
-
-def _spans(sentence: Sentence, result: Recognized) -> list[dict[str, Any]]:
-    """The entities as users get them: in characters, or of a sentence that came as words, in words."""
-    found = zip(result.entities, result.scores, strict=True)
-    if sentence.raw:
-        return [{**sentence.span_json(entity), **score.to_json()} for entity, score in found]
-    return [
-        {"start": e.start, "end": e.end, "text": sentence.surface(e), "label": e.type, **score.to_json()}
-        for e, score in found
-    ]
+def _load(folder: str, config: dict[str, Any] | None, step: int | None) -> Ner:
+    return Ner(folder, config=None if config is None else ConfigDict(config), step=step)

@@ -28,8 +28,10 @@ _ATOM = regex.compile(
 )
 _OF_SCRIPT_WITHOUT_SPACES = regex.compile(rf"[\p{{L}}&&[{_WITHOUT_SPACES}]]", regex.VERSION1)
 # Korean puts spaces between its words, though not between a word and its particles.
-_UNSPACED = rf"[[\p{{L}}\p{{M}}]&&[{_WITHOUT_SPACES}]--\p{{Hang}}]"
+_UNSPACED = rf"[[\p{{L}}&&[{_WITHOUT_SPACES}]]--\p{{Hang}}]"
+_HAS_UNSPACED = regex.compile(_UNSPACED, regex.VERSION1)
 # Full-width punctuation has its space in itself.
+_MARKS = regex.compile(r"\p{M}+")
 _WIDE = r"[[\u3001-\u303f\uff01-\uff65]--[\p{L}\p{Nd}]]"
 _SPACED_LETTER = rf"[\p{{L}}--{_UNSPACED}]"
 # Seen at the end of one word and the beginning of the next: no space between the two.
@@ -39,7 +41,8 @@ _TOGETHER = regex.compile(
 )
 
 # White space, and the marks of no width that tokenizers read as such; joiners count inside a word.
-_BLANK = r"\s\u200b\u200e\u200f\ufeff"
+WITHOUT_WIDTH = r"\u200b\u200e\u200f\ufeff"
+_BLANK = rf"\s{WITHOUT_WIDTH}"
 _IS_BLANK = re.compile(rf"[{_BLANK}]")
 _NOT_BLANK = re.compile(rf"[^{_BLANK}\u200c\u200d][^{_BLANK}]*")
 
@@ -114,6 +117,12 @@ def cut_into_atoms(text: str, start: int, end: int) -> Iterator[tuple[Range, str
         yield (start + a, start + b), written
 
 
+def _last(word: str) -> str:
+    """The last character, marks on it (accents, vowels) aside."""
+    found: str = _MARKS.sub("", word)
+    return found[-1:]
+
+
 def glue_words(words: Sequence[str], gaps: Sequence[bool] | None = None) -> tuple[str, ...]:
     """Words that were given one by one, as a sentence writes them. There is no space beside a letter of a script
     that is written without them, unless a letter of another stands on its other side; none beside full-width
@@ -123,8 +132,8 @@ def glue_words(words: Sequence[str], gaps: Sequence[bool] | None = None) -> tupl
       gaps: whether the text has something between each word and the next, where there is a text.
     """
     words = [without_glue(word) for word in words]
-    together = [_TOGETHER.search(f"{a[-1:]}\n{b[:1]}") is not None for a, b in pairwise(words)]
-    if any(together) and all(len(word) == 1 for word in words):
+    together = [_TOGETHER.search(f"{_last(a)}\n{b[:1]}") is not None for a, b in pairwise(words)]
+    if all(len(word) == 1 for word in words) and any(map(_HAS_UNSPACED.match, words)):
         together = [True] * len(together)
     if gaps is not None:
         together = [t and not gap for t, gap in zip(together, gaps, strict=True)]

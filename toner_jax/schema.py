@@ -18,7 +18,7 @@ from toner_jax.atoms import bare, glue_words, join
 from toner_jax.errors import UserError
 
 # The characters that delimit types in prompts and targets, so no type name may hold them.
-_RESERVED = re.compile(r"[,\[\](){}\n\r\t]")
+RESERVED = re.compile(r"[,\[\](){}\n\r\t]")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class EntityType:
             raise UserError(f"entity type {self.name!r}: the name is empty or has stray white space")
         if self.name != self.name.lower():
             raise UserError(f"entity type {self.name!r}: names are lower case; put {self.name!r} in its tags")
-        if _RESERVED.search(self.name):
+        if RESERVED.search(self.name):
             raise UserError(f"entity type {self.name!r}: names may not contain commas or brackets")
 
     @property
@@ -127,8 +127,9 @@ class Entity:
 
 @dataclass(frozen=True)
 class Unreachable:
-    """An annotated entity that no words of its sentence make up: characters `start` … `end` of the sentence's text, as
-    far as they lie in it, and its type's name. Nobody can find it; a score counts it as missed."""
+    """An annotated entity that no words of its sentence make up: characters `start` … `end` of the sentence's text,
+    beyond its end where the entity goes on in the next sentence, and its type's name. Nobody can find it; a score
+    counts it as missed."""
 
     start: int
     end: int
@@ -174,9 +175,9 @@ class Sentence:
         return join(self.words[entity.start : entity.end])
 
     def char_span(self, entity: Gold) -> tuple[int, int]:
-        """The entity's half-open character range in `text`."""
+        """The entity's half-open character range in `text`, as far as it lies in it."""
         if isinstance(entity, Unreachable):
-            return entity.start, entity.end
+            return entity.start, min(entity.end, len(self.text))
         return self.offsets[entity.start][0], self.offsets[entity.end - 1][1]
 
     def span_json(self, entity: Gold) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from toner_jax.config import DEV, get
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 
 _STAGES = ("matcher", "generator", "evaluate")
 
@@ -84,12 +84,12 @@ def validate(config: ConfigDict) -> None:
         value = get(config, key)
         if value not in allowed:
             reason = "; fp16 overflows in T5's feed-forward layers" if value == "float16" else ""
-            raise UserError(f"{key}={value!r}: choose one of {', '.join(allowed)}{reason}")
+            raise ParameterError(key, repr(value), f"choose one of {', '.join(allowed)}{reason}")
     _validate_stages(config)
     for keys, is_good, reason in _RANGES:
         for key in keys:
             if not is_good(get(config, key)):
-                raise UserError(f"{key}={get(config, key)}: {reason}")
+                raise ParameterError(key, get(config, key), reason)
     _validate_decoding(config)
 
 
@@ -111,9 +111,10 @@ def _validate_decoding(config: ConfigDict) -> None:
             "decode.calibration_temperature: beams are compared by unscaled scores; leave it at 1"
         )
     if config.decode.beam_size > 1 and config.decode.grammar:
-        raise UserError(
-            f"decode.beam_size={config.decode.beam_size}: beams are for free decoding; "
-            "set decode.grammar=False"
+        raise ParameterError(
+            "decode.beam_size",
+            config.decode.beam_size,
+            "beams are for free decoding; set decode.grammar=False",
         )
     if config.decode.flat and not config.decode.grammar:
-        raise UserError("decode.flat=True: needs the grammar; set decode.grammar=True")
+        raise ParameterError("decode.flat", True, "needs the grammar; set decode.grammar=True")

@@ -10,6 +10,7 @@ from shared_data import read
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.jsonl import read_jsonl, write_jsonl
 from toner_jax.errors import UserError
+from toner_jax.evaluation.scoring import strict_counts
 from toner_jax.schema import Entity, Sentence
 
 CONLL = BUILTIN["conll2003"]
@@ -163,6 +164,35 @@ def test_sentences_of_raw_text_read_back_however_they_would_be_split_again(tmp_p
     assert [len(s.unreachable) for s in first] == [0] * (len(first) - 2) + [1, 0]
     write_jsonl(first, tmp_path / "b.jsonl")
     assert read_jsonl(tmp_path / "b.jsonl", CONLL).sentences == first
+
+
+def test_what_crosses_sentences_reads_back_apart_and_in_order(tmp_path):
+    """Two annotations that leave the sentence are two, though the parts in it are the same."""
+    spans = [[7, 23, "LOC"], [7, 18, "PER"], [7, 23, "PER"]]
+    line = json.dumps({"text": "He met John. Smithson left. Then Anna went.", "entities": spans})
+    (tmp_path / "a.jsonl").write_text(line + "\n", encoding="utf-8")
+    first = read_jsonl(tmp_path / "a.jsonl", CONLL).sentences
+    assert [(e.start, e.end, first[0].surface(e)) for e in first[0].unreachable] == [
+        (7, 18, "John."), (7, 23, "John."), (7, 23, "John."),
+    ]  # fmt: skip
+    assert first[0].span_json(first[0].unreachable[0]) == {
+        "start": 7,
+        "end": 12,
+        "text": "John.",
+        "label": "person",
+    }
+    assert strict_counts(first, [()] * len(first)).fn == 3
+    write_jsonl(first, tmp_path / "b.jsonl")
+    assert read_jsonl(tmp_path / "b.jsonl", CONLL).sentences == first
+
+
+@pytest.mark.parametrize("glued", [[1], [0], [2], [-1]])
+def test_what_is_glued_stands_right_after_another_word(write, glued):
+    item = {"text": "a b", "words": [[0, 1], [2, 3]], "entities": [], "glued": glued}
+    with pytest.raises(
+        UserError, match=f'"glued" names word {glued[0]}, which does not stand right after another'
+    ):
+        read_jsonl(write(item), CONLL)
 
 
 @pytest.mark.parametrize("key", ["glued", "unreachable"])

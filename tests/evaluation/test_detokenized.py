@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacremoses import MosesDetokenizer
 
+from toner_jax.atoms import glue_words
 from toner_jax.evaluation.detokenized import evaluate_detokenized, write_as_text
 from toner_jax.evaluation.scoring import Counts
 from toner_jax.schema import Entity, Sentence, Unreachable, make_sentence
@@ -20,18 +21,20 @@ ENGLISH = MosesDetokenizer("en")
         ('He said , " no " ( twice ) .', 'He said, "no" (twice).'),
         ("IL-2 [ 3 ] , 5 % of $ 3", "IL-2 [3], 5% of $3"),
         ("AT&amp;T &lt; x", "AT&amp;T &lt; x"),
+        ("ผม อยู่ กรุงเทพ .", "ผมอยู่กรุงเทพ."),
+        ("他 20 岁 ， （ 北京 ）", "他20岁，（北京）"),
         ("", ""),
     ],
 )
 def test_words_as_running_text(words, text):
-    written, places = write_as_text(words.split(), ENGLISH)
+    written, places = write_as_text(glue_words(words.split()), ENGLISH)
     assert written == text
     assert [written[a:b] for a, b in places] == words.split()
 
 
 @given(st.lists(st.text("aé.,'\"()&;%$`-\u00a0 北\u3000", min_size=1, max_size=4), max_size=12))
 def test_every_word_keeps_its_place(words):
-    text, places = write_as_text(words, ENGLISH)
+    text, places = write_as_text(glue_words(words), ENGLISH)
     assert [text[a:b] for a, b in places] == words
 
 

@@ -9,10 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared_data import SHARED, needs_shared, read
 
-from toner_jax.text.sentences import split_sentences
-from toner_jax.text.words import WORDS, Reading, sentence_from_text, sentences_from_text, split_words
+from toner_jax.text.sentences import iter_sentences
+from toner_jax.text.words import (
+    WORDS,
+    Reading,
+    sentence_from_text,
+    sentences_from_text,
+    split_into_sentences,
+)
 
 READING = Reading(WORDS)
+
+
+def split_words(text):
+    return [word for words in split_into_sentences(text) for word in words]
+
+
+def split_sentences(text, language="en"):
+    return list(iter_sentences(text, language))
 
 
 def words(text):
@@ -71,6 +85,15 @@ def test_split_words(text, expected):
         ("Mr. A. Smith met Dr. Jones. They spoke.", ["Mr. A. Smith met Dr. Jones.", "They spoke."]),
         ("A headline\n\nThe first line\nthat goes on.", ["A headline", "The first line\nthat goes on."]),
         ("no end", ["no end"]),
+        ("A title\r\n\r\nA line\r\nof two", ["A title", "A line\r\nof two"]),
+        ("A title\n\u3000\nA line\r\rand more", ["A title", "A line", "and more"]),
+        (
+            "He came. 'Tis true. “So,” he said. (Not I.)",
+            ["He came.", "'Tis true.", "“So,” he said.", "(Not I.)"],
+        ),
+        ("Vitamin C\xa0. Rain in Lima", ["Vitamin C\xa0. Rain in Lima"]),
+        ("Plan B\u3000. It rains.", ["Plan B\u3000.", "It rains."]),
+        ("\r(", ["("]),
     ],
 )
 def test_split_sentences(text, expected):
@@ -127,6 +150,7 @@ def is_blank(text):
 FRAGMENTS = (
     *"ab.,;'\"`()[]<>?!-$%&@#\n\t \u200b\xa0\x85\u2028\x1c…—“”\ud800",
     *("''", "``", "--", "...", "\n\n", "\r\n", "Mr. ", "U.S.", " U.S. "),
+    *("A", "B.", "\u202f", "\u3000"),
     *("n't", "can't", "cannot", "gonna ", "'Tis", "d'ye ", "'s"),
 )
 ANY_TEXT = st.one_of(

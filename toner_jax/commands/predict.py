@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -39,14 +37,28 @@ def read_inputs(file: IO[str], name: str, jsonl: bool) -> Iterator[dict[str, Any
             entry = json.loads(line)
         except ValueError as error:
             raise UserError(f"{name}:{number}: not JSON ({error})") from error
-        if not isinstance(entry, dict) or not (isinstance(entry.get("text"), str) or _are_words(entry)):
-            raise UserError(f'{name}:{number}: expected an object with a "text" string, or a list of "words"')
-        yield entry
+        yield _checked(entry, f"{name}:{number}")
 
 
-def _are_words(entry: dict[str, Any]) -> bool:
-    words = entry.get("words", entry.get("tokens"))
-    return isinstance(words, list) and all(isinstance(word, str) for word in words)
+def _checked(entry: object, location: str) -> dict[str, Any]:
+    """The row, with a text or with words, and not with both; a null is neither. Words may stand beside a text as
+    character ranges, as our own files have them; the text is read then."""
+    if isinstance(entry, dict):
+        has_text, words = isinstance(entry.get("text"), str), _words(entry)
+        if has_text and words:
+            raise UserError(f'{location}: has a "text" and a list of "words"; leave out one of the two')
+        if has_text or words is not None:
+            return entry
+    raise UserError(f'{location}: expected an object with a "text" string, or a list of "words"')
+
+
+def _words(entry: dict[str, Any]) -> list[str] | None:
+    """The words of a row that has a list of them."""
+    for key in ("words", "tokens"):
+        words = entry.get(key)
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            return words
+    return None
 
 
 def _lines(file: IO[str], name: str) -> Iterator[str]:
@@ -116,7 +128,9 @@ def _predict_file(arguments: argparse.Namespace) -> None:
                 source = files.enter_context(Path(arguments.input).open(encoding="utf-8"))
             ner = Ner(arguments.model)
             if arguments.output != "-":
-                sink = files.enter_context(Path(arguments.output).open("w", encoding="utf-8"))
+                # Half of a surrogate pair has no UTF-8 form; JSON escapes it in the same way.
+                path = Path(arguments.output)
+                sink = files.enter_context(path.open("w", encoding="utf-8", errors="backslashreplace"))
         except OSError as error:
             raise UserError(f"{error.filename}: cannot be opened ({error.strerror})") from error
         jsonl = arguments.input.endswith(".jsonl")
@@ -144,38 +158,14 @@ def _shown(written: Iterator[None], total: int) -> Iterator[None]:
             yield
 
 
-@dataclass
-class _Row:
-    """An input and what is to be predicted of it.
+def _input(entry: dict[str, Any], pretokenized: bool) -> Text:
+    """What `Ner.stream` takes of a row."""
+    from toner_jax.inference.texts import PretokenizedText
 
-    Attributes:
-      entry: what its line holds.
-      words: of a text that is taken as words, their character ranges.
-    """
-
-    entry: dict[str, Any]
-    words: list[tuple[int, int]] | None = None
-
-    def input(self) -> Text:
-        """What `Ner.stream` takes."""
-        if "text" not in self.entry:
-            words: list[str] = self.entry["words" if "words" in self.entry else "tokens"]
-            return words
-        text: str = self.entry["text"]
-        return text if self.words is None else [text[a:b] for a, b in self.words]
-
-    def placed(self, span: dict[str, Any]) -> dict[str, Any]:
-        """An entity in characters, if the input is a text."""
-        if self.words is None:
-            return span
-        start, end = self.words[span["start"]][0], self.words[span["end"] - 1][1]
-        return {**span, "start": start, "end": end, "text": self.entry["text"][start:end]}
-
-
-def _row(entry: dict[str, Any], pretokenized: bool) -> _Row:
-    if pretokenized and "text" in entry:
-        return _Row(entry, [m.span() for m in re.finditer(r"\S+", entry["text"])])
-    return _Row(entry)
+    text = entry.get("text")
+    if isinstance(text, str):
+        return PretokenizedText(text) if pretokenized else text
+    return _words(entry) or []
 
 
 def _write(
@@ -185,12 +175,12 @@ def _write(
     found: those of a long text need not be in memory together. At the end says what was not read."""
     from toner_jax.tasks.recognized import Coverage
 
-    waiting: deque[_Row] = deque()
+    waiting: deque[dict[str, Any]] = deque()
 
     def texts() -> Iterator[Text]:
         for entry in entries:
-            waiting.append(_row(entry, arguments.pretokenized))
-            yield waiting[-1].input()
+            waiting.append(entry)
+            yield _input(entry, arguments.pretokenized)
 
     parts = ner.stream(
         texts(),
@@ -198,26 +188,25 @@ def _write(
         type_threshold=arguments.type_threshold,
         batch=arguments.batch,
     )
-    texts_in_part, total, row = 0, Coverage(), None
+    in_part, unknown, total, begun = 0, 0, Coverage(), False
     for part in parts:
-        if row is None:
-            row, coverage, separator = waiting.popleft(), Coverage(), ""
-            kept = {key: value for key, value in row.entry.items() if key not in ("entities", "info")}
+        if not begun:
+            begun, coverage, separator = True, Coverage(), ""
+            kept = {key: value for key, value in waiting.popleft().items() if key != "entities"}
             sink.write(json.dumps(kept, ensure_ascii=False)[:-1] + ', "entities": [')
         for span in part.entities:
-            sink.write(separator + json.dumps(row.placed(span), ensure_ascii=False))
+            sink.write(separator + json.dumps(span, ensure_ascii=False))
             separator = ", "
         coverage += part.coverage
         if part.is_last:
-            sink.write("]" if coverage.whole else f'], "info": {json.dumps(coverage.to_json())}')
+            sink.write("]" if coverage.whole else f'], "coverage": {json.dumps(coverage.to_json())}')
             sink.write("}\n")
             sink.flush()
             if not coverage.whole:
-                texts_in_part, total = texts_in_part + 1, total + coverage
-            row = None
+                in_part, total = in_part + 1, total + coverage
+                unknown += coverage.mostly_unknown
+            begun = False
             yield
-    if texts_in_part:
-        warn(
-            f"not all was read of {texts_in_part:,} text{'s' * (texts_in_part > 1)}, whose rows have an info: "
-            f"{total.describe()}"
-        )
+    if in_part:
+        lost = total.describe(texts_mostly_unknown=unknown)
+        warn(f"not all was read of {in_part:,} text{'s' * (in_part > 1)}, whose rows have a coverage: {lost}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from toner_jax.common.console import show_messages
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 
 PROGRAM = "toner-jax"
 
@@ -57,8 +57,10 @@ def run(command: Callable[[], int | None]) -> int:
         status = command() or OK
         sys.stdout.flush()
         return status
+    except ParameterError as error:
+        return _fail(BAD_INPUT, _of_flag(error))
     except UserError as error:
-        return _fail(BAD_INPUT, _as_flags(str(error)))
+        return _fail(BAD_INPUT, str(error))
     except Ended as error:
         return _fail(error.status, str(error))
     except KeyboardInterrupt:
@@ -74,16 +76,16 @@ def run(command: Callable[[], int | None]) -> int:
         return error.code if isinstance(error.code, int) else OK
 
 
-def _as_flags(message: str) -> str:
+def _of_flag(error: ParameterError) -> str:
     """The library names a parameter or a key, `threshold=2: …`; who typed a flag reads of that flag."""
 
-    def flag(match: re.Match[str]) -> str:
-        name = match["name"]
+    def flag(name: str) -> str:
         if f"--{name}" in _given.flags:
-            return match[0].replace(name, f"--{name}", 1)
-        return match[0].replace(name, _KEY + name, 1) if _given.takes_keys else match[0]
+            return f"--{name}"
+        return _KEY + name if _given.takes_keys else name
 
-    return re.sub(r"(?:^|\bset )(?P<name>[a-z_]+(?:\.[a-z_]+)*)=", flag, message)
+    reason = re.sub(r"\bset ([a-z_]+(?:\.[a-z_0-9]+)*)=", lambda m: f"set {flag(m[1])}=", error.reason)
+    return f"{flag(error.name)}={error.value}: {reason}"
 
 
 def _fail(status: int, message: str) -> int:
@@ -277,12 +279,14 @@ def parse_value(key: str, text: str, like: Any) -> Any:
     if isinstance(like, bool):
         if text.lower() in _BOOLEANS:
             return _BOOLEANS[text.lower()]
-        raise UserError(f"{key}={text}: expected true or false")
+        raise ParameterError(key, text, "expected true or false")
     if isinstance(like, int | float):
         return _parse_number(key, text, type(like))
     if isinstance(like, tuple):
         return _parse_tuple(key, text, like)
-    raise UserError(f"{key}={text}: a section; set one of its keys: {', '.join(f'{key}.{k}' for k in like)}")
+    raise ParameterError(
+        key, text, f"a section; set one of its keys: {', '.join(f'{key}.{k}' for k in like)}"
+    )
 
 
 def _parse_number(key: str, text: str, kind: type[int] | type[float]) -> int | float:
@@ -291,7 +295,7 @@ def _parse_number(key: str, text: str, kind: type[int] | type[float]) -> int | f
     except ValueError:
         value = math.nan
     if math.isnan(value):
-        raise UserError(f"{key}={text}: expected a {'whole number' if kind is int else 'number'}")
+        raise ParameterError(key, text, f"expected a {'whole number' if kind is int else 'number'}")
     return value
 
 
@@ -308,5 +312,5 @@ def _parse_tuple(key: str, text: str, like: tuple[Any, ...]) -> tuple[Any, ...]:
     kind = type(like[0]) if like else object
     if value is None or not all(isinstance(v, kind) for v in value):
         example = {int: "(-1,)", str: "('a', 'b')"}.get(kind, "('a', 'b')")
-        raise UserError(f'{key}={text}: expected a tuple, as --config.{key}="{example}"')
+        raise ParameterError(key, text, f'expected a tuple, as --config.{key}="{example}"')
     return value

@@ -8,7 +8,6 @@ kept as the sentence's `unreachable`.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -19,11 +18,9 @@ from toner_jax.atoms import GLUE, Range, glue_words, is_blank, without_glue
 from toner_jax.data.reading import Read, check_characters, resolve_label, shown
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence, Unreachable, sort_entities
-from toner_jax.text.words import READING, Reading, read_words, split_into_sentences
+from toner_jax.text.words import READING, Reading, lines_of_words, read_words, split_into_sentences
 
 _Annotation = tuple[int, int, str]  # characters, and a type
-
-_NOT_SPACE = re.compile(r"[^ \t\r]+")
 
 
 @dataclass(frozen=True)
@@ -105,17 +102,6 @@ def read_documents(
     return Read(tuple(sentences), +counts)
 
 
-def lines_of_words(text: str) -> list[list[Range]]:
-    """The words of each line, bounded by spaces, tabs and line ends alone; lines without words left out."""
-    lines: list[list[Range]] = []
-    start = 0
-    for line in text.split("\n"):
-        if words := [(start + m.start(), start + m.end()) for m in _NOT_SPACE.finditer(line)]:
-            lines.append(words)
-        start += len(line) + 1
-    return lines
-
-
 def _words(document: Document, pretokenized: bool, reading: Reading | None) -> list[list[Range]]:
     if document.words is not None:
         return [list(words) for words in document.words if words]
@@ -146,7 +132,7 @@ def _sentences(
         known = set(reached)
         entities = [Entity(firsts[a], lasts[b] + 1, name) for a, b, name in reached]
         lost = {s for s in own if s not in known}
-        lost |= {_checked(span, text, word_edges, schema, Counter()) for span in document.unreachable}
+        lost |= {(s.start, s.end, resolve_label(schema, s.label, s.location)) for s in document.unreachable}
         if lost:
             _check_edges(lost & set(own), edges_of, given)
         counts["duplicate_entity"] += len(own) - len(set(own))
@@ -156,9 +142,7 @@ def _sentences(
             tuple((a - begin, b - begin) for a, b in ranges),
             text[begin:end],
             sort_entities(entities, schema),
-            unreachable=tuple(
-                Unreachable(max(a - begin, 0), min(b, end) - begin, n) for a, b, n in sorted(lost)
-            ),
+            unreachable=tuple(Unreachable(a - begin, b - begin, name) for a, b, name in sorted(lost)),
         )
 
 

@@ -9,7 +9,7 @@ from itertools import combinations
 
 from toner_jax.atoms import bare, whole_words
 from toner_jax.data.reading import is_running_document
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 from toner_jax.schema import Sentence
 
 Splits = Mapping[str, Sequence[Sentence]]
@@ -87,13 +87,15 @@ def carve_dev(
     documents = named_documents(train)
     unnamed = sum(s.doc_id is None or is_running_document(s.doc_id) for s in train)
     if unnamed:
-        raise UserError(
-            f"data.carve_dev={count}: {unnamed} training sentences belong to no document with an id; name a "
-            "dev file in data.dev and set data.carve_dev to 0"
+        raise ParameterError(
+            "data.carve_dev",
+            count,
+            f"{unnamed} training sentences belong to no document with an id; name a "
+            "dev file in data.dev and set data.carve_dev to 0",
         )
     if not 0 < count < len(documents):
-        raise UserError(
-            f"data.carve_dev={count}: train has {len(documents)} documents, and keeps at least one"
+        raise ParameterError(
+            "data.carve_dev", count, f"train has {len(documents)} documents, and keeps at least one"
         )
 
     def rank(id: str) -> tuple[str, str]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 from sacremoses import MosesDetokenizer
 
-from toner_jax.atoms import Range, bare
+from toner_jax.atoms import Range, bare, join, whole_words
 from toner_jax.evaluation.scoring import Counts
 from toner_jax.schema import Sentence
 from toner_jax.tasks.recognized import Coverage, Recognized
@@ -56,8 +55,7 @@ class _Written:
     """A sentence as running text, and the places of its annotated entities in it."""
 
     def __init__(self, sentence: Sentence, detokenizer: MosesDetokenizer):
-        words = [bare(word) for word in sentence.words]
-        self.text, places = write_as_text(words, detokenizer)
+        self.text, places = write_as_text(sentence.words, detokenizer)
         self.gold: set[tuple[Range, str]] = {
             ((places[e.start][0], places[e.end - 1][1]), e.type) for e in sentence.entities
         }
@@ -66,10 +64,10 @@ class _Written:
 
 
 def write_as_text(words: Sequence[str], detokenizer: MosesDetokenizer) -> tuple[str, list[Range]]:
-    """The words as running text, and their places in it. Where the detokenizer changes more than white space, they are
-    joined by single spaces."""
-    text, places, at = detokenizer.detokenize(words, unescape=False), [], 0
-    for word in words:
+    """The words of a `Sentence` as running text, and their places in it. Where the detokenizer changes more than white
+    space, they are joined by single spaces."""
+    text, places, at = detokenizer.detokenize(whole_words(words), unescape=False), [], 0
+    for word in map(bare, words):
         while at < len(text) and text[at].isspace():
             at += 1
         if not text.startswith(word, at):
@@ -78,5 +76,9 @@ def write_as_text(words: Sequence[str], detokenizer: MosesDetokenizer) -> tuple[
         at += len(word)
     if len(places) == len(words) and not text[at:].strip():
         return text, places
-    starts = accumulate((len(word) + 1 for word in words), initial=0)
-    return " ".join(words), [(start, start + len(word)) for start, word in zip(starts, words, strict=False)]
+    places, at = [], 0
+    for i, word in enumerate(words):
+        at += i > 0 and word == bare(word)
+        places.append((at, at + len(bare(word))))
+        at = places[-1][1]
+    return join(words), places

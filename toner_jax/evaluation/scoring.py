@@ -97,11 +97,13 @@ def toner_compatible_counts(
       gold: the sentences; the string of an entity is its `Sentence.surface`.
       predicted_pairs: per sentence, the (type, string) pairs that were generated.
     """
+
+    def meant(s: Sentence) -> set[object]:
+        # What is out of reach is missed, whatever string of it is found.
+        return {*((e.type, _single_spaced(s.surface(e))) for e in s.entities), *s.unreachable}
+
     return _total(
-        (
-            {(e.type, _single_spaced(s.surface(e))) for e in s.gold},
-            {(type_name, _single_spaced(string)) for type_name, string in pairs},
-        )
+        (meant(s), set[object]((type_name, _single_spaced(string)) for type_name, string in pairs))
         for s, pairs in aligned(gold, predicted_pairs)
     )
 

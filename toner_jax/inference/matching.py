@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from toner_jax.common.console import Compilations
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError
 from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.models.encoder import Encoder
 from toner_jax.parallel.mesh import round_batch, shard_batch
@@ -73,7 +73,7 @@ def checked_cosine(type_threshold: float) -> float:
       UserError: it is no cosine.
     """
     if not -1 <= type_threshold <= 1:
-        raise UserError(f"type_threshold={type_threshold}: a cosine lies between -1 and 1")
+        raise ParameterError("type_threshold", type_threshold, "a cosine lies between -1 and 1")
     return type_threshold
 
 

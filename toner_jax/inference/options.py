@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from toner_jax.schema import Entity
 from toner_jax.tasks.grammar import Grammar
-from toner_jax.tasks.recognized import Score
+from toner_jax.tasks.recognized import Score, likeliest_apart
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,7 @@ class DecodeOptions:
     def compatible(self, scores: Mapping[Entity, Score]) -> dict[Entity, Score]:
         """Those of the entities found in neighbouring windows that may stand in one output. Each window keeps to the
         grammar; at a border two of them may differ, and under `flat` the likelier of two that overlap is kept."""
-        if not self.flat:
-            return dict(scores)
-        kept: dict[Entity, Score] = {}
-        for entity, score in sorted(scores.items(), key=lambda item: (-item[1].joint, item[0].start)):
-            if all(entity.end <= other.start or other.end <= entity.start for other in kept):
-                kept[entity] = score
-        return kept
+        return likeliest_apart(scores) if self.flat else dict(scores)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from toner_jax.atoms import without_glue
 from toner_jax.schema import Sentence, make_sentence
-from toner_jax.text.words import Reading, sentences_from_text
+from toner_jax.text.words import Reading, lines_of_words, sentences_from_text
+
+
+class PretokenizedText(str):
+    """A text with a sentence a line and white space around its words."""
+
+    __slots__ = ()
+
 
 # Raw text, or the words of one sentence.
 Text = str | Sequence[str]
@@ -16,6 +24,42 @@ Numbered = tuple[int, Sentence, bool]
 
 # A group ends once it has so many words.
 _WORDS = 1 << 17
+
+
+def checked_texts(texts: Iterable[str]) -> list[str]:
+    """All texts.
+
+    Raises:
+      TypeError: what is no list of strings, with the number of the item that is none.
+    """
+    if isinstance(texts, str | bytes):
+        raise TypeError("expected a list of texts; wrap a single one: [text]")
+    if isinstance(texts, Mapping) or getattr(texts, "ndim", 1) > 1:  # as a data frame's
+        raise TypeError("expected a list of texts, not a table; give the part of it that holds them")
+    found = list(texts)
+    for i, text in enumerate(found):
+        if not isinstance(text, str):
+            raise TypeError(f"text {i} is {text!r}; expected a string")
+    return found
+
+
+def texts_or_words(
+    texts: Iterable[str] | None, words: Iterable[Sequence[str]] | None
+) -> Sequence[str] | Sequence[Sequence[str]]:
+    """What `predict` was given: texts, or sentences as lists of words.
+
+    Raises:
+      TypeError: both or neither, or what is no list of them.
+    """
+    if (texts is None) == (words is None):
+        raise TypeError("predict takes texts, or words=…, one of the two")
+    if words is None:
+        assert texts is not None
+        return checked_texts(texts)
+    sentences = [words] if isinstance(words, str) else list(words)
+    if any(isinstance(sentence, str) for sentence in sentences):
+        raise TypeError("words: expected a list of sentences, each a list of words; texts go without words=")
+    return sentences
 
 
 def sentence_groups(texts: Iterable[Text], size: int, reading: Reading) -> Iterator[list[Numbered]]:
@@ -41,12 +85,19 @@ def _numbered(texts: Iterable[Text], reading: Reading) -> Iterator[Numbered]:
         if not isinstance(text, str):
             yield i, _sentence_of_words(i, text), True
             continue
-        sentences = sentences_from_text(str(i), text, reading)
+        read = _lines_of_words if isinstance(text, PretokenizedText) else sentences_from_text
+        sentences = read(str(i), text, reading)
         sentence = next(sentences)
         for following in sentences:
             yield i, sentence, False
             sentence = following
         yield i, sentence, True
+
+
+def _lines_of_words(id: str, text: str, _: Reading) -> Iterator[Sentence]:
+    lines = lines_of_words(text)
+    for words in lines or [[]]:
+        yield Sentence(id, tuple(without_glue(text[a:b]) for a, b in words), tuple(words), text, raw=True)
 
 
 def _sentence_of_words(number: int, words: Sequence[str]) -> Sentence:

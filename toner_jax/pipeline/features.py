@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from toner_jax.atoms import GLUE, whole_words
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 from toner_jax.schema import Entity, Schema, Sentence
 from toner_jax.tasks.task import Task
 from toner_jax.text.ids import WordIds
@@ -40,9 +40,11 @@ def check_room(task: Task, max_source: int) -> None:
     UserError: a task's instruction leaves no room for text.
     """
     if task.overhead() >= max_source:
-        raise UserError(
-            f"text.max_source={max_source}: the instruction with {len(task.schema.types)} types alone takes "
-            f"{task.overhead()} pieces; ask for fewer types at a time, or raise the limit"
+        raise ParameterError(
+            "text.max_source",
+            max_source,
+            f"the instruction with {len(task.schema.types)} types alone takes "
+            f"{task.overhead()} pieces; ask for fewer types at a time, or raise the limit",
         )
 
 

@@ -82,7 +82,7 @@ def _coverage(config: ConfigDict, task: Task, split: str, sentences: Sequence[Se
     total = sum(read, Coverage())
     in_windows, mostly_unknown = (
         sum(c.windows > 1 for c in read),
-        sum(c.unknown_share > MOST_UNKNOWN for c in read),
+        sum(c.mostly_unknown for c in read),
     )
     return (
         f"{split}: {in_windows:,} sentences read in windows; {total.words_too_long:,} words longer than an input; "

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError
 from toner_jax.schema import Entity
 from toner_jax.text.linearize import Item
 
@@ -45,7 +45,7 @@ def checked_score(threshold: float) -> float:
       UserError: it is no probability.
     """
     if not 0 <= threshold <= 1:
-        raise UserError(f"threshold={threshold}: a score lies between 0 and 1")
+        raise ParameterError("threshold", threshold, "a score lies between 0 and 1")
     return threshold
 
 
@@ -81,10 +81,15 @@ class Coverage:
         return self.unknown / self.pieces if self.pieces else 0.0
 
     @property
+    def mostly_unknown(self) -> bool:
+        """Whether the vocabulary lacks more than a fifth of it."""
+        return self.unknown_share > MOST_UNKNOWN
+
+    @property
     def whole(self) -> bool:
         """Whether all was read, and nearly all of it known."""
         lost = self.words_too_long or self.truncated or self.matching_shortened
-        return not lost and self.unknown_share <= MOST_UNKNOWN
+        return not lost and not self.mostly_unknown
 
     def to_json(self) -> dict[str, Any]:
         """As results, rows and reports have it."""
@@ -98,15 +103,21 @@ class Coverage:
             "unread": self.describe(),
         }
 
-    def describe(self) -> str:
-        """What was not read or not known, for people; "" where all was."""
+    def describe(self, texts_mostly_unknown: int = 0) -> str:
+        """What was not read or not known, for people; "" where all was.
+
+        Args:
+          texts_mostly_unknown: of several texts, how many are so, to be said instead of their share.
+        """
         counts = (
             (self.words_too_long, "word{} longer than an input"),
             (self.truncated, "output{} cut at the longest"),
             (self.matching_shortened, "sentence{} longer than the type matcher reads"),
         )
         found = [f"{count:,} {what.format('s' * (count > 1))}" for count, what in counts if count]
-        if self.unknown_share > MOST_UNKNOWN:
+        if texts_mostly_unknown:
+            found.append(f"{texts_mostly_unknown:,} with more than {MOST_UNKNOWN:.0%} of unknown pieces")
+        elif self.mostly_unknown:
             found.append(f"{self.unknown_share:.0%} of the pieces unknown to the vocabulary")
         return ", ".join(found)
 
@@ -141,6 +152,17 @@ class Recognized:
         moved = (Entity(e.start + words, e.end + words, e.type) for e in self.entities)
         return replace(self, entities=tuple(moved))
 
+    def flat(self) -> Recognized:
+        """Without what overlaps something likelier; entities left out are counted in `dropped`."""
+        kept = likeliest_apart(dict(zip(self.entities, self.scores, strict=True)))
+        entities = tuple(e for e in self.entities if e in kept)
+        return replace(
+            self,
+            entities=entities,
+            scores=tuple(kept[e] for e in entities),
+            dropped=self.dropped + Counter(overlap=len(self.entities) - len(entities)),
+        )
+
     def above(self, threshold: float) -> Recognized:
         """Without what has a joint score below `threshold`; entities left out are counted in `dropped`."""
         kept = [(e, s) for e, s in zip(self.entities, self.scores, strict=True) if s.joint >= threshold]
@@ -152,6 +174,15 @@ class Recognized:
             # Adding counters drops what is zero.
             dropped=self.dropped + Counter(below_threshold=len(self.entities) - len(kept)),
         )
+
+
+def likeliest_apart(scores: Mapping[Entity, Score]) -> dict[Entity, Score]:
+    """Those of the entities that are likelier than every other they overlap: no two share a word."""
+    kept: dict[Entity, Score] = {}
+    for entity, score in sorted(scores.items(), key=lambda item: (-item[1].joint, item[0].start)):
+        if all(entity.end <= other.start or other.end <= entity.start for other in kept):
+            kept[entity] = score
+    return kept
 
 
 def best_items(items: Iterable[tuple[Item, Score]]) -> dict[Item, Score]:

@@ -8,7 +8,7 @@ from itertools import accumulate, chain, pairwise
 
 import sentencex
 
-from toner_jax.atoms import Range, has_words
+from toner_jax.atoms import WITHOUT_WIDTH, Range, has_words
 
 # Characters that are searched at a time, and of a text without an end at last.
 _BLOCK, _LARGEST_BLOCK = 1 << 11, 1 << 15
@@ -27,7 +27,9 @@ _DOUBTFUL = re.compile(
 _GOES_ON = re.compile(r"""["'“‘(\[]*[a-z0-9]""")
 _SURE = "。！？｡"  # no abbreviation ends in these
 
-_BLANK_LINES = re.compile(r"\n[ \t\r]*\n")
+_BLANK_LINES = re.compile(rf"(?>\r\n?|\n)(?:[^\S\r\n]|[{WITHOUT_WIDTH}])*(?>\r\n?|\n)")
+_WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")
+_OPENING = re.compile(r"""(?<=\s)["'“‘„«(\[¿¡]+\Z""")
 _SPACES = re.compile(r"\s+")
 _QUOTES = re.compile(r"""["'`“”„‘’‚«»‹›「」『』()（）\[\]{}]""")
 
@@ -61,11 +63,6 @@ def iter_sentences(text: str, language: str = "en") -> Iterator[Range]:
             start, size = done, _BLOCK
 
 
-def split_sentences(text: str, language: str = "en") -> list[Range]:
-    """All of `iter_sentences`."""
-    return list(iter_sentences(text, language))
-
-
 def _parts(text: str, language: str) -> list[Range]:
     """What `sentencex` makes of a text, which it covers. It takes all that stands between two quotation marks or
     brackets for one sentence; a mark without its partner would swallow a text."""
@@ -79,8 +76,14 @@ def _parts(text: str, language: str) -> list[Range]:
 
 
 def _segments(text: str, language: str) -> list[Range]:
-    encodable = text.encode("utf-8", "replace").decode("utf-8")  # half of a surrogate pair is written `?`
-    ends = accumulate(map(len, sentencex.segment(language, encodable)))
+    # Half of a surrogate pair is written `?`. White space that ASCII lacks, between a capital and a period, makes
+    # sentencex 1.0 panic.
+    encodable = _WIDE_SPACE.sub(" ", text.encode("utf-8", "replace").decode("utf-8"))
+    ends = list(accumulate(map(len, sentencex.segment(language, encodable))))
+    # It leaves a mark that opens a sentence with the one before.
+    for i, (start, end) in enumerate(pairwise([0, *ends[:-1]])):
+        if opened := _OPENING.search(text, start, end):
+            ends[i] = opened.start()
     return list(pairwise([0, *ends]))
 
 

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from toner_jax.common.cache import digest
 from toner_jax.common.console import warn
 from toner_jax.common.environment import variable
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 
 SENTENCEPIECE_FILE = "spiece.model"
 WORDPIECE_FILE = "vocab.txt"
@@ -83,7 +83,7 @@ def load_wordpiece(folder: str | Path, backend: str) -> WordPieceTokenizer:
 def _choose(backend: str, classes: dict[str, Callable[..., Any]]) -> Callable[..., Any]:
     name = _found_backend() if backend == "auto" else backend
     if name not in classes:
-        raise UserError(f"tokenizer.backend={backend!r}: choose one of auto, {', '.join(classes)}")
+        raise ParameterError("tokenizer.backend", repr(backend), f"choose one of auto, {', '.join(classes)}")
     return classes[name]
 
 

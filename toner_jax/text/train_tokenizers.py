@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from toner_jax.atoms import GLUE
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError
 from toner_jax.text.tokenizers import SENTENCEPIECE_FILE, WORDPIECE_FILE, encodable
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -132,5 +132,5 @@ def _train_bpe(lines: Iterable[str], key: str, vocab_size: int, **options: Any) 
     except RuntimeError as error:
         needed = re.search(r"required_chars\. \d+ vs (\d+)", str(error))
         reason = f"the characters and symbols alone are {needed[1]}; take a larger one" if needed else error
-        raise UserError(f"{key}={vocab_size}: {reason}") from error
+        raise ParameterError(key, vocab_size, str(reason)) from error
     return protobuf.ModelProto.FromString(stream.getvalue())

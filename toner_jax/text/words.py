@@ -19,6 +19,7 @@ from toner_jax.text.sentences import iter_sentences
 # Where entities may begin and end.
 ATOMS, WORDS, AUTO = "atoms", "words", "auto"
 
+_NOT_SPACE = re.compile(r"[^ \t\r]+")
 # The period that ends a sentence, before a tag or quotes, too.
 _FINAL_PERIOD = re.compile(r"""(?<![.])\.(?=(?:</?\w[^<>]*>|[\s"'”’»)\]}])*$)""")
 
@@ -62,17 +63,21 @@ def _treebank() -> Any:
     return NLTKWordTokenizer()
 
 
-def split_words(text: str) -> list[Range]:
-    """Character ranges of the words of any text, by Penn Treebank rules: punctuation stands apart, as in
-    the benchmark sets. White space, and marks without width that are read as such, lie in no word, all other
-    characters in one. Never raises."""
-    return [word for words in split_into_sentences(text) for word in words]
+def lines_of_words(text: str) -> list[list[Range]]:
+    """The words of each line, bounded by spaces, tabs and line ends alone; lines without words left out."""
+    lines: list[list[Range]] = []
+    start = 0
+    for line in text.split("\n"):
+        if words := [(start + m.start(), start + m.end()) for m in _NOT_SPACE.finditer(line)]:
+            lines.append(words)
+        start += len(line) + 1
+    return lines
 
 
 def split_into_sentences(
     text: str, sentences: Sequence[Range] | None = None, reading: Reading = READING
 ) -> list[list[Range]]:
-    """The words (as `split_words`) of each sentence.
+    """The words (as `words_between` gives them) of each sentence.
 
     Args:
       sentences: character ranges to take as the sentences; None finds them. A range without a word is
@@ -83,7 +88,9 @@ def split_into_sentences(
 
 
 def words_between(text: str, start: int, end: int) -> list[Range]:
-    """The words (as `split_words`) of the sentence at characters `start` … `end`."""
+    """Character ranges of the words of the sentence at characters `start` … `end`, by Penn Treebank rules: punctuation
+    stands apart, as in the benchmark sets. White space, and marks without width that are read as such, lie in no word,
+    all other characters in one. Never raises."""
     sentence = text[start:end]
     try:
         inside = list(_treebank().span_tokenize(sentence))

@@ -17,7 +17,7 @@ from toner_jax.atoms import Range, bare
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, read_text, shown, warn_of_unreachable
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 from toner_jax.schema import Schema, Sentence
 from toner_jax.text.words import READING, Reading
 
@@ -40,8 +40,7 @@ def read_brat(
 
     Args:
       schema: its names and tags are the labels that the files may use; None leaves them as they are.
-      discontinuous: what becomes of an entity in several pieces: "refuse" it, "join" it into one that also
-        covers what lies between, or "skip" it.
+      discontinuous: what becomes of an entity in pieces: "refuse", "join" (with what lies between), or "skip".
       pretokenized, reading: as for `read_documents`; set it for what `write_brat` wrote.
 
     Returns:
@@ -54,7 +53,8 @@ def read_brat(
         the text, which is named.
     """
     if discontinuous not in _DISCONTINUOUS:
-        raise UserError(f"data.discontinuous={discontinuous!r}: choose one of {', '.join(_DISCONTINUOUS)}")
+        reason = f"choose one of {', '.join(_DISCONTINUOUS)}"
+        raise ParameterError("data.discontinuous", repr(discontinuous), reason)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; brat's format is a folder of .txt and .ann files")
     annotations, texts = (

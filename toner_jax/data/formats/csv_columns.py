@@ -19,7 +19,7 @@ from toner_jax.data.formats.columns import has_tag
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, read_text, shown
 from toner_jax.data.word_lists import WordLists
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 from toner_jax.schema import Schema
 
 _WORD = ("word", "token", "words", "tokens", "text")
@@ -153,8 +153,8 @@ def _columns(header: Sequence[str], columns: Sequence[str], location: str) -> tu
         f"the header is {shown(', '.join(header))}: name the columns of words and of tags in data.columns"
     )
     if columns and not 2 <= len(columns) <= 3:
-        raise UserError(
-            f"data.columns={tuple(columns)!r}: give the columns of words, of tags and of sentences"
+        raise ParameterError(
+            "data.columns", repr(tuple(columns)), "give the columns of words, of tags and of sentences"
         )
     given = [(name.strip().casefold(),) for name in columns]
     word = find(given[0] if given else _WORD, "words")

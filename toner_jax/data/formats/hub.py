@@ -11,7 +11,7 @@ from typing import Any
 from toner_jax.common.files import expanded
 from toner_jax.data.reading import Read, shown
 from toner_jax.data.word_lists import WordLists
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 from toner_jax.schema import Schema
 
 SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -93,7 +93,7 @@ def read_hub(
         raise UserError(f"{source}: no split {' or '.join(names)} (data.{split}); it has {', '.join(splits)}")
     rows, location = splits[name], f"{source}: split {name}"
     if columns and len(columns) != 2:
-        raise UserError(f"data.columns={tuple(columns)!r}: give the columns of words and of tags")
+        raise ParameterError("data.columns", repr(tuple(columns)), "give the columns of words and of tags")
     words_of = _column(rows, columns[:1] or _WORDS, "words", location)
     tags_of = _column(rows, columns[1:] or _TAGS, "tags", location)
     labels = _label_names(rows.features[tags_of], f"{location}: column {tags_of!r}")

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,9 @@ def write_jsonl(sentences: Iterable[Sentence], path: Path) -> None:
             if s.raw:
                 value["glued"] = [i for i, word in enumerate(s.words) if word != bare(word)]
             if s.unreachable:
-                value["unreachable"] = [s.span_json(e) for e in s.unreachable]
+                value["unreachable"] = [
+                    {"start": e.start, "end": e.end, "label": e.type} for e in s.unreachable
+                ]
             file.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
@@ -153,22 +155,28 @@ def _document(item: Mapping[str, Any], location: str, default: str, counts: Coun
     key = one_of(item, _WORDS, location)
     if extra := [name for name in ("glued", "unreachable") if name in item and not key]:
         raise UserError(f'{location}: has "{extra[0]}", which goes with "words"')
-    glued = (
-        [as_int(i, f'{location}: "glued"') for i in get_list(item, "glued", location)]
-        if "glued" in item
-        else None
-    )
+    ranges = _ranges(item, key, text, location, counts) if key else ()
+    glued = _glued(item, ranges, location) if "glued" in item else None
     lost = get_spans(item, "unreachable", location) if "unreachable" in item else ()
     return Document(
         doc_id if key else doc_id or id or default,
         text,
         tuple(Span(start, end, label, location) for start, end, label in spans),
-        words=(_ranges(item, key, text, location, counts),) if key else None,
-        glued=None if glued is None else frozenset(glued),
+        words=(ranges,) if key else None,
+        glued=glued,
         unreachable=tuple(Span(start, end, label, location) for start, end, label in lost),
         sentence_id=id if key else None,
         location=location,
     )
+
+
+def _glued(item: Mapping[str, Any], words: Sequence[Range], location: str) -> frozenset[int]:
+    """The numbers of the words that stand right after the one before them."""
+    numbers = [as_int(i, f'{location}: "glued"') for i in get_list(item, "glued", location)]
+    for i in numbers:
+        if not 0 < i < len(words) or words[i - 1][1] != words[i][0]:
+            raise UserError(f'{location}: "glued" names word {i}, which does not stand right after another')
+    return frozenset(numbers)
 
 
 def _ranges(

@@ -25,7 +25,7 @@ from toner_jax.data.formats.jsonl import read_jsonl, recognizes_jsonl
 from toner_jax.data.formats.label_studio import read_label_studio, recognizes_label_studio
 from toner_jax.data.options import DataOptions
 from toner_jax.data.reading import Read
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 from toner_jax.schema import Schema
 from toner_jax.text.words import WORDS
 
@@ -37,7 +37,7 @@ def get_format(name: str) -> Format:
       UserError: there is none.
     """
     if name not in FORMATS:
-        raise UserError(f"data.format={name!r}: expected one of {', '.join(FORMATS)}")
+        raise ParameterError("data.format", repr(name), f"expected one of {', '.join(FORMATS)}")
     return FORMATS[name]
 
 
@@ -176,8 +176,8 @@ def _load_generated(options: DataOptions, splits: Sequence[str]) -> Dataset:
     from toner_jax.data.corpora import generated
 
     if options.schema not in ("", generated.SCHEMA.name):
-        raise UserError(
-            f"data.schema={options.schema!r}: generated data brings its own schema; leave it empty"
+        raise ParameterError(
+            "data.schema", repr(options.schema), "generated data brings its own schema; leave it empty"
         )
     sizes = {split: getattr(options.generated, split) for split in splits}
     made = generated.generate(seed=options.generated.seed, sizes=sizes)

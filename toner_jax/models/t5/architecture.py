@@ -7,7 +7,7 @@ from functools import partial
 import jax
 from jax.sharding import PartitionSpec as P
 
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError
 from toner_jax.models.architecture import Architecture, Params, as_initialized
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.t5.copy_init import copying
@@ -40,7 +40,9 @@ def initialize(params: Params, config: T5Config, key: jax.Array) -> Params:
       UserError: there is no such initialisation, or the sizes leave no room for it.
     """
     if config.init not in INITIALIZATIONS:
-        raise UserError(f"generator.model.init={config.init!r}: choose one of {', '.join(INITIALIZATIONS)}")
+        raise ParameterError(
+            "generator.model.init", repr(config.init), f"choose one of {', '.join(INITIALIZATIONS)}"
+        )
     return INITIALIZATIONS[config.init](params, config, key)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 from toner_jax.models import registry
 from toner_jax.models.hf.hub import resolve
 from toner_jax.parallel.mesh import make_mesh
@@ -41,7 +41,7 @@ def convert(source: str, target: Path, step: int | None = None, dtype: str = "fl
     if is_run(Path(source)):
         return _export(Path(source), target, step, dtype)
     if step is not None:
-        raise UserError(f"step={step}: {source} is not a run's work directory, so it has no steps")
+        raise ParameterError("step", step, f"{source} is not a run's work directory, so it has no steps")
     return _import(source, target, dtype)
 
 
