@@ -9,7 +9,7 @@ def get_config(arg=None):
     base.set_scratch(c)
     c.data.name = "generated"
     c.data.format = "generated"
-    c.data.generated.train = 36_000
+    c.data.generated.train = 44_000
     c.tokenizer.generator_vocab_size = 1_500
     c.matcher.epochs = 0.5
     c.matcher.batch_size = 64
