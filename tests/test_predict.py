@@ -13,7 +13,6 @@ import tiny
 
 import toner_jax
 from toner_jax.errors import UserError
-from toner_jax.predict import main
 from toner_jax.runs import reevaluate
 from toner_jax.text.words import sentence_from_text
 
@@ -253,43 +252,3 @@ def test_a_moved_run_works_without_its_data(finished, tmp_path, cache):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["strict"] == json.loads((moved / "report/dev.json").read_text())["strict"]
     assert "decode.batch_size: 64 in training, 7 here" in done.stderr
-
-
-def test_command_line(ner, finished, tmp_path):
-    source, sink = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    entries = [{"entities": 1, "text": TEXTS[0], "key": 7}, {"text": ""}, {"text": " ".join(TEXTS[:1] * 40)}]
-    source.write_text("\n\n".join(json.dumps(e) for e in entries) + "\n")
-    assert main([f"--model={finished[0]}", f"--input={source}", f"--output={sink}"]) == 0
-    found = [json.loads(line) for line in sink.read_text().splitlines()]
-    assert (found[0]["key"], found[0]["text"]) == (7, TEXTS[0])
-    assert [e["entities"] for e in found] == ner.predict([e["text"] for e in entries])
-    assert found[1]["entities"] == []
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ('{"text": "a"}\nnot json\n', "in.jsonl:2: not JSON"),
-        ('{"words": [1]}\n', "in.jsonl:1: expected an object"),
-        ('{"text": "a"}\n{"words": "a"}\n', "in.jsonl:2: expected an object"),
-        (
-            '{"text": "a b", "words": ["a"]}\n',
-            'in.jsonl:1: has a "text" and a list of "words"; leave out one',
-        ),
-        ('{"text": null}\n', "in.jsonl:1: expected an object"),
-        ("[]\n", "in.jsonl:1: expected an object"),
-    ],
-)
-def test_bad_lines(finished, tmp_path, capsys, content, expected):
-    source = tmp_path / "in.jsonl"
-    source.write_text(content)
-    assert main([f"--model={finished[0]}", f"--input={source}"]) == 2
-    assert expected in capsys.readouterr().err
-
-
-def test_bad_models(tmp_path, capsys):
-    (tmp_path / "in.txt").write_text("a\n")
-    assert main([f"--model={tmp_path}", f"--input={tmp_path / 'in.txt'}"]) == 2
-    assert "no config.json" in capsys.readouterr().err
-    assert main([f"--model={tmp_path}", f"--input={tmp_path / 'nothing.txt'}"]) == 2
-    assert "nothing.txt" in capsys.readouterr().err

@@ -13,7 +13,6 @@ import pandas
 import pytest
 
 from toner_jax.errors import UserError
-from toner_jax.predict import main
 from toner_jax.schema import Entity, make_sentence
 from toner_jax.tasks.recognized import Recognized, Score
 
@@ -163,33 +162,3 @@ def test_other_labels(ner):
     assert {e["label"] for e in found} <= {"ship", "harbour"}
     with pytest.raises(UserError, match="labels is empty"):
         ner.predict(TEXTS[:1], labels=[])
-
-
-def test_rows_of_words_and_of_pretokenized_texts(ner, finished, tmp_path, capsys):
-    """Words give places in words, a text gives them in characters; what was not read stands in the row."""
-    text = "  Judge Ivan Borcalski came   to Selqua ."
-    rows = [{"words": text.split(), "id": 1}, {"tokens": text.split()}, {"text": text}]
-    rows.append({"words": ["x1" * ner.config.text.max_source, "fell"]})
-    source, sink = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    rows[0] |= {"text": None, "info": {"source": "x"}}
-    rows += [{"text": "Judge Ivan\nin \ud800 Selqua"}, {"words": []}]
-    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert main([f"--model={finished[0]}", f"--input={source}", f"--output={sink}", "--pretokenized"]) == 0
-    words, tokens, characters, long, lines, empty = map(json.loads, sink.read_text().splitlines())
-    assert lines["text"] == rows[4]["text"]
-    assert empty["entities"] == []
-    (expected,) = ner.predict(words=[text.split()])
-    assert expected
-    places = [(e["start"], e["end"], e["text"], e["label"]) for e in expected]
-    for row, given in zip((words, tokens), rows, strict=False):
-        found = row.pop("entities")
-        assert [(e["start"], e["end"], e["text"], e["label"]) for e in found] == places
-        assert row == given
-    assert len(characters["entities"]) == len(expected)
-    for e, word in zip(characters["entities"], expected, strict=True):
-        assert text[e["start"] : e["end"]] == e["text"]
-        assert (e["text"].split(), e["label"]) == (word["text"].split(), word["label"])
-        assert e["score"] == pytest.approx(word["score"], abs=2e-5)  # of another batch
-    assert long["coverage"]["words_too_long"] == 1
-    assert "coverage" not in words
-    assert "not all was read of 1 text, whose rows have a coverage: 1 word longer" in capsys.readouterr().err

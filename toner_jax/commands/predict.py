@@ -7,69 +7,27 @@ import json
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from toner_jax.commands import rows
 from toner_jax.common import cli
 from toner_jax.common.console import Progress, as_utf8, warn
 from toner_jax.errors import UserError
 
 if TYPE_CHECKING:
     from toner_jax.api import Ner
+    from toner_jax.inference.labels import Labels
     from toner_jax.inference.texts import Text
+    from toner_jax.tasks.recognized import Coverage
+
+BAD_ROWS = 3  # exit status: some rows could not be read, and stand in the output as errors
 
 
-def read_inputs(file: IO[str], name: str, jsonl: bool) -> Iterator[dict[str, Any]]:
-    """Texts to predict, a line each: plain text, or JSON objects with a "text" or a list of "words", whose other keys
-    are kept.
-
-    Raises:
-      UserError: a line that is no such object, with file and line, or a file that is not UTF-8.
-    """
-    for number, line in enumerate(_lines(file, name), 1):
-        if not jsonl:
-            yield {"text": line.rstrip("\n")}
-            continue
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{name}:{number}: not JSON ({error})") from error
-        yield _checked(entry, f"{name}:{number}")
-
-
-def _checked(entry: object, location: str) -> dict[str, Any]:
-    """The row, with a text or with words, and not with both; a null is neither. Words may stand beside a text as
-    character ranges, as our own files have them; the text is read then."""
-    if isinstance(entry, dict):
-        has_text, words = isinstance(entry.get("text"), str), _words(entry)
-        if has_text and words:
-            raise UserError(f'{location}: has a "text" and a list of "words"; leave out one of the two')
-        if has_text or words is not None:
-            return entry
-    raise UserError(f'{location}: expected an object with a "text" string, or a list of "words"')
-
-
-def _words(entry: dict[str, Any]) -> list[str] | None:
-    """The words of a row that has a list of them."""
-    for key in ("words", "tokens"):
-        words = entry.get(key)
-        if isinstance(words, list) and all(isinstance(word, str) for word in words):
-            return words
-    return None
-
-
-def _lines(file: IO[str], name: str) -> Iterator[str]:
-    try:
-        yield from file
-    except UnicodeDecodeError as error:
-        raise UserError(f"{name}: not UTF-8 ({error.reason}); convert it first") from error
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Runs the command.
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command. Returns 0, or `BAD_ROWS`.
 
     Raises:
       UserError: bad input.
@@ -78,22 +36,36 @@ def main(arguments: Sequence[str]) -> None:
     from toner_jax.parallel.runtime import keep_compiled_programs
 
     keep_compiled_programs()
-    _predict_file(options)
+    return _predict_file(options)
 
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = cli.Parser("predict", "Finds the entities of texts.")
+    parser = cli.Parser("predict", "Finds the entities of texts.", _more, takes_keys=True)
     parser.add_argument(
         "--model", type=cli.some, required=True, metavar="DIR",
         help="the work directory of a finished run, or a folder of save_pretrained",
     )  # fmt: skip
     parser.add_argument(
-        "--input", type=cli.some, required=True, metavar="FILE",
-        help="FILE.txt (a text a line), FILE.jsonl (objects with a text, or with words), or - for lines of text",
+        "--input",
+        type=cli.some,
+        required=True,
+        metavar="FILE",
+        help="a file of texts, or - for standard input",
+    )
+    parser.add_argument(
+        "--format", type=cli.one_of(*rows.FORMATS), default="auto",
+        help="what --input holds: txt, a text a line; jsonl, objects with a text or with words, a line each; json, an "
+        "array of them; auto (default) goes by its name, .gz aside",
     )  # fmt: skip
     parser.add_argument(
-        "--output", type=cli.some, default="-", metavar="FILE", help="FILE.jsonl, or - for standard output"
-    )
+        "--output", type=cli.some, default=rows.STANDARD, metavar="FILE",
+        help="a file of JSON lines, there once it is complete; or - for standard output",
+    )  # fmt: skip
+    parser.add_argument(
+        "--labels", type=cli.some, metavar="NAME,…",
+        help="other types to look for, or a .json or .yaml file of names and descriptions",
+    )  # fmt: skip
+    parser.add_argument("--flat", action="store_true", help="of entities that overlap, only the likeliest")
     parser.add_argument(
         "--threshold",
         type=cli.number,
@@ -104,48 +76,117 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--pretokenized", action="store_true",
-        help="each text is one sentence, and its words have white space around them",
+        help="a line of a text is a sentence, and its words have white space around them",
     )  # fmt: skip
+    parser.add_argument("--strict", action="store_true", help="stop at a row that cannot be read")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with what an interrupted command has written"
+    )
     parser.add_argument("--batch", type=cli.positive, default=1024, help="sentences prepared at a time")
     return parser.read(arguments)
 
 
-def _predict_file(arguments: argparse.Namespace) -> None:
-    from toner_jax.api import Ner
+def _more() -> str:
+    return (
+        "--config.KEY=VALUE sets another value than the run's, as for evaluate.\n"
+        f"Exit status {BAD_ROWS}: rows that could not be read stand in the output as errors."
+    )
+
+
+def _predict_file(options: argparse.Namespace) -> int:
     from toner_jax.inference.matching import checked_cosine
     from toner_jax.tasks.recognized import checked_score
 
-    if arguments.threshold is not None:
-        checked_score(arguments.threshold)  # before the output file is opened
-    if arguments.type_threshold is not None:
-        checked_cosine(arguments.type_threshold)
-    if arguments.output != "-" and Path(arguments.output).resolve() == Path(arguments.input).resolve():
-        raise UserError(f"{arguments.output}: is the input, too; give the output another file")
+    if options.threshold is not None:
+        checked_score(options.threshold)  # before anything is opened
+    if options.type_threshold is not None:
+        checked_cosine(options.type_threshold)
+    _check_files(options)
+    labels = _labels(options.labels) if options.labels else None
     with ExitStack() as files:
         try:
-            source, sink = as_utf8(sys.stdin), as_utf8(sys.stdout)
-            if arguments.input != "-":
-                source = files.enter_context(Path(arguments.input).open(encoding="utf-8"))
-            ner = Ner(arguments.model)
-            if arguments.output != "-":
-                # Half of a surrogate pair has no UTF-8 form; JSON escapes it in the same way.
-                path = Path(arguments.output)
-                sink = files.enter_context(path.open("w", encoding="utf-8", errors="backslashreplace"))
+            source = files.enter_context(rows.open_bytes(options.input))
+            ner = _load(options)
+            sink, done = files.enter_context(_sink(options)), 0
+            if options.resume:
+                done = _rewind(sink)
         except OSError as error:
             raise UserError(f"{error.filename}: cannot be opened ({error.strerror})") from error
-        jsonl = arguments.input.endswith(".jsonl")
-        entries = read_inputs(source, arguments.input, jsonl)
-        written = _write(ner, entries, sink, arguments)
-        if Path(arguments.input).is_file() and not sink.isatty():
-            written = _shown(written, _count(Path(arguments.input), jsonl))
+        format = rows.format_of(options.input, options.format)
+        given = islice(rows.read_rows(source, options.input, format), done, None)
+        writer = _Writer(ner, sink, options, labels)
+        written = writer.write(given)
+        total = _count(options.input, format)
+        if total and not sink.isatty():
+            written = _shown(written, total - done)
         for _ in written:
             pass
+    if options.output != rows.STANDARD:
+        _partial(options.output).replace(options.output)
+    return writer.finish()
 
 
-def _count(path: Path, jsonl: bool) -> int:
-    """How many texts a file holds."""
-    with path.open("rb") as lines:
-        return sum(1 for line in lines if line.strip() or not jsonl)
+def _check_files(options: argparse.Namespace) -> None:
+    """Raises:
+    UserError: the output is the input, or there is nothing to resume.
+    """
+    source, sink = Path(options.input), Path(options.output)
+    if options.output != rows.STANDARD and sink.exists() and source.exists() and sink.samefile(source):
+        raise UserError(f"{options.output}: is the input, too; give the output another file")
+    if options.resume and (options.output == rows.STANDARD or not _partial(options.output).is_file()):
+        raise UserError(
+            f"--resume: there is no {_partial(options.output)}, which an interrupted command leaves; start without it"
+        )
+
+
+def _partial(output: str) -> Path:
+    """Where the output lies until it is complete."""
+    return Path(f"{output}.partial")
+
+
+def _sink(options: argparse.Namespace) -> AbstractContextManager[IO[str]]:
+    if options.output == rows.STANDARD:
+        return nullcontext(as_utf8(sys.stdout))
+    mode = "r+" if options.resume else "w"
+    # Half of a surrogate pair has no UTF-8 form; JSON escapes it in the same way.
+    return _partial(options.output).open(mode, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def _rewind(file: IO[str]) -> int:
+    """Goes to the end of the last whole row, and cuts what follows. Returns how many rows there are."""
+    data, at, count = file.buffer, 0, 0  # type: ignore[attr-defined]
+    for line in data:
+        if line.endswith(b"\n"):
+            at, count = at + len(line), count + 1
+    data.seek(at)
+    data.truncate()
+    return count
+
+
+def _labels(text: str) -> Labels:
+    if text.lower().endswith((".json", ".yaml", ".yml")):
+        from toner_jax.schema import read_schema
+
+        return {t.name: t.description for t in read_schema(text).types}
+    return cli.words(text)
+
+
+def _load(options: argparse.Namespace) -> Ner:
+    from toner_jax.api import Ner
+
+    if not options.keys:
+        return Ner(options.model)
+    from toner_jax.runs.reevaluate import changed_config
+
+    return Ner(options.model, config=changed_config(Path(options.model), options.keys))
+
+
+def _count(name: str, format: str) -> int:
+    """How many rows a file holds, at most; 0 where that is not told by its lines."""
+    if name == rows.STANDARD or format == "json" or name.lower().endswith(".gz") or not Path(name).is_file():
+        return 0
+    with Path(name).open("rb") as lines:
+        return sum(1 for line in lines if line.strip() or format == "txt")
 
 
 def _shown(written: Iterator[None], total: int) -> Iterator[None]:
@@ -158,6 +199,84 @@ def _shown(written: Iterator[None], total: int) -> Iterator[None]:
             yield
 
 
+class _Writer:
+    """Writes each row with its entities, a line each; one that cannot be read with its error."""
+
+    def __init__(self, ner: Ner, sink: IO[str], options: argparse.Namespace, labels: Labels | None):
+        from toner_jax.tasks.recognized import Coverage
+
+        self._ner, self._sink, self._options, self._labels = ner, sink, options, labels
+        self._waiting: deque[rows.Row] = deque()
+        self._bad = self._in_part = self._unknown = 0
+        self._lost = self._nothing = Coverage()
+
+    def write(self, given: Iterator[rows.Row]) -> Iterator[None]:
+        """Yields after each row. Entities are written as they are found: those of a long text need not be in memory
+        together.
+
+        Raises:
+          UserError: with --strict, a row that cannot be read.
+        """
+        options = self._options
+        parts = self._ner.stream(
+            self._texts(given), self._labels, options.threshold, options.type_threshold, options.batch,
+            flat=options.flat,
+        )  # fmt: skip
+        begun, coverage, separator = False, self._nothing, ""
+        for part in parts:
+            if not begun:
+                yield from self._write_errors()
+                begun, coverage, separator = True, self._nothing, ""
+                entry = self._waiting.popleft().entry
+                kept = {key: value for key, value in entry.items() if key != "entities"}
+                self._sink.write(json.dumps(kept, ensure_ascii=False)[:-1] + ', "entities": [')
+            for span in part.entities:
+                self._sink.write(separator + json.dumps(span, ensure_ascii=False))
+                separator = ", "
+            coverage += part.coverage
+            if part.is_last:
+                begun = False
+                self._end(coverage)
+                yield
+        yield from self._write_errors()
+
+    def finish(self) -> int:
+        """Says what was not read. Returns the exit status."""
+        if self._in_part:
+            lost = self._lost.describe(texts_mostly_unknown=self._unknown)
+            texts = f"{self._in_part:,} text{'s' * (self._in_part > 1)}"
+            warn(f"not all was read of {texts}, whose rows have a coverage: {lost}")
+        if self._bad:
+            warn(
+                f"{self._bad:,} row{'s' * (self._bad > 1)} could not be read and stand in the output as an error"
+            )
+        return BAD_ROWS if self._bad else cli.OK
+
+    def _texts(self, given: Iterator[rows.Row]) -> Iterator[Text]:
+        for row in given:
+            if row.error and self._options.strict:
+                raise UserError(row.error)
+            self._waiting.append(row)
+            if not row.error:
+                yield _input(row.entry, self._options.pretokenized)
+
+    def _write_errors(self) -> Iterator[None]:
+        while self._waiting and self._waiting[0].error:
+            row = self._waiting.popleft()
+            self._bad += 1
+            self._sink.write(json.dumps({**row.entry, "error": row.error}, ensure_ascii=False) + "\n")
+            self._sink.flush()
+            yield
+
+    def _end(self, coverage: Coverage) -> None:
+        self._sink.write("]" if coverage.whole else f'], "coverage": {json.dumps(coverage.to_json())}')
+        self._sink.write("}\n")
+        self._sink.flush()
+        if not coverage.whole:
+            self._in_part, self._lost = self._in_part + 1, self._lost + coverage
+            self._unknown += coverage.mostly_unknown
+
+
 def _input(entry: dict[str, Any], pretokenized: bool) -> Text:
     """What `Ner.stream` takes of a row."""
     from toner_jax.inference.texts import PretokenizedText
@@ -165,48 +284,4 @@ def _input(entry: dict[str, Any], pretokenized: bool) -> Text:
     text = entry.get("text")
     if isinstance(text, str):
         return PretokenizedText(text) if pretokenized else text
-    return _words(entry) or []
-
-
-def _write(
-    ner: Ner, entries: Iterator[dict[str, Any]], sink: IO[str], arguments: argparse.Namespace
-) -> Iterator[None]:
-    """Writes each entry with its entities, a line each, and yields after it. Entities are written as they are
-    found: those of a long text need not be in memory together. At the end says what was not read."""
-    from toner_jax.tasks.recognized import Coverage
-
-    waiting: deque[dict[str, Any]] = deque()
-
-    def texts() -> Iterator[Text]:
-        for entry in entries:
-            waiting.append(entry)
-            yield _input(entry, arguments.pretokenized)
-
-    parts = ner.stream(
-        texts(),
-        threshold=arguments.threshold,
-        type_threshold=arguments.type_threshold,
-        batch=arguments.batch,
-    )
-    in_part, unknown, total, begun = 0, 0, Coverage(), False
-    for part in parts:
-        if not begun:
-            begun, coverage, separator = True, Coverage(), ""
-            kept = {key: value for key, value in waiting.popleft().items() if key != "entities"}
-            sink.write(json.dumps(kept, ensure_ascii=False)[:-1] + ', "entities": [')
-        for span in part.entities:
-            sink.write(separator + json.dumps(span, ensure_ascii=False))
-            separator = ", "
-        coverage += part.coverage
-        if part.is_last:
-            sink.write("]" if coverage.whole else f'], "coverage": {json.dumps(coverage.to_json())}')
-            sink.write("}\n")
-            sink.flush()
-            if not coverage.whole:
-                in_part, total = in_part + 1, total + coverage
-                unknown += coverage.mostly_unknown
-            begun = False
-            yield
-    if in_part:
-        lost = total.describe(texts_mostly_unknown=unknown)
-        warn(f"not all was read of {in_part:,} text{'s' * (in_part > 1)}, whose rows have a coverage: {lost}")
+    return rows.words_of(entry) or []
