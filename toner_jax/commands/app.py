@@ -60,7 +60,7 @@ def _overview() -> str:
             "",
             f"{cli.PROGRAM} COMMAND --help says what each flag does.",
             "Exit status: 0; 1, a comparison that was asked for differs; 2, something to mend, which one line on",
-            "standard error names; 3, rows that could not be read stand in the output (predict); 75, stopped by SIGTERM",
-            "(train); 130, by Ctrl-C.",
+            "standard error names; 3, rows that could not be read stand in the output (predict); 75, stopped by",
+            "SIGTERM (train); 130, by Ctrl-C.",
         ]
     )
