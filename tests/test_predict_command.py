@@ -94,7 +94,9 @@ def test_a_bad_row_costs_no_other(ner, finished, tmp_path, capsys):
     for number, (row, says) in enumerate(zip(bad, BAD.values(), strict=True), 2):
         assert row["error"].startswith(f"{source}:{number}: {says}")
     assert undecodable == {"error": f"{source}:{len(lines) + 1}: not UTF-8"}
-    assert f"{len(BAD) + 1} rows could not be read" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{source}:2: not JSON" in said
+    assert f"({len(BAD) + 1} rows could not be read and stand" in said
 
 
 @pytest.mark.parametrize(

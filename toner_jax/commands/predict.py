@@ -208,6 +208,7 @@ class _Writer:
         self._ner, self._sink, self._options, self._labels = ner, sink, options, labels
         self._waiting: deque[rows.Row] = deque()
         self._bad = self._in_part = self._unknown = 0
+        self._first_error = ""
         self._lost = self._nothing = Coverage()
 
     def write(self, given: Iterator[rows.Row]) -> Iterator[None]:
@@ -247,9 +248,8 @@ class _Writer:
             texts = f"{self._in_part:,} text{'s' * (self._in_part > 1)}"
             warn(f"not all was read of {texts}, whose rows have a coverage: {lost}")
         if self._bad:
-            warn(
-                f"{self._bad:,} row{'s' * (self._bad > 1)} could not be read and stand in the output as an error"
-            )
+            count = f"{self._bad:,} row{'s' * (self._bad > 1)}"
+            warn(f"{self._first_error} ({count} could not be read and stand in the output with an error)")
         return BAD_ROWS if self._bad else cli.OK
 
     def _texts(self, given: Iterator[rows.Row]) -> Iterator[Text]:
@@ -263,7 +263,7 @@ class _Writer:
     def _write_errors(self) -> Iterator[None]:
         while self._waiting and self._waiting[0].error:
             row = self._waiting.popleft()
-            self._bad += 1
+            self._bad, self._first_error = self._bad + 1, self._first_error or row.error
             self._sink.write(json.dumps({**row.entry, "error": row.error}, ensure_ascii=False) + "\n")
             self._sink.flush()
             yield
