@@ -12,6 +12,8 @@ from unittest import mock
 import pytest
 
 from toner_jax.commands.predict import BAD_ROWS
+from toner_jax.commands.rows import Row, format_of, open_bytes, read_rows
+from toner_jax.errors import UserError
 from toner_jax.predict import main
 
 TEXTS = [
@@ -99,6 +101,7 @@ def test_a_bad_row_costs_no_other(ner, finished, tmp_path, capsys):
     assert f"({len(BAD) + 1} rows could not be read and stand" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "says"), [("not json", "in.jsonl:2: not JSON"), ("[]", "in.jsonl:2: expected")]
 )
@@ -126,31 +129,34 @@ def test_strict_stops_at_it(finished, tmp_path, capsys, line, says):
         ("a.json", json.dumps([{"text": TEXTS[0]}], indent=2).encode(), []),
         ("a.json", json.dumps([TEXTS[0]]).encode("utf-8-sig"), []),
         ("a.json", json.dumps({"text": TEXTS[0]}).encode() + b"\n", []),
-        ("a.txt", json.dumps({"text": TEXTS[0]}).encode(), ["--format=jsonl"]),
-        ("-", json.dumps({"text": TEXTS[0]}).encode(), ["--format=jsonl"]),
+        ("a.txt", json.dumps({"text": TEXTS[0]}).encode(), ["jsonl"]),
+        ("-", json.dumps({"text": TEXTS[0]}).encode(), ["jsonl"]),
         ("-", TEXTS[0].encode("utf-8-sig"), []),
     ],
 )
-def test_files_of_every_kind(ner, finished, tmp_path, monkeypatch, name, data, more):
-    source, sink = tmp_path / name, tmp_path / "out.jsonl"
+def test_files_of_every_kind(tmp_path, monkeypatch, name, data, more):
+    source = str(tmp_path / name)
     if name == "-":
         source = name
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     else:
-        source.write_bytes(data)
-    assert main([f"--model={finished[0]}", f"--input={source}", f"--output={sink}", *more]) == 0
-    (row,) = rows(sink)
-    assert row["text"] == TEXTS[0]
-    assert places(row["entities"]) == places(ner.predict(TEXTS[:1])[0])
+        (tmp_path / name).write_bytes(data)
+    with open_bytes(source) as file:
+        (row,) = read_rows(file, source, format_of(source, *more))
+    assert row == Row({"text": TEXTS[0]})
 
 
 @pytest.mark.parametrize("data", [b"\x1f\x8bno", gzip.compress(b"text" * 500)[:-9]])
-def test_a_damaged_archive_is_one_line(finished, tmp_path, capsys, data):
+def test_a_damaged_archive_is_refused(tmp_path, data):
     (tmp_path / "a.gz").write_bytes(data)
-    assert main([f"--model={finished[0]}", f"--input={tmp_path / 'a.gz'}"]) == 2
-    assert "a.gz: cannot be read (" in capsys.readouterr().err
+    with (
+        open_bytes(str(tmp_path / "a.gz")) as file,
+        pytest.raises(UserError, match=r"^a.gz: cannot be read \("),
+    ):
+        list(read_rows(file, "a.gz", "txt"))
 
 
+@pytest.mark.slow
 def test_the_output_is_there_once_it_is_complete_and_goes_on_where_it_was(ner, finished, tmp_path, capsys):
     source, sink = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text("".join(f"{text}\n" for text in TEXTS), encoding="utf-8")

@@ -126,7 +126,7 @@ def test_a_bad_threshold_is_one_line_and_keeps_the_output(finished, tmp_path, ca
     sink.write_text("precious\n")
     arguments = [f"--model={finished[0]}", f"--input={source}", f"--output={sink}", f"--{flag}"]
     assert main(arguments) == 2
-    assert capsys.readouterr().err == f"toner-jax: {message}\n"
+    assert capsys.readouterr().err == f"toner-jax: --{message}\n"
     assert sink.read_text() == "precious\n"
 
 
