@@ -39,6 +39,7 @@ def test_wnut17(capsys, tmp_path):
     assert picture.read_text().count("<svg") == 1
 
 
+@pytest.mark.slow
 @needs_shared
 def test_jnlpba_in_pieces(capsys):
     argv = arguments(

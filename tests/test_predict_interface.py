@@ -13,6 +13,7 @@ import pandas
 import pytest
 
 from toner_jax.errors import UserError
+from toner_jax.inference.texts import checked_texts
 from toner_jax.schema import Entity, make_sentence
 from toner_jax.tasks.recognized import Recognized, Score
 
@@ -80,8 +81,9 @@ def test_texts_come_in_anything_that_can_be_iterated_over(ner):
     expected = places(ner.predict(TEXTS))
     assert any(expected)
     column = datasets.Dataset.from_dict({"text": TEXTS})["text"]
-    for texts in (tuple(TEXTS), (t for t in TEXTS), pandas.Series(TEXTS), np.array(TEXTS, object), column):
-        assert places(ner(texts)) == expected
+    for texts in (tuple(TEXTS), pandas.Series(TEXTS), np.array(TEXTS, object), column):
+        assert checked_texts(texts) == TEXTS
+    assert places(ner(t for t in TEXTS)) == expected
     assert ner.predict(iter([])) == []
 
 

@@ -153,8 +153,10 @@ def plain(rows: int = 13, budget: int = 40) -> tuple[np.ndarray, ...]:
     ("requests", "tokens_per_pass", "rows", "chunk"),
     [
         (13, 7, 13, 0),
-        (12, 4, 5, 3),
-        *(pytest.param(*p, marks=pytest.mark.slow) for p in ((13, 1, 13, 0), (12, 4, 1, 6), (12, 4, 2, 12))),
+        *(
+            pytest.param(*p, marks=pytest.mark.slow)
+            for p in ((13, 1, 13, 0), (12, 4, 5, 3), (12, 4, 1, 6), (12, 4, 2, 12))
+        ),
     ],
 )
 def test_passes_of_several_tokens_write_what_one_token_at_a_time_does(requests, tokens_per_pass, rows, chunk):
@@ -235,6 +237,7 @@ def test_hints_change_no_output():
     np.testing.assert_array_equal(out.tokens, plain()[0])
 
 
+@pytest.mark.slow
 def test_temperature_changes_probabilities_alone():
     c = case()
     hot = decode(c, 4, 5, 160, calibration_temperature=2.0)

@@ -46,6 +46,7 @@ def test_every_gradient_of_t5(t5):
     assert {name: e for name, e in errors.items() if e > GRADIENT} == {}
 
 
+@pytest.mark.slow
 def test_padding_changes_no_real_position_of_t5(t5):
     model, params = t5.model, t5.params
     source, mask, target = oracles.random_batch()

@@ -15,7 +15,15 @@ from toner_jax.models.hf.config import ConfigFile
 from toner_jax.models.t5.config import T5Config
 
 
-@pytest.mark.parametrize("name", compare_sizes.PUBLISHED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow)
+        if name.endswith((" large", "l")) and "T5" in name
+        else name
+        for name in compare_sizes.PUBLISHED
+    ],
+)
 def test_parameter_counts(name):
     assert compare_sizes.counted(name) == compare_sizes.PUBLISHED[name][1]
 

@@ -281,6 +281,7 @@ def test_it_trains_on_a_mesh_as_on_one_device():
     assert one[-1] < 0.8 * one[0]
 
 
+@pytest.mark.slow
 def test_its_weights_go_out_and_come_back(tmp_path):
     model = Rotary(RotaryConfig())
     params = parameters(model)

@@ -123,6 +123,7 @@ jax.tree.map(np.testing.assert_array_equal, *read)
 """
 
 
+@pytest.mark.slow
 def test_read_onto_eight_devices(sources, converted):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
     subprocess.run(

@@ -135,6 +135,7 @@ def test_both_t5_back_ends_agree_on_all_real_words(real):
         assert sum(map(score, a)) == pytest.approx(sum(map(score, b)), abs=1e-4)
 
 
+@pytest.mark.slow
 @needs_shared
 def test_bert_ids_of_all_real_words_are_those_of_transformers():
     assert compare_tokenizers.bert_differences() == []

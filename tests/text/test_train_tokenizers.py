@@ -166,6 +166,7 @@ def test_characters_have_precedence_over_the_size(tmp_path):
         assert [t.piece(i) for i in t.encode(["Cab21-東"])[0]] == ["c", "##a", "##b", "##2", "##1", "-", "東"]
 
 
+@pytest.mark.slow
 @needs_shared
 def test_on_real_text(tmp_path):
     sentences = read(SHARED, "wnut17/wnut17train.conll").sentences
