@@ -158,10 +158,25 @@ print(json.dumps([jax.config.values[name] for name in names]))
     ("first", "environment", "expected"),
     [
         ("", {}, ["{home}/.cache/toner_jax/xla", 0.5]),
-        ("", {"XDG_CACHE_HOME": "{home}/other"}, ["{home}/other/toner_jax/xla", 0.5]),
+        pytest.param(
+            "",
+            {"XDG_CACHE_HOME": "{home}/other"},
+            ["{home}/other/toner_jax/xla", 0.5],
+            marks=pytest.mark.slow,
+        ),
         ("", {"JAX_COMPILATION_CACHE_DIR": "/mine"}, ["/mine", 1.0]),
-        ("", {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1.0"}, ["{home}/.cache/toner_jax/xla", 1.0]),
-        ("", {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "7"}, ["{home}/.cache/toner_jax/xla", 7.0]),
+        pytest.param(
+            "",
+            {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1.0"},
+            ["{home}/.cache/toner_jax/xla", 1.0],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "",
+            {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "7"},
+            ["{home}/.cache/toner_jax/xla", 7.0],
+            marks=pytest.mark.slow,
+        ),
         ("import jax; jax.config.update('jax_compilation_cache_dir', '/mine')", {}, ["/mine", 1.0]),
         ("", {"HOME": "/dev/null/nobody"}, [None, 1.0]),
     ],

@@ -202,7 +202,7 @@ def test_rows_that_need_more_passes_than_slots_are_said_to_be_incomplete():
 
 
 @pytest.mark.parametrize("budget", [1, 2, 3, 7, 12, 25])
-@pytest.mark.parametrize("tokens_per_pass", [1, 4])
+@pytest.mark.parametrize("tokens_per_pass", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_an_output_is_cut_where_its_budget_ends(budget, tokens_per_pass):
     """Up to there nothing differs, scores and items included; what ends exactly there is whole."""
     whole = decode(case(), tokens_per_pass, 5, slots=160)

@@ -17,6 +17,7 @@ from toner_jax.models.t5.model import T5
 CONFIG = T5Config(
     vocab_size=500, d_model=128, d_kv=32, d_ff=256, num_layers=2, num_decoder_layers=2, num_heads=4
 )
+pytestmark = pytest.mark.slow
 MODEL = T5(CONFIG)
 LENGTH, ROWS = 24, 48
 

@@ -118,7 +118,11 @@ def test_remat_changes_nothing_in_bert(bert):
     assert_remat_changes_nothing(shallow, bert.params, loss)
 
 
-@pytest.mark.parametrize("blocks", [[1] * 11, [3, 1, 3, 3, 1]], ids=["one by one", "in blocks"])
+@pytest.mark.parametrize(
+    "blocks",
+    [pytest.param([1] * 11, marks=pytest.mark.slow), [3, 1, 3, 3, 1]],
+    ids=["one by one", "in blocks"],
+)
 def test_cached_logits_are_the_uncached_ones(t5, blocks):
     assert compare_models.cached_logits(t5, blocks) < LOGITS
 
@@ -138,6 +142,7 @@ def test_greedy_tokens_are_those_of_generate(t5, rows):
     assert decoded.equal() >= 0.98 * rows  # ties of the two best are rare
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("t5", ["flan"], indirect=True)
 def test_type_head(t5):
     plain, params = t5.model, t5.params

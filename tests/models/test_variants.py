@@ -18,9 +18,7 @@ from toner_jax.models.t5.config import T5Config
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow)
-        if name.endswith((" large", "l")) and "T5" in name
-        else name
+        pytest.param(name, marks=pytest.mark.slow) if name.endswith(("T5 large", "xl")) else name
         for name in compare_sizes.PUBLISHED
     ],
 )

@@ -62,7 +62,12 @@ MODELS: dict[str, Callable[[], tuple[ShardingRules, Shapes]]] = {
 }
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(m, marks=pytest.mark.slow) if m in ("flan-t5-xxl", "gte-large") else m for m in MODELS
+    ],
+)
 def parameters(request) -> tuple[ShardingRules, Shapes]:
     return MODELS[request.param]()
 
@@ -105,6 +110,7 @@ def test_a_device_holds_its_share(parameters, sizes):
     assert 1 <= share * sizes[1] * sizes[2] < 1.15
 
 
+@pytest.mark.slow
 def test_memory_of_the_largest_model():
     """Parameters, gradients and both moments, 16 bytes a parameter: 178 GB, an eighth of it on each of 8."""
     rules, shapes = MODELS["flan-t5-xxl"]()
