@@ -122,9 +122,9 @@ def test_strict_stops_at_it(finished, tmp_path, capsys, line, says):
         ("a.txt", TEXTS[0].encode("utf-8-sig"), []),
         ("a.txt", (TEXTS[0] + "\r\n").encode("utf-16"), []),
         ("a", TEXTS[0].encode(), []),
-        ("a.txt.gz", gzip.compress(TEXTS[0].encode()), []),
+        ("a.txt.gz", gzip.compress(TEXTS[0].encode(), mtime=0), []),
         ("a.JSONL", json.dumps({"text": TEXTS[0]}).encode("utf-8-sig"), []),
-        ("a.ndjson.gz", gzip.compress(json.dumps({"text": TEXTS[0]}).encode()), []),
+        ("a.ndjson.gz", gzip.compress(json.dumps({"text": TEXTS[0]}).encode(), mtime=0), []),
         ("a.jsonl", json.dumps(TEXTS[0]).encode(), []),
         ("a.json", json.dumps([{"text": TEXTS[0]}], indent=2).encode(), []),
         ("a.json", json.dumps([TEXTS[0]]).encode("utf-8-sig"), []),
@@ -146,7 +146,7 @@ def test_files_of_every_kind(tmp_path, monkeypatch, name, data, more):
     assert row == Row({"text": TEXTS[0]})
 
 
-@pytest.mark.parametrize("data", [b"\x1f\x8bno", gzip.compress(b"text" * 500)[:-9]])
+@pytest.mark.parametrize("data", [b"\x1f\x8bno", gzip.compress(b"text" * 500, mtime=0)[:-9]])
 def test_a_damaged_archive_is_refused(tmp_path, data):
     (tmp_path / "a.gz").write_bytes(data)
     with (
