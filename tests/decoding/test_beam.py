@@ -17,6 +17,8 @@ from toner_jax.decoding.search import SearchOptions, beam
 from toner_jax.errors import UserError
 from toner_jax.validation import validate
 
+pytestmark = pytest.mark.slow
+
 VOCABULARY, ROWS = 9, 12
 
 

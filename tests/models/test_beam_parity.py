@@ -11,6 +11,8 @@ import torch
 from toner_jax.decoding.search import SearchOptions, beam
 from toner_jax.models.t5.decoder import T5Decoder
 
+pytestmark = pytest.mark.slow
+
 
 def our_beam(folder, source, beams, limit, penalty):
     model, params = oracles.our_t5(folder)

@@ -24,6 +24,8 @@ from safetensors.numpy import load_file
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.t5.model import T5
 
+pytestmark = pytest.mark.slow
+
 
 def test_t5_round_trip(t5, tmp_path):
     reference, source = t5

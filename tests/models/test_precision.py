@@ -7,6 +7,8 @@ import oracles
 import pytest
 from compare_models import Pair
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=oracles.T5_VARIANTS)
 def t5(request, tmp_path_factory):
