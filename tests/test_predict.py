@@ -10,19 +10,12 @@ import jax
 import numpy as np
 import pytest
 import tiny
+from tiny import TEXTS
 
 import toner_jax
 from toner_jax.errors import UserError
 from toner_jax.runs import reevaluate
 from toner_jax.text.words import sentence_from_text
-
-TEXTS = [
-    "Judge Ivan Borcalski married Professor Jaman in Selqua in 1973.",
-    "",
-    "   ",
-    "Émile ½ 😀 \u200b ( said ) : “no”",
-    "word " * 400,
-]
 
 
 def test_predict_gives_slices_of_the_text(ner):

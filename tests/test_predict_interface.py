@@ -11,20 +11,12 @@ import datasets
 import numpy as np
 import pandas
 import pytest
+from tiny import TEXTS
 
 from toner_jax.errors import UserError
 from toner_jax.inference.texts import checked_texts
 from toner_jax.schema import Entity, make_sentence
 from toner_jax.tasks.recognized import Recognized, Score
-
-TEXTS = [
-    "Judge Ivan Borcalski married Professor Jaman in Selqua in 1973.",
-    "",
-    "   ",
-    "Émile ½ 😀 \u200b ( said ) : “no”",
-    "word " * 400,
-]
-
 
 WORDS = [
     ["Judge", "Ivan", "Borcalski", "came", "to", "Selqua", "."],

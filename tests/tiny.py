@@ -41,6 +41,16 @@ SETTINGS = {
 }
 
 
+# What its models are asked to read.
+TEXTS = [
+    "Judge Ivan Borcalski married Professor Jaman in Selqua in 1973.",
+    "",
+    "   ",
+    "Émile ½ 😀 \u200b ( said ) : “no”",
+    "word " * 400,
+]
+
+
 def command(workdir: Path, *extra: str, config: str = "configs/quickstart.py") -> list[str]:
     """The command line of a tiny run; later arguments win."""
     settings = [f"--config.{key}={value}" for key, value in SETTINGS.items()]

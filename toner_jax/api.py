@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from toner_jax.errors import UserError
 from toner_jax.inference.labels import Asked, Labels, read_labels
-from toner_jax.inference.matching import TypeMatcher, checked_cosine, matched_types
+from toner_jax.inference.matching import TypeMatcher, checked_cosine
 from toner_jax.inference.predicted import Part, PredictedEntity, predicted_entities
 from toner_jax.inference.recognize import Recognizer, mark_shortened
 from toner_jax.inference.texts import Text, checked_texts, sentence_groups, texts_or_words
@@ -268,8 +268,7 @@ class Ner:
         with self._lock:
             matched = None
             if self._matcher is not None:
-                rows = self._similarities(sentences, schema)
-                matched = [matched_types(row, schema, delta) for row in rows]
+                matched = self._matcher.types(self._restored.matcher_params, sentences, schema, delta)
             recognizer, params = self._recognizer(task, schema), self._restored.generator_params
             found = recognizer(params, sentences, matched, self.calibration_temperature)
             if self._matcher is not None:

@@ -30,8 +30,8 @@ _OF_SCRIPT_WITHOUT_SPACES = regex.compile(rf"[\p{{L}}&&[{_WITHOUT_SPACES}]]", re
 # Korean puts spaces between its words, though not between a word and its particles.
 _UNSPACED = rf"[[\p{{L}}&&[{_WITHOUT_SPACES}]]--\p{{Hang}}]"
 _HAS_UNSPACED = regex.compile(_UNSPACED, regex.VERSION1)
-# Full-width punctuation has its space in itself.
 _MARKS = regex.compile(r"\p{M}+")
+# Full-width punctuation has its space in itself.
 _WIDE = r"[[\u3001-\u303f\uff01-\uff65]--[\p{L}\p{Nd}]]"
 _SPACED_LETTER = rf"[\p{{L}}--{_UNSPACED}]"
 # Seen at the end of one word and the beginning of the next: no space between the two.

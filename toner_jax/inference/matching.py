@@ -54,6 +54,13 @@ class TypeMatcher:
                 out[i] = vector
         return np.stack(out) if out else np.zeros((0, 1), np.float32)  # type: ignore[arg-type]
 
+    def types(
+        self, params: Any, sentences: Sequence[Sentence], schema: Schema, type_threshold: float
+    ) -> list[tuple[str, ...]]:
+        """T′ of each sentence, as `matched_types` has it."""
+        rows = self.similarities(params, [s.words for s in sentences], schema)
+        return [matched_types(row, schema, type_threshold) for row in rows]
+
     def shortened(self, sentences: Sequence[Sentence]) -> list[bool]:
         """Of which sentences the model sees the beginning alone."""
         return [self.features.is_shortened(s.words) for s in sentences]

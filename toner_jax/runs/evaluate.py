@@ -15,7 +15,7 @@ from toner_jax.evaluation.calibration_temperature import Fitted, fit_calibration
 from toner_jax.evaluation.detokenized import Detokenized, evaluate_detokenized
 from toner_jax.evaluation.evaluated import Evaluated, judge_found, write_predictions
 from toner_jax.evaluation.report import Reference, Report, make_report
-from toner_jax.inference.matching import TypeMatcher, matched_types
+from toner_jax.inference.matching import TypeMatcher
 from toner_jax.inference.recognize import Recognizer, mark_shortened
 from toner_jax.runs import setup
 from toner_jax.runs.generator import FOLDER as GENERATOR
@@ -61,8 +61,7 @@ class _Matcher(NamedTuple):
 
     def __call__(self, sentences: Sequence[Sentence], schema: Schema) -> list[tuple[str, ...]]:
         """T′ of each."""
-        rows = self.matcher.similarities(self.params, [s.words for s in sentences], schema)
-        return [matched_types(row, schema, self.type_threshold) for row in rows]
+        return self.matcher.types(self.params, sentences, schema, self.type_threshold)
 
 
 @dataclass(frozen=True)
@@ -163,12 +162,12 @@ def _load(config: Settings, run: Run, word_ids: WordIds, generator: Mapping[str,
 def _load_types(config: Settings, run: Run) -> _Matcher | None:
     if not config.matcher.enabled:
         return None
-    encoder, stage = setup.build_matcher(config, run.workdir), run.workdir / MATCHER
-    step = stage_result(run.workdir, MATCHER)["step"]
-    params = setup.restore_params(stage, step, encoder, run.mesh, config.sharding)
+    encoder, result = setup.build_matcher(config, run.workdir), stage_result(run.workdir, MATCHER)
+    stage = run.workdir / MATCHER
+    params = setup.restore_params(stage, result["step"], encoder, run.mesh, config.sharding)
     features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, encoder)
     matcher = TypeMatcher(encoder, features, run.mesh, config.decode.batch_size)
-    return _Matcher(matcher, params, read_type_threshold(run.workdir))
+    return _Matcher(matcher, params, result["type_threshold"])
 
 
 def _detokenized(config: Settings, run: Run, trained: _Trained, evaluated: Evaluated) -> Detokenized | None:
@@ -187,7 +186,8 @@ def _fit_on_dev(config: Settings, run: Run, trained: _Trained) -> Fitted:
     """The calibration temperature that suits at most `eval.dev_max_sentences` of dev."""
     sentences, types = chosen_dev(config, run)
     fitted = fit_calibration_temperature(
-        lambda t: judge_found(sentences, trained.recognize(sentences, types, t))
+        # Without a look at coverage, which no temperature changes.
+        lambda t: judge_found(sentences, trained.recognizer(trained.params, sentences, types, t))
     )
     found = (
         f"evaluate: calibration temperature {fitted.calibration_temperature:.3f}, "

@@ -125,12 +125,12 @@ def read_words(
     ranges: list[Range] = []
     written: list[str] = []
     for a, b in words:
-        glued = text[a:b] == "." and a != last and ranges and ranges[-1][1] == a
         word = text[a:b]
+        glued = word == "." and a != last and ranges and ranges[-1][1] == a
         own = cut_into_atoms(text, a, b) if reading.at_atoms(word) else [((a, b), without_glue(word))]
-        for i, (part, word) in enumerate(own):
+        for i, (part, piece) in enumerate(own):
             ranges.append(part)
-            written.append(GLUE + word if glued and i == 0 else word)
+            written.append(GLUE + piece if glued and i == 0 else piece)
     return tuple(ranges), tuple(written)
 
 
