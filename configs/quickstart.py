@@ -9,7 +9,7 @@ def get_config(arg=None):
     base.set_scratch(c)
     c.data.name = "generated"
     c.data.format = "generated"
-    c.data.generated.train = 44_000
+    c.data.generated.train = 40_000
     c.tokenizer.generator_vocab_size = 1_500
     c.matcher.epochs = 0.5
     c.matcher.batch_size = 64
@@ -18,6 +18,7 @@ def get_config(arg=None):
     c.generator.type_recognition = 0.1
     c.generator.dropout = 0.0
     c.matcher.max_shapes = 3
+    c.generator.max_shapes = 6
     c.eval.every = 500
     c.eval.start = 0.4
     c.eval.dev_max_sentences = 300

@@ -83,10 +83,10 @@ SIZES = st.lists(st.tuples(st.integers(1, 90), st.integers(0, 60)), min_size=1, 
 
 
 @settings(max_examples=150, deadline=None)
-@given(sizes=SIZES, max_shapes=st.integers(1, 8), targets_per_source=st.integers(1, 3))
-def test_shapes_cover_every_example(sizes, max_shapes, targets_per_source):
+@given(sizes=SIZES, max_shapes=st.integers(1, 8))
+def test_shapes_cover_every_example(sizes, max_shapes):
     examples = [example(*size) for size in sizes]
-    shapes = choose_shapes(examples, max_shapes, targets_per_source)
+    shapes = choose_shapes(examples, max_shapes)
     assert 1 <= len(shapes) <= max_shapes
     assert len(set(shapes)) == len(shapes)
     for s, t in sizes:
@@ -97,8 +97,57 @@ def test_shapes_cover_every_example(sizes, max_shapes, targets_per_source):
         s, t = shapes[assign(e, shapes)]
         assert s >= len(e.source)
         assert t >= len(e.target)
-        fitting = [a + b for a, b in shapes if a >= len(e.source) and b >= len(e.target)]
-        assert s + t == min(fitting)
+        fitting = [a + 2 * b for a, b in shapes if a >= len(e.source) and b >= len(e.target)]
+        assert s + 2 * t == min(fitting)
+
+
+def subsets_with_last(values):
+    """Every way to choose some of the values, the last one among them."""
+    *others, last = values
+    for k in range(len(others) + 1):
+        for chosen in itertools.combinations(others, k):
+            yield (*chosen, last)
+
+
+def every_cover(sizes):
+    """Every way to cut sizes by source into ranges, and each range by target, as shapes; one shape holds every size."""
+    largest = max(t for _, t in sizes)
+    for sources in subsets_with_last(sorted({s for s, _ in sizes})):
+        ranges = []
+        for low, high in itertools.pairwise((0, *sources)):
+            targets = {t for s, t in sizes if low < s <= high} | ({largest} if high == sources[-1] else set())
+            ranges.append([[(high, t) for t in chosen] for chosen in subsets_with_last(sorted(targets))])
+        yield from ([*itertools.chain(*ways)] for ways in itertools.product(*ranges))
+
+
+def range_cost(sizes, weights, shapes) -> float:
+    """What sizes cost, each in the shape of its own range of sources."""
+    total = 0.0
+    for (s, t), weight in zip(sizes, weights, strict=True):
+        source = min(a for a, _ in shapes if a >= s)
+        total += weight * (source + 2 * min(b for a, b in shapes if a == source and b >= t))
+    return total
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    sizes=st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=12),
+    max_shapes=st.integers(1, 5),
+    data=st.data(),
+)
+def test_shapes_are_the_cheapest(sizes, max_shapes, data):
+    weights = data.draw(st.lists(st.sampled_from([0.1, 1.0, 3.0]), min_size=len(sizes), max_size=len(sizes)))
+    shapes = choose_shapes([example(*size) for size in sizes], max_shapes, np.array(weights), multiple=1)
+    least = min(range_cost(sizes, weights, c) for c in every_cover(sizes) if len(c) <= max_shapes)
+    assert range_cost(sizes, weights, shapes) == pytest.approx(least)
+
+
+def test_shapes_heed_how_often_an_example_is_used():
+    examples = [example(60, 30)] * 10 + [example(60, 20)] * 10 + [example(60, 5)] * 20
+    assert choose_shapes(examples, 2) == ((64, 8), (64, 32))
+    assert choose_shapes(examples, 2, np.array([1.0] * 20 + [0.1] * 20)) == ((64, 24), (64, 32))
+    never = np.array([0.0] * 10 + [1.0] * 10 + [0.0] * 20)
+    assert choose_shapes(examples, 1, never) == ((64, 32),)  # it holds those too that no epoch happens to use
 
 
 def test_shapes_follow_the_data():
@@ -149,8 +198,8 @@ def test_the_order_depends_on_the_seed_alone():
 
 
 def test_an_epoch_shuffles_examples_and_batches():
-    plain = random_plan(0, 150, 8, None)[2]
-    shuffled = random_plan(0, 150, 8, 3)[2]
+    plain = random_plan(0, 600, 8, None)[2]
+    shuffled = random_plan(0, 600, 8, 3)[2]
     groups = {tuple(sorted(rows)) for _, rows in plain}
     assert not groups & {tuple(sorted(rows)) for _, rows in shuffled if (rows >= 0).all()}
     assert [shape for shape, _ in plain] != [shape for shape, _ in shuffled]
@@ -167,7 +216,7 @@ def test_most_examples_stay_in_their_own_shape():
 def test_shapes_that_no_larger_one_holds_pad_their_own_last_batch():
     shapes = ((8, 16), (16, 8))
     plan = plan_epoch([0, 1, 1], shapes, 2, None)
-    assert flat(plan) == [((8, 16), [0, -1]), ((16, 8), [1, 2])]
+    assert flat(plan) == [((16, 8), [1, 2]), ((8, 16), [0, -1])]
 
 
 # Batches.

@@ -48,55 +48,108 @@ class Batch:
 
 
 def choose_lengths(lengths: Sequence[int] | np.ndarray, buckets: int, multiple: int = 8) -> tuple[int, ...]:
-    """At most `buckets` padded lengths, multiples of `multiple`, that cover all `lengths` with the
-    least total padding (exact, by dynamic programming over the distinct rounded lengths)."""
-    rounded = -(-np.maximum(np.asarray(lengths, int), 1) // multiple) * multiple
-    values, counts = np.unique(rounded, return_counts=True)
-    n = len(values)
-    cumulative = np.concatenate([[0], np.cumsum(counts)])
-    best = np.full((buckets + 1, n + 1), np.inf)
-    best[:, 0] = 0
-    choice = np.zeros((buckets + 1, n + 1), int)
-    for k in range(1, buckets + 1):
-        for j in range(1, n + 1):
-            # One bucket of length values[j-1] holds the values i … j-1.
-            cost = best[k - 1, :j] + (cumulative[j] - cumulative[:j]) * values[j - 1]
-            choice[k, j] = int(np.argmin(cost))
-            best[k, j] = cost[choice[k, j]]
-    chosen, j = [], n
-    for k in range(buckets, 0, -1):
-        if j == 0:
-            break
-        chosen.append(int(values[j - 1]))
-        j = choice[k, j]
-    return tuple(sorted(chosen))
+    """At most `buckets` padded lengths, multiples of `multiple`, that cover all `lengths` with the least total
+    padding."""
+    values, counts = np.unique(_rounded(lengths, multiple), return_counts=True)
+    _, chosen = _covers(values, counts, buckets)
+    return chosen[min(buckets, len(values))]
 
 
 def choose_shapes(
-    examples: Sequence[Example], max_shapes: int = 8, targets_per_source: int = 2
+    examples: Sequence[Example], max_shapes: int = 8, weights: np.ndarray | None = None, multiple: int = 8
 ) -> tuple[Shape, ...]:
-    """At most `max_shapes` (source, target) shapes that cover all examples with little padding."""
-    sources = np.array([len(e.source) for e in examples])
-    targets = np.array([max(len(e.target), 1) for e in examples])
-    shapes: list[Shape] = []
-    shorter = 0
-    targets_per_source = min(targets_per_source, max_shapes)
-    for length in choose_lengths(sources, max_shapes // targets_per_source):
-        inside = targets[(sources > shorter) & (sources <= length)]
-        shapes += [(length, t) for t in choose_lengths(inside, targets_per_source)]
-        shorter = length
-    # A batch's left-over rows move to a larger shape, so one shape must hold every example.
-    largest = (max(s for s, _ in shapes), max(t for _, t in shapes))
-    if largest not in shapes:
-        shapes[-1] = largest
-    return tuple(shapes)
+    """At most `max_shapes` (source, target) shapes that cover all examples, of the least total `cost`.
+
+    The examples are cut by their source lengths into ranges, and those of a range by their target lengths; which cuts
+    are best is found exactly, by dynamic programming. One of the shapes holds every example, since the rows that do
+    not fill a batch move to a larger one.
+
+    Args:
+      weights: [N], how often each example is used in training; None for once each.
+      multiple: that padded lengths are a multiple of.
+    """
+    sources, source_of = np.unique(_rounded([len(e.source) for e in examples], multiple), return_inverse=True)
+    targets, target_of = np.unique(_rounded([len(e.target) for e in examples], multiple), return_inverse=True)
+    counts_ST = np.zeros((len(sources), len(targets)))
+    np.add.at(counts_ST, (source_of, target_of), 1.0 if weights is None else weights)
+    until_ST = np.concatenate([np.zeros((1, len(targets))), np.cumsum(counts_ST, 0)])
+    # By number of shapes and of sources covered: the least cost, and how it came about.
+    best = np.full((max_shapes + 1, len(sources) + 1), np.inf)
+    best[:, 0] = 0
+    chosen: dict[tuple[int, int], tuple[Shape, ...]] = {(k, 0): () for k in range(max_shapes + 1)}
+    for end, source in enumerate(sources, start=1):
+        for start in range(end):
+            counts_T = until_ST[end] - until_ST[start]
+            if end == len(sources):
+                counts_T[-1] += 1e-9  # the largest target is in the last range, so that its shape holds all
+            used = int(np.flatnonzero(counts_T > 0)[-1]) + 1 if counts_T.any() else 1
+            costs, lengths = _covers(targets[:used], counts_T[:used] * _TARGET_COST, max_shapes)
+            for inside in range(1, max_shapes + 1):
+                total = best[: max_shapes + 1 - inside, start] + costs[inside] + counts_T.sum() * source
+                for k in (inside + np.flatnonzero(total < best[inside:, end])).tolist():
+                    best[k, end] = total[k - inside]
+                    shapes = tuple((int(source), t) for t in lengths[inside])
+                    chosen[k, end] = chosen[k - inside, start] + shapes
+    return chosen[max_shapes, len(sources)]
+
+
+def _rounded(lengths: Sequence[int] | np.ndarray, multiple: int) -> np.ndarray:
+    rounded: np.ndarray = -(-np.maximum(np.asarray(lengths, int), 1) // multiple) * multiple
+    return rounded
+
+
+def _covers(
+    values: np.ndarray, weights: np.ndarray, most: int
+) -> tuple[np.ndarray, dict[int, tuple[int, ...]]]:
+    """The best ways to pad values to few lengths, by dynamic programming.
+
+    Args:
+      values: int [N], ascending.
+      weights: [N], how often each occurs.
+      most: lengths.
+
+    Returns:
+      The least weighted sum of padded values with k = 0 … `most` lengths at most, and those lengths of each k that is
+      no more than N.
+    """
+    n = len(values)
+    until = np.concatenate([[0.0], np.cumsum(weights)])
+    # One length, values[j − 1], for the values i … j − 1.
+    one = (until[None, :] - until[:, None]) * np.concatenate([[0], values])[None, :]
+    one[np.tril_indices(n + 1)] = np.inf
+    least = np.full(n + 1, np.inf)
+    least[0] = 0
+    costs, cuts = [np.inf], []
+    for _ in range(most):
+        ways = least[:, None] + one
+        cuts.append(ways.argmin(0))
+        least = ways.min(0)
+        costs.append(min(costs[-1], least[n]))
+    lengths = {}
+    for k in range(1, min(most, n) + 1):
+        found, j = [], n
+        for cut in cuts[k - 1 :: -1]:
+            found.append(int(values[j - 1]))
+            j = int(cut[j])
+        lengths[k] = tuple(reversed(found))
+    return np.array(costs), lengths
+
+
+# A position of the target passes the decoder's self-attention, its cross-attention and the logits: about twice the
+# work of one of the source.
+_TARGET_COST = 2
+
+
+def cost(shape: Shape) -> int:
+    """What an example of a shape costs, in positions of the source."""
+    return shape[0] + _TARGET_COST * shape[1]
 
 
 def assign(example: Example, shapes: Sequence[Shape]) -> int:
     """The index of the cheapest shape that holds the example."""
     s, t = len(example.source), len(example.target)
     fitting = [i for i, (a, b) in enumerate(shapes) if a >= s and b >= t]
-    return min(fitting, key=lambda i: (shapes[i][0] + shapes[i][1], i))
+    return min(fitting, key=lambda i: (cost(shapes[i]), i))
 
 
 def plan_epoch(
@@ -114,7 +167,7 @@ def plan_epoch(
     queues: list[list[int]] = [[] for _ in shapes]
     for i in order:
         queues[assignment[i]].append(int(i))
-    by_size = sorted(range(len(shapes)), key=lambda i: (shapes[i][0] + shapes[i][1], i))
+    by_size = sorted(range(len(shapes)), key=lambda i: (cost(shapes[i]), i))
     batches: list[tuple[Shape, np.ndarray]] = []
     for position, i in enumerate(by_size):
         queue = queues[i]

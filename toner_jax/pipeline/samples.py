@@ -91,7 +91,9 @@ class GeneratorSamples:
         self.examples: list[Example] = [features.example(main, part, types) for part, types in parts]
         for task in auxiliary:
             self.examples += [features.example(task, part, None) for part, _ in parts]
-        self.shapes: tuple[Shape, ...] = choose_shapes(self.examples, options.max_shapes)
+        used = np.ones(len(self.examples))
+        used[len(parts) :] = auxiliary_share
+        self.shapes: tuple[Shape, ...] = choose_shapes(self.examples, options.max_shapes, used)
         self._assignment = np.array([assign(e, self.shapes) for e in self.examples])
         epochs = options.epochs
         lengths = [len(self._plan(epoch)) for epoch in range(int(np.ceil(epochs)))]
