@@ -161,3 +161,19 @@ def test_bad_arguments_are_one_line(capsys, folder, more, message):
 def test_no_config(capsys):
     assert main([]) == 2
     assert capsys.readouterr().err.startswith("toner-jax: --config is missing; see toner-jax stats --help")
+
+
+def test_repairs_are_listed_with_their_places(capsys, tmp_path):
+    (tmp_path / "train.jsonl").write_text(
+        '{"text": "Rain in Lima .", "entities": [[7, 12, "LOC"]]}\n\n'
+        '{"text": "Mina left .", "entities": [[0, 4, "PER"], [0, 4, "PER"]]}\n{"text": " ", "entities": []}\n'
+    )
+    argv = arguments("custom.py", tmp_path, "--config.data.format=jsonl", "--splits=train", "--repairs")
+    assert main(argv) == 0
+    file = tmp_path / "train.jsonl"
+    found = capsys.readouterr().out.split("train: ")[1:]
+    assert [" ".join(line.split()) for line in found] == [
+        f"span_trimmed: {file}:1", f"duplicate_entity: {file}:3", f"empty_text: {file}:4",
+    ]  # fmt: skip
+    assert main([*argv, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["train"]["repaired_at"]["span_trimmed"] == [f"{file}:1"]

@@ -13,7 +13,9 @@ def read(*sentences: str, schema=CONLL):
     reader = TagReader(schema)
     spans = []
     for tags in sentences:
-        found = reader.entities([reader.parse(tag, "file:1") for tag in tags.split()])
+        found = reader.entities(
+            [reader.parse(tag, "file:1") for tag in tags.split()], lambda i: f"file:{i + 1}"
+        )
         spans.append([(e.start, e.end, e.type[:3]) for e in found])
     return spans, reader.repairs()
 
@@ -66,7 +68,7 @@ def test_the_scheme_is_that_of_all_sentences():
 def test_without_a_schema_labels_stay_as_they_are():
     reader = TagReader(None)
     tags = [reader.parse(tag, "file:1") for tag in ("B-geo", "I-geo", "B-GEO")]
-    assert [(e.start, e.end, e.type) for e in reader.entities(tags)] == [(0, 2, "geo"), (2, 3, "GEO")]
+    assert [(e.start, e.end, e.type) for e in reader.entities(tags, str)] == [(0, 2, "geo"), (2, 3, "GEO")]
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,7 @@ def test_without_a_schema_labels_stay_as_they_are():
 def test_what_is_no_tag_is_refused(tag):
     with pytest.raises(UserError, match=r"^x:7: (the )?tag "):
         TagReader(CONLL).parse(tag, "x:7")
+
+
+def test_faults_are_placed():
+    assert read("O I-LOC", "B-PER O I-PER")[1].places("i_without_b") == ("file:2", "file:3")

@@ -66,6 +66,9 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--picture", type=_picture, metavar="FILE", help="an .svg or .png file to draw")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument(
+        "--repairs", action="store_true", help="list everything that was mended or left out, with its place"
+    )
+    parser.add_argument(
         "--check", action="store_true",
         help="compare with the published sizes and say which copy it is; exit status 1 if it is none",
     )  # fmt: skip
@@ -84,6 +87,8 @@ def _picture(text: str) -> Path:
 
 def _show(name: str, figures: dict[str, Any], dataset: Dataset, options: argparse.Namespace) -> None:
     if options.json:
+        for split, repairs in dataset.repairs.items() if options.repairs else ():
+            figures[split]["repaired_at"] = repairs.to_json()
         print(json.dumps(figures, indent=2))
     else:
         from rich.console import Console
@@ -91,6 +96,9 @@ def _show(name: str, figures: dict[str, Any], dataset: Dataset, options: argpars
         Console().print(tables(name, figures))
         for note in dataset.notes:
             print(note)
+        for split, repairs in dataset.repairs.items() if options.repairs else ():
+            for reason, place in ((r, place) for r in repairs for place in repairs.places(r)):
+                print(f"{split}: {reason}: {place}")
     if options.picture:
         from toner_jax.evaluation.charts import dataset_picture
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from toner_jax.data.repairs import Repairs
 from toner_jax.data.sentences import dump_sentences, load_sentences
 from toner_jax.schema import Schema, Sentence
 from toner_jax.text.words import AUTO
@@ -21,14 +22,14 @@ class Dataset:
     Attributes:
       schema: what every entity's type belongs to.
       splits: the splits that were asked for, in that order.
-      repairs: per split, what reading repaired: reason → times; empty where the file was clean.
+      repairs: per split, what reading repaired; empty where the file was clean.
       notes: what else is to be said about the data, a line each.
       edges: where entities of raw text begin and end, "atoms" or "words"; "auto" where no training data were read.
     """
 
     schema: Schema
     splits: Mapping[str, tuple[Sentence, ...]]
-    repairs: Mapping[str, Mapping[str, int]]
+    repairs: Mapping[str, Repairs]
     notes: tuple[str, ...] = ()
     edges: str = AUTO
 
@@ -37,7 +38,7 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
     """Writes a data set into an empty folder, exactly."""
     rest = {
         "schema": dataset.schema.to_json(),
-        "repairs": dataset.repairs,
+        "repairs": {split: repairs.to_json() for split, repairs in dataset.repairs.items()},
         "notes": dataset.notes,
         "edges": dataset.edges,
     }
@@ -52,7 +53,7 @@ def read_dataset(folder: Path) -> Dataset:
     return Dataset(
         Schema.from_json(rest["schema"]),
         {split: tuple(load_sentences(folder / f"{split}.jsonl")) for split in rest["repairs"]},
-        rest["repairs"],
+        {split: Repairs(places) for split, places in rest["repairs"].items()},
         tuple(rest["notes"]),
         rest["edges"],
     )

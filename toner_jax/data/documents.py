@@ -16,6 +16,7 @@ from itertools import chain, pairwise
 
 from toner_jax.atoms import GLUE, Range, glue_words, is_blank, without_glue
 from toner_jax.data.reading import Read, check_characters, resolve_label, shown
+from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence, Unreachable, sort_entities
 from toner_jax.text.words import READING, Reading, lines_of_words, read_words, split_into_sentences
@@ -69,6 +70,7 @@ def read_documents(
     *,
     pretokenized: bool = False,
     reading: Reading = READING,
+    repairs: Repairs | None = None,
 ) -> Read:
     """Sentences of documents, in order, with ids `{split}-{i}` and the documents' own as `doc_id`.
 
@@ -80,26 +82,27 @@ def read_documents(
       pretokenized: documents without words of their own have a sentence a line and white space around
         words, and are not split further.
       reading: how raw text is read.
+      repairs: those of the format itself, to which these are added while the documents are read.
 
     Raises:
       UserError: a span that is empty or outside its text, a label that the schema lacks, or a
         character that is none; it names the location.
     """
-    counts: Counter[str] = Counter()
+    repairs = Repairs() if repairs is None else repairs
     prefix = f"{split}-" if split else ""
     sentences: list[Sentence] = []
     for document in documents:
         check_characters(document.text, document.location or repr(document.id))
         given = document.words is not None or pretokenized
-        found = list(_sentences(document, schema, pretokenized, None if given else reading, counts))
-        counts["empty_text"] += not found
+        found = list(_sentences(document, schema, pretokenized, None if given else reading, repairs))
+        repairs.add("empty_text", document.location or repr(document.id), not found)
         own_id = document.sentence_id if len(found) == 1 else None
         for sentence in found:
             id = own_id or f"{prefix}{len(sentences)}"
             sentences.append(
                 replace(sentence, id=id, doc_id=document.id, raw=not given or document.glued is not None)
             )
-    return Read(tuple(sentences), +counts)
+    return Read(tuple(sentences), repairs)
 
 
 def _words(document: Document, pretokenized: bool, reading: Reading | None) -> list[list[Range]]:
@@ -115,12 +118,12 @@ def _sentences(
     schema: Schema | None,
     pretokenized: bool,
     reading: Reading | None,
-    counts: Counter[str],
+    repairs: Repairs,
 ) -> Iterator[Sentence]:
     """The sentences, without ids; `reading` None: of words that were given."""
     text, groups = document.text, _words(document, pretokenized, reading)
     word_edges = {a for group in groups for a, _ in group}, {b for group in groups for _, b in group}
-    spans = [_checked(span, text, word_edges, schema, counts) for span in document.spans]
+    spans = [_checked(span, text, word_edges, schema, repairs) for span in document.spans]
     whole = document.words is not None and len(groups) == 1
     bounds = [(0, len(text))] if whole else [(group[0][0], group[-1][1]) for group in groups]
     inside = _by_sentence(bounds, spans, document.spans)
@@ -135,7 +138,8 @@ def _sentences(
         lost |= {(s.start, s.end, resolve_label(schema, s.label, s.location)) for s in document.unreachable}
         if lost:
             _check_edges(lost & set(own), edges_of, given)
-        counts["duplicate_entity"] += len(own) - len(set(own))
+        for annotation, times in Counter(own).items():
+            repairs.add("duplicate_entity", given[annotation].location, times - 1)
         yield Sentence(
             "",
             words,
@@ -194,7 +198,7 @@ def _by_sentence(
 
 
 def _checked(
-    span: Span, text: str, edges: tuple[Set[int], Set[int]], schema: Schema | None, counts: Counter[str]
+    span: Span, text: str, edges: tuple[Set[int], Set[int]], schema: Schema | None, repairs: Repairs
 ) -> _Annotation:
     """The span without white space at its ends that belongs to no word, and its type.
 
@@ -214,5 +218,5 @@ def _checked(
         end -= 1
     if start == end:
         raise UserError(f"{span.location}: span [{span.start}, {span.end}) holds only white space")
-    counts["span_trimmed"] += (start, end) != (span.start, span.end)
+    repairs.add("span_trimmed", span.location, (start, end) != (span.start, span.end))
     return start, end, name

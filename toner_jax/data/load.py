@@ -18,6 +18,7 @@ from toner_jax.data.overlap import (
     named_documents,
     refuse_shared_documents,
 )
+from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
 
 
@@ -79,7 +80,7 @@ def _load_carved(options: DataOptions, splits: Sequence[str]) -> Dataset:
     others = [split for split in splits if split not in ("train", "dev")]
     found = _load(replace(options, edges=train.edges), others) if others else train
     sentences = {**found.splits, "train": rest, "dev": dev}
-    repairs = {**found.repairs, "train": train.repairs["train"], "dev": {}}
+    repairs = {**found.repairs, "train": train.repairs["train"], "dev": Repairs()}
     note = f"dev: {options.carve_dev} documents carved out of train (data.carve_dev); data.dev is not read"
     asked = {s: sentences[s] for s in splits}, {s: repairs[s] for s in splits}
     return Dataset(train.schema, *asked, (note,), train.edges)

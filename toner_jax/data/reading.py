@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from toner_jax.atoms import GLUE
 from toner_jax.common.console import warn
+from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, Sentence
 
@@ -21,11 +22,11 @@ class Read(NamedTuple):
 
     Attributes:
       sentences: in the files' order.
-      repairs: reason → times, of everything that was mended or left out; empty where nothing was.
+      repairs: of everything that was mended or left out; empty where nothing was.
     """
 
     sentences: tuple[Sentence, ...]
-    repairs: Mapping[str, int]
+    repairs: Repairs
 
 
 def read_text(path: Path) -> str:

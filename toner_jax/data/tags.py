@@ -12,10 +12,11 @@ and U for S. The scheme only decides what is normal and what a fault, and it is 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 
 from toner_jax.data.reading import resolve_label
+from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema
 
@@ -36,8 +37,9 @@ class TagReader:
     def __init__(self, schema: Schema | None):
         """A schema of None leaves the labels as the file spells them."""
         self._schema = schema
-        self._starts: Counter[str] = Counter()  # entities by the prefix of their first word; IOB1's B apart
-        self._unclosed = 0  # entities that begin with B and do not end with E
+        # Where entities begin, by the prefix of their first word; IOB1's B apart.
+        self._starts: defaultdict[str, list[str]] = defaultdict(list)
+        self._unclosed: list[str] = []  # entities that begin with B and do not end with E
         self._closing = False  # an E or S was seen
         self.known: dict[str, Tag] = {"O": OUTSIDE}
 
@@ -51,24 +53,30 @@ class TagReader:
             self.known[tag] = self._parse(tag, location)
         return self.known[tag]
 
-    def entities(self, tags: Sequence[Tag]) -> Iterator[Entity]:
-        """The entities of one column of one sentence."""
+    def entities(self, tags: Sequence[Tag], place: Callable[[int], str]) -> Iterator[Entity]:
+        """The entities of one column of one sentence.
+
+        Args:
+          place: names where a word stands, by its number.
+        """
         start, first, current = 0, "", ""
         for i, (prefix, type_) in enumerate(tags):
             if type_ != current or prefix in ("B", "S"):
                 if current:
-                    self._unclosed += first == "B"
+                    if first == "B":
+                        self._unclosed.append(place(start))
                     yield Entity(start, i, current)
                 # IOB1 writes B right after its own type, so there it does not tell the schemes apart.
                 if prefix and (prefix != "B" or type_ != current):
-                    self._starts[prefix] += 1
+                    self._starts[prefix].append(place(i))
                 start, first, current = i, prefix, type_
             if prefix in ("E", "S"):
                 self._closing = True
                 yield Entity(start, i + 1, current)
                 current = ""
         if current:
-            self._unclosed += first == "B"
+            if first == "B":
+                self._unclosed.append(place(start))
             yield Entity(start, len(tags), current)
 
     @property
@@ -78,17 +86,17 @@ class TagReader:
             return "IOBES"
         return "IOB1" if self._starts["I"] and not self._starts["B"] else "IOB2"
 
-    def repairs(self) -> Mapping[str, int]:
+    def repairs(self) -> Repairs:
         """Faults so far, by the scheme of all tags so far: `i_without_b`, `e_without_b`, `b_without_e`."""
         if self._closing:
-            counts = {
+            places = {
                 "i_without_b": self._starts["I"],
                 "e_without_b": self._starts["E"],
                 "b_without_e": self._unclosed,
             }
         else:
-            counts = {"i_without_b": self._starts["I"] if self._starts["B"] else 0}
-        return {reason: n for reason, n in counts.items() if n}
+            places = {"i_without_b": self._starts["I"] if self._starts["B"] else []}
+        return Repairs(places)
 
     def _parse(self, tag: str, location: str) -> Tag:
         prefix, dash, label = tag.partition("-")

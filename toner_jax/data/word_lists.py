@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from toner_jax.data.reading import Read, check_characters, check_not_empty, shown
+from toner_jax.data.repairs import Repairs
 from toner_jax.data.tags import TagReader
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence, make_sentence
@@ -27,7 +27,7 @@ class WordLists:
         self.tags = TagReader(schema)
         self._schema, self._prefix = schema, f"{split}-" if split else ""
         self._sentences: list[Sentence] = []
-        self._counts: Counter[str] = Counter()
+        self._repairs = Repairs()
 
     def add(
         self,
@@ -47,7 +47,7 @@ class WordLists:
         Raises:
           UserError: a span outside the words, or a character that is none.
         """
-        trimmed, before = self._trimmed(words)
+        trimmed, before = self._trimmed(words, location)
         check_characters(" ".join(trimmed), location)
         found: list[Entity] = []
         for e in entities:
@@ -59,23 +59,23 @@ class WordLists:
             if moved.start < moved.end:
                 found.append(moved)
             else:
-                self._counts["blank_entity"] += 1
+                self._repairs.add("blank_entity", location)
         if not trimmed:
-            self._counts["empty_text"] += 1
+            self._repairs.add("empty_text", location)
             return
-        self._counts["duplicate_entity"] += len(found) - len(set(found))
+        self._repairs.add("duplicate_entity", location, len(found) - len(set(found)))
         id = id or f"{self._prefix}{len(self._sentences)}"
         self._sentences.append(make_sentence(id, trimmed, found, self._schema, doc_id=doc_id))
 
-    def _trimmed(self, words: Sequence[str]) -> tuple[list[str], list[int]]:
+    def _trimmed(self, words: Sequence[str], location: str) -> tuple[list[str], list[int]]:
         """The words without white space, and for each boundary of the given ones how many stand before it."""
         trimmed: list[str] = []
         before = [0]
         for word in words:
             if stripped := word.strip():
                 trimmed.append(stripped)
-            self._counts["blank_word"] += not stripped
-            self._counts["word_trimmed"] += bool(stripped) and stripped != word
+            self._repairs.add("blank_word", location, not stripped)
+            self._repairs.add("word_trimmed", location, bool(stripped) and stripped != word)
             before.append(len(trimmed))
         return trimmed, before
 
@@ -87,4 +87,6 @@ class WordLists:
           UserError: there is no sentence; it names `location`.
         """
         check_not_empty(self._sentences, location)
-        return Read(tuple(self._sentences), {**self.tags.repairs(), **+self._counts})
+        repairs = self.tags.repairs()
+        repairs.update(self._repairs)
+        return Read(tuple(self._sentences), repairs)

@@ -107,7 +107,7 @@ def read_input(workdir: Path, config: ConfigDict, path: Path, format: str = "") 
     options = DataOptions.from_section(config.data)
     read = read_path(path, found, read_work_schema(workdir), "input", options)
     for reason, count in read.repairs.items():
-        say(f"{path.name}: repaired {count} {reason}")
+        say(f"{path.name}: repaired {count} {reason} (the first: {read.repairs.places(reason)[0]})")
     if unreachable := sum(len(s.unreachable) for s in read.sentences):
         entities = sum(len(s.gold) for s in read.sentences)
         say(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import html
 import re
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +21,7 @@ from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.find import check_all_found, read_document_list
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, read_text
+from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema
 from toner_jax.text.words import READING, Reading
@@ -58,11 +58,11 @@ def read_ace(
         malformed XML, or a mention whose offsets do not give its text.
     """
     pairs = _locate(path, root)
-    outside: Counter[str] = Counter()
-    documents = (_document(name, file, outside, reading) for name, file in pairs.items())
-    read = read_documents(documents, schema, split, reading=reading)
+    repairs = Repairs()
+    documents = (_document(name, file, repairs, reading) for name, file in pairs.items())
+    read = read_documents(documents, schema, split, reading=reading, repairs=repairs)
     check_not_empty(read.sentences, path)
-    return read._replace(repairs={**read.repairs, **outside})
+    return read
 
 
 def recognizes_ace(sample: Sample) -> bool:
@@ -122,7 +122,7 @@ class _Mention(NamedTuple):
     location: str
 
 
-def _document(name: str, annotation: Path, outside: Counter[str], reading: Reading) -> Document:
+def _document(name: str, annotation: Path, repairs: Repairs, reading: Reading) -> Document:
     source = annotation.with_name(annotation.name.removesuffix(ANNOTATION_SUFFIX) + TEXT_SUFFIX)
     if not source.is_file():
         raise UserError(f"{annotation}: {source.name} is not beside it; an ACE document is both files")
@@ -138,7 +138,7 @@ def _document(name: str, annotation: Path, outside: Counter[str], reading: Readi
         if begin <= mention.start and mention.end <= end:
             spans.append((mention.start - begin, mention.end - begin, mention))
         else:
-            outside["outside_text"] += 1
+            repairs.add("outside_text", mention.location)
     decoded, escapes = _decode(text[begin:end])
 
     def moved(offset: int, location: str) -> int:

@@ -7,7 +7,6 @@ sentences without entities, one-word sentences and repeated ones all stay.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from toner_jax.data.corpora.name_files import read_name_file
 from toner_jax.data.find import check_all_found, read_document_list
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, first_line
+from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema, make_sentence
 
@@ -89,8 +89,7 @@ def read_ontonotes(
       exclude_genres: the genres to leave out.
 
     Returns:
-      The sentences, whose `doc_id` is the document's without its part. Counted: `genre_left_out`
-      (sentences), `duplicate_entity`.
+      The sentences, with the document's id less its part. Repairs: `genre_left_out`, `duplicate_entity`.
 
     Raises:
       UserError: no files, a malformed one, a part in two files, or a listed document that is not there.
@@ -111,9 +110,10 @@ def read_ontonotes(
         make_sentence(f"{split}-{i}", raw.words, raw.entities, schema, doc_id=raw.document)
         for i, raw in enumerate(kept)
     )
-    duplicates = sum(len(raw.entities) - len(set(raw.entities)) for raw in kept)
-    counts = Counter(duplicate_entity=duplicates, genre_left_out=len(meant) - len(kept))
-    return Read(sentences, +counts)
+    repairs = Repairs({"genre_left_out": [r.document for r in meant if not keeps(r.document)]})
+    for raw in kept:
+        repairs.add("duplicate_entity", raw.document, len(raw.entities) - len(set(raw.entities)))
+    return Read(sentences, repairs)
 
 
 def recognizes_ontonotes(sample: Sample) -> bool:

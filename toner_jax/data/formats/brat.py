@@ -8,7 +8,6 @@ R1 … E1 … A1 … M1 … N1 … * … #1 …    relations, events, attributes
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from toner_jax.atoms import Range, bare
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, read_text, shown, warn_of_unreachable
+from toner_jax.data.repairs import Repairs
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.schema import Schema, Sentence
 from toner_jax.text.words import READING, Reading
@@ -57,21 +57,13 @@ def read_brat(
         raise ParameterError("data.discontinuous", repr(discontinuous), reason)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; brat's format is a folder of .txt and .ann files")
-    annotations, texts = (
-        {p.with_suffix("") for p in folder.rglob(f"*{suffix}") if not p.name.startswith(".")}
-        for suffix in (".ann", ".txt")
+    repairs = Repairs()
+    documents = (_document(stem, folder, discontinuous, repairs) for stem in _stems(folder, repairs))
+    read = read_documents(
+        documents, schema, split, pretokenized=pretokenized, reading=reading, repairs=repairs
     )
-    if lonely := sorted(annotations - texts):
-        raise UserError(f"{lonely[0]}.ann: there is no {lonely[0].name}.txt beside it")
-    if not annotations:
-        raise UserError(f"{folder}: holds no .txt file with an .ann file")
-    counts = Counter(text_without_annotations=len(texts - annotations))
-    documents = (
-        _document(stem, folder, discontinuous, counts) for stem in sorted(annotations, key=_natural_order)
-    )
-    read = read_documents(documents, schema, split, pretokenized=pretokenized, reading=reading)
     check_not_empty(read.sentences, folder)
-    return read._replace(repairs={**read.repairs, **+counts})
+    return read
 
 
 def recognizes_brat(sample: Sample) -> bool:
@@ -125,19 +117,34 @@ def write_brat(sentences: Iterable[Sentence], folder: Path) -> None:
                 raise UserError(f"{folder / stem}{suffix}: cannot be written ({error.strerror})") from error
 
 
+def _stems(folder: Path, repairs: Repairs) -> list[Path]:
+    """The annotated texts' paths without their suffixes, in the order of reading."""
+    annotations, texts = (
+        {p.with_suffix("") for p in folder.rglob(f"*{suffix}") if not p.name.startswith(".")}
+        for suffix in (".ann", ".txt")
+    )
+    if lonely := sorted(annotations - texts):
+        raise UserError(f"{lonely[0]}.ann: there is no {lonely[0].name}.txt beside it")
+    if not annotations:
+        raise UserError(f"{folder}: holds no .txt file with an .ann file")
+    for stem in sorted(texts - annotations):
+        repairs.add("text_without_annotations", f"{stem}.txt")
+    return sorted(annotations, key=_natural_order)
+
+
 def _natural_order(path: Path) -> list[str | int]:
     parts = re.split(r"([0-9]+)", path.as_posix())
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
-def _document(stem: Path, folder: Path, discontinuous: str, counts: Counter[str]) -> Document:
+def _document(stem: Path, folder: Path, discontinuous: str, repairs: Repairs) -> Document:
     path = stem.with_name(f"{stem.name}.txt")
     text = read_text(path)
-    spans = tuple(_spans(stem.with_name(f"{stem.name}.ann"), text, discontinuous, counts))
+    spans = tuple(_spans(stem.with_name(f"{stem.name}.ann"), text, discontinuous, repairs))
     return Document(stem.relative_to(folder).as_posix(), text, spans, location=str(path))
 
 
-def _spans(path: Path, text: str, discontinuous: str, counts: Counter[str]) -> Iterator[Span]:
+def _spans(path: Path, text: str, discontinuous: str, repairs: Repairs) -> Iterator[Span]:
     ids: dict[str, int] = {}
     # brat leaves the carriage returns of a text with CRLF in the annotations' own lines.
     for number, line in enumerate(read_text(path).split("\n"), 1):
@@ -145,7 +152,7 @@ def _spans(path: Path, text: str, discontinuous: str, counts: Counter[str]) -> I
         if not line.strip():
             continue
         if _OTHER.match(line):
-            counts["not_entities"] += 1
+            repairs.add("not_entities", location)
             continue
         id, _, rest = line.partition("\t")
         body, tab, surface = rest.partition("\t")
@@ -163,7 +170,7 @@ def _spans(path: Path, text: str, discontinuous: str, counts: Counter[str]) -> I
                     f"{location}: {id} is discontinuous, which entities here cannot be; "
                     "set data.discontinuous to join or skip"
                 )
-            counts["discontinuous"] += 1
+            repairs.add("discontinuous", location)
             if discontinuous == "skip":
                 continue
         yield Span(min(a for a, _ in ranges), max(b for _, b in ranges), match["type"], location)

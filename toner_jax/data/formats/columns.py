@@ -71,8 +71,10 @@ def read_columns(
         for i, (words, entities, document) in enumerate(parsed.sentences)
     )
     check_not_empty(sentences, path)
-    duplicates = {"duplicate_entity": parsed.duplicates} if parsed.duplicates else {}
-    return Read(sentences, {**parsed.reader.repairs(), **duplicates})
+    repairs = parsed.reader.repairs()
+    for location, times in parsed.duplicates:
+        repairs.add("duplicate_entity", location, times)
+    return Read(sentences, repairs)
 
 
 def recognizes_columns(sample: Sample) -> bool:
@@ -123,11 +125,11 @@ def tag_scheme(
 
 
 class _Parsed(NamedTuple):
-    """A file's sentences (words, entities, document), and what its tags were like."""
+    """A file's sentences (words, entities, document), what its tags were like, and where entities stood twice."""
 
     sentences: list[tuple[list[str], set[Entity], str | None]]
     reader: TagReader
-    duplicates: int
+    duplicates: list[tuple[str, int]]
 
 
 def _parse(
@@ -135,20 +137,25 @@ def _parse(
 ) -> _Parsed:
     reader = TagReader(schema)
     parser = _RowParser(path, reader, token_column, tag_columns)
-    duplicates = 0
+    duplicates: list[tuple[str, int]] = []
     raw: list[tuple[list[str], set[Entity], str | None]] = []
     words: list[str] = []
     layers: list[tuple[Tag, ...]] = []  # per word, its tag in every column
+    numbers: list[int] = []  # of the words' lines
     documents, document = 0, running_document(split, 0)
 
+    def place(word: int) -> str:
+        return f"{path}:{numbers[word]}"
+
     def end_sentence() -> None:
-        nonlocal words, layers, duplicates
+        nonlocal words, layers, numbers
         if words:
-            found = [entity for tags in zip(*layers, strict=True) for entity in reader.entities(tags)]
+            found = [entity for tags in zip(*layers, strict=True) for entity in reader.entities(tags, place)]
             entities = set(found)
-            duplicates += len(found) - len(entities)
+            if len(entities) < len(found):
+                duplicates.append((place(0), len(found) - len(entities)))
             raw.append((words, entities, document))
-            words, layers = [], []
+            words, layers, numbers = [], [], []
 
     for number, line in enumerate(read_lines(path), 1):
         if not line or line.isspace():
@@ -165,6 +172,7 @@ def _parse(
         word, tags = parser(number, fields)
         words.append(word)
         layers.append(tags)
+        numbers.append(number)
     end_sentence()
     if not documents:
         raw = [(words, entities, None) for words, entities, _ in raw]

@@ -64,8 +64,9 @@ def read_csv_columns(
                 f"{location}: a sentence of {len(sentence)} words; put blank rows between sentences, or "
                 "name the column of sentences in data.columns"
             )
-        tags = [lists.tags.parse(row[tag].strip(), f"{path}:{number}") for number, row in sentence]
-        lists.add([row[word] for _, row in sentence], lists.tags.entities(tags), location)
+        places = [f"{path}:{number}" for number, _ in sentence]
+        tags = [lists.tags.parse(row[tag].strip(), at) for at, (_, row) in zip(places, sentence, strict=True)]
+        lists.add([row[word] for _, row in sentence], lists.tags.entities(tags, places.__getitem__), location)
     return lists.read(path)
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.json_values import get_id, get_list, get_spans, get_text, one_of, read_records
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty
+from toner_jax.data.repairs import Repairs
 from toner_jax.schema import Schema
 from toner_jax.text.words import READING, Reading
 
@@ -41,20 +41,23 @@ def read_doccano(
     Raises:
       UserError: the file cannot be read, is empty, or has a malformed object, which is named.
     """
-    counts: Counter[str] = Counter()
+    repairs = Repairs()
 
     def documents() -> Iterator[Document]:
         for i, (item, location) in enumerate(read_records(path)):
             text = get_text(item, "text", location)
             found = get_spans(item, one_of(item, _SPANS, location) or _SPANS[0], location)
             spans = tuple(Span(start, end, label, location) for start, end, label in found)
-            counts["not_entities"] += len(get_list(item, "relations", location)) if "relations" in item else 0
+            relations = get_list(item, "relations", location) if "relations" in item else []
+            repairs.add("not_entities", location, len(relations))
             default = f"{split}-doc-{i}" if split else f"doc-{i}"
             yield Document(get_id(item, "id", location) or default, text, spans, location=location)
 
-    read = read_documents(documents(), schema, split, pretokenized=pretokenized, reading=reading)
+    read = read_documents(
+        documents(), schema, split, pretokenized=pretokenized, reading=reading, repairs=repairs
+    )
     check_not_empty(read.sentences, path)
-    return read._replace(repairs={**read.repairs, **+counts})
+    return read
 
 
 def recognizes_doccano(sample: Sample) -> bool:

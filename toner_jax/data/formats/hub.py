@@ -105,7 +105,7 @@ def read_hub(
             raise UserError(f"{where}: {words_of!r} is {shown(words)}; expected a list of strings")
         if len(words) != len(parsed):
             raise UserError(f"{where}: {len(parsed)} tags for {len(words)} words")
-        lists.add(words, lists.tags.entities(parsed), where)
+        lists.add(words, lists.tags.entities(parsed, ([where] * len(parsed)).__getitem__), where)
     return lists.read(location)
 
 

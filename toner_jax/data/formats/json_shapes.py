@@ -38,6 +38,7 @@ from toner_jax.data.formats.json_values import (
 )
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
+from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, make_sentence
 from toner_jax.text.words import READING, Reading
@@ -78,20 +79,19 @@ def read_json_shapes(
             raise UserError(
                 f"{location}: a record of shape {other} after records of shape {shape}; give each a file"
             )
-    counts: Counter[str] = Counter()
+    repairs = Repairs()
     if shape == "characters":
         documents = [_characters(record, location) for record, location in records]
-        read = read_documents(documents, schema, split, reading=reading)
+        read = read_documents(documents, schema, split, reading=reading, repairs=repairs)
         sentences = tuple(replace(s, doc_id=None) for s in read.sentences)
-        counts.update(read.repairs)
     else:
-        found = _merged_queries(records) if shape == "mrc query" else _each(_READERS[shape], records, counts)
+        found = _merged_queries(records) if shape == "mrc query" else _each(_READERS[shape], records, repairs)
         sentences = tuple(
-            make_sentence(f"{split}-{i}", *_checked(raw, schema, counts), schema, doc_id=raw.doc_id)
+            make_sentence(f"{split}-{i}", *_checked(raw, schema, repairs), schema, doc_id=raw.doc_id)
             for i, raw in enumerate(found)
         )
     check_not_empty(sentences, path)
-    return Read(sentences, {reason: n for reason, n in counts.items() if n})
+    return Read(sentences, repairs)
 
 
 def recognizes_json_shapes(sample: Sample) -> bool:
@@ -137,26 +137,26 @@ _KEYS: Mapping[str, Mapping[str, type | None]] = {
 
 
 def _each(
-    reader: Callable[[Record, str, Counter[str]], Iterable[_Words]],
+    reader: Callable[[Record, str, Repairs], Iterable[_Words]],
     records: Iterable[tuple[Record, str]],
-    counts: Counter[str],
+    repairs: Repairs,
 ) -> Iterator[_Words]:
     for record, location in records:
-        yield from reader(record, location, counts)
+        yield from reader(record, location, repairs)
 
 
-def _w2ner(record: Record, location: str, counts: Counter[str]) -> Iterator[_Words]:
+def _w2ner(record: Record, location: str, repairs: Repairs) -> Iterator[_Words]:
     spans = []
     for item, where in get_objects(record, "ner", location):
-        if found := _run(item, "index", where, counts):
+        if found := _run(item, "index", where, repairs):
             spans.append((*found, get_text(item, "type", where)))
     yield _Words(_words(record["sentence"], "sentence", location), spans, location)
 
 
-def _uie(record: Record, location: str, counts: Counter[str]) -> Iterator[_Words]:
+def _uie(record: Record, location: str, repairs: Repairs) -> Iterator[_Words]:
     words, spans = _words(record["tokens"], "tokens", location), []
     for item, where in get_objects(record, "entity", location):
-        if found := _run(item, "offset", where, counts):
+        if found := _run(item, "offset", where, repairs):
             written = get_text(item, "text", where)
             if "".join(written.split()) != "".join(" ".join(words[slice(*found)]).split()):
                 raise UserError(
@@ -166,7 +166,7 @@ def _uie(record: Record, location: str, counts: Counter[str]) -> Iterator[_Words
     yield _Words(words, spans, location)
 
 
-def _cnn_nested(record: Record, location: str, counts: Counter[str]) -> Iterator[_Words]:
+def _cnn_nested(record: Record, location: str, repairs: Repairs) -> Iterator[_Words]:
     spans = [
         (get_int(item, "start", where), get_int(item, "end", where), get_text(item, "entity_type", where))
         for item, where in get_objects(record, "entity_mentions", location)
@@ -174,11 +174,11 @@ def _cnn_nested(record: Record, location: str, counts: Counter[str]) -> Iterator
     yield _Words(_words(record["tokens"], "tokens", location), spans, location)
 
 
-def _bartner(record: Record, location: str, counts: Counter[str]) -> Iterator[_Words]:
+def _bartner(record: Record, location: str, repairs: Repairs) -> Iterator[_Words]:
     yield from _sentence_lists(record, "ners", location, [0] * len(get_list(record, "sentences", location)))
 
 
-def _pure(record: Record, location: str, counts: Counter[str]) -> Iterator[_Words]:
+def _pure(record: Record, location: str, repairs: Repairs) -> Iterator[_Words]:
     sentences = get_list(record, "sentences", location)
     lengths = [len(as_list(s, f'"sentences"[{i}]', location)) for i, s in enumerate(sentences)]
     yield from _sentence_lists(record, "ner", location, [0, *accumulate(lengths)][:-1])
@@ -202,7 +202,7 @@ def _sentence_lists(record: Record, key: str, location: str, shifts: Sequence[in
         yield _Words(_words(words, "sentences", at), spans, at, doc_id)
 
 
-def _mrc(record: Record, location: str, counts: Counter[str]) -> Iterator[_Words]:
+def _mrc(record: Record, location: str, repairs: Repairs) -> Iterator[_Words]:
     labels = record["label"]
     if not isinstance(labels, dict):
         raise UserError(f'{location}: "label" is {shown(labels)}; expected an object of lists')
@@ -259,7 +259,7 @@ def _characters(record: Record, location: str) -> Document:
     return Document(location, text, tuple(spans), ((0, len(text)),))
 
 
-_READERS: Mapping[str, Callable[[Record, str, Counter[str]], Iterable[_Words]]] = {
+_READERS: Mapping[str, Callable[[Record, str, Repairs], Iterable[_Words]]] = {
     "W2NER": _w2ner,
     "mrc": _mrc,
     "BARTNER": _bartner,
@@ -269,14 +269,14 @@ _READERS: Mapping[str, Callable[[Record, str, Counter[str]], Iterable[_Words]]] 
 }
 
 
-def _checked(raw: _Words, schema: Schema | None, counts: Counter[str]) -> tuple[list[str], list[Entity]]:
+def _checked(raw: _Words, schema: Schema | None, repairs: Repairs) -> tuple[list[str], list[Entity]]:
     """The words and the entities; words with white space inside are cut there, and spans move along."""
     starts: list[int] = []
     words: list[str] = []
     for word in raw.words:
         starts.append(len(words))
         parts = word.split()
-        counts["word_split"] += len(parts) > 1
+        repairs.add("word_split", raw.location, len(parts) > 1)
         words += parts
     starts.append(len(words))
     entities = []
@@ -286,17 +286,17 @@ def _checked(raw: _Words, schema: Schema | None, counts: Counter[str]) -> tuple[
                 f"{raw.location}: the span of words {start} to {end - 1} is empty or outside its {len(raw.words)} words"
             )
         entities.append(Entity(starts[start], starts[end], resolve_label(schema, label, raw.location)))
-    counts["duplicate_entity"] += len(entities) - len(set(entities))
+    repairs.add("duplicate_entity", raw.location, len(entities) - len(set(entities)))
     return words, entities
 
 
-def _run(item: Record, key: str, location: str, counts: Counter[str]) -> tuple[int, int] | None:
+def _run(item: Record, key: str, location: str, repairs: Repairs) -> tuple[int, int] | None:
     """The range that a list of word numbers covers; None, counted, where it has gaps."""
     numbers = [as_int(i, f'{location}: "{key}"') for i in get_list(item, key, location)]
     if not numbers or numbers != sorted(set(numbers)):
         raise UserError(f'{location}: "{key}" is {shown(numbers)}; expected word numbers in ascending order')
     if numbers[-1] - numbers[0] + 1 != len(numbers):
-        counts["discontinuous"] += 1
+        repairs.add("discontinuous", location)
         return None
     return numbers[0], numbers[-1] + 1
 

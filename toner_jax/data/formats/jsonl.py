@@ -16,7 +16,6 @@ span; a range may be `{"start", "end"}`. `id` and `doc_id` are optional, other k
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from toner_jax.data.formats.json_values import (
 )
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
+from toner_jax.data.repairs import Repairs
 from toner_jax.data.tags import TagReader
 from toner_jax.data.word_lists import WordLists
 from toner_jax.errors import UserError
@@ -81,13 +81,15 @@ def read_jsonl(
         raise UserError(f"{location}: annotates {other} where the file began with {first}; keep to one kind")
     prefix = f"{split}-" if split else ""
     if set(kinds) <= {"characters", "characters with words"}:
-        blank: Counter[str] = Counter()
+        repairs = Repairs()
         documents = (
-            _document(item, location, f"{prefix}doc-{i}", blank) for i, (item, location) in enumerate(items)
+            _document(item, location, f"{prefix}doc-{i}", repairs) for i, (item, location) in enumerate(items)
         )
-        read = read_documents(documents, schema, split, pretokenized=pretokenized, reading=reading)
+        read = read_documents(
+            documents, schema, split, pretokenized=pretokenized, reading=reading, repairs=repairs
+        )
         check_not_empty(read.sentences, path)
-        return read._replace(repairs={**read.repairs, **+blank})
+        return read
     return _read_words(path, items, schema, split, "tags" in kinds)
 
 
@@ -148,14 +150,14 @@ def _kind(item: Mapping[str, Any], location: str) -> str:
     )
 
 
-def _document(item: Mapping[str, Any], location: str, default: str, counts: Counter[str]) -> Document:
+def _document(item: Mapping[str, Any], location: str, default: str, repairs: Repairs) -> Document:
     text = get_text(item, "text", location)
     spans = get_spans(item, one_of(item, _SPANS, location) or "entities", location)
     id, doc_id = get_id(item, "id", location), get_id(item, "doc_id", location)
     key = one_of(item, _WORDS, location)
     if extra := [name for name in ("glued", "unreachable") if name in item and not key]:
         raise UserError(f'{location}: has "{extra[0]}", which goes with "words"')
-    ranges = _ranges(item, key, text, location, counts) if key else ()
+    ranges = _ranges(item, key, text, location, repairs) if key else ()
     glued = _glued(item, ranges, location) if "glued" in item else None
     lost = get_spans(item, "unreachable", location) if "unreachable" in item else ()
     return Document(
@@ -180,7 +182,7 @@ def _glued(item: Mapping[str, Any], words: Sequence[Range], location: str) -> fr
 
 
 def _ranges(
-    item: Mapping[str, Any], key: str, text: str, location: str, counts: Counter[str]
+    item: Mapping[str, Any], key: str, text: str, location: str, repairs: Repairs
 ) -> tuple[Range, ...]:
     """The words' ranges, which follow each other within the text; tokens of spaces and line ends are none."""
     ranges: list[Range] = []
@@ -202,7 +204,7 @@ def _ranges(
         if text[start:end].strip(" \t\r\n"):
             ranges.append((start, end))
         else:
-            counts["blank_word"] += 1
+            repairs.add("blank_word", where)
     return tuple(ranges)
 
 
@@ -234,7 +236,7 @@ def _tagged(item: Mapping[str, Any], length: int, reader: TagReader, location: s
     for tag in tags:
         if not isinstance(tag, str):
             raise UserError(f'{location}: "{key}" holds {shown(tag)}; expected strings such as "B-TYPE"')
-    return reader.entities([reader.parse(tag, location) for tag in tags])
+    return reader.entities([reader.parse(tag, location) for tag in tags], lambda _: location)
 
 
 def _spanned(item: Mapping[str, Any], schema: Schema | None, location: str) -> Iterable[Entity]:

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.json_values import check_span, get_id, get_list, get_text, read_records
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, shown
+from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema
 from toner_jax.text.words import READING, Reading
@@ -51,7 +51,7 @@ def read_label_studio(
       UserError: the file cannot be read, is empty, mixes the two forms, or has a malformed task, which is
         named.
     """
-    counts: Counter[str] = Counter()
+    repairs = Repairs()
     tasks = list(read_records(path))
     full = bool(tasks) and "data" in tasks[0][0]
     for task, location in tasks:
@@ -59,10 +59,12 @@ def read_label_studio(
             raise UserError(
                 f'{location}: mixes Label Studio\'s JSON (with "data") and JSON-MIN; export all as one'
             )
-    documents = _documents(tasks, path, split, full, counts)
-    read = read_documents(documents, schema, split, pretokenized=pretokenized, reading=reading)
+    documents = _documents(tasks, path, split, full, repairs)
+    read = read_documents(
+        documents, schema, split, pretokenized=pretokenized, reading=reading, repairs=repairs
+    )
     check_not_empty(read.sentences, path)
-    return read._replace(repairs={**read.repairs, **+counts})
+    return read
 
 
 def recognizes_label_studio(sample: Sample) -> bool:
@@ -77,21 +79,21 @@ def recognizes_label_studio(sample: Sample) -> bool:
     return sample.first.startswith("[") and any("text" in i and "label" in i for i in sample.records)
 
 
-def _documents(tasks: _Tasks, path: Path, split: str, full: bool, counts: Counter[str]) -> Iterator[Document]:
+def _documents(tasks: _Tasks, path: Path, split: str, full: bool, repairs: Repairs) -> Iterator[Document]:
     if tasks and not full and not any("label" in task for task, _ in tasks):
         raise UserError(f'{path}: no task has "annotations" or a "label"; export annotated tasks')
     for i, (task, location) in enumerate(tasks):
         doc_id = get_id(task, "id", location) or (f"{split}-doc-{i}" if split else f"doc-{i}")
         if full:
-            text, regions = _text(task["data"], location), _regions(task, location, counts)
+            text, regions = _text(task["data"], location), _regions(task, location, repairs)
             if regions is None:
                 continue
         else:
             text, regions = get_text(task, "text", location), []
             if "label" in task:
                 regions = get_list(task, "label", location)
-            counts["task_without_labels"] += "label" not in task
-        spans = tuple(s for r in regions for s in _spans(r, text, location, counts))
+            repairs.add("task_without_labels", location, "label" not in task)
+        spans = tuple(s for r in regions for s in _spans(r, text, location, repairs))
         yield Document(doc_id, text, spans, location=location)
 
 
@@ -104,20 +106,20 @@ def _text(data: Any, location: str) -> str:
     return get_text(data, key, location)
 
 
-def _regions(task: Mapping[str, Any], location: str, counts: Counter[str]) -> list[Any] | None:
+def _regions(task: Mapping[str, Any], location: str, repairs: Repairs) -> list[Any] | None:
     """The labelled regions of the annotation that counts; None where none was completed."""
     completed = []
     for annotation in get_list(task, "annotations", location):
         if not isinstance(annotation, dict):
             raise UserError(f"{location}: annotation {shown(annotation)} is not an object")
         cancelled = bool(annotation.get("was_cancelled"))
-        counts["cancelled_annotations"] += cancelled
+        repairs.add("cancelled_annotations", location, cancelled)
         if not cancelled:
             completed.append(annotation)
     if not completed:
-        counts["unannotated_task"] += 1
+        repairs.add("unannotated_task", location)
         return None
-    counts["further_annotations"] += len(completed) - 1
+    repairs.add("further_annotations", location, len(completed) - 1)
     regions = []
     for result in get_list(completed[0], "result", location):
         if not isinstance(result, dict):
@@ -125,20 +127,20 @@ def _regions(task: Mapping[str, Any], location: str, counts: Counter[str]) -> li
         if result.get("type") == "labels":
             regions.append(result.get("value"))
         else:
-            counts["not_entities"] += 1
+            repairs.add("not_entities", location)
     return regions
 
 
-def _spans(region: Any, text: str, location: str, counts: Counter[str]) -> Iterator[Span]:
+def _spans(region: Any, text: str, location: str, repairs: Repairs) -> Iterator[Span]:
     if not isinstance(region, dict):
         raise UserError(f"{location}: region {shown(region)} is not an object")
     labels = get_list(region, "labels", location) if "labels" in region else []
-    counts["unlabelled_region"] += not labels
+    repairs.add("unlabelled_region", location, not labels)
     for label in labels:
         start, end, label = check_span(region.get("start"), region.get("end"), label, location)
         if isinstance(region.get("text"), str) and 0 <= start < end:
             at = _located(start, end, text, region["text"], location)
-            counts["utf16_range"] += at != (start, end)
+            repairs.add("utf16_range", location, at != (start, end))
             start, end = at
         yield Span(start, end, label, location)
 

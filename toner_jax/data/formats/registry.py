@@ -25,6 +25,7 @@ from toner_jax.data.formats.jsonl import read_jsonl, recognizes_jsonl
 from toner_jax.data.formats.label_studio import read_label_studio, recognizes_label_studio
 from toner_jax.data.options import DataOptions
 from toner_jax.data.reading import Read
+from toner_jax.data.repairs import Repairs
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.schema import Schema
 from toner_jax.text.words import WORDS
@@ -182,7 +183,7 @@ def _load_generated(options: DataOptions, splits: Sequence[str]) -> Dataset:
     sizes = {split: getattr(options.generated, split) for split in splits}
     made = generated.generate(seed=options.generated.seed, sizes=sizes)
     return Dataset(
-        generated.SCHEMA, {s: tuple(made[s]) for s in splits}, {s: {} for s in splits}, edges=WORDS
+        generated.SCHEMA, {s: tuple(made[s]) for s in splits}, {s: Repairs() for s in splits}, edges=WORDS
     )
 
 
