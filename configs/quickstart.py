@@ -9,11 +9,12 @@ def get_config(arg=None):
     base.set_scratch(c)
     c.data.name = "generated"
     c.data.format = "generated"
-    c.data.generated.train = 40_000
+    c.data.generated.train = 36_000
     c.tokenizer.generator_vocab_size = 1_500
     c.matcher.epochs = 0.5
     c.matcher.batch_size = 64
     c.matcher.dropout = 0.0
+    c.generator.batch_size = 12
     c.generator.epochs = 1.0
     c.generator.type_recognition = 0.1
     c.generator.dropout = 0.0

@@ -20,7 +20,7 @@ from toner_jax.inference.recognize import Recognizer, mark_shortened
 from toner_jax.inference.texts import Text, checked_texts, sentence_groups, texts_or_words
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
-from toner_jax.runs.recognizers import decode_options, make_recognizer, reading_of
+from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
 from toner_jax.runs.restore import restore, save_pretrained
 from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks.entities import Entities
@@ -30,7 +30,7 @@ from toner_jax.tasks.registry import make_task
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text.words import sentence_from_text
 
-MOST_RECOGNIZERS = 16  # label sets whose compiled programs are kept
+MOST_RECOGNIZERS = 16  # label sets whose recognizers are kept
 
 
 class Ner:
@@ -57,6 +57,8 @@ class Ner:
         self.reading = reading_of(r.config)
         self._mesh = mesh
         self._recognizers: OrderedDict[tuple[str, Schema], Recognizer] = OrderedDict()
+        self._programs = make_programs(r.generator)  # of the trained types
+        self._any_programs = make_programs(r.generator, any_schema=True)  # of all others
         self._recognizer(Entities.name, r.schema)  # raises at once if the types leave no room for text
         self._matcher: TypeMatcher | None = None
         if r.matcher is not None:
@@ -294,7 +296,8 @@ class Ner:
         key = name, schema
         if key not in self._recognizers:
             task, options = make_task(name, self.word_ids, schema), decode_options(self.config)
-            self._recognizers[key] = make_recognizer(task, self._restored.generator, self._mesh, options)
+            programs = self._programs if schema == self.schema else self._any_programs
+            self._recognizers[key] = make_recognizer(task, programs, self._mesh, options)
             if len(self._recognizers) > MOST_RECOGNIZERS:
                 self._recognizers.popitem(last=False)  # the one that was asked for the longest time ago
         self._recognizers.move_to_end(key)

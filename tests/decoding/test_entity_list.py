@@ -46,7 +46,7 @@ def outputs(
     return {o for o in found if len(o) <= limit}
 
 
-ROOM = 20  # one for all texts, so that one program serves them
+ROOM = 60  # one for all schemas and texts, so that one program serves them
 
 
 def word_pieces(ids: WordIds, words: tuple[str, ...]) -> list[tuple[int, ...]]:
@@ -60,7 +60,7 @@ class Walker:
         grammar = entity_list(ids, types, flat=flat)
         made, self.word_index = tape.make_tapes(grammar, [word_pieces(ids, words)], ROOM)
         self.grammar, self.automaton = grammar, compile_grammar(grammar)
-        self.layout = self.automaton.layout
+        self.layout, self.text = self.automaton.layout, tape.type_starts(grammar)[-1]
         self.tape = jax.tree.map(jnp.asarray, made)
         self.start = self.automaton.initial(self.tape)
 
@@ -157,7 +157,7 @@ def test_of_any_path_cut_anywhere_the_items_are_as_reported(words, budget, flat,
     ids = word_ids()
     walker = Walker(ids, words, TYPES, flat)
     tokens, items = read(walker, ids, lambda allowed: data.draw(st.sampled_from(allowed)), budget)
-    begin = walker.layout.text
+    begin = walker.text
     spans = [
         (int(walker.word_index[0][a - begin]), int(walker.word_index[0][b - 1 - begin]) + 1, t)
         for a, b, t in items
@@ -188,8 +188,8 @@ def test_words_that_the_tokenizer_cannot_see_are_passed_over():
             assert tokens[-1] == EOS
             for a, b, _ in items:
                 first, last = (
-                    walker.word_index[0][a - walker.layout.text],
-                    walker.word_index[0][b - 1 - walker.layout.text],
+                    walker.word_index[0][a - walker.text],
+                    walker.word_index[0][b - 1 - walker.text],
                 )
                 assert words[first] in seen
                 assert words[last] in seen

@@ -16,7 +16,7 @@ from toner_jax.decoding import continuous_batching
 from toner_jax.decoding.compile import compile_grammar
 from toner_jax.decoding.drafts import make_draft_plans
 from toner_jax.decoding.speculative import SpeculativeOptions
-from toner_jax.decoding.tape import DraftPlan, Tape, TapeLayout, lay_out, make_tapes
+from toner_jax.decoding.tape import DraftPlan, Tape, TapeLayout, lay_out, make_tapes, type_pieces
 from toner_jax.tasks.grammar import Grammar, entity_list
 
 TYPES = ("cell", "cell_type", "gene")
@@ -41,9 +41,11 @@ def case(rows: int = 13, budget: int = 40, seed: int = 0) -> Case:
     ids, rng = word_ids(), np.random.default_rng(seed)
     texts = [tuple(rng.choice(WORDS, rng.integers(0, 9))) for _ in range(rows)]
     grammar = entity_list(ids, TYPES)
-    tape, words = make_tapes(grammar, [[ids.word(w) for w in text] for text in texts], 20)
+    tape, words = make_tapes(
+        grammar, [[ids.word(w) for w in text] for text in texts], 20 + type_pieces(grammar)
+    )
     likeliest = [-1, TYPES.index("gene"), 0, TYPES.index("cell_type")]
-    tape = make_draft_plans(lay_out(grammar), tape, words, texts, [likeliest[i % 4] for i in range(rows)])
+    tape = make_draft_plans(grammar, tape, words, texts, [likeliest[i % 4] for i in range(rows)])
     table = rng.normal(0, 2, (rows, POSITIONS, VOCABULARY, VOCABULARY)).astype(np.float32)
     table[..., [ids.symbols.first_item[0], ids.symbols.item_end[0]]] += 2  # several items a row
     return Case(grammar, tape, table, budget)

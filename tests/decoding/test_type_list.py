@@ -33,7 +33,7 @@ def test_allowed_are_the_next_tokens_of_all_lists(names):
     ids = word_ids()
     grammar = type_list(ids, names)
     automaton = compile_grammar(grammar)
-    tape = jax.tree.map(jnp.asarray, make_tapes(grammar, [()], 0)[0])
+    tape = jax.tree.map(jnp.asarray, make_tapes(grammar, [()], 40)[0])
     advance = jax.jit(automaton.advance)
     every = outputs(ids, names)
     seen: set[tuple[int, ...]] = set()
@@ -58,7 +58,7 @@ def test_the_state_tells_which_type_ended_and_how_long_it_was():
     ids, names = word_ids(), ("gene", "cell line")
     grammar = type_list(ids, names)
     automaton = compile_grammar(grammar)
-    tape = jax.tree.map(jnp.asarray, make_tapes(grammar, [()], 0)[0])
+    tape = jax.tree.map(jnp.asarray, make_tapes(grammar, [()], 40)[0])
     state, ends = automaton.initial(tape), []
     for token in (*ids.type_list(names), EOS):
         candidate = int(np.flatnonzero(np.asarray(tape.candidates)[0] == token)[0])

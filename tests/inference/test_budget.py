@@ -17,6 +17,7 @@ from shared_data import SHARED, needs_shared
 from toner_jax.config import base
 from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.options import DecodeOptions
+from toner_jax.inference.programs import Programs
 from toner_jax.inference.recognize import Recognizer
 from toner_jax.inference.windows import Window, halves
 from toner_jax.parallel.mesh import make_mesh
@@ -114,9 +115,8 @@ def test_of_a_free_list_whole_items_count(word_ids, beams, budget):
     items = [(name, WORDS[a:b]) for name, (a, b) in ITEMS]
     tokens = [*word_ids.items(items), word_ids.tokenizer.eos_id]
     options = DecodeOptions(max_source=128, max_length=budget, batch_size=3, beam_size=beams)
-    generate = FreeGenerator(
-        lambda params: Script(jnp.array(tokens), word_ids.tokenizer.vocab_size), task, make_mesh(1), options
-    )
+    programs = Programs(lambda params: Script(jnp.array(tokens), word_ids.tokenizer.vocab_size))
+    generate = FreeGenerator(programs, task, make_mesh(1), options)
     (output,) = generate(None, [Input(WORDS, None)])
     assert output.tokens == tokens[:-1][:budget]
     assert output.truncated == (len(tokens) > budget)

@@ -19,7 +19,7 @@ from toner_jax.models import registry
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import make_mesh
-from toner_jax.runs.recognizers import make_recognizer
+from toner_jax.runs.recognizers import make_programs, make_recognizer
 from toner_jax.schema import Entity, make_sentence
 from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.output import Output, WrittenSpan
@@ -55,8 +55,9 @@ def test_recognized_entities_do_not_overlap(task):
     ]
     options = DecodeOptions(max_source=task.overhead() + 40, max_length=96, batch_size=8, window_overlap=6)
     matched = [("dna",)] * len(sentences)
+    programs = make_programs(model)
     free, flat = (
-        make_recognizer(task, model, make_mesh(1), replace(options, flat=flat))(params, sentences, matched)
+        make_recognizer(task, programs, make_mesh(1), replace(options, flat=flat))(params, sentences, matched)
         for flat in (False, True)
     )
     assert any(overlapping(r.entities) for r in free)  # else nothing is tried

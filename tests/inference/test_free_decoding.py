@@ -8,10 +8,9 @@ from dataclasses import replace
 import pytest
 
 from toner_jax.inference.free import FreeGenerator
-from toner_jax.models.t5.decoder import T5Decoder
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
-from toner_jax.runs.recognizers import decode_options
+from toner_jax.runs.recognizers import decode_options, make_programs
 from toner_jax.runs.restore import restore
 from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.output import Input
@@ -36,7 +35,7 @@ def decode(finished):
         options = replace(
             decode_options(r.config), batch_size=8, max_length=24, beam_size=beams, length_penalty=0.0
         )
-        return FreeGenerator(functools.partial(T5Decoder, r.generator), task, mesh, options)
+        return FreeGenerator(make_programs(r.generator), task, mesh, options)
 
     return lambda inputs, beams: generator(beams)(r.generator_params, inputs)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import jax
 import pytest
 
+from toner_jax.atoms import join
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.inference.options import DecodeOptions
 from toner_jax.models import registry as models
@@ -21,7 +22,7 @@ from toner_jax.models.t5.config import T5Config
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.pipeline.features import GeneratorFeatures
-from toner_jax.runs.recognizers import make_recognizer
+from toner_jax.runs.recognizers import make_programs, make_recognizer
 from toner_jax.schema import Entity, EntityType, Schema, make_sentence
 from toner_jax.tasks import registry
 from toner_jax.tasks.entities import Entities
@@ -94,7 +95,7 @@ def test_it_is_decoded_under_its_grammar(task, own, shared):
     seed = 4 if shared == own else 0  # of weights that find something
     params = models.initializer(model)(jax.random.key(seed))
     options = DecodeOptions(max_source=task.overhead() + 32, max_length=64, batch_size=4, window_overlap=4)
-    recognizer = make_recognizer(task, model, make_mesh(1), options)
+    recognizer = make_recognizer(task, make_programs(model), make_mesh(1), options)
     sentences = [sentence_from_text(str(i), text) for i, text in enumerate(TEXTS)]
     found = recognizer(params, sentences, None)
     for sentence, result in zip(sentences, found, strict=True):
@@ -103,6 +104,6 @@ def test_it_is_decoded_under_its_grammar(task, own, shared):
         assert all(e.type == MENTION and 0 <= e.start < e.end <= len(sentence.words) for e in result.entities)
         assert all(0 < s.joint <= 1.00001 for s in result.scores)
         written = {string for _, string in result.items}
-        assert {" ".join(sentence.words[e.start : e.end]) for e in result.entities} <= written
+        assert {join(sentence.words[e.start : e.end]) for e in result.entities} <= written
     assert len(found[2].output.splitlines()) > 1  # windows
     assert any(r.entities for r in found)

@@ -26,6 +26,7 @@ from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.inference import request_groups
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.options import DecodeOptions, Techniques
+from toner_jax.inference.programs import Programs
 from toner_jax.models import registry
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.t5.decoder import T5Decoder
@@ -69,8 +70,8 @@ def generator(task: Task, **options) -> tuple[GrammarGenerator, DecodeOptions]:
     # With continuous batching a row's keys stand in the cache where those of others have left room: scores differ by
     # rounding.
     alone = Techniques(requests_per_row=1)
-    make_decoder = functools.partial(T5Decoder, MODEL)
-    return GrammarGenerator(make_decoder, task, make_mesh(1), own, techniques=alone), own
+    programs = Programs(functools.partial(T5Decoder, MODEL))
+    return GrammarGenerator(programs, task, make_mesh(1), own, techniques=alone), own
 
 
 def written(

@@ -17,6 +17,7 @@ from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.inference.options import Techniques
+from toner_jax.inference.programs import Programs
 from toner_jax.inference.request_groups import ONE_THREAD
 from toner_jax.models.t5.model import T5
 from toner_jax.parallel.mesh import round_batch, shard_batch
@@ -44,7 +45,7 @@ def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
             return _generate(
                 subject,
                 GrammarGenerator(
-                    subject.make_decoder, subject.task, subject.mesh, options, techniques=techniques
+                    Programs(subject.make_decoder), subject.task, subject.mesh, options, techniques=techniques
                 ),
             )
 
@@ -99,7 +100,9 @@ def free(subject: Subject) -> Callable[[Setting], Run]:
 
     def make(setting: Setting) -> Run:
         options = replace(subject.options, batch_size=setting.batch, beam_size=1)
-        return _generate(subject, FreeGenerator(subject.make_decoder, subject.task, subject.mesh, options))
+        return _generate(
+            subject, FreeGenerator(Programs(subject.make_decoder), subject.task, subject.mesh, options)
+        )
 
     return make
 

@@ -17,11 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from toner_jax.decoding.automaton import AutomatonState, first_true, value_at
-from toner_jax.decoding.tape import DraftPlan, Tape, TapeLayout, starts
+from toner_jax.decoding.tape import DraftPlan, Tape, TapeLayout, starts, type_starts
+from toner_jax.tasks.grammar import Grammar
 
 
 def make_draft_plans(
-    layout: TapeLayout,
+    grammar: Grammar,
     tape: Tape,
     word_index: Sequence[np.ndarray],
     texts: Sequence[Sequence[str]],
@@ -37,7 +38,8 @@ def make_draft_plans(
     b, p = tape.candidate.shape
     counts, pieces = [len(words) for words in texts], np.array([len(owner) for owner in word_index])
     row, owner = np.repeat(np.arange(b), pieces), np.concatenate(word_index)
-    column = layout.text + np.arange(len(owner)) - starts(pieces)[row]
+    *begins_at, text = type_starts(grammar)
+    column = text + np.arange(len(owner)) - starts(pieces)[row]
     shaped = np.array([_looks_like_a_name(w, i == 0) for words in texts for i, w in enumerate(words)], bool)
     likely = shaped[starts(counts)[row] + owner]
     same_row = np.diff(row, append=-1) == 0  # whether the next piece is of the same row
@@ -46,7 +48,7 @@ def make_draft_plans(
     start[row[begins], column[begins]] = column[begins]
     start = np.minimum.accumulate(start[:, ::-1], axis=1)[:, ::-1]
     ends[row, column] = ~(np.append(likely[1:], False) & same_row)  # looked up at a word's last piece
-    kind = np.array([-1 if t < 0 else layout.type_starts[t] for t in likeliest], np.int32)
+    kind = np.array([-1 if t < 0 else begins_at[t] for t in likeliest], np.int32)
     return tape._replace(draft_plan=DraftPlan(np.where(start < p, start, -1), ends, kind))
 
 
@@ -65,7 +67,7 @@ def likely_next(layout: TapeLayout, tape: Tape, state: AutomatonState) -> jax.Ar
     # What is forced, and a word that goes on: the first that is allowed.
     draft = first_true(allowed_BP)
     # The next likely beginning of an entity after what is written.
-    reached = jnp.maximum(state.boundary, jnp.maximum(state.end, layout.text))
+    reached = jnp.maximum(state.boundary, jnp.maximum(state.end, tape.text))
     likely = jnp.where(reached < allowed_BP.shape[1], value_at(draft_plan.start, reached), -1)
     positions_B3 = jnp.stack([state.boundary, draft_plan.type, likely], axis=1)
     positions_B3 = jnp.clip(positions_B3, 0, allowed_BP.shape[1] - 1)

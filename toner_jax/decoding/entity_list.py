@@ -46,14 +46,14 @@ class EntityList:
         hit_BP = state.allowed & (tape.candidate == candidate[:, None])
         position_P = jnp.arange(hit_BP.shape[1])
         in_symbols = jnp.any(hit_BP[:, : layout.types], axis=1)
-        in_text = jnp.any(hit_BP[:, layout.text :], axis=1)
+        in_text = jnp.any(hit_BP & (position_P >= tape.text[:, None]), axis=1)
         # A symbol of the format wins over a word that goes on with the same piece.
         hit_BP = hit_BP & ((position_P < layout.types) | ~in_symbols[:, None])
         in_text = in_text & ~in_symbols
         # The end of a type begins a span; the end of a word may end it. Types and words are never taken at once.
         done_BP = hit_BP & tape.unit_end & (position_P >= layout.types)
         done = first_true(done_BP)
-        span_begins = done < layout.text
+        span_begins = done < tape.text
         word_done = ~span_begins & (done < hit_BP.shape[1])
         item_ends = hit_BP[:, layout.another[0]] | hit_BP[:, layout.last[0]]
         state = _after_item(state, item_ends)._replace(
@@ -70,24 +70,24 @@ class EntityList:
         """bool [B, P]: the positions after those in `hit`, and the beginnings of the units that may follow them."""
         layout = self.layout
         position_P = jnp.arange(hit_BP.shape[1])
-        text_P = position_P >= layout.text
+        text_BP = position_P >= tape.text[:, None]
         # The words of a text follow one another; types and symbols do not.
-        goes_on_BP = jnp.pad((hit_BP & ~(tape.unit_end & ~text_P))[:, :-1], ((0, 0), (1, 0)))
+        goes_on_BP = jnp.pad((hit_BP & ~(tape.unit_end & ~text_BP))[:, :-1], ((0, 0), (1, 0)))
         item_begins = hit_BP[:, layout.first[1] - 1] | hit_BP[:, layout.another[1] - 1]
-        begins_BP = tape.unit_start & jnp.where(text_P, span_begins[:, None], item_begins[:, None])
+        begins_BP = tape.unit_start & jnp.where(text_BP, span_begins[:, None], item_begins[:, None])
 
         # A word: if the span would keep the order of items. After the last one there is nothing.
-        words_BP = (goes_on_BP | begins_BP) & text_P & self._in_order(tape, state) & (tape.candidate >= 0)
+        words_BP = (goes_on_BP | begins_BP) & text_BP & self._in_order(tape, state) & (tape.candidate >= 0)
 
         # A type, and a symbol before an item, may come only if some span may still follow: after the current item
         # where that may end here, else after the last one.
         may_end = state.boundary >= 0
         after = _after_item(state, may_end)
         of_any_type, of_later_types = self._spans_left(tape, after)
-        types_BP = (goes_on_BP | begins_BP) & (position_P >= layout.types) & ~text_P
+        types_BP = (goes_on_BP | begins_BP) & (position_P >= layout.types) & ~text_BP
         types_BP &= of_any_type[:, None] | (of_later_types[:, None] & (tape.type > state.last_type[:, None]))
 
-        item_left = of_any_type | (of_later_types & (after.last_type + 1 < len(layout.type_starts)))
+        item_left = of_any_type | (of_later_types & (after.last_type + 1 < tape.types))
         opened = hit_BP[:, layout.open[1] - 1]
         symbols_BP = with_symbols(
             goes_on_BP & (position_P < layout.types),

@@ -2,7 +2,8 @@
 
 All that an output can be made of stands on a *tape* of pieces: the symbols of the format, the schema's types, and the
 text (of a grammar without spans, the types again, as they are spelled after a comma). An automaton's state is the
-set of tape positions that may come next.
+set of tape positions that may come next. Where types end and the text begins is data: one compiled program serves every
+schema whose tapes are as long.
 
 Shapes: B rows (each with its own text), P tape positions, U candidates of a row: the tape's distinct tokens, which the
 model scores, padded so that U = P.
@@ -29,36 +30,40 @@ _NO_UNIT = 1 << 14  # pieces left of a unit at symbols and padding: more than an
 
 @dataclass(frozen=True)
 class TapeLayout:
-    """Where symbols (as in `Grammar`), types and text stand on every tape of a grammar; fixed when it is compiled."""
+    """Where symbols (as in `Grammar`) stand on every tape of a grammar, and where its types begin; fixed when it is
+    compiled, and the same for every schema."""
 
     open: Unit
     first: Unit
     empty: Unit
     another: Unit
     last: Unit
-    types: int  # where the types begin
-    text: int  # where the text begins; of a grammar without spans, the types as they are spelled after `another`
-    type_starts: tuple[int, ...]  # where each type begins
+    types: int
 
     @property
     def symbols(self) -> tuple[Unit, ...]:
         return self.open, self.first, self.empty, self.another, self.last
 
 
-@functools.lru_cache(maxsize=64)
 def lay_out(grammar: Grammar) -> TapeLayout:
     """The layout of a grammar's tapes."""
     parts = grammar.open, grammar.first, grammar.empty, grammar.another, grammar.last
     edges = np.cumsum([0, *map(len, parts)]).tolist()
     opening, first, empty, another, last = pairwise(edges)
+    return TapeLayout(opening, first, empty, another, last, types=edges[-1])
+
+
+@functools.lru_cache(maxsize=64)
+def type_starts(grammar: Grammar) -> tuple[int, ...]:
+    """Where each type of a grammar begins on its tapes, and at last where they end: `Tape.text`."""
     lengths = [len(ids) for ids in grammar.types]
-    types = edges[-1]
-    return TapeLayout(
-        opening, first, empty, another, last,
-        types=types,
-        text=types + sum(lengths),
-        type_starts=tuple((types + starts(lengths)).tolist()),
-    )  # fmt: skip
+    return tuple((lay_out(grammar).types + np.cumsum([0, *lengths])).tolist())
+
+
+def type_pieces(grammar: Grammar) -> int:
+    """Positions that the types of a grammar take on its tapes."""
+    units = grammar.types if grammar.spans else grammar.types + grammar.later_types
+    return sum(map(len, units))
 
 
 class DraftPlan(NamedTuple):
@@ -85,6 +90,8 @@ class Tape(NamedTuple):
       type: which type stands at each position.
       word_end: where the word at each position ends, half-open.
       last_start: [B] where the last word begins, −1 in an empty text.
+      text: [B] where the text begins; of a grammar without spans, the types as they are spelled after `another`.
+      types: [B] how many there are.
       draft_plan: what is drafted.
     """
 
@@ -95,6 +102,8 @@ class Tape(NamedTuple):
     type: Array
     word_end: Array
     last_start: Array
+    text: Array
+    types: Array
     draft_plan: DraftPlan
 
 
@@ -103,24 +112,25 @@ def make_tapes(grammar: Grammar, texts: Sequence[Sequence[Ids]], room: int) -> t
 
     Args:
       texts: the ids of each word of each row; a grammar without spans heeds only how many rows there are.
-      room: the length bucket of the texts, in pieces: a program is compiled for each.
+      room: for the types and a text, in pieces: a program is compiled for each.
 
     Returns:
       The tapes, with empty draft plans, and for each row which word each piece of its text belongs to.
 
     Raises:
-      ValueError: a text has more pieces than there is room for.
+      ValueError: there are more pieces than there is room for.
     """
     layout, rows = lay_out(grammar), len(texts)
     text = _texts(texts if grammar.spans else [()] * rows)
-    if grammar.spans and text.pieces.max(initial=0) > room:
-        raise ValueError(f"{text.pieces.max()} pieces of text pass the tape's {room}")
-    head = _head(grammar)
-    length = layout.text + room if grammar.spans else len(head[0])
+    longest = type_pieces(grammar) + int(text.pieces.max(initial=0))
+    if longest > room:
+        raise ValueError(f"{longest} pieces of types and text pass the tape's {room}")
+    head, begins = _head(grammar), type_starts(grammar)[-1]
+    length = layout.types + room
     token, togo, type_at = (np.full((rows, length), fill, np.int32) for fill in (-1, _NO_UNIT, 0))
     for array, own in zip((token, togo, type_at), head, strict=True):
         array[:, : len(own)] = own
-    row, column = text.row, layout.text + text.column
+    row, column = text.row, begins + text.column
     token[row, column], togo[row, column] = text.token, text.togo
     word_end, last_start = _words(text, column, (rows, length))
 
@@ -134,6 +144,8 @@ def make_tapes(grammar: Grammar, texts: Sequence[Sequence[Ids]], room: int) -> t
         type=type_at,
         word_end=word_end,
         last_start=last_start,
+        text=np.full(rows, begins, np.int32),
+        types=np.full(rows, len(grammar.types), np.int32),
         draft_plan=_no_draft_plan(rows, length),
     )
     return tape, np.split(text.owner, np.cumsum(text.pieces)[:-1])
@@ -237,7 +249,7 @@ def _distinct(token: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Packed(NamedTuple):
-    """Tapes as three int32 arrays: [B, 7, P] the fields by position, [B, 2] those by row, [B, U] the candidates.
+    """Tapes as three int32 arrays: [B, 7, P] the fields by position, [B, 4] those by row, [B, U] the candidates.
     Handing over an array takes time, whatever its size."""
 
     positions: Array
@@ -247,7 +259,7 @@ class Packed(NamedTuple):
 
 # Where each field of a tape, and of its draft_plan, stands in `Packed`.
 _POSITIONS = "candidate", "unit_start", "unit_end", "type", "word_end"
-_ROWS = ("last_start",)
+_ROWS = "last_start", "text", "types"
 _FLAGS = "unit_start", "unit_end"
 
 

@@ -59,15 +59,15 @@ class TypeList:
         """bool [B, P]: the positions after those in `hit`, and the beginnings of the units that may follow them."""
         layout = self.layout
         position_P = jnp.arange(hit_BP.shape[1])
-        symbols_P, later_P = position_P < layout.types, position_P >= layout.text
+        symbols_P, later_BP = position_P < layout.types, position_P >= tape.text[:, None]
         opened, may_end = hit_BP[:, layout.open[1] - 1], state.boundary >= 0
         goes_on_BP = jnp.pad((hit_BP & ~tape.unit_end)[:, :-1], ((0, 0), (1, 0)))
-        begins_BP = tape.unit_start & jnp.where(later_P, begins[:, None], opened[:, None])
+        begins_BP = tape.unit_start & jnp.where(later_BP, begins[:, None], opened[:, None])
         in_order_BP = tape.type > state.last_type[:, None]
         types_BP = (goes_on_BP | begins_BP) & ~symbols_P & in_order_BP
 
         # Another type may follow the one that ended where there is one.
-        another = may_end & (state.type + 1 < len(layout.type_starts))
+        another = may_end & (state.type + 1 < tape.types)
         allowed_BP: jax.Array = types_BP | with_symbols(
             goes_on_BP & symbols_P, (layout.empty, opened), (layout.another, another), (layout.last, may_end)
         )

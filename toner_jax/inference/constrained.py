@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from toner_jax.common.console import Compilations, advance
+from toner_jax.common.console import advance
 from toner_jax.decoding import continuous_batching
 from toner_jax.decoding.automaton import Automaton
 from toner_jax.decoding.compile import compile_grammar
 from toner_jax.decoding.drafts import make_draft_plans
 from toner_jax.decoding.speculative import SpeculativeOptions
-from toner_jax.decoding.tape import Packed, Tape, make_tapes, pack, unpack
+from toner_jax.decoding.tape import (
+    Packed,
+    Tape,
+    make_tapes,
+    pack,
+    type_pieces,
+    type_starts,
+    unpack,
+)
 from toner_jax.inference.options import DecodeOptions, Techniques
+from toner_jax.inference.programs import Programs
 from toner_jax.inference.request_groups import ONE_THREAD, GroupPlan, Planner, Shape, in_threads, on_cpu
 from toner_jax.inference.sources import source_ids
 from toner_jax.inference.work import Work
@@ -64,7 +73,7 @@ class GrammarGenerator:
 
     def __init__(
         self,
-        make_decoder: MakeDecoder,
+        programs: Programs,
         task: Task,
         mesh: Mesh,
         options: DecodeOptions,
@@ -73,31 +82,27 @@ class GrammarGenerator:
         limit: int = 0,
     ):
         """Args:
+        programs: the model's, which generators share.
         techniques: None for those that are fastest.
         limit: where an output is cut, in tokens (0: `options.max_length`); of the same room, any limit runs the same
           programs for all but the few longest outputs.
         """
         techniques = techniques or Techniques()
         cpu = on_cpu(mesh)
-        self._make_decoder, self._task, self._mesh = make_decoder, task, mesh
+        self._programs, self._task, self._mesh = programs, task, mesh
         self._max_length, self._limit = options.max_length, limit or options.max_length
         self._tokens_per_pass = options.tokens_per_pass or (4 if cpu else 8)
         self._unroll = not cpu
         self._drafts = techniques.drafts
-        self._planner = Planner(
-            mesh, options, techniques, task.overhead(), self._tokens_per_pass, self._limit
-        )
         self._grammar = options.constrained(task.grammar())
         self._automaton = compile_grammar(self._grammar)
+        self._type_pieces = type_pieces(self._grammar)
+        # All fits that fits into a source, unless types have many more pieces on the tape than in the prompt.
+        overhead, most = task.overhead(), options.max_source
+        buckets = programs.lengths(max(most, most - overhead + self._type_pieces), overhead)
+        self._planner = Planner(mesh, options, techniques, buckets, self._tokens_per_pass, self._limit)
         self.work = Work()
-        self._compilations = Compilations("decoding")
-        self._decode: dict[bool, Any] = {}  # whether on one thread of the CPU → the compiled programs
-        for one in (False, True):
-            self._decode[one] = jax.jit(
-                functools.partial(_decode, make_decoder, self._automaton),
-                static_argnames="options",
-                compiler_options=ONE_THREAD if one and cpu else None,
-            )
+        self._one_thread = ONE_THREAD if cpu else None
 
     def __call__(
         self, params: Any, inputs: Sequence[Input], calibration_temperature: float = 1.0
@@ -109,20 +114,30 @@ class GrammarGenerator:
             not depend on it.
         """
         sources = [source_ids(self._task, i) for i in inputs]
-        plan = self._planner.plan(self._make_decoder(params).width)
+        plan = self._planner.plan(self._programs.make_decoder(params).width)
         call = _Call(params, inputs, sources, calibration_temperature, plan)
         out: list[Output | None] = [None] * len(inputs)
         todo = list(range(len(inputs)))
         for again in (False, True):
             if not todo:
                 break
-            lengths = [len(sources[i]) for i in todo]
+            lengths = [self._positions(inputs[i], len(sources[i])) for i in todo]
             groups = [([todo[k] for k in chosen], shape) for chosen, shape in plan.groups(lengths, again)]
-            self._compilations.expect(shape for _, shape in groups)
+            self._programs.compilations.expect(self._compiled_for(shape) for _, shape in groups)
             start = functools.partial(self._start, call)
             finished = in_threads(start, _fetch, groups, min(plan.threads, len(groups)))
             todo = [i for group in finished for i in self._finish(group, out)]
         return out  # type: ignore[return-value]
+
+    def _positions(self, given: Input, source: int) -> int:
+        """What a program for an input has to hold: its source, of so many pieces, and its types and text on the tape,
+        which are rarely more."""
+        word, spans = self._task.word_ids.word, self._grammar.spans
+        text = sum(len(word(w)) for w in given.words) if spans else 0
+        return max(source, self._type_pieces + text)
+
+    def _compiled_for(self, shape: Shape) -> Hashable:
+        return self._automaton, self._max_length, shape
 
     def _start(self, call: _Call, group: tuple[list[int], Shape]) -> _Group:
         """Has the device decode the inputs of one group."""
@@ -138,8 +153,9 @@ class GrammarGenerator:
             rows=shape.rows,
             unroll=self._unroll,
         )
-        self._compilations.begin(shape)
-        program = self._decode[call.plan.threads > 1 and shape.requests > 1]
+        one_thread = self._one_thread if call.plan.threads > 1 and shape.requests > 1 else None
+        program = self._programs.get(_decode, self._automaton, compiler_options=one_thread)
+        self._programs.compilations.begin(self._compiled_for(shape))
         requests = _Requests(ids, tapes, len(chosen), self._limit)
         decoded = program(call.params, requests, call.calibration_temperature, options=options)
         return _Group(chosen, word_index, shape.rows, decoded)
@@ -155,7 +171,7 @@ class GrammarGenerator:
             matched = [i.matched for i in inputs] + [()] * idle
             first = [names[:1] if types is None else types[:1] for types in matched]
             likeliest = [names.index(types[0]) if types else -1 for types in first]
-            tapes = make_draft_plans(self._automaton.layout, tapes, word_index, texts, likeliest)
+            tapes = make_draft_plans(self._grammar, tapes, word_index, texts, likeliest)
         return tapes, word_index
 
     def _finish(self, group: _Group, out: list[Output | None]) -> list[int]:
@@ -188,16 +204,16 @@ class GrammarGenerator:
     ) -> tuple[WrittenSpan, ...]:
         """The items of one output: the token that each ends at, and its span and type. `word_index` is the word of
         each of its text's pieces. In the type-recognition task, which has no text, spans are empty."""
-        names, layout = self._task.schema.names, self._automaton.layout
+        names, text = self._task.schema.names, type_starts(self._grammar)[-1]
         found: list[WrittenSpan] = []
-        begin = layout.open[1]
+        begin = self._automaton.layout.open[1]
         more = 0.0  # the log-probability that another item follows, given that the last one ended
         for at, (start, end, kind) in items:
             # An item's tokens: a symbol, its type, its span, and the first of the symbol that ends it.
             first = at - (end - start)
             words = (0, 0)
             if len(word_index):
-                words = int(word_index[start - layout.text]), int(word_index[end - 1 - layout.text]) + 1
+                words = int(word_index[start - text]), int(word_index[end - 1 - text]) + 1
             written = math.exp(more + sum(scores[begin:first]))
             found.append(
                 WrittenSpan(*words, names[kind], written, math.exp(sum(scores[first:at]) + ending[at]))

@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.options import DecodeOptions
-from toner_jax.models.decoder import MakeDecoder
+from toner_jax.inference.programs import Programs
 from toner_jax.tasks.output import Input, Output
 from toner_jax.tasks.task import Task
 
@@ -21,10 +21,10 @@ class ExplainedGenerator:
     """Writes `Entity: [(type, span), …] Explanation: …`: the list, up to and with the word after it, under the
     grammar, the rest by greedy search over the vocabulary."""
 
-    def __init__(self, make_decoder: MakeDecoder, task: Task, mesh: Mesh, options: DecodeOptions):
+    def __init__(self, programs: Programs, task: Task, mesh: Mesh, options: DecodeOptions):
         """`options.max_length`: the most tokens of the list, and of the explanation."""
-        self._list = GrammarGenerator(make_decoder, task, mesh, options)
-        self._rest = FreeGenerator(make_decoder, task, mesh, replace(options, beam_size=1))
+        self._list = GrammarGenerator(programs, task, mesh, options)
+        self._rest = FreeGenerator(programs, task, mesh, replace(options, beam_size=1))
 
     def __call__(
         self, params: Any, inputs: Sequence[Input], calibration_temperature: float = 1.0

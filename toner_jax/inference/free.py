@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from toner_jax.common.console import Compilations, advance
+from toner_jax.common.console import advance
 from toner_jax.decoding.search import ForcedPrefix, SearchOptions, beam, greedy
 from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.inference.options import DecodeOptions
+from toner_jax.inference.programs import Programs
 from toner_jax.inference.sources import source_ids
 from toner_jax.inference.work import Work
 from toner_jax.models.decoder import MakeDecoder
@@ -31,19 +31,17 @@ class FreeGenerator:
     """Greedy or beam search over the whole vocabulary; `work` counts what it took. As many hypotheses as
     `options.batch_size` are at work at a time, as far as a batch holds a row for each device."""
 
-    def __init__(self, make_decoder: MakeDecoder, task: Task, mesh: Mesh, options: DecodeOptions):
-        self._task, self._mesh = task, mesh
+    def __init__(self, programs: Programs, task: Task, mesh: Mesh, options: DecodeOptions):
+        self._programs, self._task, self._mesh = programs, task, mesh
         self._batch_size = round_batch(max(1, options.batch_size // options.beam_size), mesh)
-        self._buckets = length_buckets(options.max_source, task.overhead())
+        self._buckets = programs.lengths(options.max_source, task.overhead())
         self._options = SearchOptions(
             max_length=options.max_length,
             eos_id=task.word_ids.tokenizer.eos_id,
             beams=options.beam_size,
             length_penalty=options.length_penalty,
         )
-        self._decode = jax.jit(functools.partial(_search, make_decoder), static_argnames="options")
         self.work = Work()
-        self._compilations = Compilations("decoding")
 
     def __call__(
         self,
@@ -76,10 +74,10 @@ class FreeGenerator:
                 prefix = None if prefixes is None else self._prefix([prefixes[i] for i in padded])
                 options = replace(self._options, max_length=length)
                 ids = shard_batch(ids, self._mesh)
-                self._compilations.begin((bucket, length, prefix is not None and prefix.tokens.shape))
-                found = jax.device_get(
-                    self._decode(params, ids, calibration_temperature, prefix, options=options)
-                )
+                shape = bucket, length, prefix is not None and prefix.tokens.shape
+                self._programs.compilations.begin((self._batch_size, options.beams, shape))
+                program = self._programs.get(_search)
+                found = jax.device_get(program(params, ids, calibration_temperature, prefix, options=options))
                 unfinished += self._finish(rows, found, length, out)
             todo = unfinished
         return out  # type: ignore[return-value]

@@ -16,6 +16,11 @@ def length_buckets(limit: int, overhead: int) -> tuple[int, ...]:
     return (*(base + n for n in _STEPS if base + n < limit), limit)
 
 
+def few_lengths(limit: int) -> tuple[int, ...]:
+    """At most four lengths, each twice the one before it, multiples of 8 but for the last, which is `limit`."""
+    return tuple(sorted({limit, *(-(-limit // (8 * n)) * 8 for n in (8, 4, 2) if limit > 8 * n)}))
+
+
 def bucket_of(length: int, buckets: tuple[int, ...]) -> int:
     """The least of the buckets that holds `length`.
 

@@ -37,14 +37,19 @@ class TypeMatcher:
         self._mesh = mesh
         self._batch_size = round_batch(batch_size, mesh)
         self._buckets = length_buckets(features.max_length, 2)
+        # Four at most, of those that texts have, too: any schema's descriptions bring no program of their own.
+        self._description_buckets = (*self._buckets[:-1:2], self._buckets[-1])
         self._compilations = Compilations("matching")
         self._embed: Callable[[Any, jax.Array], jax.Array] = jax.jit(lambda p, ids: embed(encoder, p, ids))
 
-    def embeddings(self, params: Any, rows: Sequence[np.ndarray]) -> np.ndarray:
-        """Unit vectors fp32 [N, D] of id rows, in the order given."""
+    def embeddings(
+        self, params: Any, rows: Sequence[np.ndarray], buckets: tuple[int, ...] = ()
+    ) -> np.ndarray:
+        """Unit vectors fp32 [N, D] of id rows, in the order given; `buckets`: what they are padded to, if not to the
+        lengths of texts."""
         out: list[np.ndarray | None] = [None] * len(rows)
         batches = list(length_sorted_batches([len(r) for r in rows], self._batch_size))
-        lengths = [bucket_of(len(rows[batch[0]]), self._buckets) for batch in batches]
+        lengths = [bucket_of(len(rows[batch[0]]), buckets or self._buckets) for batch in batches]
         self._compilations.expect(lengths)
         for batch, length in zip(batches, lengths, strict=True):
             ids = pad_rows([rows[i] for i in batch], length, self._batch_size)
@@ -68,7 +73,7 @@ class TypeMatcher:
     def similarities(self, params: Any, texts: Sequence[Sequence[str]], schema: Schema) -> np.ndarray:
         """f_TM(x, t) of Eq. 3: cosines fp32 [N, K] of texts (as words) and the schema's types."""
         self.features.prepare(w for words in texts for w in words)
-        types = self.embeddings(params, self.features.descriptions(schema))
+        types = self.embeddings(params, self.features.descriptions(schema), self._description_buckets)
         sentences = self.embeddings(params, [self.features.encode(words) for words in texts])
         return sentences @ types.T if len(sentences) else np.zeros((0, len(types)), np.float32)
 

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from toner_jax.inference.lengths import bucket_of, length_buckets
+from toner_jax.inference.lengths import bucket_of
 from toner_jax.inference.options import DecodeOptions, Techniques
 from toner_jax.parallel.mesh import batch_divisor, round_batch
 from toner_jax.pipeline.batching import length_sorted_batches
@@ -39,7 +39,7 @@ def on_cpu(mesh: Mesh) -> bool:
 @dataclass(frozen=True)
 class Shape:
     """What one compiled program decodes: a group of `requests`, of which `rows` are active at a time, with sources
-    padded to `source` and a KV cache for so many `passes`."""
+    padded to `source`, which is also the room for types and text on the tape, and a KV cache for so many `passes`."""
 
     requests: int
     rows: int
@@ -87,7 +87,7 @@ class Planner:
     """Makes the plan of a generator.
 
     Attributes:
-      overhead: pieces that stand around every text.
+      buckets: lengths that sources are padded to.
       tokens_per_pass: tokens that a speculative pass verifies.
       limit: the most tokens of an output.
     """
@@ -95,7 +95,7 @@ class Planner:
     mesh: Mesh
     options: DecodeOptions
     techniques: Techniques
-    overhead: int
+    buckets: tuple[int, ...]
     tokens_per_pass: int
     limit: int
 
@@ -117,7 +117,7 @@ class Planner:
             threads=threads,
             passes=min(max(_PASSES, -(-_TOKENS // self.tokens_per_pass)), self.limit),
             most_passes=self.limit,
-            buckets=length_buckets(self.options.max_source, self.overhead),
+            buckets=self.buckets,
             split=not whole,
         )
 

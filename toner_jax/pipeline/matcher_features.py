@@ -19,7 +19,7 @@ class MatcherFeatures:
     def __init__(self, tokenizer: WordPieceTokenizer, max_length: int = 512):
         self._tokenizer = tokenizer
         self._words: dict[str, Ids] = {}
-        self._warned: set[Schema] = set()
+        self._warned = False
         self.max_length = max_length
         self.shortened = 0  # inputs so far that were longer than the model's positions
 
@@ -51,8 +51,8 @@ class MatcherFeatures:
         """D_t of every type, in schema order; of one that is too long the beginning, said so."""
         texts = {t.name: t.text.split(" ") for t in schema.types}
         long = [name for name, words in texts.items() if self.is_shortened(words)]
-        if long and schema not in self._warned:
-            self._warned.add(schema)
+        if long and not self._warned:
+            self._warned = True  # once is enough, however many schemas are asked for
             warn(
                 f"types described at more length than the type matcher reads ({self.max_length} pieces): "
                 f"{', '.join(long)}"

@@ -22,7 +22,7 @@ from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.generator import chosen_dev, read_types_if_enabled
 from toner_jax.runs.matcher import FOLDER as MATCHER
 from toner_jax.runs.matcher import read_similarities, read_type_threshold
-from toner_jax.runs.recognizers import decode_options, make_recognizer, reading_of
+from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
 from toner_jax.runs.restore import stage_result
 from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
@@ -151,11 +151,11 @@ def _load(config: Settings, run: Run, word_ids: WordIds, generator: Mapping[str,
     params = setup.restore_params(
         run.workdir / GENERATOR, generator["step"], model, run.mesh, config.sharding
     )
-    options = decode_options(config)
-    recognizer = make_recognizer(Entities(word_ids, run.schema), model, run.mesh, options)
+    options, programs = decode_options(config), make_programs(model)
+    recognizer = make_recognizer(Entities(word_ids, run.schema), programs, run.mesh, options)
     type_recognizer = None
     if TypeRecognition.name in generator["tasks"]:
-        type_recognizer = make_recognizer(TypeRecognition(word_ids, run.schema), model, run.mesh, options)
+        type_recognizer = make_recognizer(TypeRecognition(word_ids, run.schema), programs, run.mesh, options)
     return _Trained(params, recognizer, type_recognizer, _load_types(config, run))
 
 

@@ -18,7 +18,7 @@ from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.pipeline.samples import GeneratorSamples, dev_sample
 from toner_jax.runs import options, setup
 from toner_jax.runs.matcher import read_types
-from toner_jax.runs.recognizers import make_recognizer
+from toner_jax.runs.recognizers import make_programs, make_recognizer
 from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Sentence
@@ -151,7 +151,7 @@ def _evaluation(
         batch_size=config.eval.batch_size,
         window_overlap=config.text.window_overlap,
     )
-    recognizer = make_recognizer(features.tasks[0], model, run.mesh, decode, limit=longest)
+    recognizer = make_recognizer(features.tasks[0], make_programs(model), run.mesh, decode, limit=longest)
 
     def evaluate(params: Any) -> dict[str, float]:
         found = recognizer(params, sentences, types)

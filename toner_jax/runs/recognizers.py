@@ -10,6 +10,7 @@ from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.explained import ExplainedGenerator
 from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.options import DecodeOptions
+from toner_jax.inference.programs import Programs
 from toner_jax.inference.recognize import Generate, Recognizer
 from toner_jax.models import registry
 from toner_jax.models.toner import ToNER
@@ -40,25 +41,31 @@ def reading_of(config: Settings) -> Reading:
     return Reading(config.data.edges, config.data.language, config.data.split_sentences)
 
 
+def make_programs(model: ToNER, *, any_schema: bool = False) -> Programs:
+    """The programs of a model; `any_schema` as `Programs` has it."""
+    return Programs(registry.of(model.config).make_decoder(model), any_schema=any_schema)
+
+
 def make_recognizer(
-    task: Task, model: ToNER, mesh: Mesh, options: DecodeOptions, limit: int = 0
+    task: Task, programs: Programs, mesh: Mesh, options: DecodeOptions, limit: int = 0
 ) -> Recognizer:
     """The recognizer of a task. Only lists with spans are ever written freely: types alone, and a list before an
     explanation, are always of the grammar.
 
     Args:
+      programs: of the model.
       limit: under the grammar, where an output is cut, in tokens; 0: where there is room for no more.
 
     Raises:
       UserError: the task's instruction leaves no room for text.
     """
     check_room(task, options.max_source)
-    grammar, make_decoder = task.grammar(), registry.of(model.config).make_decoder(model)
+    grammar = task.grammar()
     generate: Generate
     if not grammar.ends:
-        generate = ExplainedGenerator(make_decoder, task, mesh, options)
+        generate = ExplainedGenerator(programs, task, mesh, options)
     elif options.grammar or not grammar.spans:
-        generate = GrammarGenerator(make_decoder, task, mesh, options, limit=limit)
+        generate = GrammarGenerator(programs, task, mesh, options, limit=limit)
     else:
-        generate = FreeGenerator(make_decoder, task, mesh, options)
+        generate = FreeGenerator(programs, task, mesh, options)
     return Recognizer(task, generate, options)

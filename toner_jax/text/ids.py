@@ -27,7 +27,7 @@ Phrase = str | tuple[str, ...]
 
 # Words that are memoised: texts without end bring new ones all the time.
 MOST_WORDS = 200_000
-_MOST_PHRASES = 10_000  # lists of types come in many orders
+_MOST_PHRASES = 10_000  # names of types, and lists of them in many orders
 
 _MANY = 2_000  # words; for fewer, tokenizing takes no time
 
@@ -136,6 +136,8 @@ class WordIds:
                     f"the tokenizer cannot spell {text!r}, it reads {self.decode(ids)!r}; "
                     "use other characters in the names of types, or another tokenizer"
                 )
+            if len(self._glued) >= _MOST_PHRASES:
+                self._glued.clear()
             self._glued[text] = ids
         return self._glued[text]
 

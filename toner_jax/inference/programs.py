@@ -1,0 +1,51 @@
+"""The compiled programs of a model, which the generators of several schemas share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import jax
+
+from toner_jax.common.console import Compilations
+from toner_jax.inference.lengths import few_lengths, length_buckets
+from toner_jax.models.decoder import MakeDecoder
+
+
+class Programs:
+    """Each program once, whatever schema it decodes for: types are data of a program, as texts are.
+
+    Attributes:
+      make_decoder: of the model.
+      compilations: says of each that it is compiled.
+    """
+
+    def __init__(self, make_decoder: MakeDecoder, *, any_schema: bool = False):
+        """`any_schema`: whether lengths are padded to a few that suit all schemas, rather than to those that suit one
+        best."""
+        self.make_decoder = make_decoder
+        self._any_schema = any_schema
+        self.compilations = Compilations("decoding")
+        self._programs: dict[Hashable, Callable[..., Any]] = {}
+
+    def lengths(self, limit: int, overhead: int) -> tuple[int, ...]:
+        """What sources of at most `limit` pieces are padded to, of which `overhead` stand around every text."""
+        return few_lengths(limit) if self._any_schema else length_buckets(limit, overhead)
+
+    def get(
+        self,
+        function: Callable[..., Any],
+        *fixed: Any,
+        compiler_options: dict[str, Any] | None = None,
+    ) -> Callable[..., Any]:
+        """A function of `make_decoder`, `fixed` (hashable) and what a call gives, of which `options` are static, as a
+        program."""
+        key = function, fixed, tuple((compiler_options or {}).items())
+        if key not in self._programs:
+            self._programs[key] = jax.jit(
+                functools.partial(function, self.make_decoder, *fixed),
+                static_argnames="options",
+                compiler_options=compiler_options,
+            )
+        return self._programs[key]
