@@ -80,6 +80,19 @@ class WordIds:
             close=self.glued("]"),
         )
 
+    def unread_tokens(self) -> dict[str, str]:
+        """The tokens that were added to the vocabulary and that no text is read as, and why."""
+        reasons: dict[str, str] = {}
+        for token in self.tokenizer.added:
+            if token.special:
+                if not token.is_own:
+                    reasons[token.content] = "it is special"
+            elif len(token.content.split()) != 1:
+                reasons[token.content] = "it has white space"
+            elif self._by == ATOMS and len(parts(token.content)) > 1:
+                reasons[token.content] = "it is no single atom; tokenizer.ids=words reads it"
+        return reasons
+
     def prepare(self, words: Iterable[str]) -> None:
         """Tokenizes all words not yet known in one batched call. Those of a whole data set are cached between
         runs. When there are too many to memoise, those not asked for now are dropped."""

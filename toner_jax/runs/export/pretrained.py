@@ -25,10 +25,10 @@ from toner_jax.models.hf import weights as hf_weights
 from toner_jax.models.hf.hub import resolve
 from toner_jax.models.hf.layout import Layout
 from toner_jax.parallel.sharding import parameter_shardings
+from toner_jax.text.tokenizer_files import COMMON_FILES
 from toner_jax.training.checkpoint import Checkpoints
 
 MODEL = "model.json"  # {"model_type", "config"}
-TOKENIZER_CONFIG = "tokenizer_config.json"
 
 
 def read_config(checkpoint: str, kind: Kind) -> Any:
@@ -87,10 +87,14 @@ def write_orbax(folder: Path, config: Any, params: Any, tokenizer: Path) -> None
 
 
 def copy_tokenizer(source: Path, target: Path, file: str) -> None:
-    """Copies a tokenizer's `file` and settings, as far as a folder holds them."""
-    for name in (file, TOKENIZER_CONFIG):
-        if (source / name).is_file() and source != target:
+    """Copies a tokenizer's `file` and all others that it may have; those of an earlier tokenizer go."""
+    if source == target:
+        return
+    for name in (file, *COMMON_FILES):
+        if (source / name).is_file():
             shutil.copy(source / name, target / name)
+        else:
+            (target / name).unlink(missing_ok=True)
 
 
 def _load_orbax(folder: Path, layout: Layout, shapes: Any, shardings: Any) -> Any:
