@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,14 +56,13 @@ READS = Reads(
 )  # fmt: skip
 
 
-def prepare(config: Settings, workdir: Path, train: Sequence[Sentence], schema: Schema) -> dict[str, Any]:
-    """Puts into the work directory all that later stages and predict need besides weights: the schema,
-    and the tokenizers and architectures of both models."""
+def prepare(config: Settings, workdir: Path, train: Sequence[Sentence], schema: Schema) -> None:
+    """Puts into a work directory, or a folder that `install` copies there, all that later stages and predict need
+    besides weights: the schema, and the tokenizers and architectures of both models."""
     write_atomically(workdir / SCHEMA, json.dumps(schema.to_json(), indent=2) + "\n")
     kinds: list[Kind] = ["generator", "matcher"] if config.matcher.enabled else ["generator"]
     models = {kind: _prepare_model(config, workdir, kind, train, schema) for kind in kinds}
     write_atomically(workdir / MODELS, json.dumps(models, indent=2) + "\n")
-    return {}
 
 
 def _prepare_model(
@@ -102,6 +102,12 @@ def _copy_tokenizer(config: Settings, source: str, folder: Path, kind: Kind, wan
     loaded = wanted.load(found, config.tokenizer.backend)
     pretrained.copy_tokenizer(found, folder, wanted.file)
     return loaded
+
+
+def install(prepared: Path, workdir: Path) -> dict[str, Any]:
+    """Puts into the work directory what `prepare` made elsewhere, before it was known that the run may begin."""
+    shutil.copytree(prepared, workdir, dirs_exist_ok=True)
+    return {}
 
 
 def read_work_schema(workdir: Path) -> Schema:
@@ -151,12 +157,13 @@ def generator_features(config: Settings, tokenizer_folder: Path, schema: Schema)
     return GeneratorFeatures(tasks, config.text.max_source, config.text.max_target)
 
 
-def matcher_features(config: Settings, tokenizer_folder: Path, encoder: Encoder) -> MatcherFeatures:
-    """The matcher's features with a folder's `matcher/` tokenizer."""
+def matcher_features(
+    config: Settings, tokenizer_folder: Path, encoder: Encoder, told: Iterable[Schema] = ()
+) -> MatcherFeatures:
+    """The matcher's features with a folder's `matcher/` tokenizer; `told` as `MatcherFeatures` has it."""
     kind = registry.of(encoder.config).tokenizer
-    return MatcherFeatures(
-        kind.load(tokenizer_folder / "matcher", config.tokenizer.backend), encoder.max_length
-    )
+    tokenizer = kind.load(tokenizer_folder / "matcher", config.tokenizer.backend)
+    return MatcherFeatures(tokenizer, encoder.max_length, told)
 
 
 def build_matcher(config: Settings, workdir: Path) -> Encoder:
