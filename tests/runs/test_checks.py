@@ -2,6 +2,7 @@
 alike, in one line."""
 
 import json
+import random
 from dataclasses import replace
 
 import jax
@@ -139,7 +140,8 @@ def keys(**values):
     return lambda folder: {name.replace("__", "."): value for name, value in values.items()}
 
 
-LONG = {"words": ["x" * 200] * 3, "entities": [[0, 3, "person"]]}
+NOISE = "".join(random.Random(0).choices("abcdefghijklmnopqrstuvwxyz", k=400))  # no pieces are learned of it
+LONG = {"words": [NOISE[:200], NOISE[200:]], "entities": [[0, 2, "person"]]}
 IN_WORD = {"text": "Annabel came", "entities": [{"start": 0, "end": 3, "label": "person"}]}
 # What to change about a run that is good, and what is said.
 STOPS = {
