@@ -190,7 +190,8 @@ MISTAKES = {
     "bench --model=run decode": "--model=run: flags follow the benchmark: toner-jax bench decode --model=run …",
     "bench decode --model=run --rounds=0": "--requests and --rounds are at least 1, --sentences at least 0",
     "bench data --tokenizer=missing": (
-        "missing/spiece.model: no such tokenizer file; a tokenizer folder holds spiece.model"
+        "missing/spiece.model: no such tokenizer file; a tokenizer folder holds spiece.model or "
+        "tokenizer.json"
     ),
 }
 

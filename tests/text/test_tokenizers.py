@@ -244,7 +244,9 @@ def test_an_unknown_back_end(folders, load):
 def test_a_missing_file(tmp_path, load, file, backend):
     with pytest.raises(UserError) as error:
         load(tmp_path, backend)
-    assert str(error.value) == f"{tmp_path / file}: no such tokenizer file; a tokenizer folder holds {file}"
+    assert str(error.value) == (
+        f"{tmp_path / file}: no such tokenizer file; a tokenizer folder holds {file} or tokenizer.json"
+    )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -13,13 +13,17 @@ from toner_jax.text.ids import MOST_WORDS, Ids
 from toner_jax.text.tokenizers import WordPieceTokenizer
 
 
+_MOST_TOLD = 1_000  # schemas whose long descriptions are remembered to have been named
+
+
 class MatcherFeatures:
     """Makes the type matching model's inputs: `[CLS] text [SEP]`, made word by word."""
 
-    def __init__(self, tokenizer: WordPieceTokenizer, max_length: int = 512):
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: WordPieceTokenizer, max_length: int = 512, told: Iterable[Schema] = ()):
+        """`told`: the schemas whose long descriptions have been named before."""
+        self.tokenizer = tokenizer
         self._words: dict[str, Ids] = {}
-        self._warned = False
+        self._told = set(told)
         self.max_length = max_length
         self.shortened = 0  # inputs so far that were longer than the model's positions
 
@@ -31,7 +35,7 @@ class MatcherFeatures:
         ids = [i for w in words for i in self._words[w]]
         room = self.max_length - 2
         self.shortened += len(ids) > room
-        return np.array([self._tokenizer.cls_id, *ids[:room], self._tokenizer.sep_id], np.int32)
+        return np.array([self.tokenizer.cls_id, *ids[:room], self.tokenizer.sep_id], np.int32)
 
     def is_shortened(self, words: Sequence[str]) -> bool:
         """Whether `encode` leaves some of it out."""
@@ -45,16 +49,22 @@ class MatcherFeatures:
         new = [w for w in asked if w not in self._words]
         if len(self._words) + len(new) > MOST_WORDS:
             self._words = {w: self._words[w] for w in asked if w in self._words}
-        self._words.update(zip(new, self._tokenizer.encode(new), strict=True))
+        self._words.update(zip(new, self.tokenizer.encode(new), strict=True))
 
     def descriptions(self, schema: Schema) -> list[np.ndarray]:
         """D_t of every type, in schema order; of one that is too long the beginning, said so."""
-        texts = {t.name: t.text.split(" ") for t in schema.types}
-        long = [name for name, words in texts.items() if self.is_shortened(words)]
-        if long and not self._warned:
-            self._warned = True  # once is enough, however many schemas are asked for
+        self.tell_long_descriptions(schema)
+        return [self.encode(t.text.split(" ")) for t in schema.types]
+
+    def tell_long_descriptions(self, schema: Schema) -> None:
+        """Names the types of whose description only the beginning is read, once for each schema."""
+        if schema in self._told:
+            return
+        if len(self._told) >= _MOST_TOLD:
+            self._told.clear()
+        self._told.add(schema)
+        if long := [t.name for t in schema.types if self.is_shortened(t.text.split(" "))]:
             warn(
                 f"types described at more length than the type matcher reads ({self.max_length} pieces): "
                 f"{', '.join(long)}"
             )
-        return [self.encode(words) for words in texts.values()]

@@ -119,6 +119,18 @@ class GeneratorSamples:
             yield HostBatch(arrays, [self._ids[i % len(self._ids)] for i in rows if i >= 0], shape)
 
 
+def matcher_sentences(train: Sequence[Sentence], empty: bool) -> list[Sentence]:
+    """The sentences that train the type matching model; `empty` as `MatcherSamples` has it.
+
+    Raises:
+      UserError: there is nothing to train on.
+    """
+    used = [s for s in train if s.gold or empty]
+    if not used:
+        raise UserError("the training split has no entities: there is nothing to match types with")
+    return used
+
+
 class MatcherSamples:
     """The type matching model's samples, one a sentence.
 
@@ -142,9 +154,7 @@ class MatcherSamples:
         Raises:
           UserError: there is nothing to train on.
         """
-        used = [s for s in train if s.gold or empty]
-        if not used:
-            raise UserError("the training split has no entities: there is nothing to match types with")
+        used = matcher_sentences(train, empty)
         self._options = options
         features.prepare(w for s in used for w in s.words)
         self._rows = [features.encode(s.words) for s in used]

@@ -9,8 +9,7 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from toner_jax.common.console import say, warn
-from toner_jax.errors import UserError
+from toner_jax.common.console import say
 from toner_jax.evaluation.scoring import strict_counts
 from toner_jax.inference.options import DecodeOptions
 from toner_jax.models.toner import ToNER
@@ -22,7 +21,6 @@ from toner_jax.runs.recognizers import make_programs, make_recognizer
 from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Sentence
-from toner_jax.tasks.recognized import MOST_UNKNOWN
 from toner_jax.training import state as train_state
 from toner_jax.training.loop import DevEvaluation, Fit, evaluation_steps, fit
 from toner_jax.training.optimizer import make_optimizer
@@ -56,7 +54,6 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
     """
     model = setup.build_generator(config, run.workdir, run.schema)
     features = setup.generator_features(config, run.workdir / setup.TOKENIZERS, run.schema)
-    _warn_of_unknown(features, run.splits["train"])
     matched = read_types_if_enabled(config, run.workdir, "train", run.splits["train"])
     samples = make_samples(config, features, run.splits["train"], matched, run.mesh)
     tx = make_optimizer(options.generator_optimizer(config), samples.steps)
@@ -85,17 +82,6 @@ def read_types_if_enabled(
 ) -> list[tuple[str, ...]] | None:
     """T′ of a split from the matcher stage, or None when type matching is off."""
     return read_types(workdir, split, sentences) if config.matcher.enabled else None
-
-
-def _warn_of_unknown(features: GeneratorFeatures, train: Sequence[Sentence]) -> None:
-    features.prepare(train)
-    unknown, ids = features.word_ids.tokenizer.unk_id, [features.word_ids.words(s.words) for s in train]
-    share = sum(map(len, ids)) and sum(row.count(unknown) for row in ids) / sum(map(len, ids))
-    if share > MOST_UNKNOWN:
-        warn(
-            f"{FOLDER}: {share:.0%} of the pieces of train are unknown to the vocabulary; take a checkpoint that knows "
-            "the language (generator.checkpoint=google/mt5-base)"
-        )
 
 
 def make_samples(
@@ -140,9 +126,6 @@ def _evaluation(
     ends its output would otherwise cost far more than it can tell. `decode.*` has no part in this, so
     that it can be changed without training again.
     """
-    if not any(s.entities for s in run.splits["dev"]):
-        lost = "that is reachable" if any(s.unreachable for s in run.splits["dev"]) else "at all"
-        raise UserError(f"the dev split has no entity {lost}: no step can be chosen on it")
     sentences, types = chosen_dev(config, run)
     # By default the room is that of the evaluation after training, whose programs are then compiled already.
     decode = DecodeOptions(

@@ -51,7 +51,8 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
       {"type_threshold", "step", "dev"}: δ, the step whose weights are used, and type P/R/F on dev at δ.
     """
     model = setup.build_matcher(config, run.workdir)
-    features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, model)
+    # What is wrong with descriptions was said before the stage began (toner_jax.runs.checks).
+    features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, model, told=(run.schema,))
     samples = make_samples(config, features, run.splits["train"], run.schema, run.mesh)
     tx = make_optimizer(options.matcher_optimizer(config), samples.steps)
     state = setup.create_state(config, model, tx, run.mesh)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,16 +13,14 @@ from ml_collections import ConfigDict
 
 from toner_jax.inference.windows import readable_windows
 from toner_jax.models import registry
-from toner_jax.parallel.mesh import make_mesh
+from toner_jax.pipeline.samples import GeneratorSamples
 from toner_jax.runs import setup
-from toner_jax.runs.config_files import check_format
 from toner_jax.runs.generator import evaluations, make_samples
 from toner_jax.runs.recognizers import decode_options
-from toner_jax.runs.run import plan_stages, read_data
+from toner_jax.runs.run import Ready, ready
 from toner_jax.schema import Sentence
 from toner_jax.tasks.recognized import MOST_UNKNOWN, Coverage
 from toner_jax.tasks.task import Task
-from toner_jax.validation import validate
 
 # The compute of one training token through one parameter: forward 2 FLOPs, backward 4.
 _FLOPS_PER_PARAMETER = 6
@@ -37,31 +34,39 @@ def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
     Raises:
       UserError: what would stop the run at its start.
     """
-    validate(config)
-    check_format(workdir)
-    dataset = read_data(config)
+    with ready(config, workdir, restart) as r:
+        return "\n".join([f"work directory: {workdir}", *_lines(r)])
+
+
+def _lines(ready: Ready) -> list[str]:
+    config, dataset, mesh = ready.config, ready.dataset, ready.mesh
     schema, train = dataset.schema, dataset.splits["train"]
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
-    lines = [f"work directory: {workdir}", f"types: {', '.join(schema.names)}", f"mesh: {dict(mesh.shape)}"]
-    for name, stage in plan_stages(config, dataset).items():
-        lines.append(f"stage {name}: {stage.check(workdir, restart)}")
-    with tempfile.TemporaryDirectory() as folder:
-        setup.prepare(config, Path(folder), train, schema)
-        features = setup.generator_features(config, Path(folder) / setup.TOKENIZERS, schema)
-        # Without trained T′, the sentences' own types stand in: the lengths are the same to a few pieces.
-        matched = [s.types() for s in train] if config.matcher.enabled else None
-        lines += [_coverage(config, features.tasks[0], *split) for split in dataset.splits.items()]
-        samples = make_samples(config, features, train, matched, mesh)
-        model = setup.build_generator(config, Path(folder), schema)
-        shapes = jax.eval_shape(registry.initializer(model), jax.random.key(0))
+    features = setup.generator_features(config, ready.prepared / setup.TOKENIZERS, schema)
+    # Without trained T′, the sentences' own types stand in: the lengths are the same to a few pieces.
+    matched = [s.types() for s in train] if config.matcher.enabled else None
+    samples = make_samples(config, features, train, matched, mesh)
+    return [
+        f"types: {', '.join(schema.names)}",
+        f"mesh: {dict(mesh.shape)}",
+        *(f"stage {name}: {action}" for name, action in ready.actions.items()),
+        *(_coverage(config, features.tasks[0], *split) for split in dataset.splits.items()),
+        *_training(ready, samples),
+    ]
+
+
+def _training(ready: Ready, samples: GeneratorSamples) -> list[str]:
+    """Lengths, sizes, steps and time of the generator's training."""
+    config, mesh = ready.config, ready.mesh
+    model = setup.build_generator(config, ready.prepared, ready.dataset.schema)
+    shapes = jax.eval_shape(registry.initializer(model), jax.random.key(0))
     count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes))
     shards = mesh.shape["fsdp"] * mesh.shape["tensor"]
     source = np.array([len(e.source) for e in samples.examples])
     target = np.array([len(e.target) for e in samples.examples])
-    evaluated = len(evaluations(config, samples, len(dataset.splits["dev"])))
+    evaluated = len(evaluations(config, samples, len(ready.dataset.splits["dev"])))
     flops = _FLOPS_PER_PARAMETER * count * config.generator.batch_size * float(np.mean(source + target)) / 2
     flops *= samples.steps
-    lines += [
+    return [
         f"source pieces: median {np.median(source):.0f}, 99 % {np.percentile(source, 99):.0f}, longest {source.max()}",
         f"target pieces: median {np.median(target):.0f}, 99 % {np.percentile(target, 99):.0f}, longest {target.max()}",
         f"training shapes: {' '.join(f'{s}×{t}' for s, t in samples.shapes)}",
@@ -71,7 +76,6 @@ def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
         f"generator: about {flops:.2g} FLOPs, so very roughly {_duration(flops)} on the "
         f"{jax.device_count()} device(s) here",
     ]
-    return "\n".join(lines)
 
 
 def _coverage(config: ConfigDict, task: Task, split: str, sentences: Sequence[Sentence]) -> str:

@@ -29,6 +29,7 @@ from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.matcher import FOLDER as MATCHER
 from toner_jax.runs.stage import read_marker
 from toner_jax.schema import Schema
+from toner_jax.text.tokenizer_files import SETTINGS
 
 PRETRAINED = "toner.json"  # marks a folder of `save_pretrained`
 
@@ -208,7 +209,7 @@ def _save_model(folder: Path, model: Any, params: Any, tokenizer: Path, dtype: A
     architecture = registry.of(model.config)
     hf_weights.save(folder, architecture.hf, params, model.config, dtype)
     pretrained.copy_tokenizer(tokenizer, folder, architecture.tokenizer.file)
-    settings = folder / pretrained.TOKENIZER_CONFIG
+    settings = folder / SETTINGS
     if not settings.is_file():
         text = json.dumps(architecture.tokenizer_settings(model.config), indent=2)
         write_atomically(settings, text + "\n")

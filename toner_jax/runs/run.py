@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from toner_jax.common.console import say, warn
@@ -18,10 +22,11 @@ from toner_jax.data.sentences import dump_sentences
 from toner_jax.errors import UserError
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import evaluate, generator, matcher, setup
+from toner_jax.runs.checks import Planned, check_training
 from toner_jax.runs.config_files import CONFIG, check_format, save
 from toner_jax.runs.stage import PlannedStage, Run, Stage, data_digest, fingerprint_digest
 from toner_jax.runs.view import View
-from toner_jax.runs.workdir import locked, prepare_workdir, split_path
+from toner_jax.runs.workdir import check_writable, locked, prepare_workdir, split_path
 from toner_jax.validation import validate
 
 SPLITS = ("train", "dev", "test")
@@ -41,6 +46,52 @@ STAGES = (
 )
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A run that may begin, as far as can be told without training.
+
+    Attributes:
+      config: with `data.edges` as the data have it.
+      dataset, mesh: what it works on.
+      stages: those that `config.stages` names.
+      actions: what each would do, as `PlannedStage.check` says it.
+      prepared: a folder with all that the setup stage makes.
+    """
+
+    config: ConfigDict
+    dataset: Dataset
+    mesh: Mesh
+    stages: Mapping[str, PlannedStage]
+    actions: Mapping[str, str]
+    prepared: Path
+
+
+@contextmanager
+def ready(config: ConfigDict, workdir: Path, restart: bool = False) -> Iterator[Ready]:
+    """Finds out whether a run may begin; nothing is written into the work directory.
+
+    Raises:
+      UserError: bad settings or data, or a work directory that holds something else.
+    """
+    validate(config)
+    check_writable(workdir)
+    check_format(workdir)
+    dataset = read_data(config)
+    config = config.copy_and_resolve_references()
+    config.data.edges = dataset.edges  # `predict` will read text as training did
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
+    stages = plan_stages(config, dataset)
+    actions = {name: stage.check(workdir, restart) for name, stage in stages.items()}
+    with TemporaryDirectory() as folder:
+        prepared = workdir
+        if actions["setup"] != "skip":
+            prepared, view = Path(folder), STAGES[0].view(config)
+            setup.prepare(view, prepared, dataset.splits["train"], dataset.schema)
+        planned = Planned(prepared, dataset.splits, dataset.schema, mesh)
+        check_training(config, planned, [name for name, action in actions.items() if action != "skip"])
+        yield Ready(config, dataset, mesh, stages, actions, prepared)
+
+
 def execute(config: ConfigDict, workdir: Path, restart: bool = False) -> dict[str, dict[str, Any]]:
     """Runs the stages that `config.stages` names and that are not done yet.
 
@@ -50,38 +101,32 @@ def execute(config: ConfigDict, workdir: Path, restart: bool = False) -> dict[st
     Raises:
       UserError: bad settings or data, or a work directory that holds something else.
     """
-    validate(config)
-    dataset = read_data(config)
-    config = config.copy_and_resolve_references()
-    config.data.edges = dataset.edges  # `predict` will read text as training did
-    stages = plan_stages(config, dataset)
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
-    prepare_workdir(workdir)
-    with locked(workdir):
-        check_format(workdir)
-        for stage in stages.values():
-            stage.check(workdir, restart)
-        save(config, workdir / CONFIG)
-        for name, sentences in dataset.splits.items():
-            write_atomically(split_path(workdir, name), dump_sentences(sentences))
-        run = Run(workdir, dataset.splits, dataset.schema, mesh)
-        return _execute_stages(config, run, stages, restart)
+    with ready(config, workdir, restart) as r:
+        prepare_workdir(workdir)
+        with locked(workdir):
+            for name, stage in r.stages.items():
+                if stage.check(workdir, restart) != r.actions[name]:
+                    raise UserError(
+                        f"{workdir}: another run has changed it just now; start the same command again"
+                    )
+            save(r.config, workdir / CONFIG)
+            for name, sentences in r.dataset.splits.items():
+                write_atomically(split_path(workdir, name), dump_sentences(sentences))
+            return _execute_stages(r, Run(workdir, r.dataset.splits, r.dataset.schema, r.mesh), restart)
 
 
-def _execute_stages(
-    config: ConfigDict, run: Run, stages: Mapping[str, PlannedStage], restart: bool
-) -> dict[str, dict[str, Any]]:
+def _execute_stages(ready: Ready, run: Run, restart: bool) -> dict[str, dict[str, Any]]:
     results: dict[str, dict[str, Any]] = {}
     work: dict[str, Callable[[View], Mapping[str, Any]]] = {
-        "setup": lambda view: setup.prepare(view, run.workdir, run.splits["train"], run.schema),
+        "setup": lambda view: setup.install(ready.prepared, run.workdir),
         "matcher": lambda view: matcher.train_matcher(view, run),
         "generator": lambda view: generator.train_generator(view, run),
         "evaluate": lambda view: evaluate.evaluate_run(view, run, results["generator"]),
     }
     for stage in STAGES:
-        if stage.name in stages:
-            do, view = work[stage.name], stage.view(config)
-            results[stage.name] = stages[stage.name].run(run.workdir, partial(do, view), restart)
+        if stage.name in ready.stages:
+            do, view = work[stage.name], stage.view(ready.config)
+            results[stage.name] = ready.stages[stage.name].run(run.workdir, partial(do, view), restart)
     return results
 
 

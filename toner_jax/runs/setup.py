@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from toner_jax.models import registry
 from toner_jax.models.architecture import Kind
 from toner_jax.models.encoder import Encoder
 from toner_jax.models.hf.hub import resolve
+from toner_jax.models.tokenizer import TokenizerKind
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.runtime import compute_dtype
 from toner_jax.parallel.sharding import ShardingRules, state_shardings
@@ -32,6 +34,7 @@ from toner_jax.tasks.registry import make_task
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text import tokenizers
 from toner_jax.text.ids import WordIds
+from toner_jax.text.tokenizer_files import TOKENIZER_JSON
 from toner_jax.training import state as train_state
 from toner_jax.training.checkpoint import Checkpoints
 
@@ -53,14 +56,13 @@ READS = Reads(
 )  # fmt: skip
 
 
-def prepare(config: Settings, workdir: Path, train: Sequence[Sentence], schema: Schema) -> dict[str, Any]:
-    """Puts into the work directory all that later stages and predict need besides weights: the schema,
-    and the tokenizers and architectures of both models."""
+def prepare(config: Settings, workdir: Path, train: Sequence[Sentence], schema: Schema) -> None:
+    """Puts into a work directory, or a folder that `install` copies there, all that later stages and predict need
+    besides weights: the schema, and the tokenizers and architectures of both models."""
     write_atomically(workdir / SCHEMA, json.dumps(schema.to_json(), indent=2) + "\n")
     kinds: list[Kind] = ["generator", "matcher"] if config.matcher.enabled else ["generator"]
     models = {kind: _prepare_model(config, workdir, kind, train, schema) for kind in kinds}
     write_atomically(workdir / MODELS, json.dumps(models, indent=2) + "\n")
-    return {}
 
 
 def _prepare_model(
@@ -73,22 +75,39 @@ def _prepare_model(
     tokenizer = architecture.tokenizer
     folder.mkdir(parents=True, exist_ok=True)
     if source := getattr(config.tokenizer, kind) or checkpoint:
-        _copy_tokenizer(source, folder, kind, tokenizer.file)
+        loaded = _copy_tokenizer(config, source, folder, kind, tokenizer)
     else:
         tokenizer.train(
             folder, _CORPORA[kind](train, schema), getattr(config.tokenizer, f"{kind}_vocab_size")
         )
+        loaded = tokenizer.load(folder, config.tokenizer.backend)
     if model is None:
-        vocabulary = tokenizer.load(folder, config.tokenizer.backend).vocab_size
-        model = architecture.scratch(vocab_size=vocabulary, **getattr(config, kind).model.to_dict())
+        model = architecture.scratch(vocab_size=loaded.vocab_size, **getattr(config, kind).model.to_dict())
+    elif loaded.vocab_size > model.vocab_size:
+        raise UserError(
+            f"{source}: its tokenizer has ids up to {loaded.vocab_size - 1}, and {checkpoint} has embeddings for "
+            f"{model.vocab_size}; resize them (resize_token_embeddings of transformers), or set tokenizer.{kind} to "
+            "the tokenizer of the checkpoint"
+        )
     return registry.config_to_json(model)
 
 
-def _copy_tokenizer(source: str, folder: Path, kind: Kind, file: str) -> None:
+def _copy_tokenizer(config: Settings, source: str, folder: Path, kind: Kind, wanted: TokenizerKind) -> Any:
+    """Copies a tokenizer; it is loaded where it comes from, so that an error names files that the user knows."""
     found = resolve(source)
-    if not (found / file).is_file():
-        raise UserError(f"{source}: no {file}; set tokenizer.{kind} to a folder that has it")
-    pretrained.copy_tokenizer(found, folder, file)
+    if not any((found / name).is_file() for name in (wanted.file, TOKENIZER_JSON)):
+        raise UserError(
+            f"{source}: no {wanted.file} or {TOKENIZER_JSON}; set tokenizer.{kind} to a folder that has one"
+        )
+    loaded = wanted.load(found, config.tokenizer.backend)
+    pretrained.copy_tokenizer(found, folder, wanted.file)
+    return loaded
+
+
+def install(prepared: Path, workdir: Path) -> dict[str, Any]:
+    """Puts into the work directory what `prepare` made elsewhere, before it was known that the run may begin."""
+    shutil.copytree(prepared, workdir, dirs_exist_ok=True)
+    return {}
 
 
 def read_work_schema(workdir: Path) -> Schema:
@@ -138,12 +157,13 @@ def generator_features(config: Settings, tokenizer_folder: Path, schema: Schema)
     return GeneratorFeatures(tasks, config.text.max_source, config.text.max_target)
 
 
-def matcher_features(config: Settings, tokenizer_folder: Path, encoder: Encoder) -> MatcherFeatures:
-    """The matcher's features with a folder's `matcher/` tokenizer."""
+def matcher_features(
+    config: Settings, tokenizer_folder: Path, encoder: Encoder, told: Iterable[Schema] = ()
+) -> MatcherFeatures:
+    """The matcher's features with a folder's `matcher/` tokenizer; `told` as `MatcherFeatures` has it."""
     kind = registry.of(encoder.config).tokenizer
-    return MatcherFeatures(
-        kind.load(tokenizer_folder / "matcher", config.tokenizer.backend), encoder.max_length
-    )
+    tokenizer = kind.load(tokenizer_folder / "matcher", config.tokenizer.backend)
+    return MatcherFeatures(tokenizer, encoder.max_length, told)
 
 
 def build_matcher(config: Settings, workdir: Path) -> Encoder:

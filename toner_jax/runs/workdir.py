@@ -51,6 +51,21 @@ def _read_owner(path: Path) -> str:
     return "unknown"
 
 
+def check_writable(workdir: Path) -> None:
+    """Makes sure that the work directory is there or can be created, without creating it.
+
+    Raises:
+      UserError: it or a folder above it is a file, or read-only.
+    """
+    folder = workdir.absolute()
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    if not folder.is_dir():
+        raise _unwritable(workdir, f"{folder} is no folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _unwritable(workdir, f"{folder} is read-only")
+
+
 def prepare_workdir(workdir: Path) -> None:
     """Creates the work directory and makes sure that it can be written.
 
@@ -63,4 +78,8 @@ def prepare_workdir(workdir: Path) -> None:
         probe.write_text("")
         probe.unlink()
     except OSError as error:
-        raise UserError(f"{workdir}: cannot be written ({error.strerror}); choose another workdir") from error
+        raise _unwritable(workdir, error.strerror) from error
+
+
+def _unwritable(workdir: Path, reason: object) -> UserError:
+    return UserError(f"{workdir}: cannot be written ({reason}); choose another workdir")

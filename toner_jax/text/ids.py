@@ -19,6 +19,7 @@ import numpy as np
 from toner_jax.atoms import GLUE, bare, parts
 from toner_jax.common import cache
 from toner_jax.errors import UserError
+from toner_jax.text.tokenizer_files import AddedToken
 from toner_jax.text.tokenizers import SentencePieceTokenizer
 from toner_jax.text.words import ATOMS
 
@@ -59,6 +60,24 @@ class Symbols:
     close: Ids  # "]"
 
 
+def unread_tokens(added: Iterable[AddedToken], *, by_atoms: bool) -> dict[str, str]:
+    """Those of a tokenizer's added tokens that no text is read as, and why; T5's and BERT's own special ones aside.
+
+    Args:
+      by_atoms: whether ids are made atom by atom, or else of whole words.
+    """
+    reasons: dict[str, str] = {}
+    for token in added:
+        if token.special:
+            if not token.is_own:
+                reasons[token.content] = "it is special"
+        elif len(token.content.split()) != 1:
+            reasons[token.content] = "it has white space"
+        elif by_atoms and len(parts(token.content)) > 1:
+            reasons[token.content] = "it is no single atom; tokenizer.ids=words reads it"
+    return reasons
+
+
 class WordIds:
     """Memoised ids of words, of strings glued to what stands before them, and of the format."""
 
@@ -79,6 +98,10 @@ class WordIds:
             last_end=self.glued(")"),
             close=self.glued("]"),
         )
+
+    def unread_tokens(self) -> dict[str, str]:
+        """The tokens that were added to the vocabulary and that no text is read as, and why."""
+        return unread_tokens(self.tokenizer.added, by_atoms=self._by == ATOMS)
 
     def prepare(self, words: Iterable[str]) -> None:
         """Tokenizes all words not yet known in one batched call. Those of a whole data set are cached between

@@ -13,7 +13,7 @@ from typing import Any
 
 from toner_jax.atoms import GLUE
 from toner_jax.errors import ParameterError
-from toner_jax.text.tokenizers import SENTENCEPIECE_FILE, WORDPIECE_FILE, encodable
+from toner_jax.text.vocabularies import SENTENCEPIECE_FILE, WORDPIECE_FILE, encodable
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 

@@ -157,10 +157,10 @@ class Checkpoints:
           UserError: the step does not exist, is damaged, or holds other shapes.
         """
         self.verify(step)
+        self.check_params(step, like)
         target = {"params": jax.tree.map(ocp.utils.to_shape_dtype_struct, like)}
         path = self.directory / str(step) / "state"
         with ocp.PyTreeCheckpointer() as reader:
-            self._compare_shapes(step, reader.metadata(path).item_metadata.tree, target)
             arguments = ocp.checkpoint_utils.construct_restore_args(target)
             restored = reader.restore(
                 path,
@@ -168,20 +168,31 @@ class Checkpoints:
             )
         return restored["params"]
 
-    def _compare_shapes(self, step: int, stored: Any, target: Any) -> None:
-        """Before anything is read: Orbax itself finds out half way, and leaves the other half pending."""
+    def check_params(self, step: int, like: Any) -> None:
+        """Compares the shapes of a step's parameters before anything is read: Orbax itself finds out half way, and
+        leaves the other half pending.
+
+        Raises:
+          UserError: the step does not exist, or holds other shapes.
+        """
+        self._require(step)
+        with ocp.PyTreeCheckpointer() as reader:
+            stored = reader.metadata(self.directory / str(step) / "state").item_metadata.tree
         found = {path_string(path): leaf.shape for path, leaf in jax.tree_util.tree_leaves_with_path(stored)}
-        for path, leaf in jax.tree_util.tree_leaves_with_path(target):
+        for path, leaf in jax.tree_util.tree_leaves_with_path({"params": like}):
             name = path_string(path)
             if found.get(name) != leaf.shape:
                 raise UserError(
                     f"{self.directory / str(step)}: {name} has shape {found.get(name)}, the model's is {leaf.shape}"
                 )
 
-    def verify(self, step: int) -> None:
-        """Raises a UserError unless the step exists and is undamaged."""
+    def _require(self, step: int) -> None:
         if step not in self.steps():
             raise UserError(f"{self.directory}: no checkpoint of step {step}; there are {self.steps()}")
+
+    def verify(self, step: int) -> None:
+        """Raises a UserError unless the step exists and is undamaged."""
+        self._require(step)
         if damage := self.damage(step):
             raise UserError(f"{self.directory / str(step)}: damaged, not loaded: {damage}")
 

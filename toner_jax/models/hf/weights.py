@@ -38,14 +38,33 @@ def load(folder: Path, layout: Layout, shapes: Params, shardings: Params) -> Par
     Raises:
       UserError: the folder's tensors are not exactly those of `shapes`; the message names one.
     """
-    tensors = layout.read_tensors(folder, layout.names)
     placements = flatten_dict(shardings, sep="/")
+    placed = {
+        path: _place(*source, leaf, placements[path])
+        for path, leaf, source in _sources(folder, layout, shapes)
+    }
+    params: Params = unflatten_dict(placed, sep="/")
+    return params
+
+
+def check(folder: Path, layout: Layout, shapes: Params) -> None:
+    """Makes sure that `load` will find each tensor; headers alone are read, and tensors that must be equal.
+
+    Raises:
+      UserError: as `load`.
+    """
+    _sources(folder, layout, shapes)
+
+
+def _sources(
+    folder: Path, layout: Layout, shapes: Params
+) -> list[tuple[str, jax.ShapeDtypeStruct, tuple[StoredTensor, bool]]]:
+    """(path, leaf, (tensor, transposed?)) of each parameter that a checkpoint holds."""
+    tensors = layout.read_tensors(folder, layout.names)
     flat = flatten_dict(shapes, sep="/").items()
     wanted = {path: leaf for path, leaf in flat if not layout.names.is_ours_alone(path)}
     sources = _match(folder, tensors, layout.names, wanted)
-    placed = {path: _place(*sources[path], leaf, placements[path]) for path, leaf in wanted.items()}
-    params: Params = unflatten_dict(placed, sep="/")
-    return params
+    return [(path, leaf, sources[path]) for path, leaf in wanted.items()]
 
 
 def save(

@@ -25,10 +25,10 @@ from toner_jax.models.hf import weights as hf_weights
 from toner_jax.models.hf.hub import resolve
 from toner_jax.models.hf.layout import Layout
 from toner_jax.parallel.sharding import parameter_shardings
+from toner_jax.text.tokenizer_files import COMMON_FILES
 from toner_jax.training.checkpoint import Checkpoints
 
 MODEL = "model.json"  # {"model_type", "config"}
-TOKENIZER_CONFIG = "tokenizer_config.json"
 
 
 def read_config(checkpoint: str, kind: Kind) -> Any:
@@ -61,6 +61,20 @@ def loader(checkpoint: str, layout: Layout) -> Callable[[Any, Any], Any] | None:
     return lambda shapes, shardings: load(folder, layout, shapes, shardings)
 
 
+def check_weights(checkpoint: str, layout: Layout, shapes: Any) -> None:
+    """Makes sure that `loader` will find a model's parameters, without reading their values.
+
+    Raises:
+      UserError: they are missing, damaged, or have other shapes.
+    """
+    folder = resolve(checkpoint)
+    if (folder / MODEL).is_file():
+        with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
+            checkpoints.check_params(0, _stored(layout, shapes))
+    else:
+        hf_weights.check(folder, layout, shapes)
+
+
 def read_hugging_face(folder: Path, mesh: Mesh, dtype: Any = jnp.float32) -> tuple[Any, Any]:
     """(config, parameters) of a Hugging Face folder, in `dtype`, sharded over the mesh.
 
@@ -87,10 +101,14 @@ def write_orbax(folder: Path, config: Any, params: Any, tokenizer: Path) -> None
 
 
 def copy_tokenizer(source: Path, target: Path, file: str) -> None:
-    """Copies a tokenizer's `file` and settings, as far as a folder holds them."""
-    for name in (file, TOKENIZER_CONFIG):
-        if (source / name).is_file() and source != target:
+    """Copies a tokenizer's `file` and all others that it may have; those of an earlier tokenizer go."""
+    if source == target:
+        return
+    for name in (file, *COMMON_FILES):
+        if (source / name).is_file():
             shutil.copy(source / name, target / name)
+        else:
+            (target / name).unlink(missing_ok=True)
 
 
 def _load_orbax(folder: Path, layout: Layout, shapes: Any, shardings: Any) -> Any:
@@ -101,8 +119,13 @@ def _load_orbax(folder: Path, layout: Layout, shapes: Any, shardings: Any) -> An
     """
     targets = jax.tree.map(
         lambda shape, sharding: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding),
-        {name: tree for name, tree in shapes.items() if not layout.names.is_ours_alone(name)},
-        {name: tree for name, tree in shardings.items() if not layout.names.is_ours_alone(name)},
+        _stored(layout, shapes),
+        _stored(layout, shardings),
     )
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         return checkpoints.restore_params(0, targets)
+
+
+def _stored(layout: Layout, tree: Any) -> dict[str, Any]:
+    """The part of a tree of parameters that checkpoints hold."""
+    return {name: part for name, part in tree.items() if not layout.names.is_ours_alone(name)}
