@@ -81,9 +81,10 @@ def test_a_schema_is_inferred_from_the_training_labels(save, datasets):
 @pytest.mark.parametrize(
     ("tags", "feature", "problem"),
     [
-        ([[0, 0, 0, 0], [0, 0, 0]], "int64", "column 'ner_tags' holds int64 without names"),
+        ([[0, 0, 0, 0], [0, 0, 0]], "int64", "row 0: tag 0 is a number without a name; give the names"),
         ([["O"], ["O", "O", "O"]], "string", "row 0: 1 tags for 4 words"),
-        ([["O"] * 4, ["O", "O", "PER"]], "string", "row 1: tag 'PER' has no prefix"),
+        ([["B-PER"] * 4, ["O", "O", "PER"]], "string", "row 1: tag 'PER' has no prefix, unlike 'B-PER' ("),
+        ([[0.0] * 4, [0.0] * 3], "float32", "column 'ner_tags' holds float32; expected strings"),
         ([["O"] * 4, ["O", "O", "B-GPE"]], "string", "row 1: label 'GPE' is not in schema"),
         ([["O"] * 4, None], "string", "row 1: the tags are None; expected a list without gaps"),
         ([["O"] * 4, ["O", None, "O"]], "string", "row 1: the tags are ['O', None, 'O']"),
@@ -125,7 +126,10 @@ def test_what_is_not_there_is_one_line(datasets, tmp_path, monkeypatch):
         load("")
 
 
-def test_a_single_split_is_not_a_set(datasets, tmp_path):
+def test_a_single_split_is_train(datasets, tmp_path):
     datasets.Dataset.from_dict({"tokens": TOKENS, "ner_tags": TAGS}).save_to_disk(tmp_path / "one")
-    with pytest.raises(UserError, match="one split alone"):
-        load(str(tmp_path / "one"))
+    assert found(load(str(tmp_path / "one")).splits["train"]) == SPANS
+    with pytest.raises(
+        UserError, match=r"one: no split dev or validation or .* \(data\.dev\); it has train$"
+    ):
+        load(str(tmp_path / "one"), ("train", "dev"))
