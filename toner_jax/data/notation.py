@@ -116,12 +116,12 @@ def _refuse_strange(tag: str, location: str, prefix: str) -> None:
 
 def _refuse_strange_labels(labels: Mapping[str, str], tags: Mapping[str, str]) -> None:
     """Refuses labels without prefixes that may be no tags, or tags of a scheme that nobody knows."""
-    tag, at = next(iter(labels.items()))
-    if not any(outside in tags for outside in OUTSIDE):
-        raise _error(at, f"tag {shown(tag)} has no prefix, and no word has the tag O", PLAIN, True)
     for tag, at in labels.items():
         if _UNKNOWN_PREFIX.match(tag) or tag.strip(_SEPARATORS) != tag:
             raise _error(at, _problem(tag, Notation()), Notation(), True)
+    if not any(outside in tags for outside in OUTSIDE):
+        tag, at = next(iter(labels.items()))
+        raise _error(at, f"tag {shown(tag)} has no prefix, and no word has the tag O", PLAIN, True)
 
 
 def _refuse_two_readings(notation: Notation, labels: Sequence[str], tags: Mapping[str, str]) -> None:
