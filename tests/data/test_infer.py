@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,31 @@ def test_types_of_labels(labels, types):
         assert all(schema.resolve(label) for label in labels)
 
 
-@pytest.mark.parametrize("labels", [[], ["()"], [" "], ["PER", ","]])
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["m³"], {"m3": ("m³",)}),
+        (["ﬁnance", "Ｓｈｉｐ"], {"finance": ("ﬁnance",), "ship": ("Ｓｈｉｐ",)}),
+        (["m3", "m³"], {"m3": ("m3",), "m3_2": ("m³",)}),
+        (["m3", "m³", "m₃", "m3_2"], {"m3": ("m3",), "m3_2": ("m3_2",), "m3_3": ("m³",), "m3_4": ("m₃",)}),
+        (["ship", "(ship)", "[ship]"], {"ship": ("ship",), "ship_2": ("(ship)",), "ship_3": ("[ship]",)}),
+        (["sh\u200bip", "ship", "SHIP", "sh\x07ip"], {"ship": ("SHIP", "sh\x07ip", "ship", "sh\u200bip")}),
+        (["\ufeffa\tb\u2028c", "x<y>{z}~"], {"a_b_c": ("\ufeffa\tb\u2028c",), "x_y_z": ("x<y>{z}~",)}),
+        (["cellType", "celltype"], {"cell_type": ("cellType", "celltype")}),
+        (["ǅ", "İz"], {"dž": ("ǅ",), "i̇z": ("İz",)}),
+        (["PER", "ＰＥＲ"], {"person": ("PER", "ＰＥＲ")}),
+        (["R&D", "C++", "C"], {"c": ("C",), "c++": ("C++",), "r&d": ("R&D",)}),
+    ],
+)
+def test_names_are_spelled_as_tokenizers_read_them_and_labels_are_tags(labels, names):
+    schema = infer_schema(labels, "mine")
+    assert {t.name: t.tags for t in schema.types} == names
+    for name, tags in names.items():
+        assert unicodedata.normalize("NFKC", name) == name
+        assert [schema.resolve(tag) for tag in tags] == [name] * len(tags)
+
+
+@pytest.mark.parametrize("labels", [["\u200b"], ["<>"], [], ["()"], [" "], ["PER", ","]])
 def test_what_names_nothing_is_refused(labels):
     with pytest.raises(UserError, match=r"data\.schema"):
         infer_schema(labels, "mine")

@@ -78,7 +78,7 @@ def find_split(names: Iterable[str], split: str, given: Sequence[str]) -> str | 
     names = list(names)
     if found := next((name for name in given if name in names), None):
         return found
-    if not all("." in name or name in STEMS[split] for name in given):
+    if given and not any("." in name or name in STEMS[split] for name in given):
         return None
     usual = [name for name in STEMS[split] if name in names]
     if len(usual) > 1:
