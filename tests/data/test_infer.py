@@ -147,6 +147,23 @@ def test_the_program_writes_a_schema(tmp_path):
         )
 
     output = tmp_path / "ships.json"
+    (tmp_path / "dev.tsv").write_text("token\tlabel\na\tB-Ship\nb\tB-Berth\n")
+    both = [f"--input={tmp_path / name}" for name in ("train.txt", "dev.tsv")]
+    done = run(*both, "--format=columns", f"--output={tmp_path / 'both.json'}")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "berth: 1 entities (Berth), none in train.txt\nport: 2 entities (Port), none in dev.tsv\n"
+        "ship: 2 entities (Ship)\n",
+    )
+    assert f"dev.tsv: header: 1, the first at {tmp_path / 'dev.tsv'}:1\n" in done.stderr
+    (tmp_path / "counted.tsv").write_text("1\ta\tB-Ship\n2\tb\tO\n")
+    arguments = [f"--input={tmp_path / 'counted.tsv'}", f"--output={tmp_path / 'counted.json'}"]
+    assert run(*arguments, "--config.data.token_column=1").stdout == "ship: 1 entities (Ship)\n"
+    for key, problem in (
+        ("seed=1", "seed: has no part in reading data"),
+        ("data.token=1", "data.token: no such"),
+    ):
+        assert run(*arguments, f"--config.{key}").stderr.startswith(f"toner-jax: {problem}")
     done = run(f"--input={tmp_path / 'train.txt'}", f"--output={output}")
     assert (done.returncode, done.stderr) == (
         0,

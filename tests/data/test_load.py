@@ -122,6 +122,61 @@ def test_a_split_without_a_file_name_has_usual_ones(folder):
         load_dataset(data)
 
 
+@pytest.mark.parametrize(
+    ("format", "content"),
+    [
+        ("columns", "Ajax B-group\n"),
+        ("jsonl", '{"words": ["Ajax"], "tags": ["B-group"]}\n'),
+        ("csv", "Word,Tag\nAjax,B-group\n"),
+        ("auto", "Ajax B-group\n"),
+    ],
+)
+@pytest.mark.parametrize("stem", ["dev", "validation", "valid", "devel", "development", "val", "testa"])
+def test_usual_names_of_dev(tmp_path, format, content, stem):
+    suffix = {"columns": ".tsv", "auto": ".conll"}.get(format, f".{format}")
+    for name in ("train", stem, "testb"):
+        (tmp_path / f"{name}{suffix}").write_text(content)
+    data = config(dir=str(tmp_path), format=format, train="", dev="", test="")
+    assert words(load_dataset(data, ["dev", "test"])) == {"dev": [("Ajax",)], "test": [("Ajax",)]}
+
+
+@pytest.mark.parametrize("format", ["columns", "auto"])
+def test_two_files_with_usual_names_of_one_split_are_refused(tmp_path, format):
+    for name in ("train", "dev", "devel", "test"):
+        (tmp_path / f"{name}.txt").write_text(f"{name} B-group\n")
+    data = config(dir=str(tmp_path), format=format, train="", dev="", test="")
+    with pytest.raises(
+        UserError, match=r"/dev\.txt and devel\.txt may both be dev; name one with data\.dev=dev\.txt"
+    ):
+        load_dataset(data)
+    assert words(load_dataset(data, ["train"])) == {"train": [("train",)]}
+    data = config(dir=str(tmp_path), format=format, train="", dev="devel.txt", test="")
+    assert words(load_dataset(data))["dev"] == [("devel",)]
+
+
+def test_tags_without_prefixes_are_noted_and_kept_by_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name, tag in (("train", "group"), ("dev", "group-B"), ("test", "B-group")):
+        (tmp_path / f"{name}.txt").write_text(f"Ajax {tag}\nII {tag.replace('B', 'I')}\nsank O\n")
+    data = config(dir=str(tmp_path), train="", dev="", test="", cache=True)
+    for _ in range(2):
+        dataset = load_dataset(data)
+        assert dataset.notes[:2] == (
+            "tags of train: IO; labels without prefixes, so neighbours of one label are one entity",
+            "tags of dev: IOB2, written TYPE-B",
+        )
+        assert {split: its.scheme for split, its in dataset.repairs.items()} == {
+            "train": "IO", "dev": "IOB2, written TYPE-B", "test": "IOB2",
+        }  # fmt: skip
+    (tmp_path / "names.json").write_text('["O", "B-group"]')
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.txt").write_text("Ajax 1\n")
+    numbered = config(dir=str(tmp_path / "data"), train="", tag_names=(str(tmp_path / "names.json"),))
+    assert load_dataset(numbered, ["train"]).splits["train"][0].types() == ("group",)
+    (tmp_path / "names.json").write_text('["O", "B-person"]')
+    assert load_dataset(numbered, ["train"]).splits["train"][0].types() == ("person",)
+
+
 def test_a_home_folder_is_understood(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder.parent))
     assert words(load_dataset(config(dir=f"~/{folder.name}"), ["test"])) == {"test": [("test",)]}

@@ -24,9 +24,9 @@ def main(arguments: Sequence[str]) -> None:
     options = _read(arguments)
     from toner_jax.data.infer import infer_schema, write_schema_file
 
+    data = _data_options(options.keys)
     if options.output.exists():
         raise UserError(f"{options.output}: exists; give the schema a new file")
-    data = _data_options(options.keys)
     labels = [_labels(path, options.format, data) for path in options.input]
     total = sum(labels, Counter[str]())
     schema = infer_schema(total, options.output.stem)

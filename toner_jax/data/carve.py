@@ -93,7 +93,7 @@ def carve_shares(
             _SHARES,
             tuple(shares),
             f"nothing is left for {empty}: of train's {len(train):,} sentences, those of one document, and documents "
-            f"that share sentences, stay together, in {len(groups):,} groups; bring a file for {empty}",
+            f"that share sentences, stay together, in {len(groups):,} groups; bring more data, or a file a split",
         )
     return {
         split: tuple(sentences) if split == "train" else _numbered(sentences, split)
