@@ -9,7 +9,9 @@ def get_config(arg=None):
     c.data.name = "conll2003"
     c.data.format = "auto"
     c.data.train = "eng.train,train.txt,train.conll,train.json,train.jsonl"
-    c.data.dev = "eng.testa,valid.txt,dev.txt,valid.conll,testa.conll,dev.json,valid.json,dev.jsonl"
+    c.data.dev = (
+        "eng.testa,valid.txt,dev.txt,valid.conll,testa.conll,dev.json,valid.json,dev.jsonl,valid.jsonl"
+    )
     c.data.test = "eng.testb,test.txt,test.conll,test.json,test.jsonl"
     c.data.source = (
         "CoNLL-2003 comes from the shared task, built on the Reuters corpus; put eng.train, eng.testa and "

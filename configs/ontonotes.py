@@ -10,7 +10,8 @@ def get_config(arg=None):
     c.data.format = "auto"
     c.data.train = "train.conll,train.txt,onto.train.ner,train.json,train.jsonl,train.id"
     c.data.dev = (
-        "development.conll,dev.conll,dev.txt,onto.development.ner,dev.json,dev.jsonl,development.id,dev.id"
+        "development.conll,dev.conll,dev.txt,onto.development.ner,dev.json,dev.jsonl,"
+        "valid.json,valid.jsonl,development.id,dev.id"
     )
     c.data.test = "test.conll,test.txt,onto.test.ner,test.json,test.jsonl,test.id"
     c.data.source = (

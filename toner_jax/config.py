@@ -35,6 +35,10 @@ def base() -> ConfigDict:
     c.data.test = ""
     c.data.token_column = 0
     c.data.tag_columns = (-1,)  # one column per nesting level; () for all but the first
+    # Where the prefix of a tag stands: "first" (B-PER), "last" (PER-B), "none" (PER); auto: as the tags of a file tell.
+    c.data.tag_prefix = "auto"
+    # Of tags that are numbers: their names from 0 on, or a file of them; () for one beside the data, as label.json.
+    c.data.tag_names = ()
     c.data.columns = ()  # csv, hub: the names of the columns of words, of tags (csv: and of sentences)
     c.data.pretokenized = False  # texts of jsonl, brat, …: a sentence a line, white space around words
     # Where entities of raw text may begin and end: at "words", or at "atoms", which are runs of letters, of digits, …
@@ -49,7 +53,12 @@ def base() -> ConfigDict:
     c.data.genres = ()  # OntoNotes: the genres to keep (bc, bn, mz, nw, pt, tc, wb); () for all
     c.data.exclude_genres = ("pt",)  # OntoNotes: and those to leave out; nobody annotated pt with entities
     c.data.carve_dev = 0  # > 0: where train's documents have ids, so many of them are dev, not data.dev
-    c.data.carve_seed = 0  # which of them, by their ids; `seed` does not matter
+    # Shares of train, dev and test, such as (0.8, 0.1, 0.1), into which train is split, by document where it has any;
+    # a split of share 0 has its own file, as all have with ().
+    c.data.carve_shares = ()
+    c.data.carve_seed = (
+        0  # what carve_dev and carve_shares choose, by ids and texts alone; `seed` does not matter
+    )
     c.data.cache = (
         True  # keep what was read in ~/.cache/toner_jax ($XDG_CACHE_HOME); changed files are read anew
     )

@@ -62,7 +62,7 @@ class Schema:
             raise UserError(f"schema {self.name!r} has no entity types")
         owners: dict[str, str] = {}
         for t in self.types:
-            for label in dict.fromkeys(_fold(s) for s in (t.name, *t.tags)):
+            for label in dict.fromkeys(fold_label(s) for s in (t.name, *t.tags)):
                 if label in owners:
                     raise UserError(
                         f"schema {self.name!r}: label {label!r} belongs to both {owners[label]!r} and {t.name!r}"
@@ -80,12 +80,12 @@ class Schema:
 
     @cached_property
     def _by_label(self) -> Mapping[str, str]:
-        return {_fold(label): t.name for t in self.types for label in (t.name, *t.tags)}
+        return {fold_label(label): t.name for t in self.types for label in (t.name, *t.tags)}
 
     def resolve(self, label: str) -> str | None:
         """The type name that a data file's label stands for, or None; case, `-`, `_` and spaces
         do not matter."""
-        return self._by_label.get(_fold(label))
+        return self._by_label.get(fold_label(label))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -112,7 +112,8 @@ class Schema:
             ) from error
 
 
-def _fold(label: str) -> str:
+def fold_label(label: str) -> str:
+    """What two spellings of a label have in common that a schema takes for one."""
     return re.sub(r"[-\s]+", "_", label.strip().lower())
 
 

@@ -19,6 +19,7 @@ _CHOICES = {
     "tokenizer.backend": ("auto", "tf_text", "hf"),
     "tokenizer.ids": ("atoms", "words"),
     "data.edges": ("auto", "atoms", "words"),
+    "data.tag_prefix": ("auto", "first", "last", "none"),
     "generator.pool": ("text", "prompt"),
     "generator.loss_normalization": ("token", "sequence"),
     "sharding": ("fsdp", "zero1"),

@@ -6,7 +6,8 @@ import pytest
 
 from toner_jax.config import base
 from toner_jax.data.corpora.schemas import BUILTIN
-from toner_jax.data.formats.registry import FORMATS
+from toner_jax.data.formats.format import count_labels
+from toner_jax.data.formats.registry import FORMATS, read_path
 from toner_jax.data.options import DataOptions
 from toner_jax.errors import UserError
 
@@ -24,6 +25,11 @@ SOUND = {
     "brat": "T1\tPER 0 8\tZoë Lima\n",
 }
 BRAT_TEXT = "Zoë Lima slept"
+
+
+def labels_of(path: Path, name: str, options: DataOptions) -> dict[str, int]:
+    """The labels that one file or folder uses, as it spells them, by how often."""
+    return count_labels(read_path(path, name, None, "", options))
 
 
 def load(format: str, content: str | bytes, folder: Path):

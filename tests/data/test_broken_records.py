@@ -32,8 +32,8 @@ DEEP = "[" * 100_000 + "]" * 100_000
 
 # format, content, the line that the error names, and what it says
 REFUSED = [
-    ("columns", "Zoë PER\n", 1, "tag 'PER' has no prefix; write O, B-TYPE or I-TYPE"),
-    ("columns", "a O\nZoë B_PER\n", 2, "tag 'B_PER' has no prefix"),
+    ("columns", "Zoë PER\n", 1, "tag 'PER' has no prefix, and no word has the tag O; write O, B-TYPE"),
+    ("columns", "a O\nx I-PER\nZoë B_PER\n", 3, "tag 'B_PER' has no prefix, unlike 'I-PER' ("),
     ("columns", "a O\nZoë B-\n", 2, "tag 'B-' names no type"),
     ("columns", "Zoë X-PER\n", 1, "tag 'X-PER' has the unknown prefix 'X'"),
     ("columns", "Zoë B-SHIP\n", 1, f"label 'SHIP' {SCHEMA_SAYS}"),
@@ -122,7 +122,8 @@ REFUSED = [
     ("jsonl", line(words=["Zoë"], entities=[[1, 1, "PER"]]), 1, "span [1, 1) is empty or outside its 1 words"),
     ("jsonl", line(words=["Zoë"], entities=[[0, 1, "SHIP"]]), 1, f"label 'SHIP' {SCHEMA_SAYS}"),
     ("jsonl", line(words=["Zoë"], tags=["O", "O"]), 1, '2 "tags" for 1 words'),
-    ("jsonl", line(words=["Zoë"], tags=[1]), 1, '"tags" holds 1; expected strings'),
+    ("jsonl", line(words=["Zoë"], tags=[1]), 1, "tag 1 is a number without a name; give"),
+    ("jsonl", line(words=["Zoë"], tags=[True]), 1, '"tags" holds True; expected strings'),
     ("jsonl", line(words=["Zoë"], tags=["PER"]), 1, "tag 'PER' has no prefix"),
     ("jsonl", line(words=["Zoë"], tags="O"), 1, "\"tags\" is 'O'; expected a list"),
     ("jsonl", line(words=[], tags=[]), None, "empty"),

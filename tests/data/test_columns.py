@@ -268,13 +268,23 @@ def test_columns_are_chosen(write, token_column, tag_columns, words, entities):
         ("a x O\nb O\n", 2, "2 columns where line 1 has 3; give every line the same columns"),
         ("\n-DOCSTART-\n\na x O\nb\n", 5, "1 column where line 4 has 3; give every line the same columns"),
         ("a\nb\n", 1, "1 column, which leaves none for the tag beside the token; add the tags"),
-        ("a O\nb PER\n", 2, "tag 'PER' has no prefix; write O, B-TYPE or I-TYPE"),
-        ("a o\n", 1, "tag 'o' has no prefix; write O, B-TYPE or I-TYPE"),
-        ("a O\r\nb X-PER\r\n", 2, "tag 'X-PER' has the unknown prefix 'X'; write O, B-TYPE or I-TYPE"),
+        (
+            "a O\nb B-LOC\nc PER\n",
+            3,
+            "tag 'PER' has no prefix, unlike 'B-LOC' ({path}:2); write O, B-TYPE or I-TYPE, or set "
+            "data.tag_prefix=none if tags are labels alone",
+        ),
+        (
+            "a O\r\nb X-PER\r\n",
+            2,
+            "tag 'X-PER' has the unknown prefix 'X'; write O, B-TYPE or I-TYPE, or set data.tag_prefix=none if "
+            "tags are labels alone",
+        ),
         (
             "a creative-work\n",
             1,
-            "tag 'creative-work' has the unknown prefix 'creative'; write O, B-TYPE or I-TYPE",
+            "tag 'creative-work' has no prefix, and no word has the tag O; write O, B-TYPE or I-TYPE, or set "
+            "data.tag_prefix=none if tags are labels alone",
         ),
         ("a B-\n", 1, "tag 'B-' names no type; write O, B-TYPE or I-TYPE"),
         ("a\tO\nb\t\n", 2, "the tag is empty; write O, B-TYPE or I-TYPE"),
@@ -302,7 +312,7 @@ def test_a_malformed_line_is_named(write, content, line, problem):
     path = write(content)
     with pytest.raises(UserError) as caught:
         read_columns(path, CONLL)
-    assert str(caught.value) == f"{path}:{line}: {problem}"
+    assert str(caught.value) == f"{path}:{line}: {problem.replace('{path}', str(path))}"
 
 
 @pytest.mark.parametrize("content", ["", "\n \n\r\n", "\ufeff", "-DOCSTART- -X- O O\n\n"])

@@ -1,8 +1,12 @@
 """Hugging Face data sets, made here with the library itself: both label orders, strings, faults."""
 
+import json
+
 import pytest
 
+from toner_jax.commands import config_file
 from toner_jax.config import base
+from toner_jax.data.formats.registry import format_of, read_path
 from toner_jax.data.load import load_dataset
 from toner_jax.data.options import DataOptions
 from toner_jax.errors import UserError
@@ -81,9 +85,10 @@ def test_a_schema_is_inferred_from_the_training_labels(save, datasets):
 @pytest.mark.parametrize(
     ("tags", "feature", "problem"),
     [
-        ([[0, 0, 0, 0], [0, 0, 0]], "int64", "column 'ner_tags' holds int64 without names"),
+        ([[0, 0, 0, 0], [0, 0, 0]], "int64", "row 0: tag 0 is a number without a name; give the names"),
         ([["O"], ["O", "O", "O"]], "string", "row 0: 1 tags for 4 words"),
-        ([["O"] * 4, ["O", "O", "PER"]], "string", "row 1: tag 'PER' has no prefix"),
+        ([["B-PER"] * 4, ["O", "O", "PER"]], "string", "row 1: tag 'PER' has no prefix, unlike 'B-PER' ("),
+        ([[0.0] * 4, [0.0] * 3], "float32", "column 'ner_tags' holds float32; expected strings"),
         ([["O"] * 4, ["O", "O", "B-GPE"]], "string", "row 1: label 'GPE' is not in schema"),
         ([["O"] * 4, None], "string", "row 1: the tags are None; expected a list without gaps"),
         ([["O"] * 4, ["O", None, "O"]], "string", "row 1: the tags are ['O', None, 'O']"),
@@ -100,6 +105,83 @@ def test_a_number_without_a_name(save, datasets):
     folder = save((TOKENS, [[-1, 0, 0, 0], [0, 0, 0]]), datasets.List(datasets.ClassLabel(names=HUB)))
     with pytest.raises(UserError, match=r"row 0: tag -1 has no name; the set names 9 of them$"):
         load(folder)
+
+
+def test_numbers_have_the_names_of_the_option_or_of_a_file_in_the_folder(save, datasets, tmp_path):
+    numbers = [[HUB.index(tag) for tag in tags] for tags in TAGS]
+    folder = save((TOKENS, numbers), datasets.List(datasets.Value("int32")), tags="tags")
+    with pytest.raises(
+        UserError, match=r"split train: row 0: tag 1 is a number without a name; give the names"
+    ):
+        load(folder)
+    assert found(load(folder, tag_names=tuple(HUB)).splits["train"]) == SPANS
+    (tmp_path / "set" / "label.json").write_text(json.dumps({tag: i for i, tag in enumerate(HUB)}))
+    assert found(load(folder).splits["train"]) == SPANS
+    named = [[tag.replace("B-", "").replace("I-", "") for tag in tags] for tags in TAGS]
+    plain = ["O", "PER", "ORG", "LOC"]
+    numbers = [[plain.index(tag) for tag in tags] for tags in named]
+    datasets.Dataset.from_dict({"tokens": TOKENS, "tags": numbers}).save_to_disk(tmp_path / "plain")
+    loaded = load(str(tmp_path / "plain"), tag_names=tuple(plain))
+    assert found(loaded.splits["train"]) == SPANS
+    assert loaded.notes == (
+        "tags of train: IO; labels without prefixes, so neighbours of one label are one entity",
+    )
+
+
+def test_names_of_the_features_are_not_overruled(save, datasets):
+    numbers = [[HUB.index(tag) for tag in tags] for tags in TAGS]
+    folder = save((TOKENS, numbers), datasets.List(datasets.ClassLabel(names=HUB)))
+    with pytest.raises(
+        UserError, match=r"^data\.tag_names=.*: the tags are no numbers \(.*row 0\); leave it empty$"
+    ):
+        load(folder, tag_names=tuple(TNER))
+
+
+@pytest.mark.parametrize(
+    "config", ["conll2003", "ontonotes", "jnlpba", "ace2004", "ace2005", "wnut17", "custom"]
+)
+@pytest.mark.parametrize("format", ["", "hub"])
+@pytest.mark.parametrize("dev", ["validation", "devel", "testa"])
+def test_a_saved_folder_is_read_under_every_config(save, datasets, config, format, dev):
+    strings = datasets.List(datasets.Value("string"))
+    tags = [[tag.replace("PER", "person").replace("ORG", "group") for tag in tags] for tags in TAGS]
+    tags = [[tag.replace("LOC", "location") for tag in row] for row in tags]
+    folder = save(
+        (TOKENS, TAGS if config.startswith(("conll", "ace")) else tags), strings, ("train", dev, "test")
+    )
+    data = config_file.load(config, []).config.data
+    formats = {"format": format or ("auto" if config == "custom" else data.format)}
+    schema = {} if config.startswith(("conll", "ace", "wnut")) else {"name": "mine"}
+    data.update({"dir": folder, "cache": False, **formats, **schema})
+    dataset = load_dataset(DataOptions.from_section(data))
+    for split, sentences in dataset.splits.items():
+        assert [[s.surface(e) for e in s.entities] for s in sentences] == [["Ivan Lima", "Acme"], ["Lima"]], (
+            split
+        )
+        assert sentences[0].types()[0] == "person"
+
+
+def test_names_of_splits_that_are_no_files_are_meant(save, datasets):
+    strings = datasets.List(datasets.Value("string"))
+    folder = save((TOKENS, TAGS), strings, ("train", "validation", "dev", "test"))
+    with pytest.raises(
+        UserError, match=r"the splits dev and validation may both be dev; name one with data\.dev=dev"
+    ):
+        load(folder, ("dev",))
+    assert found(load(folder, ("dev",), dev="validation").splits["dev"]) == SPANS
+    with pytest.raises(
+        UserError, match=r"no split exam \(data\.test\); it has train, validation, dev, test$"
+    ):
+        load(folder, ("test",), test="exam")
+
+
+def test_a_saved_folder_is_told_by_itself_and_read_whole(save, datasets, tmp_path):
+    save((TOKENS, TAGS), datasets.List(datasets.Value("string")))
+    for path, times in ((tmp_path / "set", 3), (tmp_path / "set" / "validation", 1)):
+        assert format_of(path, "auto") == "hub"
+        read = read_path(path, "auto", None, "x", DataOptions.from_section(base().data))
+        assert [s.text for s in read.sentences] == ["Ivan Lima saw Acme", "Rain in Lima"] * times
+        assert len({s.id for s in read.sentences}) == len(read.sentences)
 
 
 def test_tags_that_are_no_list(save, datasets):
@@ -125,7 +207,10 @@ def test_what_is_not_there_is_one_line(datasets, tmp_path, monkeypatch):
         load("")
 
 
-def test_a_single_split_is_not_a_set(datasets, tmp_path):
+def test_a_single_split_is_train(datasets, tmp_path):
     datasets.Dataset.from_dict({"tokens": TOKENS, "ner_tags": TAGS}).save_to_disk(tmp_path / "one")
-    with pytest.raises(UserError, match="one split alone"):
-        load(str(tmp_path / "one"))
+    assert found(load(str(tmp_path / "one")).splits["train"]) == SPANS
+    with pytest.raises(
+        UserError, match=r"one: no split dev or validation or .* \(data\.dev\); it has train$"
+    ):
+        load(str(tmp_path / "one"), ("train", "dev"))

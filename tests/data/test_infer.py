@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
+from sound import labels_of
 
 from toner_jax.config import base
 from toner_jax.data.corpora.schemas import BUILTIN, get_schema
-from toner_jax.data.formats.registry import FORMATS, labels_of
+from toner_jax.data.formats.registry import FORMATS
 from toner_jax.data.infer import infer_schema, write_schema_file
 from toner_jax.data.options import DataOptions
 from toner_jax.errors import UserError
@@ -73,7 +75,31 @@ def test_types_of_labels(labels, types):
         assert all(schema.resolve(label) for label in labels)
 
 
-@pytest.mark.parametrize("labels", [[], ["()"], [" "], ["PER", ","]])
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["m³"], {"m3": ("m³",)}),
+        (["ﬁnance", "Ｓｈｉｐ"], {"finance": ("ﬁnance",), "ship": ("Ｓｈｉｐ",)}),
+        (["m3", "m³"], {"m3": ("m3",), "m3_2": ("m³",)}),
+        (["m3", "m³", "m₃", "m3_2"], {"m3": ("m3",), "m3_2": ("m3_2",), "m3_3": ("m³",), "m3_4": ("m₃",)}),
+        (["ship", "(ship)", "[ship]"], {"ship": ("ship",), "ship_2": ("(ship)",), "ship_3": ("[ship]",)}),
+        (["sh\u200bip", "ship", "SHIP", "sh\x07ip"], {"ship": ("SHIP", "sh\x07ip", "ship", "sh\u200bip")}),
+        (["\ufeffa\tb\u2028c", "x<y>{z}~"], {"a_b_c": ("\ufeffa\tb\u2028c",), "x_y_z": ("x<y>{z}~",)}),
+        (["cellType", "celltype"], {"cell_type": ("cellType", "celltype")}),
+        (["ǅ", "İz"], {"dž": ("ǅ",), "i̇z": ("İz",)}),
+        (["PER", "ＰＥＲ"], {"person": ("PER", "ＰＥＲ")}),
+        (["R&D", "C++", "C"], {"c": ("C",), "c++": ("C++",), "r&d": ("R&D",)}),
+    ],
+)
+def test_names_are_spelled_as_tokenizers_read_them_and_labels_are_tags(labels, names):
+    schema = infer_schema(labels, "mine")
+    assert {t.name: t.tags for t in schema.types} == names
+    for name, tags in names.items():
+        assert unicodedata.normalize("NFKC", name) == name
+        assert [schema.resolve(tag) for tag in tags] == [name] * len(tags)
+
+
+@pytest.mark.parametrize("labels", [["\u200b"], ["<>"], [], ["()"], [" "], ["PER", ","]])
 def test_what_names_nothing_is_refused(labels):
     with pytest.raises(UserError, match=r"data\.schema"):
         infer_schema(labels, "mine")
@@ -106,8 +132,8 @@ def test_labels_are_collected_without_a_schema(tmp_path, format):
 
 def test_every_format_of_files_is_read_here_or_by_itself():
     readable = {name for name, format in FORMATS.items() if format.read}
-    assert readable == {*FILES, "brat", "docbin", "json", "ontonotes", "ace", "auto"}
-    assert set(FORMATS) - readable == {"hub", "generated"}
+    assert readable == {*FILES, "brat", "docbin", "json", "ontonotes", "ace", "hub", "auto"}
+    assert set(FORMATS) - readable == {"generated"}
 
 
 def test_the_program_writes_a_schema(tmp_path):
@@ -121,8 +147,29 @@ def test_the_program_writes_a_schema(tmp_path):
         )
 
     output = tmp_path / "ships.json"
+    (tmp_path / "dev.tsv").write_text("token\tlabel\na\tB-Ship\nb\tB-Berth\n")
+    both = [f"--input={tmp_path / name}" for name in ("train.txt", "dev.tsv")]
+    done = run(*both, "--format=columns", f"--output={tmp_path / 'both.json'}")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "berth: 1 entities (Berth), none in train.txt\nport: 2 entities (Port), none in dev.tsv\n"
+        "ship: 2 entities (Ship)\n",
+    )
+    assert f"dev.tsv: header: 1, the first at {tmp_path / 'dev.tsv'}:1\n" in done.stderr
+    (tmp_path / "counted.tsv").write_text("1\ta\tB-Ship\n2\tb\tO\n")
+    arguments = [f"--input={tmp_path / 'counted.tsv'}", f"--output={tmp_path / 'counted.json'}"]
+    assert run(*arguments, "--config.data.token_column=1").stdout == "ship: 1 entities (Ship)\n"
+    for key, problem in (
+        ("seed=1", "seed: has no part in reading data"),
+        ("data.token=1", "data.token: no such"),
+    ):
+        assert run(*arguments, f"--config.{key}").stderr.startswith(f"toner-jax: {problem}")
     done = run(f"--input={tmp_path / 'train.txt'}", f"--output={output}")
-    assert (done.returncode, done.stderr) == (0, "train.txt: detected format columns\n")
+    assert (done.returncode, done.stderr) == (
+        0,
+        "train.txt: detected format columns\n"
+        f"train.txt: i_without_b: 1, the first at {tmp_path / 'train.txt'}:4\n",
+    )
     assert done.stdout == "port: 2 entities (Port)\nship: 1 entities (Ship)\n"
     assert get_schema(str(output)).names == ("port", "ship")
     done = run(f"--input={tmp_path / 'train.txt'}", f"--output={output}")

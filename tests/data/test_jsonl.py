@@ -228,7 +228,7 @@ def test_nested_data_reads_back(tmp_path, shared):
         ([{**CHARACTERS, "words": PIECES}], '1: "words"[0] is \'Ivan\'; beside a "text", words are character'),
         ([{**CHARACTERS, "words": [[0, 4], [3, 8]]}], '1: "words"[1] is [3, 8]: empty, outside the text, or before'),
         ([{**CHARACTERS, "words": [[0, 4]]}], "1: span [9, 13) begins or ends between the words of its text"),
-        ([{"words": ["a"], "tags": [3]}], '1: "tags" holds 3; expected strings such as "B-TYPE"'),
+        ([{"words": ["a"], "tags": [3.5]}], '1: "tags" holds 3.5; expected strings such as "B-TYPE"'),
         ([{"words": ["a"], "tags": ["O", "O"]}], '1: 2 "tags" for 1 words'),
         ([{"words": ["a", 1], "entities": []}], '1: "words"[1] is 1; expected a string'),
         ([{"words": ["a"], "entities": [[0, 2, "PER"]]}], "1: span [0, 2) is empty or outside its 1 words"),

@@ -117,9 +117,64 @@ def test_a_split_without_a_file_name_has_usual_ones(folder):
     }
     (folder / "dev.conll").unlink()
     with pytest.raises(
-        UserError, match=r": no file dev\.txt or dev\.conll or .* or valid\.iob2 \(data\.dev\)"
+        UserError, match=r": no file dev or .* or devel or .* with \.txt or .* or \.iob2 \(data\.dev\)"
     ):
         load_dataset(data)
+
+
+@pytest.mark.parametrize(
+    ("format", "content"),
+    [
+        ("columns", "Ajax B-group\n"),
+        ("jsonl", '{"words": ["Ajax"], "tags": ["B-group"]}\n'),
+        ("csv", "Word,Tag\nAjax,B-group\n"),
+        ("auto", "Ajax B-group\n"),
+    ],
+)
+@pytest.mark.parametrize("stem", ["dev", "validation", "valid", "devel", "development", "val", "testa"])
+def test_usual_names_of_dev(tmp_path, format, content, stem):
+    suffix = {"columns": ".tsv", "auto": ".conll"}.get(format, f".{format}")
+    for name in ("train", stem, "testb"):
+        (tmp_path / f"{name}{suffix}").write_text(content)
+    data = config(dir=str(tmp_path), format=format, train="", dev="", test="")
+    assert words(load_dataset(data, ["dev", "test"])) == {"dev": [("Ajax",)], "test": [("Ajax",)]}
+
+
+@pytest.mark.parametrize("format", ["columns", "auto"])
+def test_two_files_with_usual_names_of_one_split_are_refused(tmp_path, format):
+    for name in ("train", "dev", "devel", "test"):
+        (tmp_path / f"{name}.txt").write_text(f"{name} B-group\n")
+    data = config(dir=str(tmp_path), format=format, train="", dev="", test="")
+    with pytest.raises(
+        UserError, match=r"/dev\.txt and devel\.txt may both be dev; name one with data\.dev=dev\.txt"
+    ):
+        load_dataset(data)
+    assert words(load_dataset(data, ["train"])) == {"train": [("train",)]}
+    data = config(dir=str(tmp_path), format=format, train="", dev="devel.txt", test="")
+    assert words(load_dataset(data))["dev"] == [("devel",)]
+
+
+def test_tags_without_prefixes_are_noted_and_kept_by_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name, tag in (("train", "group"), ("dev", "group-B"), ("test", "B-group")):
+        (tmp_path / f"{name}.txt").write_text(f"Ajax {tag}\nII {tag.replace('B', 'I')}\nsank O\n")
+    data = config(dir=str(tmp_path), train="", dev="", test="", cache=True)
+    for _ in range(2):
+        dataset = load_dataset(data)
+        assert dataset.notes[:2] == (
+            "tags of train: IO; labels without prefixes, so neighbours of one label are one entity",
+            "tags of dev: IOB2, written TYPE-B",
+        )
+        assert {split: its.scheme for split, its in dataset.repairs.items()} == {
+            "train": "IO", "dev": "IOB2, written TYPE-B", "test": "IOB2",
+        }  # fmt: skip
+    (tmp_path / "names.json").write_text('["O", "B-group"]')
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.txt").write_text("Ajax 1\n")
+    numbered = config(dir=str(tmp_path / "data"), train="", tag_names=(str(tmp_path / "names.json"),))
+    assert load_dataset(numbered, ["train"]).splits["train"][0].types() == ("group",)
+    (tmp_path / "names.json").write_text('["O", "B-person"]')
+    assert load_dataset(numbered, ["train"]).splits["train"][0].types() == ("person",)
 
 
 def test_a_home_folder_is_understood(folder, monkeypatch):
@@ -219,17 +274,19 @@ def test_each_format_finds_its_files_and_its_types(tmp_path, format):
     assert {e.type for split in dataset.splits.values() for s in split for e in s.entities} == {"ship"}
 
 
-def test_types_are_inferred_from_training_alone(tmp_path):
+def test_types_are_those_of_all_splits_and_what_train_lacks_is_said(tmp_path):
     for split, label in (("train", "ORG"), ("dev", "ORG"), ("test", "Ship")):
         (tmp_path / f"{split}.txt").write_text(f"Ajax B-{label}\n")
     custom = get_config().data
     custom.dir = str(tmp_path)
-    assert load_dataset(DataOptions.from_section(custom), ["dev"]).schema.names == ("organization",)
-    with pytest.raises(
-        UserError, match=r"test\.txt:1: label 'Ship' is not in schema 'custom' \(types: organization\)"
-    ):
-        load_dataset(DataOptions.from_section(custom))
+    dataset = load_dataset(DataOptions.from_section(custom))
+    assert dataset.schema.names == ("organization", "ship")
+    assert load_dataset(DataOptions.from_section(custom), ["dev"]).schema == dataset.schema
+    assert "types that train lacks and nothing can learn: ship (1) in test" in dataset.notes
+    (tmp_path / "test.txt").unlink()
+    assert load_dataset(DataOptions.from_section(custom), ["train"]).schema.names == ("organization",)
     (tmp_path / "train.txt").write_text("Ajax O\n")
+    (tmp_path / "test.txt").write_text("Ajax O\n")
     with pytest.raises(UserError, match=r"^custom: a schema cannot be inferred from data without entities"):
         load_dataset(DataOptions.from_section(custom))
 

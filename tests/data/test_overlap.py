@@ -4,9 +4,9 @@ import random
 
 import pytest
 
+from toner_jax.data.carve import carve_dev
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.overlap import (
-    carve_dev,
     describe_shared_sentences,
     named_documents,
     refuse_shared_documents,

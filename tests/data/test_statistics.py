@@ -101,6 +101,11 @@ def test_sizes_tell_the_copies_apart():
     assert matching_copies(compare("ontonotes", {**v4, "dev": (8_528, 11_067)})) == []
     carved = {"train": (16_700, 46_000), "dev": (1_846, 5_301), "test": (3_856, 8_662)}
     assert matching_copies(compare("jnlpba", carved)) == ["shared task"]
+    text = {"train": (15_303, 46_030), "dev": (1_701, 5_271), "test": (3_856, 8_662)}
+    assert matching_copies(compare("jnlpba", text)) == []
+    assert matching_copies(compare("jnlpba", text, ["train", "dev"])) == ["shared task"]
+    assert matching_copies(compare("jnlpba", {**text, "dev": (1_701, 5_270)}, ["train", "dev"])) == []
+    assert matching_copies(compare("jnlpba", {**text, "test": (3_855, 8_662)}, ["train", "dev"])) == []
     assert compare("custom", v4) == []
     assert compare("conll2003", {}) == []
 

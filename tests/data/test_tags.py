@@ -3,6 +3,7 @@
 import pytest
 
 from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.tag_names import Tagging
 from toner_jax.data.tags import TagReader
 from toner_jax.errors import UserError
 
@@ -13,9 +14,9 @@ def read(*sentences: str, schema=CONLL):
     reader = TagReader(schema)
     spans = []
     for tags in sentences:
-        found = reader.entities(
-            [reader.parse(tag, "file:1") for tag in tags.split()], lambda i: f"file:{i + 1}"
-        )
+        reader.add(tags.split(), "file:1")
+    for tags in sentences:
+        found = reader.entities(tags.split(), lambda i: f"file:{i + 1}")
         spans.append([(e.start, e.end, e.type[:3]) for e in found])
     return spans, reader.repairs()
 
@@ -45,11 +46,15 @@ def test_whole_sequences(tags, spans, bilou):
     [
         ("S-PER O I-LOC E-LOC", [(0, 1, "per"), (2, 4, "loc")], {"i_without_b": 1}),
         ("S-PER E-LOC", [(0, 1, "per"), (1, 2, "loc")], {"e_without_b": 1}),
-        ("B-PER E-LOC", [(0, 1, "per"), (1, 2, "loc")], {"e_without_b": 1, "b_without_e": 1}),
+        (
+            "B-PER O S-PER E-LOC",
+            [(0, 1, "per"), (2, 3, "per"), (3, 4, "loc")],
+            {"e_without_b": 1, "b_without_e": 1},
+        ),
         ("S-PER B-LOC O", [(0, 1, "per"), (1, 2, "loc")], {"b_without_e": 1}),
         ("S-PER B-LOC I-LOC", [(0, 1, "per"), (1, 3, "loc")], {"b_without_e": 1}),
         ("B-PER S-PER", [(0, 1, "per"), (1, 2, "per")], {"b_without_e": 1}),
-        ("B-PER B-PER E-PER", [(0, 1, "per"), (1, 3, "per")], {"b_without_e": 1}),
+        ("B-PER B-PER E-PER S-PER", [(0, 1, "per"), (1, 3, "per"), (3, 4, "per")], {"b_without_e": 1}),
         ("B-PER E-PER I-PER E-PER", [(0, 2, "per"), (2, 4, "per")], {"i_without_b": 1}),
         ("B-PER E-PER E-PER", [(0, 2, "per"), (2, 3, "per")], {"e_without_b": 1}),
         ("S-PER I-LOC O", [(0, 1, "per"), (1, 2, "loc")], {"i_without_b": 1}),
@@ -67,16 +72,24 @@ def test_the_scheme_is_that_of_all_sentences():
 
 def test_without_a_schema_labels_stay_as_they_are():
     reader = TagReader(None)
-    tags = [reader.parse(tag, "file:1") for tag in ("B-geo", "I-geo", "B-GEO")]
+    tags = ["B-geo", "I-geo", "B-GEO"]
+    reader.add(tags, "file:1")
     assert [(e.start, e.end, e.type) for e in reader.entities(tags, str)] == [(0, 2, "geo"), (2, 3, "GEO")]
 
 
 @pytest.mark.parametrize(
-    "tag", ["M-PER", "b-PER", "PER", "", "-", "-PER", "S-", "L- ", "U_PER", "B/PER", "0"]
+    "tag",
+    ["M-PER", "b-PER", "PER", "", "-", "-PER", "S-", "L- ", "U_PER", "B/", "0", "B", "_", "PER-B", "e-mail"],
 )
-def test_what_is_no_tag_is_refused(tag):
+def test_what_is_no_tag_by_itself_is_refused(tag):
     with pytest.raises(UserError, match=r"^x:7: (the )?tag "):
-        TagReader(CONLL).parse(tag, "x:7")
+        read_at(tag)
+
+
+def read_at(*tags: str, prefix="auto", names=()):
+    reader = TagReader(CONLL, Tagging(prefix, names))
+    reader.add(tags, "x:7")
+    return [(e.start, e.end, e.type[:3]) for e in reader.entities(tags, lambda _: "x:7")], reader.scheme
 
 
 def test_faults_are_placed():

@@ -15,7 +15,6 @@ from toner_jax.common import cli
 if TYPE_CHECKING:
     from toner_jax.data.corpora.published import Comparison
     from toner_jax.data.dataset import Dataset
-    from toner_jax.data.options import DataOptions
 
 SPLITS = ("train", "dev", "test")
 
@@ -31,8 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     from toner_jax.data.load import load_dataset
     from toner_jax.data.options import DataOptions
 
-    data = DataOptions.from_section(config.data)
-    dataset = load_dataset(data, options.splits)
+    dataset = load_dataset(DataOptions.from_section(config.data), options.splits)
     figures = statistics(config, dataset, options.tokenizer)
     _show(config.data.name, figures, dataset, options)
     if not options.check:
@@ -41,7 +39,8 @@ def main(arguments: Sequence[str]) -> int:
 
     name = config.data.name
     sizes = {split: (f["sentences"], f["entities"]) for split, f in figures.items()}
-    text, matches = verdict(name, compare(name, sizes), schemes(data, dataset))
+    raw = [split for split, sentences in dataset.splits.items() if any(s.raw for s in sentences)]
+    text, matches = verdict(name, compare(name, sizes, raw), schemes(dataset))
     print(text, file=sys.stderr if options.json else sys.stdout)
     return cli.OK if matches else 1
 
@@ -173,31 +172,22 @@ def verdict(name: str, rows: list[Comparison], scheme: str) -> tuple[str, bool]:
         return f"{name}: no published size is known for these splits", False
     copies = matching_copies(rows)
     if copies:
-        return f"{name}: the sizes are those of: {', '.join(copies)}{scheme}", True
+        ours = [
+            f"; {r.splits} came as raw text, which is split into sentences here, {r.found[0]:,} for {r.published[0]:,}"
+            for r in rows
+            if r.copy in copies and r.published[0] != r.found[0]
+        ]
+        return f"{name}: the sizes are those of: {', '.join(copies)}{scheme}{''.join(ours)}", True
     lines = [
         f"  {r.copy}, {r.splits}: {r.published[0]:,} sentences and {r.published[1]:,} entities published, "
         f"{r.found[0]:,} and {r.found[1]:,} found"
         for r in rows
-        if r.published != r.found
+        if not r.agrees
     ]
     return "\n".join([f"{name}: the sizes are of no published copy{scheme}", *lines]), False
 
 
-def schemes(options: DataOptions, dataset: Dataset) -> str:
-    """Which tagging schemes the column files use, in brackets; nothing for other formats."""
-    from toner_jax.data.detect import locate_split
-    from toner_jax.data.find import find_path
-    from toner_jax.data.formats.columns import tag_scheme
-    from toner_jax.data.formats.registry import FORMATS
-
-    found = set()
-    for split in dataset.splits if options.format in ("auto", "columns") else ():
-        if options.format == "auto":
-            format, path = locate_split(options, split, FORMATS)
-        else:
-            format, path = "columns", find_path(options, split, FORMATS["columns"].suffixes)
-        if path is None or format != "columns":
-            continue
-        tokens, tags = options.token_column, options.tag_columns
-        found.add(tag_scheme(path, dataset.schema, token_column=tokens, tag_columns=tags))
+def schemes(dataset: Dataset) -> str:
+    """By which schemes tags were read, in brackets; nothing where there are none."""
+    found = {repairs.scheme for repairs in dataset.repairs.values()} - {""}
     return f" ({', '.join(sorted(found))})" if found else ""

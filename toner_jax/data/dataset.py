@@ -39,6 +39,7 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
     rest = {
         "schema": dataset.schema.to_json(),
         "repairs": {split: repairs.to_json() for split, repairs in dataset.repairs.items()},
+        "schemes": {split: repairs.scheme for split, repairs in dataset.repairs.items()},
         "notes": dataset.notes,
         "edges": dataset.edges,
     }
@@ -53,7 +54,7 @@ def read_dataset(folder: Path) -> Dataset:
     return Dataset(
         Schema.from_json(rest["schema"]),
         {split: tuple(load_sentences(folder / f"{split}.jsonl")) for split in rest["repairs"]},
-        {split: Repairs(places) for split, places in rest["repairs"].items()},
+        {split: Repairs(places, rest["schemes"][split]) for split, places in rest["repairs"].items()},
         tuple(rest["notes"]),
         rest["edges"],
     )

@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 
 from toner_jax.data.dataset import Dataset
-from toner_jax.data.find import SPLITS, candidates, data_folder, find_path, missing
+from toner_jax.data.find import SPLITS, candidates, data_folder, find_path, missing_split, several
 from toner_jax.data.formats.format import Format, read_each
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.options import DataOptions
@@ -74,7 +74,7 @@ def locate_split(options: DataOptions, split: str, formats: Formats) -> tuple[st
     names = candidates(options, split, _suffixes(formats))
     there = [path for path in (root / name for name in names) if path.is_file() or path.is_dir()]
     if not there:
-        raise missing(options, f"{root}: no file {' or '.join(names)} (data.{split})")
+        raise missing_split(options, split, _suffixes(formats))
     return _choose(there, split, formats, root)
 
 
@@ -88,9 +88,7 @@ def _choose(paths: Sequence[Path], split: str, formats: Formats, root: Path) -> 
                 found.append((name, path))
     if len(found) > 1:
         (_, path), (_, other) = found[:2]
-        raise UserError(
-            f"{path} and {other.name} may both be {split}; name one with data.{split}={path.name} or {other.name}"
-        )
+        raise several(path, other, split)
     return found[0] if found else (detect(paths[0], formats, root), paths[0])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from toner_jax.common.files import expanded
@@ -11,7 +11,16 @@ from toner_jax.data.reading import read_lines
 from toner_jax.errors import UserError
 
 SPLITS = ("train", "dev", "test")
-_STEMS = {"train": ("train",), "dev": ("dev", "validation", "valid"), "test": ("test",)}
+# What files, folders and the splits of hub sets are usually called.
+STEMS: Mapping[str, tuple[str, ...]] = {
+    "train": ("train",),
+    "dev": ("dev", "validation", "valid", "devel", "development", "val", "testa"),
+    "test": ("test", "testb"),
+}
+
+
+class MissingData(UserError):
+    """There are no data, or a split is not among them."""
 
 
 def data_folder(options: DataOptions) -> Path:
@@ -31,8 +40,24 @@ def data_folder(options: DataOptions) -> Path:
 def candidates(options: DataOptions, split: str, suffixes: Sequence[str] = ()) -> list[str]:
     """The names that `data.<split>` gives, in order of preference, or without any the usual ones with
     `suffixes`."""
-    given = [name.strip() for name in getattr(options, split).split(",") if name.strip()]
-    return given or [stem + suffix for stem in _STEMS[split] for suffix in suffixes]
+    return given_names(options, split) or [stem + suffix for stem in STEMS[split] for suffix in suffixes]
+
+
+def given_names(options: DataOptions, split: str) -> list[str]:
+    """The names in `data.<split>`."""
+    return [name.strip() for name in getattr(options, split).split(",") if name.strip()]
+
+
+def missing_split(
+    options: DataOptions, split: str, suffixes: Sequence[str], kind: str = "file"
+) -> MissingData:
+    """The error for a split of which nothing is there under its names."""
+    names = given_names(options, split) or [*STEMS[split]]
+    ends = [suffix for suffix in suffixes if suffix]
+    found_as = f" with {' or '.join(ends)}" if ends and not given_names(options, split) else ""
+    return missing(
+        options, f"{data_folder(options)}: no {kind} {' or '.join(names)}{found_as} (data.{split})"
+    )
 
 
 def find_path(
@@ -60,7 +85,7 @@ def find_paths(options: DataOptions, splits: Sequence[str], suffixes: Sequence[s
       suffixes: of files whose names the config does not give; "" where each split is a folder.
 
     Raises:
-      UserError: a missing folder or file, or one file for two splits.
+      UserError: a missing folder or file, several under usual names, or one file for two splits.
     """
     folder, in_folders = data_folder(options), "" in suffixes
     found: dict[str, Path] = {}
@@ -69,10 +94,9 @@ def find_paths(options: DataOptions, splits: Sequence[str], suffixes: Sequence[s
         if path is None:
             if split not in splits:
                 continue
-            names = " or ".join(candidates(options, split, suffixes))
-            raise missing(
-                options, f"{folder}: no {'folder' if in_folders else 'file'} {names} (data.{split})"
-            )
+            raise missing_split(options, split, suffixes, "folder" if in_folders else "file")
+        if split in splits and not given_names(options, split):
+            _refuse_several(folder, split, suffixes, in_folders)
         for other, taken in found.items():
             if path.samefile(taken):
                 raise UserError(f"{path}: data.{other} and data.{split} are the same file; give each its own")
@@ -80,9 +104,25 @@ def find_paths(options: DataOptions, splits: Sequence[str], suffixes: Sequence[s
     return {split: found[split] for split in splits}
 
 
-def missing(options: DataOptions, problem: str) -> UserError:
+def _refuse_several(folder: Path, split: str, suffixes: Sequence[str], in_folders: bool) -> None:
+    """Refuses several files under the usual names of a split, as dev.txt beside devel.txt."""
+    paths = [folder / (stem + suffix) for stem in STEMS[split] for suffix in suffixes]
+    there = [path for path in paths if (path.is_dir() if in_folders else path.is_file())]
+    for path in there[1:]:
+        if not path.samefile(there[0]):
+            raise several(there[0], path, split)
+
+
+def several(path: Path, other: Path, split: str) -> UserError:
+    """The error for two files of which each may be the split."""
+    return UserError(
+        f"{path} and {other.name} may both be {split}; name one with data.{split}={path.name} or {other.name}"
+    )
+
+
+def missing(options: DataOptions, problem: str) -> MissingData:
     """The error for absent data: the problem, and what `data.source` says to bring."""
-    return UserError(f"{problem}. {options.source}" if options.source else problem)
+    return MissingData(f"{problem}. {options.source}" if options.source else problem)
 
 
 def read_document_list(path: Path) -> tuple[str, ...]:

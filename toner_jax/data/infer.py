@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Sequence
+from itertools import count
 from pathlib import Path
 
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.errors import UserError
-from toner_jax.schema import EntityType, Schema
+from toner_jax.schema import EntityType, Schema, fold_label
 
 # Where a lower-case letter or a digit meets a capital, as in CellType.
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_NOT_IN_NAMES = re.compile(r"[\s,\[\](){}_-]+")
+_SEPARATORS = re.compile(r"[\s_-]+")
+# What delimits types in prompts, and what T5's vocabulary lacks of ASCII.
+_NOT_IN_NAMES = re.compile(r"[\s,\[\](){}<>\\^`~_-]+")
 
 
 def infer_schema(labels: Iterable[str], name: str) -> Schema:
     """A schema for labels: one type for each, in the order of the types' names.
 
     A label that the built-in schemas know (`PER`, `GPE`, …) takes its name and description from the one of
-    them that knows the most of these labels. Others are spelled in lower case (`CellType`: `cell_type`) and
-    have no description. Labels that come to the same name are one type, and all are its tags.
+    them that knows the most of these labels. Others have no description, and are spelled as tokenizers read them: in
+    lower case (`CellType`: `cell_type`), in plain characters (`m³`: `m3`), without unseen ones.
+    Labels that differ in case, separators and unseen characters alone are one type, and so are those that a built-in
+    schema takes for one; all are its tags. Others that come to the same name are told apart by a number: `m3`, `m3_2`.
 
     Args:
       name: the schema's.
@@ -37,15 +43,40 @@ def infer_schema(labels: Iterable[str], name: str) -> Schema:
     known = sorted(BUILTIN.values(), key=lambda s: -sum(s.resolve(label) is not None for label in labels))
     descriptions: dict[str, str] = {}
     tags: dict[str, tuple[str, ...]] = {}
-    for label in labels:
-        type_name, description = _spelled(label), ""
+    taken = {fold_label(label) for label in labels}
+    # Those whose name is what the label says come first, so that others make room for them.
+    for group in sorted(_alike(labels), key=lambda g: fold_label(g[0]) != fold_label(_spelled(g[0]))):
+        type_name, description = _spelled(group[0]), ""
         for schema in known:
-            if found := schema.resolve(label) or schema.resolve(type_name):
+            if found := next(filter(None, map(schema.resolve, (*group, type_name))), None):
                 type_name, description = found, schema.types[schema.index[found]].description
                 break
+        else:
+            type_name = _free_name(type_name, taken - set(map(fold_label, group)))
+        taken.add(fold_label(type_name))
         descriptions[type_name] = descriptions.get(type_name) or description
-        tags[type_name] = (*tags.get(type_name, ()), label)
-    return Schema(name, tuple(EntityType(t, descriptions[t], tags[t]) for t in sorted(tags)))
+        tags[type_name] = (*tags.get(type_name, ()), *group)
+    return Schema(name, tuple(EntityType(t, descriptions[t], tuple(sorted(tags[t]))) for t in sorted(tags)))
+
+
+def _alike(labels: Sequence[str]) -> list[list[str]]:
+    """The labels, those together that a reader or a schema takes for one."""
+    groups: dict[str, list[str]] = {}
+    group_of: dict[str, str] = {}
+    for label in labels:
+        seen = _SEPARATORS.sub("_", _CAMEL.sub("_", _visible(label).strip()).lower()).strip("_")
+        # `cellType` is not cell_type's alone: a schema, which knows no camels, also finds it in `celltype`.
+        key = group_of.get(seen) or group_of.get(fold_label(label)) or seen
+        group_of[seen] = group_of[fold_label(label)] = key
+        groups.setdefault(key, []).append(label)
+    return list(groups.values())
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """The name, or with a number behind it the first that is not taken."""
+    if fold_label(name) not in taken:
+        return name
+    return next(f"{name}_{i}" for i in count(2) if fold_label(f"{name}_{i}") not in taken)
 
 
 def write_schema_file(schema: Schema, path: Path) -> None:
@@ -54,7 +85,14 @@ def write_schema_file(schema: Schema, path: Path) -> None:
 
 
 def _spelled(label: str) -> str:
-    name = _NOT_IN_NAMES.sub("_", _CAMEL.sub("_", label.strip()).lower()).strip("_")
+    plain = unicodedata.normalize("NFKC", _visible(label).strip())
+    name = unicodedata.normalize("NFKC", _CAMEL.sub("_", plain).lower())
+    name = _NOT_IN_NAMES.sub("_", name).strip("_")
     if not name:
         raise UserError(f"label {label!r} cannot name a type; give a schema with data.schema and this tag")
     return name
+
+
+def _visible(label: str) -> str:
+    """Without characters that nobody sees: controls, and those of no width."""
+    return "".join(c for c in label if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cn"))

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from toner_jax.common import cache
 from toner_jax.common.files import expanded
+from toner_jax.data.carve import carve_dev, carve_shares, check_shares
 from toner_jax.data.dataset import Dataset, read_dataset, write_dataset
-from toner_jax.data.find import SPLITS
+from toner_jax.data.find import SPLITS, MissingData
 from toner_jax.data.formats.registry import get_format
 from toner_jax.data.options import DataOptions
 from toner_jax.data.overlap import (
-    carve_dev,
     describe_shared_sentences,
+    describe_unlearnable_types,
     named_documents,
     refuse_shared_documents,
 )
 from toner_jax.data.repairs import Repairs
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
+from toner_jax.schema import Sentence
 
 
 def load_dataset(options: DataOptions, splits: Sequence[str] = SPLITS) -> Dataset:
@@ -27,13 +29,13 @@ def load_dataset(options: DataOptions, splits: Sequence[str] = SPLITS) -> Datase
 
     Args:
       options: `name`, `schema` (a built-in name or a file; "" for the one called `name`, or else inferred
-        from the training labels), `format`, and what the format reads. Formats of files read `dir`, `train`,
+        from the labels of all splits), `format`, and what the format reads. Formats of files read `dir`, `train`,
         `dev`, `test` (comma-separated candidates, the first that exists; "" for usual names), `source` (what
         data to bring and from where, for the errors) and their options (`toner_jax.data.formats`);
         "ontonotes" also `genres` and `exclude_genres`; "auto" chooses a format for each split by what lies
         there (`toner_jax.data.detect`); "hub" reads `dir` (an id or a folder), `subset`, `revision`,
         `columns` and the splits' names in `train`, `dev`, `test`; "generated" reads `generated`. With
-        `carve_dev`, dev is carved out of train if train's documents have ids.
+        `carve_dev`, dev is carved out of train if train's documents have ids; with `carve_shares`, train is split.
       splits: which of train, dev and test to load.
 
     Raises:
@@ -47,22 +49,25 @@ def load_dataset(options: DataOptions, splits: Sequence[str] = SPLITS) -> Datase
     folder = expanded(options.dir)
     if not options.cache or options.format == "generated" or not (options.dir and folder.is_dir()):
         return _load_and_compare(options, splits)
-    schema_file = Path(options.schema)
+    outside = [Path(options.schema), *map(expanded, options.tag_names)]
     key = cache.digest(
         asdict(options),
         list(splits),
         cache.code_digest(),
         cache.tree_state(folder),
-        schema_file.read_bytes() if schema_file.is_file() else None,
+        [file.read_bytes() if file.is_file() else None for file in outside],
     )
     return cache.cached("data", key, lambda: _load_and_compare(options, splits), write_dataset, read_dataset)
 
 
 def _load_and_compare(options: DataOptions, splits: Sequence[str]) -> Dataset:
-    dataset = _load_carved(options, splits) if options.carve_dev else _load(options, splits)
+    if options.carve_shares:
+        dataset = _load_shares(options, splits)
+    else:
+        dataset = _load_carved(options, splits) if options.carve_dev else _load(options, splits)
     refuse_shared_documents(dataset.splits)
-    shared = describe_shared_sentences(dataset.splits)
-    return replace(dataset, notes=(*dataset.notes, shared)) if shared else dataset
+    said = describe_shared_sentences(dataset.splits), describe_unlearnable_types(dataset.splits)
+    return replace(dataset, notes=(*dataset.notes, *filter(None, said)))
 
 
 def _load(options: DataOptions, splits: Sequence[str]) -> Dataset:
@@ -77,10 +82,54 @@ def _load_carved(options: DataOptions, splits: Sequence[str]) -> Dataset:
     if not named_documents(train.splits["train"]):
         return _load(options, splits)
     rest, dev = carve_dev(train.splits["train"], options.carve_dev, options.carve_seed)
-    others = [split for split in splits if split not in ("train", "dev")]
-    found = _load(replace(options, edges=train.edges), others) if others else train
-    sentences = {**found.splits, "train": rest, "dev": dev}
-    repairs = {**found.repairs, "train": train.repairs["train"], "dev": Repairs()}
     note = f"dev: {options.carve_dev} documents carved out of train (data.carve_dev); data.dev is not read"
-    asked = {s: sentences[s] for s in splits}, {s: repairs[s] for s in splits}
-    return Dataset(train.schema, *asked, (note,), train.edges)
+    return _carved(options, splits, train, {"train": rest, "dev": dev}, note)
+
+
+def _load_shares(options: DataOptions, splits: Sequence[str]) -> Dataset:
+    """The splits, those with a share out of train's file."""
+    check_shares(options.carve_shares)
+    if options.carve_dev:
+        raise ParameterError(
+            "data.carve_shares",
+            options.carve_shares,
+            "splits train, as data.carve_dev does; set data.carve_dev=0",
+        )
+    train = _load(options, ["train"])
+    carved = carve_shares(train.splits["train"], options.carve_shares, options.carve_seed)
+    for split in carved:
+        if split != "train" and _is_there(options, split):
+            raise ParameterError(
+                "data.carve_shares",
+                options.carve_shares,
+                f"{split} has data of its own; give it the share 0, or take its file away",
+            )
+    sizes = ", ".join(f"{len(sentences):,} {split}" for split, sentences in carved.items())
+    by = "documents" if any(s.doc_id is not None for s in train.splits["train"]) else "sentences"
+    note = f"train split by {by} (data.carve_shares), in sentences: {sizes}"
+    return _carved(options, splits, train, carved, note)
+
+
+def _is_there(options: DataOptions, split: str) -> bool:
+    try:
+        _load(options, [split])
+    except MissingData:
+        return False
+    return True
+
+
+def _carved(
+    options: DataOptions,
+    splits: Sequence[str],
+    train: Dataset,
+    carved: Mapping[str, tuple[Sentence, ...]],
+    note: str,
+) -> Dataset:
+    """The splits asked for: those carved out of `train`, and the others as they are read beside it."""
+    others = [split for split in splits if split not in carved]
+    found = _load(replace(options, edges=train.edges), others) if others else train
+    sentences = {**found.splits, **carved}
+    repairs = {split: Repairs() for split in carved} | {"train": train.repairs["train"]}
+    asked = {s: sentences[s] for s in splits}, {s: {**found.repairs, **repairs}[s] for s in splits}
+    notes = dict.fromkeys((*train.notes, *(found.notes if others else ()), note))
+    return Dataset(train.schema, *asked, tuple(notes), train.edges)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from toner_jax.common.files import expanded
+from toner_jax.data.tag_names import Tagging
 from toner_jax.errors import UserError
 from toner_jax.text.words import Reading
 
@@ -49,6 +51,8 @@ class DataOptions:
     test: str
     token_column: int
     tag_columns: tuple[int, ...]
+    tag_prefix: str
+    tag_names: tuple[str, ...]
     columns: tuple[str, ...]
     pretokenized: bool
     edges: str
@@ -60,6 +64,7 @@ class DataOptions:
     genres: tuple[str, ...]
     exclude_genres: tuple[str, ...]
     carve_dev: int
+    carve_shares: tuple[float, ...]
     carve_seed: int
     cache: bool
     source: str
@@ -69,6 +74,12 @@ class DataOptions:
     def reading(self) -> Reading:
         """How raw text is read."""
         return Reading(self.edges, self.language, self.split_sentences)
+
+    @property
+    def tagging(self) -> Tagging:
+        """How tags are written."""
+        folder = expanded(self.dir)
+        return Tagging(self.tag_prefix, self.tag_names, folder if self.dir and folder.is_dir() else None)
 
     @classmethod
     def from_section(cls, section: Mapping[str, Any]) -> Self:

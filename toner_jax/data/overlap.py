@@ -1,15 +1,14 @@
-"""What the splits of a data set share, and a development set carved out of the training documents."""
+"""What the splits of a data set share, and what they do not."""
 
 from __future__ import annotations
 
-import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 
 from toner_jax.atoms import bare, whole_words
 from toner_jax.data.reading import is_running_document
-from toner_jax.errors import ParameterError, UserError
+from toner_jax.errors import UserError
 from toner_jax.schema import Sentence
 
 Splits = Mapping[str, Sequence[Sentence]]
@@ -73,37 +72,18 @@ def describe_shared_sentences(splits: Splits) -> str | None:
     return f"identical sentences: {'; '.join(found)}" if found else None
 
 
-def carve_dev(
-    train: Sequence[Sentence], count: int, seed: int
-) -> tuple[tuple[Sentence, ...], tuple[Sentence, ...]]:
-    """Training sentences without those of `count` documents, and those as a development set.
-
-    The choice depends on the documents' ids and on the seed alone: the same documents in another order,
-    format or tokenization are carved alike. Development sentences are numbered anew.
-
-    Raises:
-      UserError: sentences without a named document, or too few documents.
-    """
-    documents = named_documents(train)
-    unnamed = sum(s.doc_id is None or is_running_document(s.doc_id) for s in train)
-    if unnamed:
-        raise ParameterError(
-            "data.carve_dev",
-            count,
-            f"{unnamed} training sentences belong to no document with an id; name a "
-            "dev file in data.dev and set data.carve_dev to 0",
-        )
-    if not 0 < count < len(documents):
-        raise ParameterError(
-            "data.carve_dev", count, f"train has {len(documents)} documents, and keeps at least one"
-        )
-
-    def rank(id: str) -> tuple[str, str]:
-        return hashlib.sha256(f"{seed}:{id}".encode()).hexdigest(), id
-
-    chosen = frozenset(sorted(documents, key=rank)[:count])
-    dev = [s for s in train if s.doc_id in chosen]
-    return (
-        tuple(s for s in train if s.doc_id not in chosen),
-        tuple(replace(s, id=f"dev-{i}") for i, s in enumerate(dev)),
-    )
+def describe_unlearnable_types(splits: Splits) -> str | None:
+    """One line about the types that stand in dev or test and never in train; None without any, or without train."""
+    if not splits.get("train"):
+        return None
+    learned = {e.type for s in splits["train"] for e in s.gold}
+    times = {
+        split: Counter(e.type for s in sentences for e in s.gold if e.type not in learned)
+        for split, sentences in splits.items()
+    }
+    found = [
+        f"{', '.join(f'{name} ({n:,})' for name, n in sorted(counts.items()))} in {split}"
+        for split, counts in times.items()
+        if counts
+    ]
+    return f"types that train lacks and nothing can learn: {'; '.join(found)}" if found else None

@@ -6,9 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 
 
 class Repairs(Mapping[str, int]):
-    """Reason → times, and the places of each; equal to a dict of the same counts."""
+    """Reason → times, and the places of each; equal to a dict of the same counts.
 
-    def __init__(self, places: Mapping[str, Iterable[str]] | None = None):
+    Attributes:
+      scheme: that of the tags read, by which faults of tags are told; "" where there were none.
+    """
+
+    def __init__(self, places: Mapping[str, Iterable[str]] | None = None, scheme: str = ""):
+        self.scheme = scheme
         self._places: dict[str, list[str]] = {
             reason: found for reason, given in (places or {}).items() if (found := list(given))
         }

@@ -1,13 +1,14 @@
-"""Sentences that come as lists of words with spans of words, whatever file held them."""
+"""Sentences that come as lists of words, with tags or with spans of words, whatever file held them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from toner_jax.data.reading import Read, check_characters, check_not_empty, shown
 from toner_jax.data.repairs import Repairs
-from toner_jax.data.tags import TagReader
+from toner_jax.data.tag_names import Tagging
+from toner_jax.data.tags import Place, TagReader
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence, make_sentence
 
@@ -17,14 +18,12 @@ class WordLists:
 
     Some tokenizers keep white space as tokens of its own. Such words are left out, and white space around
     others too.
-
-    Attributes:
-      tags: reads the source's tags, if it has such.
     """
 
-    def __init__(self, schema: Schema | None, split: str):
-        """`split` begins the ids of sentences that have none of their own."""
-        self.tags = TagReader(schema)
+    def __init__(self, schema: Schema | None, split: str, tagging: Tagging | None = None):
+        """`split` begins the ids of sentences that have none of their own; `tagging` is for `add_tagged`."""
+        self._tags = TagReader(schema, tagging)
+        self._waiting: list[Callable[[], None]] = []
         self._schema, self._prefix = schema, f"{split}-" if split else ""
         self._sentences: list[Sentence] = []
         self._repairs = Repairs()
@@ -67,6 +66,24 @@ class WordLists:
         id = id or f"{self._prefix}{len(self._sentences)}"
         self._sentences.append(make_sentence(id, trimmed, found, self._schema, doc_id=doc_id))
 
+    def add_tagged(
+        self, words: Sequence[str], tags: Sequence[str], place: Place, location: str, *,
+        id: str | None = None, doc_id: str | None = None,
+    ) -> None:  # fmt: skip
+        """Adds a sentence with a tag for each word, as `add`. What the tags mean all of them together tell, so that
+        `read` makes the sentence.
+
+        Args:
+          place: names where a word stands in errors, by its number.
+        """
+        for i, tag in enumerate(tags):
+            self._tags.add((tag,), place(i))
+
+        def add() -> None:
+            self.add(words, self._tags.entities(tags, place), location, id=id, doc_id=doc_id)
+
+        self._waiting.append(add)
+
     def _trimmed(self, words: Sequence[str], location: str) -> tuple[list[str], list[int]]:
         """The words without white space, and for each boundary of the given ones how many stand before it."""
         trimmed: list[str] = []
@@ -84,9 +101,11 @@ class WordLists:
         blank words alone), `duplicate_entity` and `empty_text`.
 
         Raises:
-          UserError: there is no sentence; it names `location`.
+          UserError: there is no sentence, and it names `location`, or a tag means nothing.
         """
+        for add in self._waiting:
+            add()
         check_not_empty(self._sentences, location)
-        repairs = self.tags.repairs()
+        repairs = self._tags.repairs()
         repairs.update(self._repairs)
         return Read(tuple(self._sentences), repairs)

@@ -6,7 +6,7 @@ listed is the most used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 Size = tuple[int, int]  # sentences, entities
@@ -61,27 +61,33 @@ COPIES: tuple[Copy, ...] = (
 
 
 class Comparison(NamedTuple):
-    """A published size beside the size found."""
+    """A published size beside the size found; of raw text the sentences are ours, so that entities alone count."""
 
     copy: str
     splits: str
     published: Size
     found: Size
+    raw: bool = False
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the sizes are the same, as far as they count."""
+        return self.published[1] == self.found[1] and (self.raw or self.published[0] == self.found[0])
 
 
-def compare(dataset: str, found: Mapping[str, Size]) -> list[Comparison]:
-    """Every published size of a data set whose splits are all among those found."""
+def compare(dataset: str, found: Mapping[str, Size], raw: Collection[str] = ()) -> list[Comparison]:
+    """Every published size of a data set whose splits are all among those found, of which some came as raw text."""
     rows = []
     for copy in COPIES:
         for key, published in copy.sizes.items():
             parts = key.split("+")
             if copy.dataset == dataset and all(part in found for part in parts):
                 total = sum(found[p][0] for p in parts), sum(found[p][1] for p in parts)
-                rows.append(Comparison(copy.name, key, published, total))
+                rows.append(Comparison(copy.name, key, published, total, any(p in raw for p in parts)))
     return rows
 
 
 def matching_copies(rows: list[Comparison]) -> list[str]:
     """The copies all of whose compared sizes are the ones found."""
-    wrong = {row.copy for row in rows if row.published != row.found}
+    wrong = {row.copy for row in rows if not row.agrees}
     return [copy for copy in dict.fromkeys(row.copy for row in rows) if copy not in wrong]

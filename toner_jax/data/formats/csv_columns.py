@@ -15,15 +15,15 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from toner_jax.data.formats.columns import has_tag
+from toner_jax.data.formats.column_rows import has_tag, split_fields
+from toner_jax.data.formats.headers import TAG, WORD
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, read_text, shown
+from toner_jax.data.tag_names import Tagging
 from toner_jax.data.word_lists import WordLists
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.schema import Schema
 
-_WORD = ("word", "token", "words", "tokens", "text")
-_TAG = ("tag", "ner_tag", "ner", "label", "tags", "ner_tags", "labels", "entity")
 _SENTENCE = ("sentence #", "sentence", "sentence_id", "sentence id", "sent_id", "sentence_idx", "sent")
 
 _DELIMITERS = ",;\t"
@@ -35,7 +35,12 @@ _Row = tuple[int, list[str]]
 
 
 def read_csv_columns(
-    path: Path, schema: Schema | None, split: str = "", *, columns: Sequence[str] = ()
+    path: Path,
+    schema: Schema | None,
+    split: str = "",
+    *,
+    columns: Sequence[str] = (),
+    tagging: Tagging | None = None,
 ) -> Read:
     """Sentences of a CSV file whose fields are separated by commas, semicolons or tabs.
 
@@ -45,6 +50,7 @@ def read_csv_columns(
       split: begins the sentences' ids.
       columns: the names of the columns of words and of tags, and if there is one of sentences; () finds the
         usual ones.
+      tagging: how the tags are written, where they do not tell.
 
     Returns:
       The sentences, without documents. Repairs: those of `WordLists`.
@@ -56,7 +62,7 @@ def read_csv_columns(
     number, header = next((row for row in rows if not _blank(row[1])), (1, []))
     check_not_empty(header, path)
     word, tag, name = _columns(header, columns, f"{path}:{number}")
-    lists = WordLists(schema, split)
+    lists = WordLists(schema, split, tagging)
     for sentence in _sentences(rows, len(header), word, name, path):
         location = f"{path}:{sentence[0][0]}"
         if len(sentence) > _LONGEST and name is None:
@@ -64,9 +70,9 @@ def read_csv_columns(
                 f"{location}: a sentence of {len(sentence)} words; put blank rows between sentences, or "
                 "name the column of sentences in data.columns"
             )
-        places = [f"{path}:{number}" for number, _ in sentence]
-        tags = [lists.tags.parse(row[tag].strip(), at) for at, (_, row) in zip(places, sentence, strict=True)]
-        lists.add([row[word] for _, row in sentence], lists.tags.entities(tags, places.__getitem__), location)
+        locations = [f"{path}:{number}" for number, _ in sentence]
+        tags = [row[tag].strip() for _, row in sentence]
+        lists.add_tagged([row[word] for _, row in sentence], tags, locations.__getitem__, location)
     return lists.read(path)
 
 
@@ -77,9 +83,9 @@ def recognizes_csv(sample: Sample) -> bool:
     if sample.is_folder or sample.is_binary:
         return False
     if sample.path.suffix.lower() == ".csv":
-        return any(mark in first for mark in _DELIMITERS) and not has_tag(first)
+        return any(mark in first for mark in _DELIMITERS) and not has_tag(split_fields(first))
     names = {name.strip().strip('"').casefold() for name in first.split(_delimiter(first))}
-    return bool(names & set(_WORD)) and bool(names & set(_TAG))
+    return bool(names & set(WORD)) and bool(names & set(TAG))
 
 
 def _sentences(
@@ -158,8 +164,8 @@ def _columns(header: Sequence[str], columns: Sequence[str], location: str) -> tu
             "data.columns", repr(tuple(columns)), "give the columns of words, of tags and of sentences"
         )
     given = [(name.strip().casefold(),) for name in columns]
-    word = find(given[0] if given else _WORD, "words")
-    tag = find(given[1] if given else _TAG, "tags")
+    word = find(given[0] if given else WORD, "words")
+    tag = find(given[1] if given else TAG, "tags")
     if word is None or tag is None:
         raise UserError(f"{location}: no column of {'words' if word is None else 'tags'}; {choose}")
     sentence = find((given[2] if len(given) > 2 else ()) if given else _SENTENCE, "sentences")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toner_jax.data.corpora.schemas import BUILTIN, get_schema
 from toner_jax.data.dataset import Dataset
-from toner_jax.data.find import find_paths
+from toner_jax.data.find import SPLITS, MissingData, find_paths
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.infer import infer_schema
 from toner_jax.data.options import DataOptions
 from toner_jax.data.reading import Read
+from toner_jax.data.repairs import Repairs
+from toner_jax.data.tags import PLAIN_SCHEME, USUAL_SCHEMES
 from toner_jax.schema import Schema
 from toner_jax.text.words import ATOMS, AUTO, WORDS
 
@@ -66,7 +69,7 @@ def file_format(
 def read_each(
     options: DataOptions, splits: Sequence[str], read: Callable[[str, Schema | None, DataOptions], Read]
 ) -> Dataset:
-    """The splits, with the schema that is named or that the training labels make.
+    """The splits, with the schema that is named or that the labels of all splits make, asked for or not.
 
     Where the training data came as words, entities of raw text in the other splits begin and end at words, too, unless
     `data.edges` says otherwise: so will those that the trained model finds.
@@ -77,17 +80,41 @@ def read_each(
     if options.schema or options.name in BUILTIN:
         schema = get_schema(options.schema or options.name)
     else:
-        schema = infer_schema(count_labels(read("train", None, options)), options.name)
+        schema = infer_schema(_labels(options, read), options.name)
     reads: dict[str, Read] = {}
     for split in sorted(splits, key=lambda split: split != "train"):
         reads[split] = read(split, schema, options)
         if split == "train" and options.edges == AUTO:
             options = replace(options, edges=ATOMS if any(s.raw for s in reads[split].sentences) else WORDS)
-    return Dataset(
-        schema,
-        {split: reads[split].sentences for split in splits},
-        {split: reads[split].repairs for split in splits},
-        edges=options.edges,
+    repairs = {split: reads[split].repairs for split in splits}
+    sentences = {split: reads[split].sentences for split in splits}
+    return Dataset(schema, sentences, repairs, _describe_schemes(repairs), options.edges)
+
+
+def _labels(options: DataOptions, read: Callable[[str, Schema | None, DataOptions], Read]) -> tuple[str, ...]:
+    """The labels of all splits that are there; none where the training split has none, which teaches nothing."""
+    labels = count_labels(read("train", None, options))
+    for split in SPLITS if labels else ():
+        if split != "train":
+            with suppress(MissingData):
+                labels |= count_labels(read(split, None, options))
+    return tuple(labels)
+
+
+def _describe_schemes(repairs: Mapping[str, Repairs]) -> tuple[str, ...]:
+    """A line for tags that are not written as B-TYPE, or from which entities are read less surely."""
+    found: dict[str, list[str]] = {}
+    for split, its in repairs.items():
+        found.setdefault(its.scheme, []).append(split)
+    return tuple(
+        f"tags of {', '.join(splits)}: {scheme}"
+        + (
+            "; labels without prefixes, so neighbours of one label are one entity"
+            if scheme == PLAIN_SCHEME
+            else ""
+        )
+        for scheme, splits in found.items()
+        if scheme not in ("", *USUAL_SCHEMES)
     )
 
 

@@ -1,30 +1,29 @@
 """Hugging Face data sets: of the hub by their id, or a folder that `save_to_disk` wrote.
 
-Label names are always those of the set's features: copies of one set order their labels differently.
+Label names are those of the set's features: copies of one set order their labels differently. Where these name none,
+numbers have the names that `toner_jax.data.tag_names` finds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from toner_jax.common.files import expanded
+from toner_jax.data.find import STEMS
 from toner_jax.data.reading import Read, shown
+from toner_jax.data.tag_names import Tagging
 from toner_jax.data.word_lists import WordLists
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.schema import Schema
 
-SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
-    "train": ("train",),
-    "dev": ("validation", "dev", "valid", "devel"),
-    "test": ("test",),
-}
 _WORDS = ("tokens", "words")
 _TAGS = ("ner_tags", "tags", "labels", "ner")
 
 
 def open_hub(source: str, *, subset: str = "", revision: str = "") -> Mapping[str, Any]:
-    """The splits of a data set.
+    """The splits of a data set; what is one split alone is called train.
 
     Args:
       source: a hub id, or a folder.
@@ -40,11 +39,8 @@ def open_hub(source: str, *, subset: str = "", revision: str = "") -> Mapping[st
             f"{source}: data.format=hub needs the library datasets ({error}); install it with pip install datasets"
         ) from error
     folder = expanded(source)
-    saved = (folder / "dataset_dict.json").is_file()
-    if (folder / "state.json").is_file() and not saved:
-        raise UserError(f"{source}: one split alone; save the DatasetDict with train, validation and test")
     try:
-        if saved:
+        if is_saved(folder):
             loaded = datasets.load_from_disk(str(folder))
         else:
             loaded = datasets.load_dataset(source, subset or None, revision=revision or None)
@@ -58,54 +54,80 @@ def open_hub(source: str, *, subset: str = "", revision: str = "") -> Mapping[st
         raise UserError(
             f"{source}: cannot be loaded ({type(error).__name__}: {reason[:300]}){hint}"
         ) from error
-    if not isinstance(loaded, Mapping):
-        raise UserError(f"{source}: one split alone; save the DatasetDict with train, validation and test")
-    return loaded
+    return loaded if isinstance(loaded, Mapping) else {"train": loaded}
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether a folder is what `save_to_disk` wrote, of a whole set or of one split."""
+    return (folder / "dataset_dict.json").is_file() or (
+        (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
+    )
+
+
+def find_split(names: Iterable[str], split: str, given: Sequence[str]) -> str | None:
+    """The name of train, dev or test in a data set; None where it has none.
+
+    Args:
+      names: those of its splits.
+      given: what `data.<split>` says; where that names files, as the configs of benchmark sets do, or nothing, the
+        usual names count.
+
+    Raises:
+      UserError: several have usual names.
+    """
+    names = list(names)
+    if found := next((name for name in given if name in names), None):
+        return found
+    if given and not any("." in name or name in STEMS[split] for name in given):
+        return None
+    usual = [name for name in STEMS[split] if name in names]
+    if len(usual) > 1:
+        one, other = usual[:2]
+        raise UserError(
+            f"the splits {one} and {other} may both be {split}; name one with data.{split}={one} or {other}"
+        )
+    return usual[0] if usual else None
 
 
 def read_hub(
-    splits: Mapping[str, Any],
-    names: Sequence[str],
+    rows: Any,
     schema: Schema | None,
     split: str,
     *,
-    source: str,
+    location: str,
     columns: Sequence[str] = (),
+    tagging: Tagging | None = None,
 ) -> Read:
     """Sentences of one split.
 
     Args:
-      splits: from `open_hub`.
-      names: the split's possible names; the first that exists.
+      rows: one of the splits of `open_hub`.
       schema: its names and tags are the labels that the set may use; None leaves them as they are.
       split: begins the sentences' ids.
-      source: names the set in errors.
+      location: names the split in errors.
       columns: the names of the columns of words and of tags; () finds the usual ones.
+      tagging: how tags are written, and what they are called where they are numbers without names.
 
     Returns:
       The sentences. Repairs: those of `WordLists`.
 
     Raises:
-      UserError: no such split or column, numbers without names, or a malformed row, which is named.
+      UserError: no such column, numbers without names, or a malformed row, which is named.
     """
-    name = next((n for n in names if n in splits), None)
-    if name is None:
-        raise UserError(f"{source}: no split {' or '.join(names)} (data.{split}); it has {', '.join(splits)}")
-    rows, location = splits[name], f"{source}: split {name}"
     if columns and len(columns) != 2:
         raise ParameterError("data.columns", repr(tuple(columns)), "give the columns of words and of tags")
     words_of = _column(rows, columns[:1] or _WORDS, "words", location)
     tags_of = _column(rows, columns[1:] or _TAGS, "tags", location)
     labels = _label_names(rows.features[tags_of], f"{location}: column {tags_of!r}")
-    lists = WordLists(schema, split)
+    lists = WordLists(schema, split, tagging)
     for i, (words, tags) in enumerate(_rows(rows, words_of, tags_of)):
         where = f"{location}: row {i}"
-        parsed = [lists.tags.parse(tag, where) for tag in _spelled(tags, labels, where)]
+        spelled = _spelled(tags, labels, where)
         if not isinstance(words, list) or not all(isinstance(w, str) for w in words):
             raise UserError(f"{where}: {words_of!r} is {shown(words)}; expected a list of strings")
-        if len(words) != len(parsed):
-            raise UserError(f"{where}: {len(parsed)} tags for {len(words)} words")
-        lists.add(words, lists.tags.entities(parsed, ([where] * len(parsed)).__getitem__), where)
+        if len(words) != len(spelled):
+            raise UserError(f"{where}: {len(spelled)} tags for {len(words)} words")
+        lists.add_tagged(words, spelled, ([where] * len(words)).__getitem__, where)
     return lists.read(location)
 
 
@@ -121,7 +143,7 @@ def _column(rows: Any, names: Sequence[str], what: str, location: str) -> str:
 
 
 def _label_names(feature: Any, location: str) -> Sequence[str] | None:
-    """The names of a column's numbers; None where the tags are strings already."""
+    """The names of a column's numbers; None where it names none, or the tags are strings already."""
     inner = getattr(feature, "feature", None)
     if inner is None:
         raise UserError(
@@ -130,11 +152,10 @@ def _label_names(feature: Any, location: str) -> Sequence[str] | None:
     if hasattr(inner, "names"):
         names: Sequence[str] = inner.names
         return names
-    if getattr(inner, "dtype", "") in ("string", "large_string"):
+    dtype = str(getattr(inner, "dtype", inner))
+    if dtype in ("string", "large_string") or dtype.startswith(("int", "uint")):
         return None
-    raise UserError(
-        f"{location} holds {getattr(inner, 'dtype', inner)} without names; a ClassLabel feature must name them"
-    )
+    raise UserError(f"{location} holds {dtype}; expected strings such as B-TYPE, or their numbers")
 
 
 def _rows(rows: Any, words: str, tags: str) -> Iterator[tuple[Any, Any]]:
@@ -146,7 +167,7 @@ def _spelled(tags: Any, labels: Sequence[str] | None, location: str) -> Sequence
     if not isinstance(tags, list) or any(tag is None for tag in tags):
         raise UserError(f"{location}: the tags are {shown(tags)}; expected a list without gaps")
     if labels is None:
-        return tags
+        return [str(tag) for tag in tags]
     for tag in tags:
         if not 0 <= tag < len(labels):
             raise UserError(f"{location}: tag {tag} has no name; the set names {len(labels)} of them")

@@ -36,7 +36,7 @@ from toner_jax.data.formats.json_values import (
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
 from toner_jax.data.repairs import Repairs
-from toner_jax.data.tags import TagReader
+from toner_jax.data.tag_names import Tagging
 from toner_jax.data.word_lists import WordLists
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence
@@ -56,6 +56,7 @@ def read_jsonl(
     *,
     pretokenized: bool = False,
     reading: Reading = READING,
+    tagging: Tagging | None = None,
 ) -> Read:
     """Sentences of a JSON lines file or a JSON array.
 
@@ -63,6 +64,7 @@ def read_jsonl(
       schema: its names and tags are the labels that the file may use; None leaves them as they are.
       split: begins the ids of sentences and documents that the file does not name.
       pretokenized, reading: as for `read_documents`, for texts without words.
+      tagging: how tags are written, where they do not tell.
 
     Returns:
       The sentences. An object with words is one, named by its `id`; a text without words has any number of
@@ -90,7 +92,7 @@ def read_jsonl(
         )
         check_not_empty(read.sentences, path)
         return read
-    return _read_words(path, items, schema, split, "tags" in kinds)
+    return _read_words(path, items, schema, WordLists(schema, split, tagging), "tags" in kinds)
 
 
 def recognizes_jsonl(sample: Sample) -> bool:
@@ -208,35 +210,35 @@ def _ranges(
     return tuple(ranges)
 
 
-def _read_words(path: Path, items: Iterable[_Item], schema: Schema | None, split: str, tagged: bool) -> Read:
-    lists = WordLists(schema, split)
+def _read_words(
+    path: Path, items: Iterable[_Item], schema: Schema | None, lists: WordLists, tagged: bool
+) -> Read:
     for item, location in items:
         key = one_of(item, _WORDS, location) or "words"
         words = [
             as_text(word, f'"{key}"[{i}]', location) for i, word in enumerate(get_list(item, key, location))
         ]
-        entities = (
-            _tagged(item, len(words), lists.tags, location) if tagged else _spanned(item, schema, location)
-        )
-        lists.add(
-            words,
-            entities,
-            location,
-            id=get_id(item, "id", location),
-            doc_id=get_id(item, "doc_id", location),
-        )
+        id, doc_id = get_id(item, "id", location), get_id(item, "doc_id", location)
+        if tagged:
+            tags, locations = _tags(item, len(words), location), [location] * len(words)
+            lists.add_tagged(words, tags, locations.__getitem__, location, id=id, doc_id=doc_id)
+        else:
+            lists.add(words, _spanned(item, schema, location), location, id=id, doc_id=doc_id)
     return lists.read(path)
 
 
-def _tagged(item: Mapping[str, Any], length: int, reader: TagReader, location: str) -> Iterable[Entity]:
+def _tags(item: Mapping[str, Any], length: int, location: str) -> list[str]:
+    """The tags as they are spelled; numbers, whose names stand elsewhere, as their digits."""
     key = one_of(item, _TAGS, location) or "tags"
     tags = get_list(item, key, location)
     if len(tags) != length:
         raise UserError(f'{location}: {len(tags)} "{key}" for {length} words')
     for tag in tags:
-        if not isinstance(tag, str):
-            raise UserError(f'{location}: "{key}" holds {shown(tag)}; expected strings such as "B-TYPE"')
-    return reader.entities([reader.parse(tag, location) for tag in tags], lambda _: location)
+        if not isinstance(tag, str | int) or isinstance(tag, bool):
+            raise UserError(
+                f'{location}: "{key}" holds {shown(tag)}; expected strings such as "B-TYPE", or their numbers'
+            )
+    return [str(tag) for tag in tags]
 
 
 def _spanned(item: Mapping[str, Any], schema: Schema | None, location: str) -> Iterable[Entity]:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from toner_jax.common.console import say
 from toner_jax.data.corpora.ace import read_ace, recognizes_ace
 from toner_jax.data.corpora.ontonotes import read_ontonotes, recognizes_ontonotes
 from toner_jax.data.dataset import Dataset
 from toner_jax.data.detect import detect, load_detected
-from toner_jax.data.find import candidates, data_folder, find_path, missing
+from toner_jax.data.find import (
+    STEMS,
+    MissingData,
+    candidates,
+    data_folder,
+    find_path,
+    given_names,
+    missing,
+)
 from toner_jax.data.formats.brat import read_brat, recognizes_brat
 from toner_jax.data.formats.columns import read_columns, recognizes_columns, resembles_columns
 from toner_jax.data.formats.csv_columns import read_csv_columns, recognizes_csv
 from toner_jax.data.formats.docbin import read_docbin, recognizes_docbin
 from toner_jax.data.formats.doccano import read_doccano, recognizes_doccano
-from toner_jax.data.formats.format import Format, count_labels, file_format, read_each
-from toner_jax.data.formats.hub import SPLIT_NAMES, open_hub, read_hub
+from toner_jax.data.formats.format import Format, file_format, read_each
+from toner_jax.data.formats.hub import find_split, is_saved, open_hub, read_hub
 from toner_jax.data.formats.json_shapes import read_json_shapes, recognizes_json_shapes
 from toner_jax.data.formats.jsonl import read_jsonl, recognizes_jsonl
 from toner_jax.data.formats.label_studio import read_label_studio, recognizes_label_studio
@@ -27,7 +36,7 @@ from toner_jax.data.options import DataOptions
 from toner_jax.data.reading import Read
 from toner_jax.data.repairs import Repairs
 from toner_jax.errors import ParameterError, UserError
-from toner_jax.schema import Schema
+from toner_jax.schema import Schema, Sentence
 from toner_jax.text.words import WORDS
 
 
@@ -86,11 +95,6 @@ def read_path(path: Path, name: str, schema: Schema | None, split: str, options:
     return read(path, schema, split, replace(options, dir=str(path if path.is_dir() else path.parent)))
 
 
-def labels_of(path: Path, name: str, options: DataOptions) -> dict[str, int]:
-    """The labels that one file or folder uses, as it spells them, by how often; raises as `read_path`."""
-    return count_labels(read_path(path, name, None, "", options))
-
-
 def _auto(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
     return read_path(path, "auto", schema, split, options)
 
@@ -101,11 +105,13 @@ def _load_auto(options: DataOptions, splits: Sequence[str]) -> Dataset:
 
 def _columns(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
     token, tags = options.token_column, options.tag_columns
-    return read_columns(path, schema, split=split, token_column=token, tag_columns=tags)
+    return read_columns(
+        path, schema, split=split, token_column=token, tag_columns=tags, tagging=options.tagging
+    )
 
 
 def _csv(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_csv_columns(path, schema, split, columns=options.columns)
+    return read_csv_columns(path, schema, split, columns=options.columns, tagging=options.tagging)
 
 
 def _json(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
@@ -121,7 +127,14 @@ def _doccano(path: Path, schema: Schema | None, split: str, options: DataOptions
 
 
 def _jsonl(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_jsonl(path, schema, split, pretokenized=options.pretokenized, reading=options.reading)
+    return read_jsonl(
+        path,
+        schema,
+        split,
+        pretokenized=options.pretokenized,
+        reading=options.reading,
+        tagging=options.tagging,
+    )
 
 
 def _brat(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
@@ -165,12 +178,35 @@ def _load_hub(options: DataOptions, splits: Sequence[str]) -> Dataset:
     if not options.dir:
         raise UserError("data.dir is empty: it names a data set of the Hugging Face hub, or its folder")
     opened = open_hub(options.dir, subset=options.subset, revision=options.revision)
+    return read_each(options, splits, partial(_hub_split, opened))
 
-    def read(split: str, schema: Schema | None, options: DataOptions) -> Read:
-        names = candidates(options, split) or SPLIT_NAMES[split]
-        return read_hub(opened, names, schema, split, source=options.dir, columns=options.columns)
 
-    return read_each(options, splits, read)
+def _hub_split(opened: Mapping[str, Any], split: str, schema: Schema | None, options: DataOptions) -> Read:
+    given = given_names(options, split)
+    name = find_split(opened, split, given)
+    if name is None:
+        names = " or ".join(given or STEMS[split])
+        raise MissingData(f"{options.dir}: no split {names} (data.{split}); it has {', '.join(opened)}")
+    where, tagging = f"{options.dir}: split {name}", options.tagging
+    return read_hub(opened[name], schema, split, location=where, columns=options.columns, tagging=tagging)
+
+
+def _saved_split(schema: Schema | None, split: str, options: DataOptions) -> Read:
+    """A split of a folder of `save_to_disk`, `data.dir` itself."""
+    return _hub_split(open_hub(options.dir), split, schema, options)
+
+
+def _saved(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
+    """All of a folder that `save_to_disk` wrote: one split, or those of a set, in their order."""
+    sentences: list[Sentence] = []
+    repairs = Repairs()
+    for name, rows in open_hub(str(path)).items():
+        where, tagging = f"{path}: split {name}", options.tagging
+        prefix = split if len(sentences) == 0 else f"{split}-{name}"
+        read = read_hub(rows, schema, prefix, location=where, columns=options.columns, tagging=tagging)
+        sentences += read.sentences
+        repairs.update(read.repairs)
+    return Read(tuple(sentences), repairs)
 
 
 def _load_generated(options: DataOptions, splits: Sequence[str]) -> Dataset:
@@ -205,6 +241,8 @@ FORMATS: dict[str, Format] = {
     ),
     "ace": Format(_load_ace, _ace, recognizes=recognizes_ace),
     "brat": file_format(_brat, ("",), recognizes_brat),
-    "hub": Format(_load_hub),
+    "hub": Format(
+        _load_hub, _saved, recognizes=lambda sample: is_saved(sample.path), read_split=_saved_split
+    ),
     "generated": Format(_load_generated),
 }

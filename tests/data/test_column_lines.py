@@ -1,0 +1,90 @@
+"""Lines of column files that are no rows: comments, headers, what CoNLL-U has of its own."""
+
+import pytest
+
+from toner_jax.data.formats.columns import read_columns
+from toner_jax.errors import UserError
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(content: str, token_column: int = 0, tag_columns: tuple[int, ...] = (-1,)):
+        (tmp_path / "x.conll").write_text(content)
+        path = tmp_path / "x.conll"
+        found = read_columns(path, None, split="s", token_column=token_column, tag_columns=tag_columns)
+        return [
+            (" ".join(s.words), [(s.surface(e), e.type) for e in s.entities], s.doc_id)
+            for s in found.sentences
+        ], {
+            reason: [int(at.rpartition(":")[2]) for at in found.repairs.places(reason)]
+            for reason in found.repairs
+        }
+
+    return read
+
+
+AJAX = [("Ajax sank", [("Ajax", "SHIP")], None)]
+
+READ = {
+    "MultiCoNER": ("# id 7f-a\tdomain=en\nAjax _ _ B-SHIP\nsank _ _ O\n\n", {}, AJAX, {"comment": [1]}),
+    "CoNLL-U": (
+        "# sent_id = a\n# text = O\n1\tAjax\tB-SHIP\t-\n2\tsank\tO\t-\n",
+        {"token_column": 1, "tag_columns": (2,)}, AJAX, {"comment": [1, 2]},
+    ),
+    "comments as wide as rows": ("# a = O\nAjax x y B-SHIP\nsank x y O\n", {}, AJAX, {"comment": [1]}),
+    "GermEval": (
+        "#\thttp://x.org [2010]\n1\tAjax\tB-SHIP\tO\n2\tsank\tO\tO\n",
+        {"token_column": 1, "tag_columns": (2, 3)}, AJAX, {"comment": [1]},
+    ),
+    "two columns": ("# of ships\nAjax B-SHIP\nsank O\n", {}, AJAX, {"comment": [1]}),
+    "windows": ("# of ships\r\n\r\n#\r\nAjax B-SHIP\r\nsank O\r\n", {}, AJAX, {"comment": [1, 3]}),
+    "header": ("Token\tLabel\nAjax\tB-SHIP\nsank\tO\n", {}, AJAX, {"header": [1]}),
+    "header after a comment": (
+        "# ships\nword pos tag\nAjax x B-SHIP\nsank x O\n", {}, AJAX, {"comment": [1], "header": [2]},
+    ),
+    "a number sign at the beginning": ("# O\nAjax B-SHIP\n", {}, [("# Ajax", [("Ajax", "SHIP")], None)], {}),
+    "a number sign that is an entity": ("# B-SHIP\n1 I-SHIP\n\n# O\n", {}, [
+        ("# 1", [("# 1", "SHIP")], None), ("#", [], None)], {}),
+    "a number sign with a plain label": ("# ship\nAjax ship\nsank O\n", {}, [
+        ("# Ajax sank", [("# Ajax", "ship")], None)], {}),
+    "a number sign inside": ("No O\n# O\n1 O\n", {}, [("No # 1", [], None)], {}),
+    "nothing but number signs": ("# B-SHIP\n# O\n", {}, [("# #", [("#", "SHIP")], None)], {}),
+    "a hashtag": ("#Ajax B-SHIP\nsank O\n", {}, [("#Ajax sank", [("#Ajax", "SHIP")], None)], {}),
+    "multiword tokens": (
+        "1\tMina\tO\n2-3\tdu\t_\n2\tde\tO\n3\tle\tO\n3.1\tx\tO\n4\tHavre\tB-PORT\n",
+        {"token_column": 1}, [("Mina de le Havre", [("Havre", "PORT")], None)], {"multiword_range": [2, 5]},
+    ),
+    "documents": (
+        "# newdoc id = a b\n# sent_id = 1\nx O\n\ny O\n\n# newdoc\nz O\n", {},
+        [("x", [], "a b"), ("y", [], "a b"), ("z", [], "s-doc-2")], {"comment": [2]},
+    ),
+    "ranges where tokens stand first": ("1-2 O\n3.1 O\n", {}, [("1-2 3.1", [], None)], {}),
+    "numbers that do not count": ("1 O\n3 O\n\n1 O\n", {}, [("1 3", [], None), ("1", [], None)], {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", READ)
+def test_lines_that_are_no_rows_are_left_out_and_counted(read, case):
+    content, columns, sentences, repairs = READ[case]
+    assert read(content, **columns) == (sentences, repairs)
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "problem"),
+    [
+        ("1\tAjax\tO\n2\tsank\tO\n\n1\tRain\tO\n", {}, ": the tokens are the numbers 1, 2, 3 … of each sentence; name"),
+        (
+            "1\tMina\tO\n2-3\tdu\tB-PORT\n2\tde\tO\n3\tle\tO\n", {"token_column": 1},
+            ":2: the line of a multiword token or an empty node (2-3) has the tag 'B-PORT'; annotate its words",
+        ),
+        ("Ajax B-SHIP\n# of ships\n", {}, ":2: 3 columns where line 1 has 2; give every line the same columns"),
+    ],
+)  # fmt: skip
+def test_what_would_lose_or_invent_something_is_refused(read, tmp_path, content, columns, problem):
+    with pytest.raises(UserError) as caught:
+        read(content, **columns)
+    assert str(caught.value).startswith(f"{tmp_path}/x.conll{problem}")
+
+
+def test_an_entity_twice_is_placed_at_its_word(read):
+    assert read("in O O\nLima B-PORT B-PORT\n", tag_columns=())[1] == {"duplicate_entity": [2]}
