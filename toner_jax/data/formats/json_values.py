@@ -35,7 +35,8 @@ def read_records(path: Path) -> Iterator[tuple[Record, str]]:
     """
     for value, location in read_values(path):
         if not isinstance(value, dict):
-            raise UserError(f'{location}: expected an object {{"…": …}}, not {shown(value)}')
+            hint = "; pairs of texts and annotations are read by data.format=json" if is_pair(value) else ""
+            raise UserError(f'{location}: expected an object {{"…": …}}, not {shown(value)}{hint}')
         yield value, location
 
 
@@ -53,6 +54,16 @@ def read_values(path: Path) -> Iterator[tuple[Any, str]]:
         yield whole, f"{path}:1"
     else:
         yield from _lines(path)
+
+
+def is_pair(value: object) -> bool:
+    """Whether it is a text with its annotations, as spaCy's training data have them."""
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and isinstance(value[1], dict)
+    )
 
 
 def _whole(text: str) -> Any:

@@ -25,6 +25,8 @@ from typing import Any
 from toner_jax.atoms import Range, bare
 from toner_jax.data.documents import Document, read_documents
 from toner_jax.data.formats.answers import accepted_by_prodigy, is_prodigy
+from toner_jax.data.formats.json_shapes import known_shape
+from toner_jax.data.formats.json_texts import refuse_other_data
 from toner_jax.data.formats.json_values import (
     as_int,
     check_span,
@@ -164,6 +166,9 @@ def _kind(item: Mapping[str, Any], location: str) -> str:
         return "characters with words" if words else "characters"
     if words:
         return "tags" if tags else "words"
+    refuse_other_data(item, location)
+    if shape := known_shape(item):
+        raise UserError(f"{location}: a record of shape {shape}, which data.format=json reads")
     raise UserError(
         f'{location}: has neither "text" nor "words"; its keys are {", ".join(map(shown, list(item)[:10]))}'
     )
