@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from toner_jax.data.documents import Document, read_documents
-from toner_jax.data.formats.answers import approved_in_doccano
+from toner_jax.data.formats.answers import approved_in_doccano, is_prodigy
 from toner_jax.data.formats.json_values import get_id, get_list, get_spans, get_text, one_of, read_records
 from toner_jax.data.formats.offsets import place_annotations
 from toner_jax.data.formats.sample import Sample
@@ -66,7 +66,7 @@ def read_doccano(
 def recognizes_doccano(sample: Sample) -> bool:
     """Whether texts have a `label` of lists, or `entities` with `start_offset`. Where all are empty: whether
     JSON lines have labels or relations."""
-    texts = [item for item in sample.records if "text" in item]
+    texts = [item for item in sample.records if "text" in item and not is_prodigy(item)]
     for item in texts:
         for key in _SPANS:
             found = item.get(key)

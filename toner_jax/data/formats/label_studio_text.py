@@ -62,8 +62,8 @@ class PlainText:
 
 
 class Page(PlainText):
-    """The text of an HTML page, with line ends between its blocks. Ranges count the characters of the source, or those
-    of the page's nodes, a line break among them or not."""
+    """The text of an HTML page, with line ends between its blocks. Ranges count the characters of the page's nodes, a
+    line break among them or not, or those of the source."""
 
     def __init__(self, source: str):
         parser = _Parser(source)
@@ -79,13 +79,13 @@ class Page(PlainText):
         for index, (_, at, _) in enumerate(self._found):
             of_source += [index] * (at + 1 - len(of_source))
         of_source += [len(self._found)] * (len(self._source) + 1 - len(of_source))
-        found = [(self._source, of_source)]
+        found = []
         for breaks in (0, 1):
             kept = [i for i, (_, _, weight) in enumerate(self._found) if weight + breaks > 1]
             found.append(("".join(self._found[i][0] for i in kept), [*kept, len(self._found)]))
         return [
             Counting(way.reasons, [None if at is None else to_text[at] for at in way.characters])
-            for counted, to_text in found
+            for counted, to_text in (*found, (self._source, of_source))
             for way in countings(counted)
         ]
 

@@ -114,7 +114,7 @@ def place_annotations(
         new = _moved(old, way)
         if new is None:
             raise _outside(text, old)
-        for reason in way.reasons if old != new else ():
+        for reason in way.reasons if new != _moved(old, ways[0]) else ():
             repairs.add(reason, old.location)
         placed.append(new)
     return placed
