@@ -78,6 +78,20 @@ def test_discontinuous_entities(folder, option, entities):
         read_brat(path, CONLL)
 
 
+@pytest.mark.parametrize("option", ["refuse", "join", "skip"])
+@pytest.mark.parametrize(
+    "ranges",
+    ["0 4;5 9", "5 9;0 4", "0 4;4 9", "0 4;3 9", "0 2;2 4;5 9"],
+    ids=["line-end", "order", "touch", "overlap", "three"],
+)
+def test_pieces_with_white_space_alone_between_them_are_one_entity(folder, option, ranges):
+    text = "left\nhand hurts"
+    pieces = [text[slice(*map(int, pair.split()))] for pair in ranges.split(";")]
+    surface = " ".join(pieces).replace("\n", " ")
+    read = read_brat(folder(text, f"T1\tMISC {ranges}\t{surface}\n"), CONLL, discontinuous=option)
+    assert (found(read), read.repairs) == ([("left hand", "mis")], {})
+
+
 def test_another_choice_is_refused(folder):
     with pytest.raises(UserError, match=r"^data\.discontinuous='split': choose one of refuse, join, skip$"):
         read_brat(folder("x", ""), CONLL, discontinuous="split")

@@ -143,7 +143,7 @@ def read_mentions(record: Record, location: str, id: str, repairs: Repairs) -> D
         ]
         for mention, times in Counter(mentions).items():
             found_at = (
-                [m.span() for m in re.finditer(rf"(?<!\\w){re.escape(mention)}(?!\\w)", text)]
+                [m.span() for m in re.finditer(rf"(?<!\w){re.escape(mention)}(?!\w)", text)]
                 if mention
                 else []
             )

@@ -79,7 +79,7 @@ class Page(PlainText):
         for index, (_, at, _) in enumerate(self._found):
             of_source += [index] * (at + 1 - len(of_source))
         of_source += [len(self._found)] * (len(self._source) + 1 - len(of_source))
-        found = []
+        found: list[tuple[str, list[int | None]]] = []
         for breaks in (0, 1):
             kept = [i for i, (_, _, weight) in enumerate(self._found) if weight + breaks > 1]
             found.append(("".join(self._found[i][0] for i in kept), [*kept, len(self._found)]))
