@@ -65,15 +65,6 @@ INPUTS = {
         {"text": "Ann ran", "_input_hash": 2, "spans": [SPAN], "answer": "accept"})}),
     "jsonl, tags beside a text": ("jsonl", "x.jsonl", {"x.jsonl": lines(
         {"tokens": ["Ann", "ran"], "ner_tags": ["B-PER", "O"], "text": "Ann ran"})}),
-    "json, GLiNER": ("json", "x.json", {"x.json": json.dumps([{"tokenized_text": ["Ann"], "ner": [[0, 0, "PER"]]}])}),
-    "json, InstructUIE": ("json", "x.json", {"x.json": json.dumps([
-        {"sentence": "Ann ran", "entities": [{"name": "Ann", "type": "PER", "pos": [0, 3]}]}])}),
-    "json, spaCy": ("json", "x.json", {"x.json": json.dumps([["Ann ran", {"entities": [[0, 3, "PER"]]}]])}),
-    "json, spaCy, lines": ("json", "train", {"train": json.dumps(["Ann ran", {"entities": [[0, 3, "PER"]]}]) + "\n"}),
-    "json, tecoholic": ("json", "x.json", {"x.json": json.dumps(
-        {"classes": ["PER"], "annotations": [["Ann", {"entities": [[0, 3, "PER"]]}]]}, indent=1)}),
-    "json, GLiNER2": ("json", "x.jsonl", {"x.jsonl": lines(
-        {"input": "Ann ran", "output": {"entities": {"PER": ["Ann"]}}})}),
     "brat": ("brat", "set", {"set/a.txt": "Ann ran", "set/a.ann": "T1\tPER 0 3\tAnn\n"}),
     "ontonotes, a file": ("ontonotes", "x.gold_conll", {"x.gold_conll": CONLL}),
     "ontonotes, named otherwise": ("ontonotes", "x.conll", {"x.conll": CONLL}),

@@ -6,6 +6,7 @@ import pytest
 
 from toner_jax.data.formats.json_shapes import read_json_shapes
 from toner_jax.data.formats.jsonl import read_jsonl
+from toner_jax.data.formats.registry import format_of
 from toner_jax.errors import UserError
 
 TEXT = "Uma met Bo in Rio."
@@ -46,8 +47,10 @@ SOUND = {
 
 
 @pytest.mark.parametrize("name", SOUND)
-def test_every_form_gives_the_same_entities(read, name):
+def test_every_form_gives_the_same_entities(read, tmp_path, name):
     entities, repairs, ids = read(SOUND[name])
+    (tmp_path / "x").write_bytes((tmp_path / "x.json").read_bytes())
+    assert format_of(tmp_path / "x.json", "auto") == format_of(tmp_path / "x", "auto") == "json"
     assert entities == FOUND
     assert repairs == {} or (name == "spaCy, lines" and list(repairs) == ["empty_text"])
     assert ids == [("dev-0", "dev-doc-0" if name[:3] in ("spa", "tec") or name == "GLiNER2" else None)]
