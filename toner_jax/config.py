@@ -39,7 +39,9 @@ def base() -> ConfigDict:
     c.data.tag_prefix = "auto"
     # Of tags that are numbers: their names from 0 on, or a file of them; () for one beside the data, as label.json.
     c.data.tag_names = ()
-    c.data.columns = ()  # csv, hub: the names of the columns of words, of tags (csv: and of sentences)
+    # The names of the columns of words, of tags (csv, hub; csv: and of sentences), or of the text and of the labels
+    # (label_studio).
+    c.data.columns = ()
     c.data.pretokenized = False  # texts of jsonl, brat, …: a sentence a line, white space around words
     # Where entities of raw text may begin and end: at "words", or at "atoms", which are runs of letters, of digits, …
     c.data.edges = "auto"  # auto: atoms where the training data are raw text; words where they came as words
@@ -48,6 +50,8 @@ def base() -> ConfigDict:
         True  # of raw text: False takes each text as one sentence, read in windows if it is long
     )
     c.data.discontinuous = "refuse"  # brat: what becomes of entities in pieces: refuse, join, or skip
+    # docbin: what holds the entities, "ents" or a key of the span groups; "" for ents, or "sc" where there are none.
+    c.data.span_group = ""
     c.data.subset = ""  # hub: the configuration, of a set with several
     c.data.revision = ""  # hub: a branch, tag or commit
     c.data.genres = ()  # OntoNotes: the genres to keep (bc, bn, mz, nw, pt, tc, wb); () for all

@@ -73,9 +73,23 @@ def test_discontinuous_entities(folder, option, entities):
     assert found(read) == entities
     assert read.repairs == {"discontinuous": 1}
     with pytest.raises(
-        UserError, match=r"a\.ann:1: T1 is discontinuous.*data\.discontinuous to join or skip$"
+        UserError, match=r"a\.ann:1: this MISC is discontinuous.*data\.discontinuous to join or skip$"
     ):
         read_brat(path, CONLL)
+
+
+@pytest.mark.parametrize("option", ["refuse", "join", "skip"])
+@pytest.mark.parametrize(
+    "ranges",
+    ["0 4;5 9", "5 9;0 4", "0 4;4 9", "0 4;3 9", "0 2;2 4;5 9"],
+    ids=["line-end", "order", "touch", "overlap", "three"],
+)
+def test_pieces_with_white_space_alone_between_them_are_one_entity(folder, option, ranges):
+    text = "left\nhand hurts"
+    pieces = [text[slice(*map(int, pair.split()))] for pair in ranges.split(";")]
+    surface = " ".join(pieces).replace("\n", " ")
+    read = read_brat(folder(text, f"T1\tMISC {ranges}\t{surface}\n"), CONLL, discontinuous=option)
+    assert (found(read), read.repairs) == ([("left hand", "mis")], {})
 
 
 def test_another_choice_is_refused(folder):
@@ -101,9 +115,9 @@ def test_folders_are_read_with_their_subfolders_in_natural_order(folder):
         ("T1\tPER 0-4\tRain\n", "1: 'T1\\tPER 0-4\\tRain' is not an annotation"),
         ("T1\tPER -1 4\tRain\n", "1: 'T1\\tPER -1 4\\tRain' is not an annotation"),
         ("Tx\tPER 0 4\tRain\n", "1: 'Tx\\tPER 0 4\\tRain' is not an annotation"),
-        ("\n\nT1\tPER 4 0\tRain\n", "3: span '4 0' is empty or outside its text of 12 characters"),
-        ("T1\tPER 8 13\tLima\n", "1: span '8 13' is empty or outside its text of 12 characters"),
-        ("T1\tPER 0 3\tRain\n", "1: the text there is 'Rai', not 'Rain'; ranges count characters"),
+        ("\n\nT1\tPER 4 0\tRain\n", "3: span [4, 0) is empty or outside its text of 12 characters"),
+        ("T1\tPER 8 13\tLima\n", "1: span [8, 13) is empty or outside its text of 12 characters"),
+        ("T1\tPER 0 3\tRain\n", "1: the text at [0, 3) is 'Rai', not 'Rain'; ranges count characters"),
         ("T1\tGPE 8 12\tLima\n", "1: label 'GPE' is not in schema 'conll2003'"),
         ("T1\tPER 0 4\tRain\nT1\tLOC 8 12\tLima\n", "2: T1 was already used in line 1"),
     ],

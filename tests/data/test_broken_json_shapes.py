@@ -141,7 +141,7 @@ JSON: dict[str, tuple[object, Expected]] = {
     "CNN: a fraction": (
         cnn(start=0.5, end=1, entity_type="PER"), (FIRST, '"start": 0.5 is not a whole number'),
     ),
-    "UIE: other text": (uie(offset=[2]), (FIRST, "\"entity\"[0]: 'Ann' is not what stands at the words [2]")),
+    "UIE: other text": (uie(offset=[2]), (FIRST, "\"entity\"[0]: 'Ann' is not what stands at its words, 'Bob'")),
     "UIE: past the words": (uie(offset=[2, 3], text="Bob"), (FIRST, "words 2 to 3 is empty or outside")),
     "UIE: a number for the offset": (uie(offset=0), (FIRST, '"offset" is 0; expected a list')),
     "UIE: discontinuous": (uie(offset=[0, 2], text="Ann Bob"), {"discontinuous": 1}),

@@ -59,6 +59,13 @@ INPUTS = {
         {"text": "Bo", "label": []}, {"text": "Ann ran", "label": [[0, 3, "PER"]]})}),
     "doccano, relations": ("doccano", "x.jsonl", {"x.jsonl": lines({"text": "Ann", "relations": [], "entities": [
         {"start_offset": 0, "end_offset": 3, "label": "PER"}]})}),
+    "label_studio, other names": ("label_studio", "x.json", {"x.json": json.dumps([
+        {"body": "Ann", "ner": [{"start": 0, "end": 3, "labels": ["PER"]}]}])}),
+    "jsonl, Prodigy": ("jsonl", "x.jsonl", {"x.jsonl": lines(
+        {"text": "Bo", "_input_hash": 1, "answer": "accept"},
+        {"text": "Ann ran", "_input_hash": 2, "spans": [SPAN], "answer": "accept"})}),
+    "jsonl, tags beside a text": ("jsonl", "x.jsonl", {"x.jsonl": lines(
+        {"tokens": ["Ann", "ran"], "ner_tags": ["B-PER", "O"], "text": "Ann ran"})}),
     "brat": ("brat", "set", {"set/a.txt": "Ann ran", "set/a.ann": "T1\tPER 0 3\tAnn\n"}),
     "ontonotes, a file": ("ontonotes", "x.gold_conll", {"x.gold_conll": CONLL}),
     "ontonotes, named otherwise": ("ontonotes", "x.conll", {"x.conll": CONLL}),
@@ -151,6 +158,8 @@ REFUSED = {
     "a picture": ("x.png", "\x89PNG\n\x00\x00", "x.png: looks like no known format; name its format, one of csv, "),
     "other keys": ("x.json", '[{"said": "Ann"}]',
                    "x.json: looks like no known format (its records have the keys 'said'); name its format"),
+    "conversations": ("x.json", '[{"conversations": [{"from": "human", "value": "Text: Ann"}]}]',
+                      "x.json: these are the conversations of ShareGPT and UniversalNER"),
     "not JSON": ("x.json", '[{"text": "Ann"', "x.json:1: not JSON"),
     "nothing": ("x.txt", " \n", "x.txt: empty: it holds no sentence; check that this is the right file"),
     "no records": ("x.json", "[]", "x.json: looks like no known format; name its format"),

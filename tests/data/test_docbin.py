@@ -66,6 +66,76 @@ def test_overlapping_spans_stand_in_where_there_are_no_ents(save):
     assert entities == [("NY", "gpe")]
 
 
+def groups(tmp_path, *docs):
+    """Saves docs of "New York left": (ents or None for never annotated, span groups), with words as ranges."""
+    spacy = pytest.importorskip("spacy")
+    bin = spacy.tokens.DocBin()
+    for ents, spans in docs:
+        doc = spacy.tokens.Doc(spacy.blank("en").vocab, ["New", "York", "left"])
+        if ents is not None:
+            doc.set_ents([spacy.tokens.Span(doc, a, b, label) for a, b, label in ents], default="missing")
+        for key, found in spans.items():
+            doc.spans[key] = [spacy.tokens.Span(doc, a, b, label) for a, b, label in found]
+        bin.add(doc)
+    bin.to_disk(tmp_path / "x.spacy")
+    return tmp_path / "x.spacy"
+
+
+CITY, STATE = (0, 2, "GPE"), (1, 2, "LOC")
+
+
+@pytest.mark.parametrize(
+    ("docs", "choice", "found", "counted"),
+    [
+        ([(None, {"sc": [CITY, STATE]})], "", ["New York", "York"], {}),
+        ([(None, {"mine": [CITY], "sc": [STATE]})], "mine", ["New York"], {"other_spans": ["0: spans 'sc'"]}),
+        ([([CITY], {"sc": [STATE]})], "sc", ["York"], {"other_spans": ["0: ents"]}),
+        ([([CITY], {"sc": [STATE]})], "", ["New York"],
+         {"other_spans": ["0: spans 'sc'"], "unknown_token": ["0: token 2"]}),
+        ([([CITY], {"mine": [STATE]})], "ents", ["New York"],
+         {"other_spans": ["0: spans 'mine'"], "unknown_token": ["0: token 2"]}),
+        # One source for the whole file.
+        ([([CITY, (2, 3, "LOC")], {}), (None, {"sc": [STATE]})], "", ["New York", "left"],
+         {"other_spans": ["1: spans 'sc'"], "unknown_token": ["1: token 0", "1: token 1", "1: token 2"]}),
+        ([(None, {"mine": [CITY]}), (None, {"mine": []}), (None, {})], "mine", ["New York"], {}),
+    ],
+)  # fmt: skip
+def test_what_holds_the_entities_is_chosen_and_all_else_counted(tmp_path, docs, choice, found, counted):
+    path = groups(tmp_path, *docs)
+    read = read_docbin(path, None, span_group=choice)
+    assert [s.surface(e) for s in read.sentences for e in s.gold] == found
+    assert read.repairs.to_json() == {
+        reason: [f"{path}: doc {place}" for place in places] for reason, places in counted.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("docs", "choice", "problem"),
+    [
+        (
+            [(None, {"mine": [CITY]})],
+            "",
+            "docs have spans in groups of their own ('mine'); choose what holds the entities",
+        ),
+        (
+            [([CITY], {"b": [STATE], "a": [CITY]})],
+            "",
+            "('a', 'b'); choose what holds the entities with data.span_group=a",
+        ),
+        (
+            [(None, {"mine": [CITY]})],
+            "sc",
+            "no doc has spans in the group 'sc' (data.span_group); choose one of 'mine'",
+        ),
+        ([([CITY], {})], "sc", "no doc has spans in the group 'sc' (data.span_group)"),
+    ],
+)
+def test_a_span_group_that_is_not_chosen_or_not_there_is_named(tmp_path, docs, choice, problem):
+    with pytest.raises(UserError) as caught:
+        read_docbin(groups(tmp_path, *docs), None, span_group=choice)
+    assert problem in str(caught.value)
+
+
 def test_an_unknown_label_names_its_doc(save):
     path = save((["x"], [], None, []), (["y"], [(0, 1, "SHIP")], None, []))
     with pytest.raises(UserError, match=r"data\.spacy: doc 1: label 'SHIP' is not in schema"):

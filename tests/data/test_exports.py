@@ -86,14 +86,20 @@ def test_label_studio(read, tasks, found, repairs):
     ("tasks", "problem"),
     [
         ([task(annotation(result(0, 4, "PER", text="Lima")))], "2: the text at [0, 4) is 'Ivan', not 'Lima'"),
-        ([task(annotation(result("/p[1]", 4, "PER")))], "2: '/p[1]' is not a whole number"),
+        (
+            [task(annotation(result("/p[1]", 4, "PER")))],
+            "2: a region's range is given by the XPath '/p[1]' alone",
+        ),
         ([task(annotation(result(9, 15, "LOC")))], "2: span [9, 15) is empty or outside its text"),
         ([task(annotation(result(0, 4, 3)))], "2: label 3 is not a name"),
         ([task(annotation("x"))], "2: result 'x' is not an object"),
         ([task("x")], "2: annotation 'x' is not an object"),
         ([task(annotation({"type": "labels"}))], "2: region None is not an object"),
         ([{"data": TEXT, "annotations": []}], '2: "data" is '),
-        ([{"data": {"a": "x", "b": "y"}, "annotations": [annotation()]}], '2: has no "text"; its keys are'),
+        (
+            [{"data": {"a": "x", "b": "y"}, "annotations": [annotation()]}],
+            "2: has no \"text\", but several that may be it ('a', 'b'); name",
+        ),
         ([{"data": {"text": TEXT}, "completions": []}], '2: has no "annotations"'),
         ([task(annotation()), {"text": TEXT, "label": []}], "13: mixes Label Studio's JSON"),
         ([{"text": TEXT}], ": no task has "),

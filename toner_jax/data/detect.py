@@ -10,6 +10,7 @@ from pathlib import Path
 from toner_jax.data.dataset import Dataset
 from toner_jax.data.find import SPLITS, candidates, data_folder, find_path, missing_split, several
 from toner_jax.data.formats.format import Format, read_each
+from toner_jax.data.formats.json_texts import refuse_other_data
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.options import DataOptions
 from toner_jax.data.reading import Read, shown
@@ -36,6 +37,7 @@ def detect(path: Path, formats: Formats, root: Path | None = None) -> str:
         raise UserError(f"{path}: empty: it holds no sentence; check that this is the right file")
     found, first = "", f"; it begins with {shown(sample.first)}" if sample.first else ""
     if sample.records:
+        refuse_other_data(sample.records[0], str(path))
         found, first = (
             f" (its records have the keys {', '.join(map(shown, list(sample.records[0])[:8]))})",
             "",

@@ -59,6 +59,7 @@ class DataOptions:
     language: str
     split_sentences: bool
     discontinuous: str
+    span_group: str
     subset: str
     revision: str
     genres: tuple[str, ...]

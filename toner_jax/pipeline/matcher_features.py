@@ -12,7 +12,6 @@ from toner_jax.schema import Schema
 from toner_jax.text.ids import MOST_WORDS, Ids
 from toner_jax.text.tokenizers import WordPieceTokenizer
 
-
 _MOST_TOLD = 1_000  # schemas whose long descriptions are remembered to have been named
 
 

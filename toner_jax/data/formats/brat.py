@@ -8,12 +8,13 @@ R1 … E1 … A1 … M1 … N1 … * … #1 …    relations, events, attributes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from toner_jax.atoms import Range, bare
 from toner_jax.data.documents import Document, Span, read_documents
+from toner_jax.data.formats.offsets import Annotation, place_annotations
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, read_text, shown, warn_of_unreachable
 from toner_jax.data.repairs import Repairs
@@ -40,13 +41,14 @@ def read_brat(
 
     Args:
       schema: its names and tags are the labels that the files may use; None leaves them as they are.
-      discontinuous: what becomes of an entity in pieces: "refuse", "join" (with what lies between), or "skip".
+      discontinuous: what becomes of an entity in pieces: "refuse", "join" (with what lies between), or "skip". Pieces
+        with white space alone between them are one.
       pretokenized, reading: as for `read_documents`; set it for what `write_brat` wrote.
 
     Returns:
       Sentences by file, in the order of the files' names with numbers by value. Repairs: those of
-      `read_documents`, `discontinuous`, `not_entities` (lines), and `text_without_annotations` (a `.txt`
-      without `.ann`, which is left out).
+      `read_documents` and `place_annotations`, `discontinuous`, `not_entities` (lines), and
+      `text_without_annotations` (a `.txt` without `.ann`, which is left out).
 
     Raises:
       UserError: there is nothing to read, an `.ann` lacks its `.txt`, or a line is malformed or does not fit
@@ -145,6 +147,21 @@ def _document(stem: Path, folder: Path, discontinuous: str, repairs: Repairs) ->
 
 
 def _spans(path: Path, text: str, discontinuous: str, repairs: Repairs) -> Iterator[Span]:
+    for annotation in place_annotations(text, _annotations(path, repairs), repairs):
+        pieces = _joined(annotation.pieces, text)
+        if len(pieces) > 1:
+            if discontinuous == "refuse":
+                raise UserError(
+                    f"{annotation.location}: this {annotation.label} is discontinuous, which entities "
+                    "here cannot be; set data.discontinuous to join or skip"
+                )
+            repairs.add("discontinuous", annotation.location)
+            if discontinuous == "skip":
+                continue
+        yield annotation.span(annotation.location)
+
+
+def _annotations(path: Path, repairs: Repairs) -> Iterator[Annotation]:
     ids: dict[str, int] = {}
     # brat leaves the carriage returns of a text with CRLF in the annotations' own lines.
     for number, line in enumerate(read_text(path).split("\n"), 1):
@@ -162,37 +179,24 @@ def _spans(path: Path, text: str, discontinuous: str, repairs: Repairs) -> Itera
         if id in ids:
             raise UserError(f"{location}: {id} was already used in line {ids[id]}")
         ids[id] = number
-        ranges = [_range(pair, text, location) for pair in match["ranges"].split(";")]
-        _check_surface(ranges, text, surface, location)
-        if len(ranges) > 1:
-            if discontinuous == "refuse":
-                raise UserError(
-                    f"{location}: {id} is discontinuous, which entities here cannot be; "
-                    "set data.discontinuous to join or skip"
-                )
-            repairs.add("discontinuous", location)
-            if discontinuous == "skip":
-                continue
-        yield Span(min(a for a, _ in ranges), max(b for _, b in ranges), match["type"], location)
+        pieces = tuple(_range(pair, location) for pair in match["ranges"].split(";"))
+        yield Annotation(pieces, match["type"], location, (surface,))
 
 
-def _range(pair: str, text: str, location: str) -> Range:
+def _range(pair: str, location: str) -> Range:
     try:
         start, end = map(int, pair.split(" "))
-    except ValueError:  # Python refuses numbers of more than 4,300 digits
-        start = end = 0
-    if not start < end <= len(text):
-        raise UserError(
-            f"{location}: span {shown(pair)} is empty or outside its text of {len(text)} characters"
-        )
+    except ValueError as error:  # Python refuses numbers of more than 4,300 digits
+        raise UserError(f"{location}: span {shown(pair)} is outside its text") from error
     return start, end
 
 
-def _check_surface(ranges: list[Range], text: str, surface: str, location: str) -> None:
-    """brat writes line ends as spaces and a space between pieces; white space is not compared."""
-    there = " ".join(" ".join(text[a:b] for a, b in ranges).split())
-    if there != " ".join(surface.split()):
-        raise UserError(
-            f"{location}: the text there is {shown(there)}, not {shown(surface)}; "
-            "ranges count characters (code points) of the text, line ends as they are"
-        )
+def _joined(pieces: Sequence[Range], text: str) -> list[Range]:
+    """The pieces in the order of the text, those joined that touch or have white space alone between them."""
+    joined: list[Range] = []
+    for start, end in sorted(pieces):
+        if joined and not text[joined[-1][1] : start].strip():
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined

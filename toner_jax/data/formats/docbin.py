@@ -4,45 +4,64 @@ from __future__ import annotations
 
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from toner_jax.atoms import Range
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.sample import Sample
-from toner_jax.data.reading import Read, check_not_empty
+from toner_jax.data.reading import Read, check_not_empty, shown
+from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema
 from toner_jax.text.words import READING, Reading
 
 SPAN_GROUP = "sc"  # the key that spaCy's own span categorizer reads and writes
+ENTS = "ents"  # what stands for a doc's own entities where a span group is asked for
 
 
-def read_docbin(path: Path, schema: Schema | None, split: str = "", *, reading: Reading = READING) -> Read:
+def read_docbin(
+    path: Path,
+    schema: Schema | None,
+    split: str = "",
+    *,
+    span_group: str = "",
+    reading: Reading = READING,
+) -> Read:
     """Sentences of a `.spacy` file; its words are spaCy's tokens, less white space.
 
-    Entities are a doc's `ents`, or where it has none, its span group "sc", whose spans may overlap.
     Sentences are the doc's own where it knows them, else found in its text.
 
     Args:
       schema: its names and tags are the labels that the file may use; None leaves them as they are.
       split: begins the ids of sentences and documents.
+      span_group: what holds the entities of all docs: a key of their span groups, whose spans may overlap, or "ents".
+        "" for `ents` where some doc has any, or else "sc"; other groups with spans are refused.
 
     Returns:
-      The sentences. Repairs: those of `read_documents`.
+      The sentences. Repairs: those of `read_documents`; `other_spans` (of `ents` or of groups that were not chosen) and
+      `unknown_token` (where spaCy says that nobody knows whether it is of an entity; read as outside any).
 
     Raises:
-      UserError: spaCy is not installed, the file is missing, is no `DocBin` or empty.
+      UserError: spaCy is not installed, the file is missing, is no `DocBin` or empty, or its entities are in span
+        groups of which none was chosen.
     """
     prefix = f"{split}-" if split else ""
+    docs = list(_docs(path))
+    key = _chosen([doc for doc, _ in docs], path, span_group)
+    repairs = Repairs()
     documents = (
         Document(
-            f"{prefix}doc-{i}", doc.text, _spans(doc, location), words=_words(doc, reading), location=location
+            f"{prefix}doc-{i}",
+            doc.text,
+            tuple(_spans(doc, key, location, repairs)),
+            words=_words(doc, reading),
+            location=location,
         )
-        for i, (doc, location) in enumerate(_docs(path))
+        for i, (doc, location) in enumerate(docs)
     )
-    read = read_documents(documents, schema, split)
+    read = read_documents(documents, schema, split, repairs=repairs)
     check_not_empty(read.sentences, path)
     return read
 
@@ -78,9 +97,42 @@ def _docs(path: Path) -> Iterator[tuple[Any, str]]:
         yield doc, f"{path}: doc {i}"
 
 
-def _spans(doc: Any, location: str) -> tuple[Span, ...]:
-    found = doc.ents or doc.spans.get(SPAN_GROUP, ())
-    return tuple(Span(s.start_char, s.end_char, s.label_, location) for s in found)
+def _chosen(docs: Sequence[Any], path: Path, span_group: str) -> str:
+    """The key of what holds the entities: "ents", or a span group.
+
+    Raises:
+      UserError: it is not there, or none was chosen where there are others than "sc".
+    """
+    groups = sorted({key for doc in docs for key, spans in doc.spans.items() if len(spans)})
+    named = ", ".join(map(shown, groups))
+    if span_group and span_group != ENTS:
+        if docs and not any(span_group in doc.spans for doc in docs):
+            there = f"; choose one of {named}" if groups else ""
+            raise UserError(
+                f"{path}: no doc has spans in the group {shown(span_group)} (data.span_group){there}"
+            )
+        return span_group
+    if not span_group and (others := [key for key in groups if key != SPAN_GROUP]):
+        raise UserError(
+            f"{path}: docs have spans in groups of their own ({named}); choose what holds the entities with "
+            f"data.span_group={others[0]}, or {ENTS} for doc.ents"
+        )
+    has_ents = any(doc.ents for doc in docs)
+    return ENTS if span_group or has_ents or SPAN_GROUP not in groups else SPAN_GROUP
+
+
+def _spans(doc: Any, key: str, location: str, repairs: Repairs) -> Iterator[Span]:
+    groups = ((f"spans {shown(name)}", found, name == key != ENTS) for name, found in doc.spans.items())
+    for name, found, chosen in ((ENTS, doc.ents, key == ENTS), *groups):
+        if not chosen:
+            repairs.add("other_spans", f"{location}: {name}", len(found))
+            continue
+        for span in found:
+            repairs.add("unlabelled_region", location, not span.label_)
+            if span.label_:
+                yield Span(span.start_char, span.end_char, span.label_, location)
+    for token in doc if key == ENTS else ():
+        repairs.add("unknown_token", f"{location}: token {token.i}", not token.ent_iob and not token.is_space)
 
 
 def _words(doc: Any, reading: Reading) -> tuple[tuple[Range, ...], ...]:

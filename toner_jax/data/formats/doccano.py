@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from toner_jax.data.documents import Document, Span, read_documents
+from toner_jax.data.documents import Document, read_documents
+from toner_jax.data.formats.answers import approved_in_doccano, is_prodigy
 from toner_jax.data.formats.json_values import get_id, get_list, get_spans, get_text, one_of, read_records
+from toner_jax.data.formats.offsets import place_annotations
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty
 from toner_jax.data.repairs import Repairs
@@ -36,7 +38,8 @@ def read_doccano(
       pretokenized, reading: as for `read_documents`.
 
     Returns:
-      The sentences. Repairs: those of `read_documents`, and `not_entities` (relations).
+      The sentences. Repairs: those of `read_documents` and of `place_annotations`, `not_entities` (relations), and
+      `unapproved` (left out).
 
     Raises:
       UserError: the file cannot be read, is empty, or has a malformed object, which is named.
@@ -44,10 +47,10 @@ def read_doccano(
     repairs = Repairs()
 
     def documents() -> Iterator[Document]:
-        for i, (item, location) in enumerate(read_records(path)):
+        for i, (item, location) in enumerate(approved_in_doccano(read_records(path), repairs)):
             text = get_text(item, "text", location)
             found = get_spans(item, one_of(item, _SPANS, location) or _SPANS[0], location)
-            spans = tuple(Span(start, end, label, location) for start, end, label in found)
+            spans = tuple(a.span(location) for a in place_annotations(text, found, repairs))
             relations = get_list(item, "relations", location) if "relations" in item else []
             repairs.add("not_entities", location, len(relations))
             default = f"{split}-doc-{i}" if split else f"doc-{i}"
@@ -63,7 +66,7 @@ def read_doccano(
 def recognizes_doccano(sample: Sample) -> bool:
     """Whether texts have a `label` of lists, or `entities` with `start_offset`. Where all are empty: whether
     JSON lines have labels or relations."""
-    texts = [item for item in sample.records if "text" in item]
+    texts = [item for item in sample.records if "text" in item and not is_prodigy(item)]
     for item in texts:
         for key in _SPANS:
             found = item.get(key)

@@ -9,22 +9,31 @@
 | PURE, DyGIE | `{sentences: [[word]], ner: [[[first, last, type]]]}`, within the document | inclusive |
 | CNN_Nested_NER | `{tokens, entity_mentions: [{start, end, entity_type}]}` | exclusive |
 | UIE | `{tokens, entity: [{offset: [i, …], type, text}]}` | the last index of the list |
-| characters | `{sentence: "text", entities: [{start, end, type}]}`, in characters | exclusive |
+| GLiNER | `{tokenized_text: [word], ner: [[first, last, label]]}` | inclusive |
 
-The keys that a shape needs are listed; others are ignored. PURE's and DyGIE's relation data mark the heads
-of mentions, which no other copy of these sets does, so records with `relations` are refused.
+Those that annotate characters are in `json_texts.py`. The keys that a shape needs are listed; others are ignored.
+PURE's and DyGIE's relation data mark the heads of mentions, which no other copy of these sets does, so records with
+`relations` are refused.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from toner_jax.data.documents import Document, Span, read_documents
+from toner_jax.data.documents import Document, read_documents
+from toner_jax.data.formats.json_texts import (
+    is_tecoholic,
+    read_mentions,
+    read_pair,
+    read_sentence,
+    refuse_other_data,
+    without_wrapping,
+)
 from toner_jax.data.formats.json_values import (
     Record,
     as_int,
@@ -33,11 +42,14 @@ from toner_jax.data.formats.json_values import (
     get_int,
     get_list,
     get_objects,
+    get_surfaces,
     get_text,
-    read_records,
+    is_pair,
+    read_values,
 )
+from toner_jax.data.formats.json_words import same_words
 from toner_jax.data.formats.sample import Sample
-from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
+from toner_jax.data.reading import Read, check_not_empty, resolve_label, running_document, shown
 from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, make_sentence
@@ -70,36 +82,41 @@ def read_json_shapes(
       UserError: not JSON, a record of no known shape or of another than the records before it, or a value
         that is wrong; with the line or the record's number.
     """
-    records = list(read_records(path))
-    if not records:
+    repairs = Repairs()
+    values = list(without_wrapping(read_values(path), repairs))
+    if not values:
         raise UserError(f"{path}: empty: it holds no record; check that this is the right file")
-    shape = _shape(*records[0])
-    for record, location in records:
-        if (other := _shape(record, location)) != shape:
+    shape = _shape(*values[0])
+    for value, location in values:
+        if (other := _shape(value, location)) != shape:
             raise UserError(
                 f"{location}: a record of shape {other} after records of shape {shape}; give each a file"
             )
-    repairs = Repairs()
-    if shape == "characters":
-        documents = [_characters(record, location) for record, location in records]
+    if shape in _TEXTS:
+        make = _TEXTS[shape]
+        documents = [make(v, at, running_document(split, i), repairs) for i, (v, at) in enumerate(values)]
         read = read_documents(documents, schema, split, reading=reading, repairs=repairs)
-        sentences = tuple(replace(s, doc_id=None) for s in read.sentences)
-    else:
-        found = _merged_queries(records) if shape == "mrc query" else _each(_READERS[shape], records, repairs)
-        sentences = tuple(
-            make_sentence(f"{split}-{i}", *_checked(raw, schema, repairs), schema, doc_id=raw.doc_id)
-            for i, raw in enumerate(found)
-        )
+        check_not_empty(read.sentences, path)
+        return read
+    found = _merged_queries(values) if shape == "mrc query" else _each(_READERS[shape], values, repairs)
+    sentences = tuple(
+        make_sentence(f"{split}-{i}", *_checked(raw, schema, repairs), schema, doc_id=raw.doc_id)
+        for i, raw in enumerate(found)
+    )
     check_not_empty(sentences, path)
     return Read(sentences, repairs)
 
 
 def recognizes_json_shapes(sample: Sample) -> bool:
     """Whether the first record is of one of the shapes."""
-    return bool(sample.records) and _known_shape(sample.records[0]) is not None
+    first = sample.values[0] if sample.values else None
+    return is_tecoholic(first) or known_shape(first) is not None
 
 
-def _known_shape(record: Mapping[str, Any]) -> str | None:
+def known_shape(record: Any) -> str | None:
+    """The shape of a record; None for others."""
+    if not isinstance(record, dict):
+        return "spaCy" if is_pair(record) else None
     for shape, keys in _KEYS.items():
         if all(
             key in record and (kind is None or isinstance(record[key], kind)) for key, kind in keys.items()
@@ -108,17 +125,21 @@ def _known_shape(record: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _shape(record: Mapping[str, Any], location: str) -> str:
-    if {"sentences", "ner", "relations"} <= record.keys():
+def _shape(record: Any, location: str) -> str:
+    if not isinstance(record, dict) and not is_pair(record):
+        raise UserError(f'{location}: expected an object {{"…": …}}, not {shown(record)}')
+    if isinstance(record, dict) and {"sentences", "ner", "relations"} <= record.keys():
         raise UserError(
             f"{location}: relation data of PURE or DyGIE (sentences, ner, relations): it marks the heads of mentions, "
             "not their whole extents, so its scores compare with no NER result; use a copy made for NER"
         )
-    shape = _known_shape(record)
+    shape = known_shape(record)
     if shape is None:
+        refuse_other_data(record, location)
         raise UserError(
             f"{location}: its keys ({', '.join(map(shown, list(record)[:8]))}) are of no known shape: "
             + "; ".join(f"{shape} has {', '.join(keys)}" for shape, keys in _KEYS.items())
+            + "; data.format=auto finds other forms of JSON"
         )
     return shape
 
@@ -132,6 +153,8 @@ _KEYS: Mapping[str, Mapping[str, type | None]] = {
     "PURE": {"sentences": None, "ner": None},
     "CNN_Nested_NER": {"tokens": None, "entity_mentions": None},
     "UIE": {"tokens": None, "entity": None},
+    "GLiNER": {"tokenized_text": None, "ner": None},
+    "GLiNER2": {"input": str, "output": dict},
     "characters": {"sentence": str, "entities": None},
 }
 
@@ -146,32 +169,31 @@ def _each(
 
 
 def _w2ner(record: Record, location: str, repairs: Repairs) -> Iterator[_Words]:
-    spans = []
+    words, spans = _words(record["sentence"], "sentence", location), []
     for item, where in get_objects(record, "ner", location):
         if found := _run(item, "index", where, repairs):
+            _check_said(item, words, found, where)
             spans.append((*found, get_text(item, "type", where)))
-    yield _Words(_words(record["sentence"], "sentence", location), spans, location)
+    yield _Words(words, spans, location)
 
 
 def _uie(record: Record, location: str, repairs: Repairs) -> Iterator[_Words]:
     words, spans = _words(record["tokens"], "tokens", location), []
     for item, where in get_objects(record, "entity", location):
         if found := _run(item, "offset", where, repairs):
-            written = get_text(item, "text", where)
-            if "".join(written.split()) != "".join(" ".join(words[slice(*found)]).split()):
-                raise UserError(
-                    f"{where}: {shown(written)} is not what stands at the words {shown(item['offset'])}"
-                )
+            get_text(item, "text", where)
+            _check_said(item, words, found, where)
             spans.append((*found, get_text(item, "type", where)))
     yield _Words(words, spans, location)
 
 
 def _cnn_nested(record: Record, location: str, repairs: Repairs) -> Iterator[_Words]:
-    spans = [
-        (get_int(item, "start", where), get_int(item, "end", where), get_text(item, "entity_type", where))
-        for item, where in get_objects(record, "entity_mentions", location)
-    ]
-    yield _Words(_words(record["tokens"], "tokens", location), spans, location)
+    words, spans = _words(record["tokens"], "tokens", location), []
+    for item, where in get_objects(record, "entity_mentions", location):
+        start, end = get_int(item, "start", where), get_int(item, "end", where)
+        _check_said(item, words, (start, end), where)
+        spans.append((start, end, get_text(item, "entity_type", where)))
+    yield _Words(words, spans, location)
 
 
 def _bartner(record: Record, location: str, repairs: Repairs) -> Iterator[_Words]:
@@ -193,13 +215,17 @@ def _sentence_lists(record: Record, key: str, location: str, shifts: Sequence[in
     doc_id = None if record.get("doc_key") is None else get_text(record, "doc_key", location)
     for i, (words, group, shift) in enumerate(zip(sentences, groups, shifts, strict=True), 1):
         at = f"{location}: sentence {i}"
-        spans = []
-        for item in as_list(group, f'its list in "{key}"', at):
-            if not isinstance(item, list) or len(item) != 3:
-                raise UserError(f'{at}: "{key}" holds {shown(item)}; expected [first, last, type]')
-            first, last = (as_int(value, f'{at}: "{key}"') for value in item[:2])
-            spans.append((first - shift, last - shift + 1, as_text(item[2], f'a type in "{key}"', at)))
+        spans = [(start - shift, end - shift, label) for start, end, label in _inclusive(group, key, at)]
         yield _Words(_words(words, "sentences", at), spans, at, doc_id)
+
+
+def _inclusive(value: Any, key: str, location: str) -> Iterator[_Span]:
+    """The spans of a list of `[first, last, type]`."""
+    for item in as_list(value, f'its list in "{key}"', location):
+        if not isinstance(item, list) or len(item) != 3:
+            raise UserError(f'{location}: "{key}" holds {shown(item)}; expected [first, last, type]')
+        first, last = (as_int(number, f'{location}: "{key}"') for number in item[:2])
+        yield first, last + 1, as_text(item[2], f'a type in "{key}"', location)
 
 
 def _mrc(record: Record, location: str, repairs: Repairs) -> Iterator[_Words]:
@@ -248,15 +274,9 @@ def _context(record: Record, location: str) -> list[str]:
     )
 
 
-def _characters(record: Record, location: str) -> Document:
-    text = get_text(record, "sentence", location)
-    if not text.strip():
-        raise UserError(f'{location}: "sentence" is empty')
-    spans = [
-        Span(get_int(item, "start", where), get_int(item, "end", where), get_text(item, "type", where), where)
-        for item, where in get_objects(record, "entities", location)
-    ]
-    return Document(location, text, tuple(spans), ((0, len(text)),))
+def _gliner(record: Record, location: str, repairs: Repairs) -> Iterator[_Words]:
+    spans = list(_inclusive(record["ner"], "ner", location))
+    yield _Words(_words(record["tokenized_text"], "tokenized_text", location), spans, location)
 
 
 _READERS: Mapping[str, Callable[[Record, str, Repairs], Iterable[_Words]]] = {
@@ -266,6 +286,14 @@ _READERS: Mapping[str, Callable[[Record, str, Repairs], Iterable[_Words]]] = {
     "PURE": _pure,
     "CNN_Nested_NER": _cnn_nested,
     "UIE": _uie,
+    "GLiNER": _gliner,
+}
+
+# Shape → what makes a document of a value, its location and the id of a text that has none.
+_TEXTS: Mapping[str, Callable[[Any, str, str, Repairs], Document]] = {
+    "characters": lambda value, location, _, repairs: read_sentence(value, location, repairs),
+    "spaCy": read_pair,
+    "GLiNER2": read_mentions,
 }
 
 
@@ -288,6 +316,14 @@ def _checked(raw: _Words, schema: Schema | None, repairs: Repairs) -> tuple[list
         entities.append(Entity(starts[start], starts[end], resolve_label(schema, label, raw.location)))
     repairs.add("duplicate_entity", raw.location, len(entities) - len(set(entities)))
     return words, entities
+
+
+def _check_said(item: Record, words: Sequence[str], span: tuple[int, int], location: str) -> None:
+    """Refuses a span that says something else than its words; one outside the words is refused later."""
+    there = " ".join(words[max(span[0], 0) : span[1]])
+    for said in get_surfaces(item) if 0 <= span[0] < span[1] <= len(words) else ():
+        if not same_words(said, there):
+            raise UserError(f"{location}: {shown(said)} is not what stands at its words, {shown(there)}")
 
 
 def _run(item: Record, key: str, location: str, repairs: Repairs) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from toner_jax.data.formats.offsets import Annotation
 from toner_jax.data.reading import check_characters, read_lines, read_text, shown
 from toner_jax.errors import UserError
 
@@ -21,6 +22,9 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _START = ("start", "start_offset")
 _END = ("end", "end_offset")
 _LABEL = ("label", "type")
+_SURFACE = ("text", "surface", "value", "name", "word")
+# A line that is a text and its annotations: JSON lines, though they begin as an array does.
+_PAIR = re.compile(r'\s*\[\s*"(?:[^"\\\n]|\\.)*"\s*,\s*\{.*\}\s*\]\s*(\n|$)')
 
 
 def read_records(path: Path) -> Iterator[tuple[Record, str]]:
@@ -29,12 +33,45 @@ def read_records(path: Path) -> Iterator[tuple[Record, str]]:
     Raises:
       UserError: the file cannot be read, or a line is not JSON or no object.
     """
-    text = read_text(path)
-    values = _array(text, path) if text.lstrip(" \t\r\n").startswith("[") else _lines(path)
-    for value, location in values:
+    for value, location in read_values(path):
         if not isinstance(value, dict):
-            raise UserError(f'{location}: expected an object {{"…": …}}, not {shown(value)}')
+            hint = "; pairs of texts and annotations are read by data.format=json" if is_pair(value) else ""
+            raise UserError(f'{location}: expected an object {{"…": …}}, not {shown(value)}{hint}')
         yield value, location
+
+
+def read_values(path: Path) -> Iterator[tuple[Any, str]]:
+    """As `read_records`, whatever the lines or the elements of the array are. A file that is one object, over several
+    lines, is one value.
+
+    Raises:
+      UserError: the file cannot be read, or a line is not JSON.
+    """
+    text = read_text(path)
+    if text.lstrip(" \t\r\n").startswith("[") and not _PAIR.match(text):
+        yield from _array(text, path)
+    elif text.rstrip().endswith("}") and re.match(r"\s*\{\s*\n", text) and (whole := _whole(text)):
+        yield whole, f"{path}:1"
+    else:
+        yield from _lines(path)
+
+
+def is_pair(value: object) -> bool:
+    """Whether it is a text with its annotations, as spaCy's training data have them."""
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and isinstance(value[1], dict)
+    )
+
+
+def _whole(text: str) -> Any:
+    """The one object that the text is; None where it is not."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _lines(path: Path) -> Iterator[tuple[Any, str]]:
@@ -187,9 +224,9 @@ def get_id(item: Mapping[str, Any], key: str, location: str) -> str | None:
     return as_text(value, f'"{key}"', location)
 
 
-def get_spans(item: Mapping[str, Any], key: str, location: str) -> list[tuple[int, int, str]]:
-    """Annotated spans (start, end, label): `[start, end, label]`, or objects with `start` and `end` (or
-    `start_offset`, `end_offset`) and `label` (or `type`), whose other keys do not matter.
+def get_spans(item: Mapping[str, Any], key: str, location: str) -> list[Annotation]:
+    """Annotated spans: `[start, end, label]`, or objects with `start` and `end` (or `start_offset`, `end_offset`) and
+    `label` (or `type`), which may repeat their text; other keys do not matter.
 
     Raises:
       UserError: the list or one of its spans is malformed.
@@ -197,6 +234,7 @@ def get_spans(item: Mapping[str, Any], key: str, location: str) -> list[tuple[in
     spans = []
     for number, span in enumerate(get_list(item, key, location)):
         where = f'{location}: "{key}"[{number}]'
+        surfaces: tuple[str, ...] = ()
         if isinstance(span, dict):
             found = [one_of(span, names, where) for names in (_START, _END, _LABEL)]
             missing = [
@@ -204,11 +242,18 @@ def get_spans(item: Mapping[str, Any], key: str, location: str) -> list[tuple[in
             ]
             if missing:
                 raise UserError(f'{where} has no "{missing[0]}": {shown(span)}')
+            surfaces = get_surfaces(span)
             span = [span[name] for name in found if name]
         if not isinstance(span, list) or len(span) != 3:
             raise UserError(f"{where} is {shown(span)}; expected a start, an end and a label")
-        spans.append(check_span(span[0], span[1], span[2], where))
+        start, end, label = check_span(span[0], span[1], span[2], where)
+        spans.append(Annotation(((start, end),), label, where, surfaces))
     return spans
+
+
+def get_surfaces(span: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a span says stands at its range, under each of the keys that tools use."""
+    return tuple(value for key in _SURFACE if isinstance(value := span.get(key), str))
 
 
 def check_span(start: Any, end: Any, label: Any, location: str) -> tuple[int, int, str]:

@@ -10,21 +10,25 @@ and keeps these words. `write_jsonl` writes sentences so, and keeps them exactly
 the entities that no words make up.
 
 Other spellings: `tokens` for words; `spans` for entities; `ner_tags` for tags; `[start, end, label]` for a
-span; a range may be `{"start", "end"}`. `id` and `doc_id` are optional, other keys do not matter.
+span; a range may be `{"start", "end"}`. `id` and `doc_id` are optional, other keys do not matter. A span may repeat its
+text, which is checked; so are words and tags beside the text that they were made of. Prodigy's records are of this kind
+(`formats/answers.py`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from toner_jax.atoms import Range, bare
-from toner_jax.data.documents import Document, Span, read_documents
+from toner_jax.data.documents import Document, read_documents
+from toner_jax.data.formats.answers import accepted_by_prodigy, is_prodigy
+from toner_jax.data.formats.json_shapes import known_shape
+from toner_jax.data.formats.json_texts import refuse_other_data
 from toner_jax.data.formats.json_values import (
     as_int,
-    as_text,
     check_span,
     get_id,
     get_list,
@@ -33,18 +37,19 @@ from toner_jax.data.formats.json_values import (
     one_of,
     read_records,
 )
+from toner_jax.data.formats.json_words import TAGS, WORDS, get_tags, get_words, same_words, tagged_document
+from toner_jax.data.formats.offsets import Annotation, countings, place_annotations
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
 from toner_jax.data.repairs import Repairs
 from toner_jax.data.tag_names import Tagging
+from toner_jax.data.tags import TagReader
 from toner_jax.data.word_lists import WordLists
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence
 from toner_jax.text.words import READING, Reading
 
-_WORDS = ("words", "tokens")
 _SPANS = ("entities", "spans")
-_TAGS = ("tags", "ner_tags")
 
 _Item = tuple[dict[str, Any], str]
 
@@ -68,38 +73,42 @@ def read_jsonl(
 
     Returns:
       The sentences. An object with words is one, named by its `id`; a text without words has any number of
-      them, and its `doc_id` or `id` names the document. Repairs: those of `read_documents` or of
-      `WordLists`.
+      them, and its `doc_id` or `id` names the document. Repairs: those of `accepted_by_prodigy`, `read_documents` and
+      `place_annotations` or `WordLists`, and `not_entities` (relations).
 
     Raises:
       UserError: the file cannot be read, is empty, mixes kinds, or has a malformed object, which is named.
     """
-    items = list(_checked_ids(read_records(path)))
-    kinds: dict[str, str] = {}
-    for item, location in items:
-        kinds.setdefault(_kind(item, location), location)
-    if len(kinds) > 1:
-        (first, _), (other, location) = list(kinds.items())[:2]
-        raise UserError(f"{location}: annotates {other} where the file began with {first}; keep to one kind")
-    prefix = f"{split}-" if split else ""
-    if set(kinds) <= {"characters", "characters with words"}:
-        repairs = Repairs()
-        documents = (
-            _document(item, location, f"{prefix}doc-{i}", repairs) for i, (item, location) in enumerate(items)
-        )
-        read = read_documents(
-            documents, schema, split, pretokenized=pretokenized, reading=reading, repairs=repairs
-        )
-        check_not_empty(read.sentences, path)
+    repairs = Repairs()
+    items = list(_checked(accepted_by_prodigy(read_records(path), repairs), repairs))
+    kinds = _kinds(items)
+    if "words" in kinds or "tags" in kinds:
+        read = _read_words(path, items, schema, WordLists(schema, split, tagging), "tags" in kinds)
+        read.repairs.update(repairs)
         return read
-    return _read_words(path, items, schema, WordLists(schema, split, tagging), "tags" in kinds)
+    tags = TagReader(schema, tagging)
+    for item, location in items if "tags with text" in kinds else ():
+        tags.add(get_tags(item, len(get_words(item, location)), location), location)
+    prefix = f"{split}-" if split else ""
+    documents = (
+        tagged_document(item, location, tags, repairs)
+        if "tags with text" in kinds
+        else _document(item, location, f"{prefix}doc-{i}", repairs)
+        for i, (item, location) in enumerate(items)
+    )
+    read = read_documents(
+        documents, schema, split, pretokenized=pretokenized, reading=reading, repairs=repairs
+    )
+    read.repairs.update(tags.repairs())
+    check_not_empty(read.sentences, path)
+    return read
 
 
 def recognizes_jsonl(sample: Sample) -> bool:
     """Whether a record annotates a text or words under this format's keys, unlike the exports of tools."""
     return any(
-        ("text" in item and any(key in item for key in _SPANS))
-        or (any(key in item for key in _WORDS) and any(key in item for key in (*_SPANS, *_TAGS)))
+        ("text" in item and (is_prodigy(item) or any(key in item for key in _SPANS)))
+        or (any(key in item for key in WORDS) and any(key in item for key in (*_SPANS, *TAGS)))
         for item in sample.records
     )
 
@@ -124,8 +133,8 @@ def write_jsonl(sentences: Iterable[Sentence], path: Path) -> None:
             file.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
-def _checked_ids(items: Iterable[_Item]) -> Iterator[_Item]:
-    """The items, of which all or none have an `id`, each its own."""
+def _checked(items: Iterable[_Item], repairs: Repairs) -> Iterator[_Item]:
+    """The items, of which all or none have an `id`, each its own; their relations are counted."""
     seen: dict[str | None, str] = {}
     for item, location in items:
         id = get_id(item, "id", location)
@@ -134,19 +143,37 @@ def _checked_ids(items: Iterable[_Item]) -> Iterator[_Item]:
         if id is not None and id in seen:
             raise UserError(f'{location}: "id" {shown(id)} was already used in {seen[id]}')
         seen[id] = location
+        relations = get_list(item, "relations", location) if "relations" in item else []
+        repairs.add("not_entities", location, len(relations))
         yield item, location
 
 
+def _kinds(items: Iterable[_Item]) -> Collection[str]:
+    """The kind of the items, of which there is one at most."""
+    kinds: dict[str, str] = {}
+    for item, location in items:
+        kinds.setdefault(_kind(item, location), location)
+    if len(kinds) > 1:
+        (first, _), (other, location) = list(kinds.items())[:2]
+        raise UserError(f"{location}: annotates {other} where the file began with {first}; keep to one kind")
+    return kinds
+
+
 def _kind(item: Mapping[str, Any], location: str) -> str:
-    words, spans, tags = (one_of(item, keys, location) for keys in (_WORDS, _SPANS, _TAGS))
+    words, spans, tags = (one_of(item, keys, location) for keys in (WORDS, _SPANS, TAGS))
     if spans and tags:
         raise UserError(f'{location}: has both "{spans}" and "{tags}"; keep one of them')
     if "text" in item:
         if tags:
-            raise UserError(f'{location}: has both "text" and "{tags}"; tags go with "words" alone')
+            if not words:
+                raise UserError(f'{location}: has "{tags}" beside "text", but no "words" that they belong to')
+            return "tags with text"
         return "characters with words" if words else "characters"
     if words:
         return "tags" if tags else "words"
+    refuse_other_data(item, location)
+    if shape := known_shape(item):
+        raise UserError(f"{location}: a record of shape {shape}, which data.format=json reads")
     raise UserError(
         f'{location}: has neither "text" nor "words"; its keys are {", ".join(map(shown, list(item)[:10]))}'
     )
@@ -154,21 +181,23 @@ def _kind(item: Mapping[str, Any], location: str) -> str:
 
 def _document(item: Mapping[str, Any], location: str, default: str, repairs: Repairs) -> Document:
     text = get_text(item, "text", location)
-    spans = get_spans(item, one_of(item, _SPANS, location) or "entities", location)
+    spans = _spans(item, location)
     id, doc_id = get_id(item, "id", location), get_id(item, "doc_id", location)
-    key = one_of(item, _WORDS, location)
+    key = one_of(item, WORDS, location)
     if extra := [name for name in ("glued", "unreachable") if name in item and not key]:
         raise UserError(f'{location}: has "{extra[0]}", which goes with "words"')
     ranges = _ranges(item, key, text, location, repairs) if key else ()
     glued = _glued(item, ranges, location) if "glued" in item else None
     lost = get_spans(item, "unreachable", location) if "unreachable" in item else ()
+    ways = countings(text)[:1] if key else None  # words are counted as they are, and so are the spans
+    placed = place_annotations(text, spans, repairs, ways=ways)
     return Document(
         doc_id if key else doc_id or id or default,
         text,
-        tuple(Span(start, end, label, location) for start, end, label in spans),
+        tuple(a.span(location) for a in placed),
         words=(ranges,) if key else None,
         glued=glued,
-        unreachable=tuple(Span(start, end, label, location) for start, end, label in lost),
+        unreachable=tuple(a.span(location) for a in lost),
         sentence_id=id if key else None,
         location=location,
     )
@@ -210,37 +239,34 @@ def _ranges(
     return tuple(ranges)
 
 
+def _spans(item: Mapping[str, Any], location: str) -> list[Annotation]:
+    """The spans of a record; Prodigy leaves the key out where there are none."""
+    key = one_of(item, _SPANS, location)
+    return [] if key is None and is_prodigy(item) else get_spans(item, key or "entities", location)
+
+
 def _read_words(
     path: Path, items: Iterable[_Item], schema: Schema | None, lists: WordLists, tagged: bool
 ) -> Read:
     for item, location in items:
-        key = one_of(item, _WORDS, location) or "words"
-        words = [
-            as_text(word, f'"{key}"[{i}]', location) for i, word in enumerate(get_list(item, key, location))
-        ]
+        words = get_words(item, location)
         id, doc_id = get_id(item, "id", location), get_id(item, "doc_id", location)
         if tagged:
-            tags, locations = _tags(item, len(words), location), [location] * len(words)
+            tags, locations = get_tags(item, len(words), location), [location] * len(words)
             lists.add_tagged(words, tags, locations.__getitem__, location, id=id, doc_id=doc_id)
         else:
-            lists.add(words, _spanned(item, schema, location), location, id=id, doc_id=doc_id)
+            lists.add(words, _spanned(item, words, schema, location), location, id=id, doc_id=doc_id)
     return lists.read(path)
 
 
-def _tags(item: Mapping[str, Any], length: int, location: str) -> list[str]:
-    """The tags as they are spelled; numbers, whose names stand elsewhere, as their digits."""
-    key = one_of(item, _TAGS, location) or "tags"
-    tags = get_list(item, key, location)
-    if len(tags) != length:
-        raise UserError(f'{location}: {len(tags)} "{key}" for {length} words')
-    for tag in tags:
-        if not isinstance(tag, str | int) or isinstance(tag, bool):
+def _spanned(
+    item: Mapping[str, Any], words: Sequence[str], schema: Schema | None, location: str
+) -> Iterator[Entity]:
+    for a in _spans(item, location):
+        there = " ".join(words[a.start : a.end]) if 0 <= a.start < a.end <= len(words) else None
+        if there is not None and (wrong := [said for said in a.surfaces if not same_words(said, there)]):
             raise UserError(
-                f'{location}: "{key}" holds {shown(tag)}; expected strings such as "B-TYPE", or their numbers'
+                f"{a.location}: the words [{a.start}, {a.end}) are {shown(there)}, not {shown(wrong[0])}; correct one "
+                "of the two"
             )
-    return [str(tag) for tag in tags]
-
-
-def _spanned(item: Mapping[str, Any], schema: Schema | None, location: str) -> Iterable[Entity]:
-    spans = get_spans(item, one_of(item, _SPANS, location) or "entities", location)
-    return [Entity(start, end, resolve_label(schema, label, location)) for start, end, label in spans]
+        yield Entity(a.start, a.end, resolve_label(schema, a.label, location))

@@ -3,24 +3,28 @@
 [{"data": {"text": "Rain in Lima."}, "annotations": [{"result": [
     {"type": "labels", "value": {"start": 8, "end": 12, "text": "Lima", "labels": ["LOC"]}}]}]}]
 [{"text": "Rain in Lima.", "label": [{"start": 8, "end": 12, "text": "Lima", "labels": ["LOC"]}]}]
+
+Texts may be HTML pages and dialogues, too (`label_studio_text.py`), and text and labels may be called otherwise: they
+are known by their shape, or by the names in `data.columns`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from toner_jax.data.documents import Document, Span, read_documents
-from toner_jax.data.formats.json_values import check_span, get_id, get_list, get_text, read_records
+from toner_jax.data.documents import Document, read_documents
+from toner_jax.data.formats.json_values import check_span, get_id, get_value, read_records
+from toner_jax.data.formats.label_studio_tasks import Task, is_region, labels_of, read_tasks
+from toner_jax.data.formats.label_studio_text import PlainText, in_page, make_text
+from toner_jax.data.formats.offsets import Annotation
 from toner_jax.data.formats.sample import Sample
-from toner_jax.data.reading import Read, check_not_empty, shown
+from toner_jax.data.reading import Read, check_not_empty, running_document, shown
 from toner_jax.data.repairs import Repairs
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 from toner_jax.schema import Schema
 from toner_jax.text.words import READING, Reading
-
-_Tasks = list[tuple[dict[str, Any], str]]
 
 
 def read_label_studio(
@@ -28,38 +32,38 @@ def read_label_studio(
     schema: Schema | None,
     split: str = "",
     *,
+    columns: Sequence[str] = (),
     pretokenized: bool = False,
     reading: Reading = READING,
 ) -> Read:
     """Sentences of an export; a task's `id` is the `doc_id`.
 
-    Of a task's annotations the first that was not cancelled counts. A region with several labels is as many
-    entities. Where a region repeats its text, its range is checked against it, and a range that counts
-    UTF-16 units, as browsers do, is converted.
+    Of a task's annotations the first counts that was neither cancelled nor rejected, or of these the ground truth. A
+    region with several labels is as many entities. Where regions repeat their text, ranges are checked against it.
 
     Args:
       schema: its names and tags are the labels that the file may use; None leaves them as they are.
       split: begins the ids of sentences, and of tasks without one.
+      columns: what the text and, optionally, the labels are called; () finds them.
       pretokenized, reading: as for `read_documents`.
 
     Returns:
-      The sentences. Repairs: those of `read_documents`, `cancelled_annotations`, `further_annotations`,
-      `unannotated_task` (left out), `task_without_labels` (kept: JSON-MIN leaves out an empty list),
-      `not_entities` (results of other types), `unlabelled_region` and `utf16_range`.
+      The sentences. Repairs: those of `read_tasks`, `place_annotations` and `read_documents`, and
+      `unlabelled_region`.
 
     Raises:
-      UserError: the file cannot be read, is empty, mixes the two forms, or has a malformed task, which is
-        named.
+      UserError: the file cannot be read, is empty, mixes the two forms, or has a malformed task, which is named.
     """
+    if len(columns) > 2:
+        raise ParameterError(
+            "data.columns", repr(tuple(columns)), "give the names of the text and of the labels"
+        )
     repairs = Repairs()
-    tasks = list(read_records(path))
-    full = bool(tasks) and "data" in tasks[0][0]
-    for task, location in tasks:
-        if ("data" in task) != full:
-            raise UserError(
-                f'{location}: mixes Label Studio\'s JSON (with "data") and JSON-MIN; export all as one'
-            )
-    documents = _documents(tasks, path, split, full, repairs)
+    key, control = (*columns, "", "")[:2]
+    tasks = list(read_tasks(list(read_records(path)), path, control, repairs))
+    of_pages = any(in_page(region) for task in tasks for region in task.regions)
+    labelled = [(task, list(_annotations(task, repairs))) for task in tasks]
+    documents = _documents(labelled, key, of_pages, split, repairs)
     read = read_documents(
         documents, schema, split, pretokenized=pretokenized, reading=reading, repairs=repairs
     )
@@ -68,102 +72,93 @@ def read_label_studio(
 
 
 def recognizes_label_studio(sample: Sample) -> bool:
-    """Whether tasks have `data` and `annotations`, or texts a `label` of objects with `labels`. Empty labels
-    tell nothing, but an export is one array."""
+    """Whether tasks have `data` and `annotations`, or lists of regions with labels. Empty labels tell nothing, but an
+    export is one array."""
     for item in sample.records:
         if "data" in item and "annotations" in item:
             return True
-        found = item.get("label")
-        if "text" in item and isinstance(found, list) and found:
-            return isinstance(found[0], dict) and "labels" in found[0]
+        for key, found in item.items():
+            if isinstance(found, list) and any(is_region(region) for region in found):
+                return True
+            if key == "label" and isinstance(found, list) and found and "text" in item:
+                return False
     return sample.first.startswith("[") and any("text" in i and "label" in i for i in sample.records)
 
 
-def _documents(tasks: _Tasks, path: Path, split: str, full: bool, repairs: Repairs) -> Iterator[Document]:
-    if tasks and not full and not any("label" in task for task, _ in tasks):
-        raise UserError(f'{path}: no task has "annotations" or a "label"; export annotated tasks')
-    for i, (task, location) in enumerate(tasks):
-        doc_id = get_id(task, "id", location) or (f"{split}-doc-{i}" if split else f"doc-{i}")
-        if full:
-            text, regions = _text(task["data"], location), _regions(task, location, repairs)
-            if regions is None:
-                continue
-        else:
-            text, regions = get_text(task, "text", location), []
-            if "label" in task:
-                regions = get_list(task, "label", location)
-            repairs.add("task_without_labels", location, "label" not in task)
-        spans = tuple(s for r in regions for s in _spans(r, text, location, repairs))
-        yield Document(doc_id, text, spans, location=location)
+_Labelled = tuple[Task, list[tuple[Mapping[str, Any], str]]]
 
 
-def _text(data: Any, location: str) -> str:
-    """The text of a task's data: what is called so, or else its only string."""
-    if not isinstance(data, dict):
-        raise UserError(f'{location}: "data" is {shown(data)}; expected an object with the text')
-    strings = [key for key, value in data.items() if isinstance(value, str)]
-    key = strings[0] if "text" not in data and len(strings) == 1 else "text"
-    return get_text(data, key, location)
+def _annotations(task: Task, repairs: Repairs) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Each label of the task with its region."""
+    for region in task.regions:
+        labels = labels_of(region, task.location)
+        repairs.add("unlabelled_region", task.location, not labels)
+        for label in labels:
+            yield region, label
 
 
-def _regions(task: Mapping[str, Any], location: str, repairs: Repairs) -> list[Any] | None:
-    """The labelled regions of the annotation that counts; None where none was completed."""
-    completed = []
-    for annotation in get_list(task, "annotations", location):
-        if not isinstance(annotation, dict):
-            raise UserError(f"{location}: annotation {shown(annotation)} is not an object")
-        cancelled = bool(annotation.get("was_cancelled"))
-        repairs.add("cancelled_annotations", location, cancelled)
-        if not cancelled:
-            completed.append(annotation)
-    if not completed:
-        repairs.add("unannotated_task", location)
-        return None
-    repairs.add("further_annotations", location, len(completed) - 1)
-    regions = []
-    for result in get_list(completed[0], "result", location):
-        if not isinstance(result, dict):
-            raise UserError(f"{location}: result {shown(result)} is not an object")
-        if result.get("type") == "labels":
-            regions.append(result.get("value"))
-        else:
-            repairs.add("not_entities", location)
-    return regions
+def _placed(
+    labelled: _Labelled, key: str, of_pages: bool, repairs: Repairs
+) -> tuple[PlainText, list[Annotation]]:
+    task, regions = labelled
+    text = make_text(get_value(task.data, key, task.location), key, of_pages, task.location)
+    found = []
+    for region, label in regions:
+        start, end, name = check_span(*text.range(region, task.location), label, task.location)
+        said = region.get("text")
+        surfaces = (said,) if isinstance(said, str) else ()
+        found.append(Annotation(((start, end),), name, task.location, surfaces))
+    return text, text.placed(found, repairs)
 
 
-def _spans(region: Any, text: str, location: str, repairs: Repairs) -> Iterator[Span]:
-    if not isinstance(region, dict):
-        raise UserError(f"{location}: region {shown(region)} is not an object")
-    labels = get_list(region, "labels", location) if "labels" in region else []
-    repairs.add("unlabelled_region", location, not labels)
-    for label in labels:
-        start, end, label = check_span(region.get("start"), region.get("end"), label, location)
-        if isinstance(region.get("text"), str) and 0 <= start < end:
-            at = _located(start, end, text, region["text"], location)
-            repairs.add("utf16_range", location, at != (start, end))
-            start, end = at
-        yield Span(start, end, label, location)
+def _documents(
+    labelled: Sequence[_Labelled], key: str, of_pages: bool, split: str, repairs: Repairs
+) -> Iterator[Document]:
+    key = key or _text_key(labelled, of_pages)
+    for i, (task, regions) in enumerate(labelled):
+        doc_id = get_id(task.task, "id", task.location) or running_document(split, i)
+        text, placed = _placed((task, regions), key, of_pages, repairs)
+        spans = tuple(a.span(task.location) for a in placed)
+        yield Document(doc_id, text.text, spans, location=task.location)
 
 
-def _located(start: int, end: int, text: str, surface: str, location: str) -> tuple[int, int]:
-    """The range in characters at which the text is what the region says it is."""
+def _text_key(labelled: Sequence[_Labelled], of_pages: bool) -> str:
+    """What the texts are called: the only texts that the tasks have, or those in which the regions stand, first "text".
 
-    def folded(piece: str) -> str:  # Label Studio writes line ends as a backslash and an n
-        return "".join(piece.replace("\\n", " ").split())
-
-    if folded(text[start:end]) == folded(surface):
-        return start, end
-    units = text.encode("utf-16-le")
-    try:
-        before, inside = (
-            units[: 2 * start].decode("utf-16-le"),
-            units[2 * start : 2 * end].decode("utf-16-le"),
+    Raises:
+      UserError: there are several.
+    """
+    names = [
+        {name for name, value in task.data.items() if isinstance(value, str) or _is_dialogue(value)}
+        for task, _ in labelled
+    ]
+    common = sorted(set.intersection(*names)) if names else []
+    if len(common) < 2:
+        return common[0] if common else "text"
+    for task, _ in labelled:
+        if len(task.texts) > 1:
+            raise UserError(
+                f"{task.location}: its regions label several texts ({', '.join(sorted(task.texts))}); export each alone"
+            )
+    fitting = [name for name in common if _fits(labelled, name, of_pages)]
+    if "text" in fitting or ("text" in common and not fitting):
+        return "text"
+    if len(fitting) != 1:
+        raise UserError(
+            f'{labelled[0][0].location}: has no "text", but several that may be it ({", ".join(map(shown, common))}); '
+            "name the one with data.columns"
         )
-    except UnicodeDecodeError:
-        before = inside = ""
-    if inside and folded(inside) == folded(surface):
-        return len(before), len(before) + len(inside)
-    raise UserError(
-        f"{location}: the text at [{shown(start)}, {shown(end)}) is {shown(text[start:end])}, "
-        f"not {shown(surface)}; export the tasks again"
-    )
+    return fitting[0]
+
+
+def _fits(labelled: Sequence[_Labelled], key: str, of_pages: bool) -> bool:
+    try:
+        for one in labelled:
+            _placed(one, key, of_pages, Repairs())
+    except UserError:
+        return False
+    return True
+
+
+def _is_dialogue(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(phrase, dict) for phrase in value)

@@ -119,7 +119,8 @@ def _json(path: Path, schema: Schema | None, split: str, options: DataOptions) -
 
 
 def _label_studio(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_label_studio(path, schema, split, pretokenized=options.pretokenized, reading=options.reading)
+    columns, pretokenized, reading = options.columns, options.pretokenized, options.reading
+    return read_label_studio(path, schema, split, columns=columns, pretokenized=pretokenized, reading=reading)
 
 
 def _doccano(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
@@ -143,7 +144,7 @@ def _brat(path: Path, schema: Schema | None, split: str, options: DataOptions) -
 
 
 def _docbin(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
-    return read_docbin(path, schema, split, reading=options.reading)
+    return read_docbin(path, schema, split, span_group=options.span_group, reading=options.reading)
 
 
 def _ontonotes(path: Path | None, schema: Schema | None, split: str, options: DataOptions) -> Read:

@@ -9,14 +9,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from toner_jax.data.formats.json_values import read_records
+from toner_jax.data.formats.json_values import read_values
 from toner_jax.errors import UserError
 
 _HEAD = 1 << 16  # bytes
 _RECORDS = 100
 _LINES = 50  # enough to tell a list from prose
 _JSON_SUFFIXES = (".json", ".jsonl", ".jsonlines")
-_JSON = re.compile(r'(\[\s*)?\{\s*(["}]|$)|\[\s*(\]|$)')  # of the first line; a token may be a bracket
+# Of the first line; a token may be a bracket.
+_JSON = re.compile(r'(\[\s*)?\{\s*(["}]|$)|\[\s*(\]|$)|\[\s*\[\s*"|\[\s*"([^"\\]|\\.)*"\s*,\s*\{')
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x7f]")
 
 
@@ -84,15 +85,20 @@ class Sample:
         return named or _JSON.match(self.first) is not None
 
     @cached_property
-    def records(self) -> tuple[Mapping[str, Any], ...]:
-        """The first objects of a JSON file; none of others.
+    def values(self) -> tuple[Any, ...]:
+        """The first lines or elements of a JSON file, objects and others; none of other files.
 
         Raises:
           UserError: it is not JSON, with the line.
         """
         if not self.is_json:
             return ()
-        return tuple(record for record, _ in islice(read_records(self.path), _RECORDS))
+        return tuple(value for value, _ in islice(read_values(self.path), _RECORDS))
+
+    @property
+    def records(self) -> tuple[Mapping[str, Any], ...]:
+        """The objects among `values`; raises as it."""
+        return tuple(value for value in self.values if isinstance(value, dict))
 
     def holds(self, pattern: str) -> bool:
         """Whether a file below the folder fits the pattern."""
