@@ -14,8 +14,6 @@ from test_ontonotes import conll, name_file
 
 from toner_jax.config import base
 from toner_jax.data.detect import detect, locate_split
-from toner_jax.data.documents import Document, Span, read_documents
-from toner_jax.data.formats.format import file_format
 from toner_jax.data.formats.registry import FORMATS, format_of, read_path
 from toner_jax.data.load import load_dataset
 from toner_jax.data.options import DataOptions
@@ -321,35 +319,3 @@ def test_auto_refuses_several_candidates(tmp_path):
         assert [s.text for s in load_dataset(replace(options, train=names), ["train"]).splits["train"]] == [
             "Ann"
         ]
-
-
-# A format of our own, as a contributor would add one: `Ann/PER ran`, a sentence a line.
-
-
-def read_slashes(path, schema, split, options):
-    def document(i, line):
-        text, spans = "", []
-        for word in line.split():
-            word, _, label = word.partition("/")
-            if label:
-                spans.append(Span(len(text), len(text) + len(word), label, f"{path}:{i}"))
-            text += word + " "
-        return Document(None, text, tuple(spans))
-
-    documents = [document(i, line) for i, line in enumerate(path.read_text().splitlines(), 1)]
-    return read_documents(documents, schema, split, pretokenized=True)
-
-
-TOY = file_format(read_slashes, (".slashes",), lambda sample: "/PER" in sample.first)
-
-
-def test_a_new_format_is_a_reader_and_an_entry(tmp_path, monkeypatch):
-    monkeypatch.setitem(FORMATS, "slashes", TOY)
-    put(tmp_path, {f"{s}.slashes": f"Ann/PER {s}\n" for s in ("train", "dev", "test")})
-    for name in ("slashes", "auto"):
-        dataset = load_dataset(replace(OPTIONS, format=name, dir=str(tmp_path), name="toy"))
-        assert {split: s[0].words for split, s in dataset.splits.items()} == {
-            split: ("Ann", split) for split in ("train", "dev", "test")
-        }
-        assert labels_of(tmp_path / "dev.slashes", name, OPTIONS) == {"PER": 1}
-    assert format_of(tmp_path / "dev.slashes", "auto") == "slashes"

@@ -176,9 +176,10 @@ def test_tags_beside_the_text_that_they_were_made_of(read, tmp_path):
         ({"text": "Uma's in Old York"}, "word 4 is 'New', but \"text\" goes on with 'Old York'"),
         ({"text": "Uma's in New York, NY"}, "after its last word \"text\" goes on with ', NY'"),
         ({"ner_tags": ["O"]}, '1 "ner_tags" for 7 words'),
+        ({"ner_tags": [0] * 7}, "tag 0 is a number without a name; give the names in data.tag_names"),
         (
-            {"ner_tags": [0] * 7},
-            '"ner_tags" holds 0; expected strings such as "B-TYPE"; names of integer tags stand else',
+            {"ner_tags": [None] * 7},
+            '"ner_tags" holds None; expected strings such as "B-TYPE", or their numbers',
         ),
         ({"tokens": [[0, 3]]}, '"tokens"[0] is [0, 3]; expected a string'),
     ],

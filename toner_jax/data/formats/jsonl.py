@@ -86,15 +86,11 @@ def read_jsonl(
         read = _read_words(path, items, schema, WordLists(schema, split, tagging), "tags" in kinds)
         read.repairs.update(repairs)
         return read
-    tags = TagReader(schema, tagging)
-    for item, location in items if "tags with text" in kinds else ():
-        tags.add(get_tags(item, len(get_words(item, location)), location), location)
-    prefix = f"{split}-" if split else ""
+    tags, prefix = TagReader(schema, tagging), f"{split}-" if split else ""
     documents = (
-        tagged_document(item, location, tags, repairs)
+        _tagged_documents(items, tags, repairs)
         if "tags with text" in kinds
-        else _document(item, location, f"{prefix}doc-{i}", repairs)
-        for i, (item, location) in enumerate(items)
+        else [_document(item, at, f"{prefix}doc-{i}", repairs) for i, (item, at) in enumerate(items)]
     )
     read = read_documents(
         documents, schema, split, pretokenized=pretokenized, reading=reading, repairs=repairs
@@ -243,6 +239,12 @@ def _spans(item: Mapping[str, Any], location: str) -> list[Annotation]:
     """The spans of a record; Prodigy leaves the key out where there are none."""
     key = one_of(item, _SPANS, location)
     return [] if key is None and is_prodigy(item) else get_spans(item, key or "entities", location)
+
+
+def _tagged_documents(items: Sequence[_Item], tags: TagReader, repairs: Repairs) -> list[Document]:
+    for item, location in items:  # all of them, before any is asked for its entities
+        tags.add(get_tags(item, len(get_words(item, location)), location), location)
+    return [tagged_document(item, location, tags, repairs) for item, location in items]
 
 
 def _read_words(
