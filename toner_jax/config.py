@@ -76,7 +76,8 @@ def base() -> ConfigDict:
     # What the generator's ids are made of: "atoms", so that raw text and words read alike, or "words", as joint
     # tokenization makes them, for comparison with the paper's own setting on data that come as words.
     c.tokenizer.ids = "atoms"
-    c.tokenizer.generator = ""  # folder or hub id; "" for the checkpoint's own
+    # Folder or hub id, with spiece.model (matcher: vocab.txt) or tokenizer.json; "" for the checkpoint's own.
+    c.tokenizer.generator = ""
     c.tokenizer.matcher = ""
     c.tokenizer.generator_vocab_size = 2_000  # of tokenizers trained for runs without a checkpoint
     c.tokenizer.matcher_vocab_size = 2_000

@@ -174,6 +174,49 @@ def test_what_no_text_becomes_is_told(saved, tmp_path):
     assert WordIds(tokenizer, "words").word("IL-2") == (last + 2,)
 
 
+METASPACE = {"type": "Metaspace", "replacement": "▁"}
+SAVED_BY_OTHERS = {
+    "old": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, METASPACE | {"add_prefix_space": True}]},
+    "legacy": METASPACE | {"prepend_scheme": "always", "split": True},
+    "not legacy": METASPACE | {"prepend_scheme": "first", "split": True},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("form", SAVED_BY_OTHERS)
+def test_what_other_versions_of_transformers_saved(saved, tmp_path, form, backend):
+    from tokenizers import Tokenizer
+
+    def edit(whole):
+        whole["pre_tokenizer"] = SAVED_BY_OTHERS[form]
+        if form != "old":
+            spaces = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"}
+            strip = {"type": "Strip", "strip_left": False, "strip_right": True}
+            whole["normalizer"] = {"type": "Sequence", "normalizers": [whole["normalizer"], strip, spaces]}
+
+    path = change(saved, tmp_path, "t5", edit)
+    reference, ours = Tokenizer.from_file(str(path)), load_sentencepiece(tmp_path, backend)
+    strings = ["{", "x<y", "a{☃", "☃{b", "{}<", "ship", "Covids", "x{y z<"]
+    expected = [tuple(reference.encode(s, add_special_tokens=False).ids) for s in strings]
+    assert ours.encode(strings) == expected
+    spelled = "".join(map(ours.piece, ours.encode(["x<y"])[0]))
+    assert spelled == ("▁x<y" if form == "not legacy" else "▁x<▁y")
+
+
+def test_both_back_ends_fall_back_to_bytes_where_the_model_does(tmp_path):
+    import sentencepiece
+
+    with (tmp_path / "spiece.model").open("wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter([" ".join(s.words) for s in SENTENCES]), model_writer=file, vocab_size=500,
+            pad_id=0, eos_id=1, unk_id=2, bos_id=-1, byte_fallback=True, minloglevel=2,
+        )  # fmt: skip
+    one, other = (load_sentencepiece(tmp_path, b) for b in BACKENDS)
+    strings = ["☃", "a☃b", "rain", "漢字", "\ue000", "\ue000☃"]
+    assert one.encode(strings) == other.encode(strings)
+    assert one.unk_id not in one.encode(strings)[0]
+
+
 @needs_shared
 def test_published_vocabularies_give_transformers_own_ids(tmp_path):
     from transformers import AutoTokenizer
@@ -209,6 +252,11 @@ T5_ONLY, BERT_ONLY = "is not supported, only 'Unigram'", "is not supported, only
 SPACES = ("pre_tokenizer", "pretokenizers", 1)
 BYTE_LEVEL = {"type": "BPE", "vocab": {"a": 0}, "merges": []}
 WRONG = {
+    "words cut in two places": (
+        "t5",
+        set_at("pre_tokenizer", "pretokenizers", 0, value={"type": "Punctuation"}),
+        "pre_tokenizer 'Punctuation' is not",
+    ),
     "byte-level BPE as a generator": ("t5", set_at("model", value=BYTE_LEVEL), f"model 'BPE' {T5_ONLY}"),
     "WordPiece as a generator": ("t5", set_at("model", "type", value="WordPiece"), "model 'WordPiece' is not"),
     "byte-level BPE as a matcher": ("bert", set_at("model", value=BYTE_LEVEL), f"model 'BPE' {BERT_ONLY}"),

@@ -29,7 +29,11 @@ _SENTENCES_A_FILE = 40
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--tokenizer", type=cli.path, required=True, metavar="DIR", help="a folder with spiece.model"
+        "--tokenizer",
+        type=cli.path,
+        required=True,
+        metavar="DIR",
+        help="a folder with spiece.model or tokenizer.json",
     )
     parser.add_argument(
         "--backend", type=cli.one_of("tf_text", "hf"), default="tf_text", help="tf_text (default) or hf"

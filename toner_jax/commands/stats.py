@@ -60,7 +60,8 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--tokenizer", type=cli.some, metavar="DIR",
-        help="a folder with spiece.model: lengths in pieces, what passes the limits, the alignment ceiling",
+        help="a folder with spiece.model or tokenizer.json: lengths in pieces, what passes the limits, the alignment "
+        "ceiling",
     )  # fmt: skip
     parser.add_argument("--picture", type=_picture, metavar="FILE", help="an .svg or .png file to draw")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
