@@ -26,6 +26,7 @@ from toner_jax.data.formats.column_rows import (
     split_fields,
 )
 from toner_jax.data.formats.sample import Sample
+from toner_jax.data.notation import OUTSIDE
 from toner_jax.data.reading import (
     Read,
     check_not_empty,
@@ -35,11 +36,11 @@ from toner_jax.data.reading import (
 )
 from toner_jax.data.repairs import Repairs
 from toner_jax.data.tag_names import Tagging
-from toner_jax.data.tags import TagReader
+from toner_jax.data.tags import PLAIN_SCHEME, TagReader
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence, make_sentence
 
-_SUFFIXES = (".conll", ".iob", ".iob2", ".bio")  # of nothing but column files, sound or not
+TAG_SUFFIXES = (".iob2", ".iob", ".bio", ".bmes", ".conllu")  # of nothing but column files, sound or not
 _ROWS = 50  # enough to tell columns from prose
 _UNWRITABLE = re.compile(r"[\t\n\r]|^ | $|^$")
 
@@ -89,7 +90,7 @@ def recognizes_columns(sample: Sample) -> bool:
     """Whether a file is named like CoNLL's, or most of its first lines hold a tag among several columns."""
     if sample.is_folder or sample.is_json or sample.first.startswith(("#begin document", "<DOC ")):
         return False
-    if sample.path.suffix.lower() in _SUFFIXES:
+    if sample.path.suffix.lower() in (".conll", *TAG_SUFFIXES):
         return True
     rows = _sample_rows(sample)
     return sum(map(has_tag, rows)) > len(rows) / 2
@@ -150,10 +151,23 @@ def _parse(
         for entity, times in Counter(found).items():
             repairs.add("duplicate_entity", locations[entity.start], times - 1)
         parsed.append(([row.word for row in rows], set(found), document if has_documents else None))
+    if reader.scheme == PLAIN_SCHEME:
+        _refuse_plain_column(sentences, path)
     total = reader.repairs()
     total.update(repairs)
     total.update(lines.repairs)
     return _Parsed(parsed, total)
+
+
+def _refuse_plain_column(sentences: Sequence[_Rows], path: Path) -> None:
+    """Refuses, among several columns of labels without prefixes, one that holds no O: parts of speech, perhaps."""
+    first = sentences[0].rows[0]
+    for column, tag in enumerate(first.tags):
+        if len(first.tags) > 1 and not any(r.tags[column] in OUTSIDE for rows, _ in sentences for r in rows):
+            raise UserError(
+                f"{path}:{first.number}: tag {shown(tag)} is in a column without any O beside others of labels; name "
+                "the columns of tags in data.tag_columns"
+            )
 
 
 def _sentences(lines: RowReader, split: str) -> tuple[list[_Rows], bool]:
