@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -138,25 +138,31 @@ def _parse(
 ) -> _Parsed:
     reader, lines = TagReader(schema, tagging), RowReader(path, token_column, tag_columns)
     sentences, has_documents = _sentences(lines, split)
-    for rows, _ in sentences:
-        for row in rows:
-            reader.add(row.tags, f"{path}:{row.number}")
+    seen: set[tuple[str, ...]] = set()  # few, so that most locations need not be written
+    for row in (row for rows, _ in sentences for row in rows if row.tags not in seen):
+        seen.add(row.tags)
+        reader.add(row.tags, f"{path}:{row.number}")
     refuse_numbered_tokens([[row.word for row in rows] for rows, _ in sentences], path)
     parsed: list[tuple[list[str], set[Entity], str | None]] = []
     repairs = Repairs()
     for rows, document in sentences:
-        locations = [f"{path}:{row.number}" for row in rows]
-        columns = zip(*(row.tags for row in rows), strict=True)
-        found = [entity for tags in columns for entity in reader.entities(tags, locations.__getitem__)]
-        for entity, times in Counter(found).items():
-            repairs.add("duplicate_entity", locations[entity.start], times - 1)
-        parsed.append(([row.word for row in rows], set(found), document if has_documents else None))
-    if reader.scheme == PLAIN_SCHEME:
+        found = list(_entities(rows, reader, path))
+        entities = set(found)
+        for entity, times in Counter(found).items() if len(entities) < len(found) else ():
+            repairs.add("duplicate_entity", f"{path}:{rows[entity.start].number}", times - 1)
+        parsed.append(([row.word for row in rows], entities, document if has_documents else None))
+    if sentences and reader.scheme == PLAIN_SCHEME:
         _refuse_plain_column(sentences, path)
     total = reader.repairs()
     total.update(repairs)
     total.update(lines.repairs)
     return _Parsed(parsed, total)
+
+
+def _entities(rows: Sequence[Row], reader: TagReader, path: Path) -> Iterator[Entity]:
+    """The entities of a sentence, column by column."""
+    for tags in zip(*(row.tags for row in rows), strict=True):
+        yield from reader.entities(tags, lambda word: f"{path}:{rows[word].number}")
 
 
 def _refuse_plain_column(sentences: Sequence[_Rows], path: Path) -> None:
