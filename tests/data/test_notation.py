@@ -183,3 +183,27 @@ def test_labels_alone_say_all_but_where_neighbours_of_one_label_part(drawn):
         ends = [sum(length for length, _ in merged[: i + 1]) for i in range(len(merged))]
         expected.append([(e - n, e, label) for e, (n, label) in zip(ends, merged, strict=True) if label])
     assert read("|".join(lines)) == (expected, "IO", {})
+
+
+_PARTS = st.sampled_from([*"BIESLUMWOobi-_:/,0 1", "ship", "PER", "#", "\u200b", "³"])
+
+
+@given(
+    st.lists(st.lists(_PARTS, max_size=4).map("".join), min_size=1, max_size=8),
+    st.sampled_from(["auto", "none"]),
+)
+def test_any_tags_are_read_or_refused_in_a_line(tags, prefix):
+    reader = TagReader(None, Tagging(prefix))
+    reader.add(tags, "file:1")
+    try:
+        found = list(reader.entities(tags, lambda _: "file:1"))
+    except UserError as error:
+        refused = str(error)
+        assert refused.startswith("file:1: ")
+        assert "\n" not in refused
+        return
+    for e in found:
+        assert e.type
+        assert all(e.type in tag for tag in tags[e.start : e.end])
+    covered = {i for e in found for i in range(e.start, e.end)}
+    assert covered == {i for i, tag in enumerate(tags) if tag not in ("O", "o")}
