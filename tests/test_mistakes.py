@@ -121,7 +121,8 @@ MISTAKES = {
         f"nowhere: no such folder (data.dir). {CUSTOM}"
     ),
     "train --config=custom:scratch --config.data.dir=empty": (
-        f"empty: no file train.txt or train.conll or train.tsv or train.iob2 (data.train). {CUSTOM}"
+        "empty: no file train with .txt or .conll or .tsv or .iob2 or .iob or .bio or .bmes or .conllu (data.train). "
+        f"{CUSTOM}"
     ),
     "train --config=custom:scratch --config.data.dir=broken": (
         "broken/train.txt:2: 3 columns where line 1 has 2; give every line the same columns"

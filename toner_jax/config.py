@@ -24,7 +24,7 @@ def base() -> ConfigDict:
 
     c.data = ConfigDict()
     c.data.name = ""
-    # A built-in schema or a JSON/YAML file; "" for the one called data.name, or else from the training labels.
+    # A built-in schema or a JSON/YAML file; "" for the one called data.name, or else from the labels of all splits.
     c.data.schema = ""
     # columns, csv, json (benchmarks' shapes), jsonl, brat, docbin, label_studio, doccano, ontonotes, ace, hub,
     # generated; or auto: each split by what its files hold.

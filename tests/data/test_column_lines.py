@@ -59,6 +59,8 @@ READ = {
         [("x", [], "a b"), ("y", [], "a b"), ("z", [], "s-doc-2")], {"comment": [2]},
     ),
     "ranges where tokens stand first": ("1-2 O\n3.1 O\n", {}, [("1-2 3.1", [], None)], {}),
+    "nested labels without prefixes": ("in O O\nLima port city\nBay port O\n", {"tag_columns": ()}, [
+        ("in Lima Bay", [("Lima Bay", "port"), ("Lima", "city")], None)], {}),
     "numbers that do not count": ("1 O\n3 O\n\n1 O\n", {}, [("1 3", [], None), ("1", [], None)], {}),
 }  # fmt: skip
 
@@ -77,6 +79,7 @@ def test_lines_that_are_no_rows_are_left_out_and_counted(read, case):
             "1\tMina\tO\n2-3\tdu\tB-PORT\n2\tde\tO\n3\tle\tO\n", {"token_column": 1},
             ":2: the line of a multiword token or an empty node (2-3) has the tag 'B-PORT'; annotate its words",
         ),
+        ("Ajax NNP ship\nsank VBD O\n", {"tag_columns": ()}, ":1: tag 'NNP' is in a column without any O beside"),
         ("Ajax B-SHIP\n# of ships\n", {}, ":2: 3 columns where line 1 has 2; give every line the same columns"),
     ],
 )  # fmt: skip

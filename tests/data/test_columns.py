@@ -7,6 +7,7 @@ import pytest
 
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.columns import read_columns
+from toner_jax.data.tag_names import Tagging
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Sentence
 
@@ -318,8 +319,9 @@ def test_a_malformed_line_is_named(write, content, line, problem):
 @pytest.mark.parametrize("content", ["", "\n \n\r\n", "\ufeff", "-DOCSTART- -X- O O\n\n"])
 def test_a_file_without_sentences_is_refused(write, content):
     path = write(content)
-    with pytest.raises(UserError, match=f"^{re.escape(str(path))}: empty"):
-        read_columns(path, CONLL)
+    for prefix in ("auto", "none"):
+        with pytest.raises(UserError, match=f"^{re.escape(str(path))}: empty"):
+            read_columns(path, CONLL, tagging=Tagging(prefix))
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -5,7 +5,9 @@ import sys
 import unicodedata
 from pathlib import Path
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 from sound import labels_of
 
 from toner_jax.config import base
@@ -68,8 +70,8 @@ def description(schema, name):
     ],
 )
 def test_types_of_labels(labels, types):
-    for given in (labels, labels[::-1], labels * 2):
-        schema = infer_schema(given, "mine")
+    for order in (labels, labels[::-1], labels * 2):
+        schema = infer_schema(order, "mine")
         assert schema.name == "mine"
         assert schema.types == tuple(EntityType(*t) for t in types)
         assert all(schema.resolve(label) for label in labels)
@@ -103,6 +105,25 @@ def test_names_are_spelled_as_tokenizers_read_them_and_labels_are_tags(labels, n
 def test_what_names_nothing_is_refused(labels):
     with pytest.raises(UserError, match=r"data\.schema"):
         infer_schema(labels, "mine")
+
+
+@given(
+    st.lists(
+        st.text(st.sampled_from("aAbB³3_- (),<\u200b\tİﬁPERperCellType"), min_size=1, max_size=5), max_size=8
+    )
+)
+def test_any_labels_have_names_of_their_own_or_are_refused(labels):
+    try:
+        schema = infer_schema(labels, "mine")
+    except UserError as error:
+        refused = str(error)
+        assert "give" in refused
+        assert "data.schema" in refused
+        return
+    assert sorted(tag for t in schema.types for tag in t.tags) == sorted(set(labels))
+    for t in schema.types:
+        assert unicodedata.normalize("NFKC", t.name) == t.name
+        assert [schema.resolve(tag) for tag in t.tags] == [t.name] * len(t.tags)
 
 
 def test_a_written_schema_reads_back(tmp_path):

@@ -117,7 +117,7 @@ def test_a_split_without_a_file_name_has_usual_ones(folder):
     }
     (folder / "dev.conll").unlink()
     with pytest.raises(
-        UserError, match=r": no file dev or .* or devel or .* with \.txt or .* or \.iob2 \(data\.dev\)"
+        UserError, match=r": no file dev or .* or devel or .* with \.txt or .* or \.conllu \(data\.dev\)"
     ):
         load_dataset(data)
 

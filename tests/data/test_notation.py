@@ -1,6 +1,8 @@
 """How tags are written: literal tables of what all tags of a file together are taken for, and of what is refused."""
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from toner_jax.data.tag_names import Tagging
 from toner_jax.data.tags import TagReader
@@ -118,3 +120,90 @@ def test_the_option_is_held_to():
         read("O SHIP-B SHIP-I", "first")
     with pytest.raises(UserError, match=r"^data\.tag_prefix='front': choose one of auto, first, last, none$"):
         read("O", "front")
+
+
+# Prefixes of an entity's only word, its first, those inside, and its last.
+SCHEMES = {
+    "IOB2": "BBII", "IOBES": "SBIE", "BILOU": "UBIL", "BMES": "SBME", "BMEWO": "WBME", "IOE2": "EIIE",
+}  # fmt: skip
+WRITTEN = {
+    "B-TYPE": "{0}-{1}", "TYPE-B": "{1}-{0}", "B_TYPE": "{0}_{1}", "TYPE_B": "{1}_{0}", "B:TYPE": "{0}:{1}",
+    "B/TYPE": "{0}/{1}",
+}  # fmt: skip
+
+
+@st.composite
+def sentences(draw):
+    """Lengths of stretches of words, each with a label or none."""
+    stretch = st.tuples(st.integers(1, 4), st.sampled_from([None, "ship", "sea-port", "war_ship"]))
+    return draw(st.lists(st.lists(stretch, min_size=1, max_size=6), min_size=1, max_size=4))
+
+
+# Of these the notation and the scheme are sure: each kind of tag is there.
+ALL_KINDS = [
+    [(1, "ship"), (1, None), (3, "ship")],
+    [(2, "sea-port"), (1, None), (1, "sea-port")],
+    [(3, "war_ship")],
+]
+
+
+@given(sentences(), st.sampled_from(sorted(SCHEMES)), st.sampled_from(sorted(WRITTEN)))
+def test_every_scheme_in_every_notation_says_what_was_written(drawn, scheme, written):
+    alone, first, inside, last = SCHEMES[scheme]
+    lines, expected = [], []
+    for stretches in [*ALL_KINDS, *drawn]:
+        tags: list[str] = []
+        entities = []
+        for length, label in stretches:
+            if label is None:
+                tags += ["O"] * length
+                continue
+            entities.append((len(tags), len(tags) + length, label))
+            letters = alone if length == 1 else first + inside * (length - 2) + last
+            tags += [WRITTEN[written].format(letter, label) for letter in letters]
+        lines.append(" ".join(tags))
+        expected.append(entities)
+    found, told, faults = read("|".join(lines))
+    assert found == expected
+    assert faults == {}
+    assert told.endswith("" if written == "B-TYPE" else f", written {written}")
+
+
+@given(sentences())
+def test_labels_alone_say_all_but_where_neighbours_of_one_label_part(drawn):
+    lines, expected = ["O ship"], [[(1, 2, "ship")]]
+    for stretches in drawn:
+        merged: list[list] = []
+        for length, label in stretches:
+            if merged and merged[-1][1] == label:
+                merged[-1][0] += length
+            else:
+                merged.append([length, label])
+        lines.append(" ".join(" ".join([label or "O"] * length) for length, label in merged))
+        ends = [sum(length for length, _ in merged[: i + 1]) for i in range(len(merged))]
+        expected.append([(e - n, e, label) for e, (n, label) in zip(ends, merged, strict=True) if label])
+    assert read("|".join(lines)) == (expected, "IO", {})
+
+
+_PARTS = st.sampled_from([*"BIESLUMWOobi-_:/,0 1", "ship", "PER", "#", "\u200b", "³"])
+
+
+@given(
+    st.lists(st.lists(_PARTS, max_size=4).map("".join), min_size=1, max_size=8),
+    st.sampled_from(["auto", "none"]),
+)
+def test_any_tags_are_read_or_refused_in_a_line(tags, prefix):
+    reader = TagReader(None, Tagging(prefix))
+    reader.add(tags, "file:1")
+    try:
+        found = list(reader.entities(tags, lambda _: "file:1"))
+    except UserError as error:
+        refused = str(error)
+        assert refused.startswith("file:1: ")
+        assert "\n" not in refused
+        return
+    for e in found:
+        assert e.type
+        assert all(e.type in tag for tag in tags[e.start : e.end])
+    covered = {i for e in found for i in range(e.start, e.end)}
+    assert covered == {i for i, tag in enumerate(tags) if tag not in ("O", "o")}

@@ -83,6 +83,12 @@ def test_a_number_without_a_name_is_named_with_its_line(tmp_path, format):
         entities(tmp_path, format=format, tag_names=tuple(NAMES[:3]))
 
 
+def test_names_that_are_none_are_refused(tmp_path):
+    put(tmp_path, *FILES["jsonl"])
+    with pytest.raises(UserError, match=r"^data\.tag_names=\(0, 1\): expected names, as"):
+        entities(tmp_path, format="jsonl", tag_names=(0, 1))
+
+
 def test_names_that_nothing_needs_are_refused(tmp_path):
     put(tmp_path, "train.txt", "Ajax B-Ship\n")
     with pytest.raises(

@@ -61,15 +61,15 @@ def infer_schema(labels: Iterable[str], name: str) -> Schema:
 
 def _alike(labels: Sequence[str]) -> list[list[str]]:
     """The labels, those together that a reader or a schema takes for one."""
-    groups: dict[str, list[str]] = {}
-    group_of: dict[str, str] = {}
+    groups: list[tuple[set[str], list[str]]] = []
     for label in labels:
         seen = _SEPARATORS.sub("_", _CAMEL.sub("_", _visible(label).strip()).lower()).strip("_")
-        # `cellType` is not cell_type's alone: a schema, which knows no camels, also finds it in `celltype`.
-        key = group_of.get(seen) or group_of.get(fold_label(label)) or seen
-        group_of[seen] = group_of[fold_label(label)] = key
-        groups.setdefault(key, []).append(label)
-    return list(groups.values())
+        # A schema, which knows no camels, takes `cellType` for `celltype` too.
+        spellings = {f"seen {seen}", f"folded {fold_label(label)}"}
+        same = [group for group in groups if group[0] & spellings]
+        groups = [group for group in groups if group not in same]
+        groups.append((spellings.union(*(s for s, _ in same)), [*(x for _, its in same for x in its), label]))
+    return [its for _, its in groups]
 
 
 def _free_name(name: str, taken: set[str]) -> str:

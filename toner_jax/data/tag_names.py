@@ -34,6 +34,12 @@ class Tagging:
     names: tuple[str, ...] = ()
     folder: Path | None = None
 
+    def __post_init__(self) -> None:
+        if not all(isinstance(name, str) for name in self.names):
+            raise ParameterError(
+                _KEY, repr(self.names), "expected names, as ('O', 'B-TYPE'), or a file of them"
+            )
+
 
 def is_number(tag: str) -> bool:
     """Whether a tag is a number, whose name stands elsewhere."""

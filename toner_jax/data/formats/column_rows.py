@@ -127,20 +127,19 @@ class RowReader:
 
     def _is_left_out(self, number: int, line: str, fields: Sequence[str], begun: bool) -> bool:
         """Whether a line is no row, which is counted."""
-        location = f"{self._path}:{number}"
         if not begun and may_be_comment(line) and not self._is_row(line, fields):
-            self.repairs.add("comment", location)
-            return True
-        if len(fields) != self._width:
+            reason = "comment"
+        elif len(fields) != self._width:
             return False
-        if number == self._first_line and self._is_header(fields):
-            self.repairs.add("header", location)
-            return True
-        if self._token and _RANGE.fullmatch(fields[0]):
-            self._refuse_annotated_range(fields, location)
-            self.repairs.add("multiword_range", location)
-            return True
-        return False
+        elif number == self._first_line and self._is_header(fields):
+            reason = "header"
+        elif self._token and _RANGE.fullmatch(fields[0]):
+            self._refuse_annotated_range(fields, f"{self._path}:{number}")
+            reason = "multiword_range"
+        else:
+            return False
+        self.repairs.add(reason, f"{self._path}:{number}")
+        return True
 
     def _is_row(self, line: str, fields: Sequence[str]) -> bool:
         """Whether a line that may be a comment has the columns of a row and a tag in each that holds tags."""
@@ -212,11 +211,13 @@ def _count(length: int) -> list[str]:
 
 def _document(line: str, fields: Sequence[str]) -> str | None:
     """The name, or "", of the document that a line begins; None of other lines."""
-    if fields[0].startswith(MEDLINE):
-        return fields[0].removeprefix(MEDLINE)
     if DOCSTART in fields:
         return ""
-    found = _NEW_DOCUMENT.fullmatch(line.rstrip()) if line[0] == "#" else None
+    if line.lstrip()[:1] != "#":
+        return None
+    if fields[0].startswith(MEDLINE):
+        return fields[0].removeprefix(MEDLINE)
+    found = _NEW_DOCUMENT.fullmatch(line.rstrip())
     return (found[1] or "").strip() if found else None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from toner_jax.data.formats.column_rows import (
     split_fields,
 )
 from toner_jax.data.formats.sample import Sample
+from toner_jax.data.notation import OUTSIDE
 from toner_jax.data.reading import (
     Read,
     check_not_empty,
@@ -35,11 +36,11 @@ from toner_jax.data.reading import (
 )
 from toner_jax.data.repairs import Repairs
 from toner_jax.data.tag_names import Tagging
-from toner_jax.data.tags import TagReader
+from toner_jax.data.tags import PLAIN_SCHEME, TagReader
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, Sentence, make_sentence
 
-_SUFFIXES = (".conll", ".iob", ".iob2", ".bio")  # of nothing but column files, sound or not
+TAG_SUFFIXES = (".iob2", ".iob", ".bio", ".bmes", ".conllu")  # of nothing but column files, sound or not
 _ROWS = 50  # enough to tell columns from prose
 _UNWRITABLE = re.compile(r"[\t\n\r]|^ | $|^$")
 
@@ -89,7 +90,7 @@ def recognizes_columns(sample: Sample) -> bool:
     """Whether a file is named like CoNLL's, or most of its first lines hold a tag among several columns."""
     if sample.is_folder or sample.is_json or sample.first.startswith(("#begin document", "<DOC ")):
         return False
-    if sample.path.suffix.lower() in _SUFFIXES:
+    if sample.path.suffix.lower() in (".conll", *TAG_SUFFIXES):
         return True
     rows = _sample_rows(sample)
     return sum(map(has_tag, rows)) > len(rows) / 2
@@ -137,23 +138,42 @@ def _parse(
 ) -> _Parsed:
     reader, lines = TagReader(schema, tagging), RowReader(path, token_column, tag_columns)
     sentences, has_documents = _sentences(lines, split)
-    for rows, _ in sentences:
-        for row in rows:
-            reader.add(row.tags, f"{path}:{row.number}")
+    seen: set[tuple[str, ...]] = set()  # few, so that most locations need not be written
+    for row in (row for rows, _ in sentences for row in rows if row.tags not in seen):
+        seen.add(row.tags)
+        reader.add(row.tags, f"{path}:{row.number}")
     refuse_numbered_tokens([[row.word for row in rows] for rows, _ in sentences], path)
     parsed: list[tuple[list[str], set[Entity], str | None]] = []
     repairs = Repairs()
     for rows, document in sentences:
-        locations = [f"{path}:{row.number}" for row in rows]
-        columns = zip(*(row.tags for row in rows), strict=True)
-        found = [entity for tags in columns for entity in reader.entities(tags, locations.__getitem__)]
-        for entity, times in Counter(found).items():
-            repairs.add("duplicate_entity", locations[entity.start], times - 1)
-        parsed.append(([row.word for row in rows], set(found), document if has_documents else None))
+        found = list(_entities(rows, reader, path))
+        entities = set(found)
+        for entity, times in Counter(found).items() if len(entities) < len(found) else ():
+            repairs.add("duplicate_entity", f"{path}:{rows[entity.start].number}", times - 1)
+        parsed.append(([row.word for row in rows], entities, document if has_documents else None))
+    if sentences and reader.scheme == PLAIN_SCHEME:
+        _refuse_plain_column(sentences, path)
     total = reader.repairs()
     total.update(repairs)
     total.update(lines.repairs)
     return _Parsed(parsed, total)
+
+
+def _entities(rows: Sequence[Row], reader: TagReader, path: Path) -> Iterator[Entity]:
+    """The entities of a sentence, column by column."""
+    for tags in zip(*(row.tags for row in rows), strict=True):
+        yield from reader.entities(tags, lambda word: f"{path}:{rows[word].number}")
+
+
+def _refuse_plain_column(sentences: Sequence[_Rows], path: Path) -> None:
+    """Refuses, among several columns of labels without prefixes, one that holds no O: parts of speech, perhaps."""
+    first = sentences[0].rows[0]
+    for column, tag in enumerate(first.tags):
+        if len(first.tags) > 1 and not any(r.tags[column] in OUTSIDE for rows, _ in sentences for r in rows):
+            raise UserError(
+                f"{path}:{first.number}: tag {shown(tag)} is in a column without any O beside others of labels; name "
+                "the columns of tags in data.tag_columns"
+            )
 
 
 def _sentences(lines: RowReader, split: str) -> tuple[list[_Rows], bool]:

@@ -23,7 +23,12 @@ from toner_jax.data.find import (
     missing,
 )
 from toner_jax.data.formats.brat import read_brat, recognizes_brat
-from toner_jax.data.formats.columns import read_columns, recognizes_columns, resembles_columns
+from toner_jax.data.formats.columns import (
+    TAG_SUFFIXES,
+    read_columns,
+    recognizes_columns,
+    resembles_columns,
+)
 from toner_jax.data.formats.csv_columns import read_csv_columns, recognizes_csv
 from toner_jax.data.formats.docbin import read_docbin, recognizes_docbin
 from toner_jax.data.formats.doccano import read_doccano, recognizes_doccano
@@ -230,7 +235,7 @@ FORMATS: dict[str, Format] = {
     "auto": Format(_load_auto, _auto),
     "csv": file_format(_csv, (".csv",), recognizes_csv),
     "columns": file_format(
-        _columns, (".txt", ".conll", ".tsv", ".iob2"), recognizes_columns, resembles_columns
+        _columns, (".txt", ".conll", ".tsv", *TAG_SUFFIXES), recognizes_columns, resembles_columns
     ),
     "json": file_format(_json, (".json", ".jsonl"), recognizes_json_shapes),
     "label_studio": file_format(_label_studio, (".json",), recognizes_label_studio),
