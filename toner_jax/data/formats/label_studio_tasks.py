@@ -97,8 +97,8 @@ def is_region(value: object) -> bool:
 
 
 def control_names(records: Sequence[Record]) -> list[str]:
-    """What the labels of JSON-MIN's tasks are called: keys of lists of regions; without any, "label" or else the keys of
-    empty lists."""
+    """What the labels of JSON-MIN's tasks are called: keys of lists of regions; without any, "label" or else the keys
+    of empty lists."""
     lists = [
         (key, value)
         for record in records
