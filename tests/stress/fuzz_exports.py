@@ -247,7 +247,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for form in FORMS:
             outcomes: Counter[str] = Counter()
-            for i in range(options.files // len(FORMS)):
+            for i in range(-(-options.files // len(FORMS))):
                 outcome, fault = try_one(form, options.seed + i, Path(folder) / "x")
                 outcomes[outcome] += 1
                 if fault:
