@@ -153,6 +153,12 @@ def test_labels_of_pictures_and_attributes_without_labels_are_refused(read):
     ):
         with pytest.raises(UserError, match=r"cannot be read"):
             read(task(TEXT, labelled, wrong))
+    with pytest.raises(
+        UserError, match=r"a result of type 'label' has labels; expected one of labels, hyper"
+    ):
+        read(task(TEXT, {**labelled, "type": "label"}))
+    with pytest.raises(UserError, match=r'has no "type"; its keys are'):
+        read(task(TEXT, {"x": labelled}))
     with pytest.raises(UserError, match=r"'brushlabels' cannot be read"):
         read(task(TEXT, {**labelled, "value": {"brushlabels": ["PER"]}}))
 
@@ -210,6 +216,11 @@ def test_json_min_of_several_labels_and_skipped_tasks(read):
     assert read(several, columns=("text", "ner"))[:2] == ([("Uma", "PER")], {"other_labels": 1})
     assert read(short(), short(was_cancelled=True))[1] == {"cancelled_annotations": 1}
     assert read(short(control="ner"), {"text": TEXT})[1] == {"task_without_labels": 1}
+
+
+def test_json_min_without_an_entity_is_read_whatever_the_labels_are_called(read):
+    none = {"id": 1, "text": TEXT, "ner": [], "annotator": 1, "annotation_id": 2}
+    assert read(none) == ([], {}, [TEXT])
 
 
 def test_names_are_told_by_what_fits_or_asked_for(read):

@@ -23,7 +23,7 @@ WAYS = [
     (AS_IT_IS, {}),
     (CRLF, {"crlf_range": 2}),
     (UTF16, {"utf16_range": 1}),
-    (BOTH, {"crlf_range": 2, "utf16_range": 2}),
+    (BOTH, {"crlf_range": 2, "utf16_range": 1}),
 ]
 
 

@@ -133,6 +133,10 @@ def _blank(row: Sequence[str]) -> bool:
 def _rows(path: Path) -> Iterator[_Row]:
     """Rows with the lines on which they begin."""
     text = read_text(path)
+    if (at := text.find("\r\r")) >= 0:  # each would end a row, and a blank row a sentence
+        raise UserError(
+            f"{path}:{text.count(chr(10), 0, at) + 1}: carriage return before the line end; end lines with LF or CRLF"
+        )
     top = text.lstrip(" \r\n").split("\n", 1)[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(top), strict=True)
     begin = 1

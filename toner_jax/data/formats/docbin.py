@@ -90,6 +90,9 @@ def _docs(path: Path) -> Iterator[tuple[Any, str]]:
         raise UserError(f"{path}: no such file")
     try:
         docs = list(DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab))
+        for doc in docs:  # looked up only where they are asked for
+            [span.label_ for found in (doc.ents, *doc.spans.values()) for span in found]
+            [sentence.start for sentence in doc.sents] if doc.has_annotation("SENT_START") else []
     except Exception as error:  # whatever its compression, packing and arrays raise on damaged bytes
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
         raise UserError(f"{path}: not a spaCy DocBin, or damaged ({reason[:200]})") from error

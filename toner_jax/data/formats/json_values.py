@@ -69,7 +69,7 @@ def is_pair(value: object) -> bool:
 def _whole(text: str) -> Any:
     """The one object that the text is; None where it is not."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError):
         return None
 
@@ -78,14 +78,14 @@ def _lines(path: Path) -> Iterator[tuple[Any, str]]:
     for number, line in enumerate(read_lines(path), 1):
         if line.strip():
             try:
-                yield json.loads(line), f"{path}:{number}"
+                yield json.loads(line, object_pairs_hook=_object), f"{path}:{number}"
             except (ValueError, RecursionError) as error:
                 raise UserError(f"{path}:{number}: not JSON ({_reason(error)})") from error
 
 
 def _array(text: str, path: Path) -> Iterator[tuple[Any, str]]:
     """Element by element, so that each is known by its number and the line on which it begins."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_pairs_hook=_object)
 
     def skip(at: int) -> int:
         return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty string
@@ -93,6 +93,7 @@ def _array(text: str, path: Path) -> Iterator[tuple[Any, str]]:
     counted, line, number = 0, 1, 0
     at = skip(text.index("[") + 1)
     expected = "]" if text[at : at + 1] == "]" else ","
+    at += expected == "]"
     while expected == ",":
         line, counted, number = line + text.count("\n", counted, at), at, number + 1
         try:
@@ -108,8 +109,18 @@ def _array(text: str, path: Path) -> Iterator[tuple[Any, str]]:
             line += text.count("\n", counted, at)
             raise UserError(f"{path}:{line}: not JSON (expected ',' or ']' after an element of the array)")
         at = skip(at + 1)
-    if at < len(text) and text[at:].strip("] \t\r\n"):
+    if at < len(text) and text[at:].strip(" \t\r\n"):
         raise UserError(f"{path}:{line}: not JSON (text after the end of the array)")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Record:
+    """An object, of which JSON would keep the last of two values of a key without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for key in names if names.count(key) > 1)
+        raise ValueError(f"an object has the key {shown(twice)} twice")
+    return found
 
 
 def _reason(error: Exception) -> str:

@@ -139,8 +139,8 @@ def _checked(items: Iterable[_Item], repairs: Repairs) -> Iterator[_Item]:
         if id is not None and id in seen:
             raise UserError(f'{location}: "id" {shown(id)} was already used in {seen[id]}')
         seen[id] = location
-        relations = get_list(item, "relations", location) if "relations" in item else []
-        repairs.add("not_entities", location, len(relations))
+        relations = item.get("relations")
+        repairs.add("not_entities", location, len(relations) if isinstance(relations, list) else 0)
         yield item, location
 
 

@@ -72,10 +72,10 @@ def read_label_studio(
 
 
 def recognizes_label_studio(sample: Sample) -> bool:
-    """Whether tasks have `data` and `annotations`, or lists of regions with labels. Empty labels tell nothing, but an
-    export is one array."""
+    """Whether tasks have `data` and `annotations`, an `annotation_id` (JSON-MIN), or lists of regions with labels.
+    Empty labels tell nothing, but an export is one array."""
     for item in sample.records:
-        if "data" in item and "annotations" in item:
+        if ("data" in item and "annotations" in item) or "annotation_id" in item:
             return True
         for key, found in item.items():
             if isinstance(found, list) and any(is_region(region) for region in found):

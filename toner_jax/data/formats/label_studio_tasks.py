@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toner_jax.data.formats.json_values import Record, get_list
+from toner_jax.data.formats.json_values import Record, get_list, get_text
 from toner_jax.data.reading import shown
 from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
@@ -97,13 +97,17 @@ def is_region(value: object) -> bool:
 
 
 def control_names(records: Sequence[Record]) -> list[str]:
-    """What the labels of JSON-MIN's tasks are called: keys of lists of regions, or "label", which may be empty."""
-    names = [
-        key
+    """What the labels of JSON-MIN's tasks are called: keys of lists of regions; without any, "label" or else the keys
+    of empty lists."""
+    lists = [
+        (key, value)
         for record in records
         for key, value in record.items()
-        if isinstance(value, list) and any(is_region(region) for region in value)
+        if isinstance(value, list) and key not in _METADATA
     ]
+    names = [key for key, value in lists if any(is_region(region) for region in value)]
+    if not names and not any("label" in record for record in records):
+        names = [key for key, value in lists if not value]
     return list(dict.fromkeys(names)) or ["label"]
 
 
@@ -163,15 +167,19 @@ def _labelled(results: Sequence[Record], control: str, location: str, repairs: R
     """The results that are labels of texts; others are no entities, or attributes of those that are."""
     known = {repr(result.get("id")) for result in results if result.get("type") in LABELS}
     for result in results:
-        kind, value = result.get("type"), result.get("value")
+        kind, value = get_text(result, "type", location), result.get("value")
         if kind in LABELS:
             if control and result.get("from_name") != control:
                 repairs.add("other_labels", location)
             else:
                 yield result
             continue
-        if isinstance(kind, str) and kind.endswith("labels"):
+        if kind.endswith("labels"):
             raise _unreadable(kind, location)
+        if isinstance(value, dict) and any(value.get(key) for key in LABELS):
+            raise UserError(
+                f"{location}: a result of type {shown(kind)} has labels; expected one of {', '.join(LABELS)}"
+            )
         ranged = isinstance(value, dict) and ("start" in value or "startOffset" in value)
         if kind in _CHOICES and ranged and repr(result.get("id")) not in known:
             raise UserError(

@@ -114,8 +114,10 @@ def place_annotations(
         new = _moved(old, way)
         if new is None:
             raise _outside(text, old)
-        for reason in way.reasons if new != _moved(old, ways[0]) else ():
-            repairs.add(reason, old.location)
+        for reason in way.reasons:
+            without = tuple(other for other in way.reasons if other != reason)
+            alike = any(_moved(old, other) == new for other in ways if other.reasons == without)
+            repairs.add(reason, old.location, not alike)
         placed.append(new)
     return placed
 
