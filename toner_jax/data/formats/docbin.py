@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from toner_jax.atoms import Range
 from toner_jax.data.documents import Document, Span, read_documents
@@ -60,13 +61,10 @@ def recognizes_docbin(sample: Sample) -> bool:
 
 
 def _docs(path: Path) -> Iterator[tuple[Any, str]]:
-    try:
-        import spacy
-        from spacy.tokens import DocBin
-    except ImportError as error:
-        raise UserError(
-            f'{path}: reading .spacy files needs spaCy; install it with pip install "toner-jax[spacy]"'
-        ) from error
+    check_spacy(path, "reading")
+    import spacy
+    from spacy.tokens import DocBin
+
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
@@ -76,6 +74,56 @@ def _docs(path: Path) -> Iterator[tuple[Any, str]]:
         raise UserError(f"{path}: not a spaCy DocBin, or damaged ({reason[:200]})") from error
     for i, doc in enumerate(docs):
         yield doc, f"{path}: doc {i}"
+
+
+def check_spacy(path: str | Path, doing: str) -> None:
+    """Raises:
+    UserError: spaCy is not installed, without which there is no "reading" or "writing".
+    """
+    try:
+        import spacy.tokens  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            f'{path}: {doing} .spacy files needs spaCy; install it with pip install "toner-jax[spacy]"'
+        ) from error
+
+
+class TokenizedText(NamedTuple):
+    """A text as spaCy has it.
+
+    Attributes:
+      tokens: with what lies between them, the whole text.
+      spaces: whether a space of the text follows each token.
+      entities: half-open ranges of tokens, with their labels.
+      data: what else is known of it: its doc's `user_data`.
+    """
+
+    tokens: Sequence[str]
+    spaces: Sequence[bool]
+    entities: Sequence[tuple[int, int, str]]
+    data: dict[str, Any]
+
+
+def write_docbin(texts: Iterable[TokenizedText], path: Path) -> None:
+    """Writes a doc for each text: its entities are the doc's `ents`, or where some overlap, all its span group "sc".
+
+    Raises:
+      UserError: spaCy is not installed.
+    """
+    check_spacy(path, "writing")
+    import spacy
+    from spacy.tokens import Doc, DocBin, Span
+
+    vocab, docs = spacy.blank("xx").vocab, DocBin(store_user_data=True)
+    for text in texts:
+        doc = Doc(vocab, words=list(text.tokens), spaces=list(text.spaces), user_data=text.data)
+        spans = [Span(doc, start, end, label) for start, end, label in sorted(text.entities)]
+        flat = all(one.end <= other.start for one, other in pairwise(spans))
+        doc.set_ents(spans if flat else [])
+        if not flat:
+            doc.spans[SPAN_GROUP] = spans
+        docs.add(doc)
+    docs.to_disk(path)
 
 
 def _spans(doc: Any, location: str) -> tuple[Span, ...]:
