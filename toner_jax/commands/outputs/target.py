@@ -135,11 +135,11 @@ class Target:
             self._stream(answers)
             return
         self._sink.close()
+        written = self._path.with_name(f"{self._path.name}.writing")
+        shutil.rmtree(written) if written.is_dir() else written.unlink(missing_ok=True)
         if self._name == JSONL and not self._compressed:
             self._lines.replace(self._path)
             return
-        written = self._path.with_name(f"{self._path.name}.writing")
-        shutil.rmtree(written) if written.is_dir() else written.unlink(missing_ok=True)
         if self.form.write_path:
             self.form.write_path(answers, written)
         elif self.form.write_text:
@@ -180,12 +180,13 @@ def _rewind(file: IO[bytes]) -> Done:
     done, at = Done(), 0
     for line in file:
         try:
-            error = json.loads(line).get("error", "")
+            row = json.loads(line)
         except ValueError:  # of the last one, or of what a machine left that lost its power
             break
-        if not line.endswith(b"\n"):
+        if not line.endswith(b"\n") or not isinstance(row, dict):
             break
         at += len(line)
+        error = row.get("error", "")
         done = Done(done.rows + 1, done.bad + bool(error), done.first_error or error)
     file.seek(at)
     file.truncate()
