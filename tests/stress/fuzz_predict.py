@@ -65,7 +65,7 @@ def faults(row: dict, given: str, labels: set[str]) -> list[str]:
     for e in row["entities"]:
         if given[e["start"] : e["end"]] != e["text"] or not e["text"]:
             wrong.append(f"{e} is no slice")
-        if not 0 < e["score"] <= 1 or e["label"] not in labels:
+        if not 0 <= e["score"] <= 1 or e["label"] not in labels:
             wrong.append(f"{e} has no score or no label")
     return wrong
 

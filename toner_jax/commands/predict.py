@@ -62,17 +62,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         help="what --input holds: txt, a text a line; jsonl, objects with a text or with words, a line each; json, an "
         "array of them; auto (default) goes by its name, .gz aside",
     )  # fmt: skip
-    parser.add_argument(
-        "--output", type=cli.some, default=rows.STANDARD, metavar="FILE",
-        help="a file, or for brat a folder, there once it is complete, compressed if it is called .gz; or - for "
-        "standard output",
-    )  # fmt: skip
-    parser.add_argument(
-        "--output_format", type=cli.one_of(AUTO, *FORMS), default=AUTO,
-        help="what --output becomes: jsonl, a row with its entities a line; json, an array of them; columns, IOB2; "
-        "brat, a folder of .txt and .ann; docbin, spaCy's; csv, an entity a row; html, a page; auto (default) goes by "
-        "its name",
-    )  # fmt: skip
+    _add_output(parser)
     parser.add_argument(
         "--labels", type=cli.some, metavar="NAME,…",
         help="other types to look for, or a .json or .yaml file of names and descriptions",
@@ -96,6 +86,20 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--batch", type=cli.positive, default=1024, help="sentences prepared at a time")
     return parser.read(arguments)
+
+
+def _add_output(parser: cli.Parser) -> None:
+    parser.add_argument(
+        "--output", type=cli.some, default=rows.STANDARD, metavar="FILE",
+        help="a file, or for brat a folder, there once it is complete, compressed if it is called .gz; or - for "
+        "standard output",
+    )  # fmt: skip
+    parser.add_argument(
+        "--output_format", type=cli.one_of(AUTO, *FORMS), default=AUTO,
+        help="what --output becomes: jsonl, a row with its entities a line; json, an array of them; columns, IOB2; "
+        "brat, a folder of .txt and .ann; docbin, spaCy's; csv, an entity a row; html, a page; auto (default) goes by "
+        "its name",
+    )  # fmt: skip
 
 
 def _more() -> str:
