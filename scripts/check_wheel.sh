@@ -24,7 +24,9 @@ for config in "$root"/configs/*.py; do
   name=$(basename "$config" .py)
   "$toner_jax" train --help | grep "^  $name " > /dev/null || { say "the configuration $name is missing"; exit 1; }
 done
-[[ -f $folder/installed/toner_jax/evaluation/report.html.j2 ]] || { say "the report's template is missing"; exit 1; }
+for part in report.html.j2 predictions.html.j2 sentences.css sentences.js; do
+  [[ -f $folder/installed/toner_jax/evaluation/$part ]] || { say "a page's $part is missing"; exit 1; }
+done
 "$toner_jax" stats --config=quickstart --splits=dev --json | grep '"sentences": 500' > /dev/null
 say "commands and configurations are there"
 

@@ -324,15 +324,10 @@ def test_a_file_without_sentences_is_refused(write, content):
             read_columns(path, CONLL, tagging=Tagging(prefix))
 
 
-def test_a_missing_file_is_named(tmp_path):
-    path = tmp_path / "absent.conll"
-    with pytest.raises(UserError, match=f"^{re.escape(str(path))}: no such file$"):
-        read_columns(path, CONLL)
-
-
-def test_a_folder_is_not_a_file(tmp_path):
-    with pytest.raises(UserError, match=f"^{re.escape(str(tmp_path))}: cannot be read"):
-        read_columns(tmp_path, CONLL)
+@pytest.mark.parametrize(("name", "problem"), [("absent.conll", "no such file$"), ("", "cannot be read")])
+def test_what_is_no_file_is_named(tmp_path, name, problem):
+    with pytest.raises(UserError, match=f"^{re.escape(str(tmp_path / name))}: {problem}"):
+        read_columns(tmp_path / name, CONLL)
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,20 @@ import json
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from toner_jax.commands import rows
+from toner_jax.commands.outputs.answers import OURS, Answer, Tokenize
+from toner_jax.commands.outputs.form import Form
+from toner_jax.commands.outputs.forms import AUTO, FORMS
+from toner_jax.commands.outputs.target import Done, Target
 from toner_jax.common import cli
-from toner_jax.common.console import Progress, as_utf8, warn
-from toner_jax.errors import UserError
+from toner_jax.common.console import Progress, warn
+from toner_jax.errors import ParameterError, UserError
 
 if TYPE_CHECKING:
     from toner_jax.api import Ner
@@ -57,10 +62,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         help="what --input holds: txt, a text a line; jsonl, objects with a text or with words, a line each; json, an "
         "array of them; auto (default) goes by its name, .gz aside",
     )  # fmt: skip
-    parser.add_argument(
-        "--output", type=cli.some, default=rows.STANDARD, metavar="FILE",
-        help="a file of JSON lines, there once it is complete; or - for standard output",
-    )  # fmt: skip
+    _add_output(parser)
     parser.add_argument(
         "--labels", type=cli.some, metavar="NAME,…",
         help="other types to look for, or a .json or .yaml file of names and descriptions",
@@ -86,10 +88,25 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.read(arguments)
 
 
+def _add_output(parser: cli.Parser) -> None:
+    parser.add_argument(
+        "--output", type=cli.some, default=rows.STANDARD, metavar="FILE",
+        help="a file, or for brat a folder, there once it is complete, compressed if it is called .gz; or - for "
+        "standard output",
+    )  # fmt: skip
+    parser.add_argument(
+        "--output_format", type=cli.one_of(AUTO, *FORMS), default=AUTO,
+        help="what --output becomes: jsonl, a row with its entities a line; json, an array of them; columns, IOB2; "
+        "brat, a folder of .txt and .ann; docbin, spaCy's; csv, an entity a row; html, a page; auto (default) goes by "
+        "its name",
+    )  # fmt: skip
+
+
 def _more() -> str:
     return (
         "--config.KEY=VALUE sets another value than the run's, as for evaluate.\n"
-        f"Exit status {BAD_ROWS}: rows that could not be read stand in the output as errors."
+        f"Exit status {BAD_ROWS}: rows that could not be read stand in the output as errors; columns, brat and docbin\n"
+        "have no room for these, and standard error names each."
     )
 
 
@@ -101,66 +118,41 @@ def _predict_file(options: argparse.Namespace) -> int:
         checked_score(options.threshold)  # before anything is opened
     if options.type_threshold is not None:
         checked_cosine(options.type_threshold)
-    _check_files(options)
     labels = _labels(options.labels) if options.labels else None
-    with ExitStack() as files:
-        try:
-            source = files.enter_context(rows.open_bytes(options.input))
-            ner = _load(options)
-            sink, done = files.enter_context(_sink(options)), 0
-            if options.resume:
-                done = _rewind(sink)
-        except OSError as error:
-            raise UserError(f"{error.filename}: cannot be opened ({error.strerror})") from error
-        format = rows.format_of(options.input, options.format)
-        given = islice(rows.read_rows(source, options.input, format), done, None)
-        writer = _Writer(ner, sink, options, labels)
-        written = writer.write(given)
-        total = _count(options.input, format)
-        if total and not sink.isatty():
-            written = _shown(written, total - done)
-        for _ in written:
-            pass
-    if options.output != rows.STANDARD:
-        _partial(options.output).replace(options.output)
-    return writer.finish()
+    with Target(options.output, options.output_format, options.resume) as target:
+        target.check_is_not(options.input)
+        with ExitStack() as files:
+            try:
+                source = files.enter_context(rows.open_bytes(options.input))
+                ner = _load(options)
+                sink, done = target.open()
+            except OSError as error:
+                raise UserError(f"{error.filename}: cannot be opened ({error.strerror})") from error
+            format = rows.format_of(options.input, options.format)
+            given = islice(rows.read_rows(source, options.input, format), done.rows, None)
+            tokenize = _tokenize(ner, options.pretokenized)
+            writer = _Writer(ner, sink, options, labels, done)
+            written = writer.write(_fitting(given, target.form, tokenize))
+            total = _count(options.input, format)
+            if total and not sink.isatty():
+                written = _shown(written, total - done.rows)
+            for _ in written:
+                pass
+        target.finish(tokenize)
+        return writer.finish(target)
 
 
-def _check_files(options: argparse.Namespace) -> None:
-    """Raises:
-    UserError: the output is the input, or there is nothing to resume.
-    """
-    source, sink = Path(options.input), Path(options.output)
-    if options.output != rows.STANDARD and sink.exists() and source.exists() and sink.samefile(source):
-        raise UserError(f"{options.output}: is the input, too; give the output another file")
-    if options.resume and (options.output == rows.STANDARD or not _partial(options.output).is_file()):
-        raise UserError(
-            f"--resume: there is no {_partial(options.output)}, which an interrupted command leaves; start without it"
-        )
+def _tokenize(ner: Ner, pretokenized: bool) -> Tokenize:
+    from toner_jax.text.words import lines_of_words, split_into_sentences
+
+    return lines_of_words if pretokenized else partial(split_into_sentences, reading=ner.reading)
 
 
-def _partial(output: str) -> Path:
-    """Where the output lies until it is complete."""
-    return Path(f"{output}.partial")
-
-
-def _sink(options: argparse.Namespace) -> AbstractContextManager[IO[str]]:
-    if options.output == rows.STANDARD:
-        return nullcontext(as_utf8(sys.stdout))
-    mode = "r+" if options.resume else "w"
-    # Half of a surrogate pair has no UTF-8 form; JSON escapes it in the same way.
-    return _partial(options.output).open(mode, encoding="utf-8", errors="backslashreplace", newline="\n")
-
-
-def _rewind(file: IO[str]) -> int:
-    """Goes to the end of the last whole row, and cuts what follows. Returns how many rows there are."""
-    data, at, count = file.buffer, 0, 0  # type: ignore[attr-defined]
-    for line in data:
-        if line.endswith(b"\n"):
-            at, count = at + len(line), count + 1
-    data.seek(at)
-    data.truncate()
-    return count
+def _fitting(given: Iterator[rows.Row], form: Form, tokenize: Tokenize) -> Iterator[rows.Row]:
+    """The rows; one that the form of output has no room for, as one that cannot be read."""
+    for row in given:
+        reason = "" if row.error else form.refuses(Answer(0, row.entry, ()), tokenize)
+        yield rows.Row(row.entry, f"{row.location}: {reason}", row.location) if reason else row
 
 
 def _labels(text: str) -> Labels:
@@ -168,6 +160,10 @@ def _labels(text: str) -> Labels:
         from toner_jax.schema import read_schema
 
         return {t.name: t.description for t in read_schema(text).types}
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ParameterError("labels", repr(text), "not UTF-8, as text is") from None
     return cli.words(text)
 
 
@@ -202,13 +198,15 @@ def _shown(written: Iterator[None], total: int) -> Iterator[None]:
 class _Writer:
     """Writes each row with its entities, a line each; one that cannot be read with its error."""
 
-    def __init__(self, ner: Ner, sink: IO[str], options: argparse.Namespace, labels: Labels | None):
+    def __init__(
+        self, ner: Ner, sink: IO[str], options: argparse.Namespace, labels: Labels | None, done: Done
+    ):
         from toner_jax.tasks.recognized import Coverage
 
         self._ner, self._sink, self._options, self._labels = ner, sink, options, labels
         self._waiting: deque[rows.Row] = deque()
-        self._bad = self._in_part = self._unknown = 0
-        self._first_error = ""
+        self._bad, self._first_error = done.bad, done.first_error
+        self._in_part = self._unknown = 0
         self._lost = self._nothing = Coverage()
 
     def write(self, given: Iterator[rows.Row]) -> Iterator[None]:
@@ -228,9 +226,8 @@ class _Writer:
             if not begun:
                 yield from self._write_errors()
                 begun, coverage, separator = True, self._nothing, ""
-                entry = self._waiting.popleft().entry
-                kept = {key: value for key, value in entry.items() if key != "entities"}
-                self._sink.write(json.dumps(kept, ensure_ascii=False)[:-1] + ', "entities": [')
+                entry = _own_keys(self._waiting.popleft())
+                self._sink.write(json.dumps(entry, ensure_ascii=False)[:-1] + ', "entities": [')
             for span in part.entities:
                 self._sink.write(separator + json.dumps(span, ensure_ascii=False))
                 separator = ", "
@@ -241,7 +238,7 @@ class _Writer:
                 yield
         yield from self._write_errors()
 
-    def finish(self) -> int:
+    def finish(self, target: Target) -> int:
         """Says what was not read. Returns the exit status."""
         if self._in_part:
             lost = self._lost.describe(texts_mostly_unknown=self._unknown)
@@ -249,7 +246,10 @@ class _Writer:
             warn(f"not all was read of {texts}, whose rows have a coverage: {lost}")
         if self._bad:
             count = f"{self._bad:,} row{'s' * (self._bad > 1)}"
-            warn(f"{self._first_error} ({count} could not be read and stand in the output with an error)")
+            if target.form.holds_errors:
+                warn(f"{self._first_error} ({count} could not be read and stand in the output with an error)")
+            else:
+                warn(f"{target.output}: {count} left out")  # each has been named
         return BAD_ROWS if self._bad else cli.OK
 
     def _texts(self, given: Iterator[rows.Row]) -> Iterator[Text]:
@@ -264,7 +264,7 @@ class _Writer:
         while self._waiting and self._waiting[0].error:
             row = self._waiting.popleft()
             self._bad, self._first_error = self._bad + 1, self._first_error or row.error
-            self._sink.write(json.dumps({**row.entry, "error": row.error}, ensure_ascii=False) + "\n")
+            self._sink.write(json.dumps({**_own_keys(row), "error": row.error}, ensure_ascii=False) + "\n")
             self._sink.flush()
             yield
 
@@ -275,6 +275,11 @@ class _Writer:
         if not coverage.whole:
             self._in_part, self._lost = self._in_part + 1, self._lost + coverage
             self._unknown += coverage.mostly_unknown
+
+
+def _own_keys(row: rows.Row) -> dict[str, Any]:
+    """A row's keys and values but for those that say what was found in it."""
+    return {key: value for key, value in row.entry.items() if key not in OURS}
 
 
 def _input(entry: dict[str, Any], pretokenized: bool) -> Text:

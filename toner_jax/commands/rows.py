@@ -6,29 +6,48 @@ import codecs
 import gzip
 import io
 import json
+import math
+import re
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
+from toner_jax.data.reading import shown
 from toner_jax.errors import UserError
 
 FORMATS = ("auto", "txt", "jsonl", "json")
 STANDARD = "-"  # standard input or output
 
 _GZIP = b"\x1f\x8b"
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# A longer mark comes before the shorter one that it begins with.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+# How four characters of ASCII begin in an encoding that only its mark would tell.
+_WITHOUT_MARK = re.compile(rb"[^\0]\0[^\0]\0|\0[^\0]\0[^\0]|[^\0]\0\0\0|\0\0\0[^\0]")
+_ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, as "surrogateescape" gives them
+_DEEPEST = 200  # what nests deeper may be read and yet not written
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its keys and values, or what is wrong with it, behind its file and line."""
+    """A row: its keys and values, or what is wrong with it, behind its file and line.
+
+    Attributes:
+      location: its file and line, or its number in an array.
+    """
 
     entry: dict[str, Any]
     error: str = ""
+    location: str = field(default="", compare=False)
 
 
 def words_of(entry: dict[str, Any]) -> list[str] | None:
@@ -61,7 +80,8 @@ def open_bytes(name: str) -> AbstractContextManager[IO[bytes]]:
 def read_rows(file: IO[bytes], name: str, format: str) -> Iterator[Row]:
     """The rows in order, read as they are asked for but for those of an array.
 
-    A row that cannot be read has its error. UTF-8 with or without a byte order mark is read, and UTF-16 with one.
+    A row that cannot be read has its error. UTF-8 with or without a byte order mark is read, and UTF-16 or UTF-32 with
+    one.
 
     Args:
       format: as `format_of` gives it.
@@ -71,7 +91,12 @@ def read_rows(file: IO[bytes], name: str, format: str) -> Iterator[Row]:
     """
     buffered = io.BufferedReader(cast("io.RawIOBase", file))
     try:
-        encoding = "utf-16" if buffered.peek(2)[:2] in _UTF16 else "utf-8-sig"
+        head = buffered.peek(4)[:4]
+        encoding = next((found for mark, found in _MARKS.items() if head.startswith(mark)), "utf-8-sig")
+        if _WITHOUT_MARK.match(head):
+            raise UserError(
+                f"{name}: UTF-16 or UTF-32 without the byte order mark that tells them; save the file as UTF-8"
+            )
         # What is not UTF-8 spoils its own row alone.
         errors = "surrogateescape" if encoding == "utf-8-sig" else "strict"
         lines = io.TextIOWrapper(buffered, encoding=encoding, errors=errors)
@@ -83,52 +108,99 @@ def read_rows(file: IO[bytes], name: str, format: str) -> Iterator[Row]:
 def _lines(lines: IO[str], name: str, is_json: bool) -> Iterator[Row]:
     for number, line in enumerate(lines, 1):
         text, location = line.rstrip("\n"), f"{name}:{number}"
-        if any("\udc80" <= character <= "\udcff" for character in text):
-            yield Row({}, f"{location}: not UTF-8")
+        if _ESCAPED.search(text):
+            yield Row({}, f"{location}: not UTF-8", location)
         elif not is_json:
-            yield Row({"text": text})
+            yield Row({"text": text}, location=location)
         elif text.strip():
             yield _parsed(text, location)
 
 
 def _array(lines: IO[str], name: str) -> Iterator[Row]:
-    """The elements of an array; of a file that is none, its lines."""
+    """The elements of an array, or one object on any number of lines; of a file that is neither, its lines."""
     text = lines.read()
-    if not text.lstrip().startswith("["):
+    if wrong := _ESCAPED.search(text):
+        raise UserError(f"{name}:{text.count(chr(10), 0, wrong.start()) + 1}: not UTF-8; convert the file")
+    try:
+        values = _load(text)
+    except (ValueError, RecursionError) as error:
+        if text.lstrip().startswith("["):
+            raise UserError(f"{name}: not JSON ({_reason(error)})") from error
         yield from _lines(io.StringIO(text), name, is_json=True)
         return
-    try:
-        values = json.loads(text, parse_constant=_no_json)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{name}: not JSON ({_reason(error)})") from error
-    for number, value in enumerate(values, 1):
+    for number, value in enumerate(values if isinstance(values, list) else [values], 1):
         yield _checked(value, f"{name}: record {number}")
 
 
 def _parsed(text: str, location: str) -> Row:
     try:
-        return _checked(json.loads(text, parse_constant=_no_json), location)
+        return _checked(_load(text), location)
     except (ValueError, RecursionError) as error:
-        return Row({}, f"{location}: not JSON ({_reason(error)})")
+        return Row({}, f"{location}: not JSON ({_reason(error)})", location)
+
+
+def _load(text: str) -> Any:
+    """What JSON says, where it can be written again and says one thing.
+
+    Raises:
+      ValueError, RecursionError: it is none, a key stands twice, a number is none or too large, or it nests too deeply.
+    """
+    value = json.loads(
+        text, parse_constant=_no_json, parse_float=_finite, object_pairs_hook=_with_each_key_once
+    )
+    if text.count("[") + text.count("{") > _DEEPEST:
+        _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(_DEEPEST):
+        inside = [v.values() if isinstance(v, dict) else v for v in level if isinstance(v, dict | list)]
+        level = [v for values in inside for v in values]
+    if level:
+        raise RecursionError
 
 
 def _no_json(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{shown(text)} is too large a number")
+    return value
+
+
+def _with_each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        (twice, _), *_ = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {shown(twice)} stands twice in an object")
+    return found
+
+
 def _reason(error: Exception) -> str:
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error).split(";")[0]
 
 
 def _checked(value: Any, location: str) -> Row:
     """A row with a text or with words, and not with both; a null is neither, and a string is a text. Words may stand
     beside a text as character ranges, as our own files have them; the text is read then."""
     entry = {"text": value} if isinstance(value, str) else value
+
+    def wrong(reason: str, entry: dict[str, Any]) -> Row:
+        return Row(entry, f"{location}: {reason}", location)
+
+    expected = 'expected an object with a "text" string, or a list of "words"'
     if not isinstance(entry, dict):
-        return Row({}, f'{location}: expected an object with a "text" string, or a list of "words"')
+        return wrong(expected, {})
     has_text, words = isinstance(entry.get("text"), str), words_of(entry)
     if has_text and words:
-        return Row(entry, f'{location}: has a "text" and a list of "words"; leave out one of the two')
+        return wrong('has a "text" and a list of "words"; leave out one of the two', entry)
+    if words is not None and words_of({"words": entry.get("tokens")}) not in (None, words):
+        return wrong('has "words" and other "tokens"; leave out one of the two', entry)
     if has_text or words is not None:
-        return Row(entry)
-    return Row(entry, f'{location}: expected an object with a "text" string, or a list of "words"')
+        return Row(entry, location=location)
+    return wrong(expected, entry)

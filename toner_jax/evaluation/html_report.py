@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from importlib.util import find_spec
 from typing import Any
 
-import jinja2
-
 from toner_jax.common.console import warn
+from toner_jax.evaluation import pages
 from toner_jax.evaluation.charts import (
     reliability_diagram,
     score_curve,
@@ -41,11 +39,8 @@ class Page:
 
 def render(report: Report, evaluated: Evaluated, schema: Schema, page: Page) -> str:
     """The page as a string."""
-    source = resources.files("toner_jax.evaluation").joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": True}
     figures = report.to_json()
-    return environment.from_string(source).render(
+    return pages.page("report.html.j2").render(
         title=page.title,
         report=figures,
         charts=_charts(figures, evaluated.sentences, schema, page),

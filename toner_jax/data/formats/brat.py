@@ -25,6 +25,7 @@ from toner_jax.text.words import READING, Reading
 _ENTITY = re.compile(r"(?P<type>[^\t ]+) (?P<ranges>[0-9]+ [0-9]+(;[0-9]+ [0-9]+)*)")
 _ID = re.compile(r"T[0-9]+")
 _OTHER = re.compile(r"[REAMN][0-9]+\t|\*\t|#")
+_LINE_ENDS = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")  # as any reader may know them
 _DISCONTINUOUS = ("refuse", "join", "skip")
 
 
@@ -93,9 +94,8 @@ def write_brat(sentences: Iterable[Sentence], folder: Path) -> None:
         documents.setdefault(s.doc_id or "document", []).append(s)
     folder.mkdir(parents=True, exist_ok=True)
     for doc_id, members in documents.items():
-        stem = re.sub(r"^\.", "%2E", quote(doc_id, safe=" ,+@()="))
         text = ""
-        lines: list[str] = []
+        spans: list[tuple[int, int, str]] = []
         for s in members:
             starts = [len(text)]
             words = [bare(word) for word in s.words]
@@ -105,18 +105,35 @@ def write_brat(sentences: Iterable[Sentence], folder: Path) -> None:
                         f"sentence {s.id}: word {shown(word)} holds a line end, which brat cannot"
                     )
                 starts.append(starts[-1] + len(word) + 1)
-            line = " ".join(words)
-            for e in s.entities:
-                start, end = starts[e.start], starts[e.end] - 1
-                label = e.type.replace(" ", "_")
-                surface = line[start - len(text) : end - len(text)]
-                lines.append(f"T{len(lines) + 1}\t{label} {start} {end}\t{surface}\n")
-            text += line + "\n"
-        for suffix, content in ((".txt", text), (".ann", "".join(lines))):
-            try:
-                (folder / f"{stem}{suffix}").write_text(content, encoding="utf-8", newline="\n")
-            except OSError as error:
-                raise UserError(f"{folder / stem}{suffix}: cannot be written ({error.strerror})") from error
+            spans += [(starts[e.start], starts[e.end] - 1, e.type) for e in s.entities]
+            text += " ".join(words) + "\n"
+        write_document(folder, doc_id, text, spans)
+
+
+def write_document(folder: Path, name: str, text: str, spans: Iterable[tuple[int, int, str]]) -> None:
+    """Writes a text as it is, to the last line end, and its entities: their ranges of characters and their types.
+
+    Args:
+      name: of the two files, as far as a path has room for its characters; others are written as `%2F`.
+
+    Raises:
+      UserError: a file cannot be written.
+    """
+    lines = []
+    for number, (start, end, label) in enumerate(spans, 1):
+        surface = _LINE_ENDS.sub(" ", text[start:end])
+        lines.append(f"T{number}\t{'_'.join(label.split())} {start} {end}\t{surface}\n")
+    stem = file_stem(name)
+    for suffix, content in ((".txt", text), (".ann", "".join(lines))):
+        try:
+            (folder / f"{stem}{suffix}").write_text(content, encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise UserError(f"{folder / stem}{suffix}: cannot be written ({error.strerror})") from error
+
+
+def file_stem(name: str) -> str:
+    """How a document's files are called."""
+    return re.sub(r"^\.", "%2E", quote(name, safe=" ,+@()="))
 
 
 def _stems(folder: Path, repairs: Repairs) -> list[Path]:

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from toner_jax.atoms import bare
 from toner_jax.data.formats.column_rows import (
@@ -207,30 +207,48 @@ def write_columns(sentences: Iterable[Sentence], path: Path) -> None:
     """
     sentences = list(sentences)
     warn_of_unreachable(sentences, path)
-    layers = [_layers(s) for s in sentences]
+    layers = [tag_layers(len(s.words), s.entities) for s in sentences]
     depth = max([1, *map(len, layers)])
     document = None
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for s, levels in zip(sentences, layers, strict=True):
             if s.doc_id != document:
                 document = s.doc_id
-                file.write("\t".join([DOCSTART, *["O"] * depth]) + "\n\n")
-            outside = ["O"] * len(s.words)
-            for row in zip(map(bare, s.words), *levels, *[outside] * (depth - len(levels)), strict=True):
-                if _UNWRITABLE.search(row[0]) or row[0] == DOCSTART or row[0].startswith(MEDLINE):
-                    raise UserError(f"sentence {s.id}: word {shown(row[0])} cannot stand in a column")
-                file.write("\t".join(row) + "\n")
-            file.write("\n")
+                begin_document(file, depth)
+            words = list(map(bare, s.words))
+            for word in filter(is_unwritable, words):
+                raise UserError(f"sentence {s.id}: word {shown(word)} cannot stand in a column")
+            write_sentence(file, words, levels, depth)
 
 
-def _layers(sentence: Sentence) -> list[list[str]]:
-    """Tags of as few columns as hold the entities, none of which overlap in one."""
+def is_unwritable(word: str) -> bool:
+    """Whether a word cannot stand in a column: it holds a tab, a line end or spaces at its edges, is empty, or reads as
+    the beginning of a document."""
+    return bool(_UNWRITABLE.search(word)) or word == DOCSTART or word.startswith(MEDLINE)
+
+
+def begin_document(file: IO[str], depth: int) -> None:
+    """Writes the line that begins a document, with `depth` columns of tags."""
+    file.write("\t".join([DOCSTART, *["O"] * depth]) + "\n\n")
+
+
+def write_sentence(file: IO[str], words: Sequence[str], layers: Sequence[Sequence[str]], depth: int) -> None:
+    """Writes a sentence's words, none of which `is_unwritable`, beside `depth` columns of tags (from `tag_layers`)."""
+    outside = ["O"] * len(words)
+    for row in zip(words, *layers, *[outside] * (depth - len(layers)), strict=True):
+        file.write("\t".join(row) + "\n")
+    file.write("\n")
+
+
+def tag_layers(length: int, entities: Iterable[Entity]) -> list[list[str]]:
+    """IOB2 tags of a sentence of `length` words: as few columns as hold the entities, which are sorted by their
+    beginning, and none of which overlap in one."""
     layers: list[list[str]] = []
     ends: list[int] = []
-    for e in sentence.entities:
+    for e in entities:
         level = next((i for i, end in enumerate(ends) if end <= e.start), len(layers))
         if level == len(layers):
-            layers.append(["O"] * len(sentence.words))
+            layers.append(["O"] * length)
             ends.append(0)
         ends[level] = e.end
         layers[level][e.start : e.end] = [f"B-{e.type}"] + [f"I-{e.type}"] * (e.end - e.start - 1)

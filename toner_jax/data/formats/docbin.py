@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from toner_jax.atoms import Range
 from toner_jax.data.documents import Document, Span, read_documents
@@ -79,13 +80,10 @@ def recognizes_docbin(sample: Sample) -> bool:
 
 
 def _docs(path: Path) -> Iterator[tuple[Any, str]]:
-    try:
-        import spacy
-        from spacy.tokens import DocBin
-    except ImportError as error:
-        raise UserError(
-            f'{path}: reading .spacy files needs spaCy; install it with pip install "toner-jax[spacy]"'
-        ) from error
+    check_spacy(path, "reading")
+    import spacy
+    from spacy.tokens import DocBin
+
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
@@ -120,15 +118,20 @@ def _chosen(docs: Sequence[Any], path: Path, span_group: str) -> str:
             f"{path}: docs have spans in groups of their own ({named}); choose what holds the entities with "
             f"data.span_group={others[0]}, or {ENTS} for doc.ents"
         )
-    has_ents = any(doc.ents for doc in docs)
-    return ENTS if span_group or has_ents or SPAN_GROUP not in groups else SPAN_GROUP
+    within = all(_ranges(doc.ents) <= _ranges(doc.spans.get(SPAN_GROUP, ())) for doc in docs)
+    return SPAN_GROUP if SPAN_GROUP in groups and within and not span_group else ENTS
+
+
+def _ranges(spans: Iterable[Any]) -> set[tuple[int, int, str]]:
+    return {(span.start, span.end, span.label_) for span in spans}
 
 
 def _spans(doc: Any, key: str, location: str, repairs: Repairs) -> Iterator[Span]:
     groups = ((f"spans {shown(name)}", found, name == key != ENTS) for name, found in doc.spans.items())
     for name, found, chosen in ((ENTS, doc.ents, key == ENTS), *groups):
         if not chosen:
-            repairs.add("other_spans", f"{location}: {name}", len(found))
+            taken = _ranges(doc.ents if key == ENTS else doc.spans.get(key, ()))
+            repairs.add("other_spans", f"{location}: {name}", len(_ranges(found) - taken))
             continue
         for span in found:
             repairs.add("unlabelled_region", location, not span.label_)
@@ -136,6 +139,55 @@ def _spans(doc: Any, key: str, location: str, repairs: Repairs) -> Iterator[Span
                 yield Span(span.start_char, span.end_char, span.label_, location)
     for token in doc if key == ENTS else ():
         repairs.add("unknown_token", f"{location}: token {token.i}", not token.ent_iob and not token.is_space)
+
+
+def check_spacy(path: str | Path, doing: str) -> None:
+    """Raises:
+    UserError: spaCy is not installed, without which there is no "reading" or "writing".
+    """
+    try:
+        import spacy.tokens  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            f'{path}: {doing} .spacy files needs spaCy; install it with pip install "toner-jax[spacy]"'
+        ) from error
+
+
+class TokenizedText(NamedTuple):
+    """A text as spaCy has it.
+
+    Attributes:
+      tokens: with what lies between them, the whole text.
+      spaces: whether a space of the text follows each token.
+      entities: half-open ranges of tokens, with their labels.
+      data: what else is known of it: its doc's `user_data`.
+    """
+
+    tokens: Sequence[str]
+    spaces: Sequence[bool]
+    entities: Sequence[tuple[int, int, str]]
+    data: dict[str, Any]
+
+
+def write_docbin(texts: Iterable[TokenizedText], path: Path) -> None:
+    """Writes a doc for each text: its entities are the span group "sc", and where none overlap its `ents`, too.
+
+    Raises:
+      UserError: spaCy is not installed.
+    """
+    check_spacy(path, "writing")
+    import spacy
+    from spacy.tokens import Doc, DocBin, Span
+
+    vocab, docs = spacy.blank("xx").vocab, DocBin(store_user_data=True)
+    for text in texts:
+        doc = Doc(vocab, words=list(text.tokens), spaces=list(text.spaces), user_data=text.data)
+        spans = [Span(doc, start, end, label) for start, end, label in sorted(text.entities)]
+        flat = all(one.end <= other.start for one, other in pairwise(spans))
+        doc.set_ents(spans if flat else [])
+        doc.spans[SPAN_GROUP] = spans
+        docs.add(doc)
+    docs.to_disk(path)
 
 
 def _words(doc: Any, reading: Reading) -> tuple[tuple[Range, ...], ...]:

@@ -1,0 +1,1 @@
+"""The forms in which `toner-jax predict` writes entities."""

@@ -1,0 +1,66 @@
+const hues = types.map((_, i) => Math.round(360 * i / types.length + 200) % 360);
+const color = t => `hsl(${hues[types.indexOf(t)]} 75% 88%)`;
+const element = (tag, cls, text) => {
+  const e = document.createElement(tag);
+  if (cls) e.className = cls;
+  if (text !== undefined) e.textContent = text;
+  return e;
+};
+
+// Spans are [start, end, type, status, score]; the status of one that nobody has judged is "", and a gold one has no
+// score. They nest where they can; one that crosses another's end is continued after it.
+function highlight(text, spans) {
+  const root = element("div");
+  const sorted = [...spans].sort((a, b) => a[0] - b[0] || b[1] - a[1]);
+  const characters = Array.from(text); // offsets count code points, not UTF-16 units
+  function fill(parent, from, to, inside) {
+    let at = from;
+    while (inside.length) {
+      const [first, ...rest] = inside;
+      const end = Math.min(first[1], to);
+      parent.append(characters.slice(at, first[0]).join(""));
+      const mark = element("mark", ["", "correct"].includes(first[3]) ? "" : "wrong");
+      mark.style.background = color(first[2]);
+      mark.title = [first[3].replaceAll("_", " "), first[4] === undefined ? "" : `score ${first[4]}`].filter(Boolean).join(", ");
+      const covered = rest.filter(s => s[0] < end);
+      const crossing = covered.filter(s => s[1] > end).map(s => [end, ...s.slice(1)]);
+      fill(mark, first[0], end, covered);
+      mark.append(element("small", "", first[2]));
+      parent.append(mark);
+      at = end;
+      inside = [...crossing, ...rest.filter(s => s[0] >= end)].sort((a, b) => a[0] - b[0] || b[1] - a[1]);
+    }
+    parent.append(characters.slice(at, to).join(""));
+  }
+  fill(root, 0, characters.length, sorted);
+  return root;
+}
+
+const field = id => document.getElementById(id);
+let shown = 0, selected = [];
+function more() {
+  field("list").append(...selected.slice(shown, shown + 50).map(card));
+  shown = Math.min(shown + 50, selected.length);
+  field("more").hidden = shown === selected.length;
+}
+// The page's own `selects(row)` and `card(row)` say which rows are shown, and as what.
+function filter() {
+  const text = field("search").value.toLowerCase();
+  selected = rows.filter(row => selects(row) && row.text.toLowerCase().includes(text));
+  field("count").textContent = `${selected.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} ${unit}`;
+  field("list").replaceChildren();
+  shown = 0;
+  more();
+}
+function showKey() {
+  for (const t of types) {
+    const mark = element("mark", "", t);
+    mark.style.background = color(t);
+    field("key").append(mark);
+  }
+}
+function showFiltered(fields) {
+  for (const id of [...fields, "search"]) field(id).addEventListener("input", filter);
+  field("more").addEventListener("click", more);
+  filter();
+}
