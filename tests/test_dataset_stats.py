@@ -9,6 +9,8 @@ import pytest
 from shared_data import SHARED, needs_shared
 
 from toner_jax.commands.app import door
+from toner_jax.commands.stats import verdict
+from toner_jax.data.corpora.published import Comparison
 
 main = door("stats")
 ROOT = Path(__file__).resolve().parents[1]
@@ -133,6 +135,41 @@ def test_the_tagging_scheme_is_told(capsys, tmp_path):
     assert "conll2003: the sizes are of no published copy (IOB1)\n" in capsys.readouterr().out
     assert main(arguments("conll2003.py", tmp_path, "--check")) == 1
     assert "(IOB1, IOB2)\n" in capsys.readouterr().out
+
+
+def test_raw_text_is_compared_by_its_entities():
+    rows = [
+        Comparison("copy", "train", (10, 5), (8, 5), raw=True),
+        Comparison("copy", "test", (4, 2), (4, 2)),
+    ]
+    assert verdict("ships", rows, " (IOB2)") == (
+        "ships: the sizes are those of: copy (IOB2); train came as raw text, which is split into sentences here, "
+        "8 for 10",
+        True,
+    )
+    text, matches = verdict("ships", [rows[0]._replace(found=(8, 4)), rows[1]], "")
+    assert (matches, text.splitlines()[1:]) == (
+        False,
+        ["  copy, train: 10 sentences and 5 entities published, 8 and 4 found"],
+    )
+
+
+def test_schemes_of_every_format_are_told(capsys, tmp_path):
+    rows = {"train": ["ship", "O"], "dev": ["B_ship", "O"], "test": ["B-ship", "O"]}
+    for split, tags in rows.items():
+        (tmp_path / f"{split}.jsonl").write_text(json.dumps({"words": ["Ajax", "sank"], "tags": tags}) + "\n")
+    assert main(arguments("custom.py", tmp_path, "--config.data.format=jsonl", "--check")) == 1
+    out = capsys.readouterr().out
+    assert "tags of train: IO; labels without prefixes, so neighbours of one label are one entity\n" in out
+    assert "tags of dev: IOB2, written B_TYPE\n" in out
+    for split in rows:
+        (tmp_path / f"{split}.jsonl").write_text(
+            json.dumps({"words": ["Ajax", "sank"], "tags": ["S-ORG", "O"]}) + "\n"
+        )
+    keys = ("--config.data.format=jsonl", "--config.data.name=wnut17", "--config.data.schema=conll2003")
+    keys += tuple(f"--config.data.{split}={split}.jsonl" for split in rows)
+    assert main(arguments("wnut17.py", tmp_path, *keys, "--check")) == 1
+    assert "wnut17: the sizes are of no published copy (IOBES)\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

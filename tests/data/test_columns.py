@@ -281,12 +281,6 @@ def test_columns_are_chosen(write, token_column, tag_columns, words, entities):
             "tag 'X-PER' has the unknown prefix 'X'; write O, B-TYPE or I-TYPE, or set data.tag_prefix=none if "
             "tags are labels alone",
         ),
-        (
-            "a creative-work\n",
-            1,
-            "tag 'creative-work' has no prefix, and no word has the tag O; write O, B-TYPE or I-TYPE, or set "
-            "data.tag_prefix=none if tags are labels alone",
-        ),
         ("a B-\n", 1, "tag 'B-' names no type; write O, B-TYPE or I-TYPE"),
         ("a\tO\nb\t\n", 2, "the tag is empty; write O, B-TYPE or I-TYPE"),
         ("a\tO\n\tO\n", 2, "the token is empty; remove the line or write its token"),

@@ -83,6 +83,7 @@ REFUSED = {
     "a word and a letter": ("O O|e-mail", "file:2: tag 'e-mail' may be a label, or the label 'mail' with the"),
     "a letter at the end": ("O|hepatitis_B", "file:2: tag 'hepatitis_B' may be a label, or the label 'hepatitis'"),
     "forms": ("O|W-2 W-4", "file:2: tag 'W-2' may be a label, or the label '2' with the prefix 'W'; set"),
+    "no tag O": ("ship-war|port", "file:1: tag 'ship-war' has no prefix, and no word has the tag O; write O, B-TYPE"),
     "a stray dash": ("O|-SHIP", "file:2: tag '-SHIP' has no prefix"),
     "mixed with plain": ("O ship|vitamin-B", "file:1: tag 'ship' has no prefix, unlike 'vitamin-B' (file:2); write"),
     "numbers and names": ("O|1", "file:2: tag '1' is a number, unlike 'O' (file:1); write all tags as names"),
