@@ -37,7 +37,7 @@ from toner_jax.data.formats.json_values import (
     one_of,
     read_records,
 )
-from toner_jax.data.formats.json_words import TAGS, WORDS, get_tagged, get_words, same_words, tagged_document
+from toner_jax.data.formats.json_words import TAGS, WORDS, document_of_words, get_tags, get_words, same_words
 from toner_jax.data.formats.offsets import Annotation, countings, place_annotations
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
@@ -86,7 +86,7 @@ def read_jsonl(
     tags = TagReader(schema)
     prefix = f"{split}-" if split else ""
     documents = (
-        tagged_document(item, location, tags, repairs)
+        document_of_words(item, *_tagged(item, tags, location), location, repairs)
         if "tags with text" in kinds
         else _document(item, location, f"{prefix}doc-{i}", repairs)
         for i, (item, location) in enumerate(items)
@@ -243,12 +243,7 @@ def _spans(item: Mapping[str, Any], location: str) -> list[Annotation]:
 def _read_words(path: Path, items: Iterable[_Item], schema: Schema | None, split: str, tagged: bool) -> Read:
     lists = WordLists(schema, split)
     for item, location in items:
-        words = get_words(item, location)
-        entities = (
-            get_tagged(item, len(words), lists.tags, location)
-            if tagged
-            else _spanned(item, words, schema, location)
-        )
+        words, entities = _tagged(item, lists.tags, location) if tagged else _spanned(item, schema, location)
         lists.add(
             words,
             entities,
@@ -259,9 +254,18 @@ def _read_words(path: Path, items: Iterable[_Item], schema: Schema | None, split
     return lists.read(path)
 
 
+def _tagged(item: Mapping[str, Any], reader: TagReader, location: str) -> tuple[list[str], Iterable[Entity]]:
+    """The words and the entities that their tags make."""
+    words = get_words(item, location)
+    tags = [reader.parse(tag, location) for tag in get_tags(item, len(words), location)]
+    return words, reader.entities(tags, lambda _: location)
+
+
 def _spanned(
-    item: Mapping[str, Any], words: Sequence[str], schema: Schema | None, location: str
-) -> Iterator[Entity]:
+    item: Mapping[str, Any], schema: Schema | None, location: str
+) -> tuple[list[str], Iterable[Entity]]:
+    """The words and the entities that the spans name."""
+    words, entities = get_words(item, location), []
     for a in _spans(item, location):
         there = " ".join(words[a.start : a.end]) if 0 <= a.start < a.end <= len(words) else None
         if there is not None and (wrong := [said for said in a.surfaces if not same_words(said, there)]):
@@ -269,4 +273,5 @@ def _spanned(
                 f"{a.location}: the words [{a.start}, {a.end}) are {shown(there)}, not {shown(wrong[0])}; correct one "
                 "of the two"
             )
-        yield Entity(a.start, a.end, resolve_label(schema, a.label, location))
+        entities.append(Entity(a.start, a.end, resolve_label(schema, a.label, location)))
+    return words, entities
