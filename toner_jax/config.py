@@ -50,7 +50,7 @@ def base() -> ConfigDict:
         True  # of raw text: False takes each text as one sentence, read in windows if it is long
     )
     c.data.discontinuous = "refuse"  # brat: what becomes of entities in pieces: refuse, join, or skip
-    # docbin: what holds the entities, "ents" or a key of the span groups; "" for "sc" where it holds all ents, or ents.
+    # docbin: what holds the entities, "ents" or a key of the span groups; "": a doc's ents, or its "sc" if it has none.
     c.data.span_group = ""
     c.data.subset = ""  # hub: the configuration, of a set with several
     c.data.revision = ""  # hub: a branch, tag or commit

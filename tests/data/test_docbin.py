@@ -1,11 +1,15 @@
 """spaCy's DocBin: files made by spaCy itself."""
 
 import builtins
+from dataclasses import replace
 
 import pytest
 
+from toner_jax.config import base
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.data.formats.docbin import read_docbin
+from toner_jax.data.formats.registry import read_path
+from toner_jax.data.options import DataOptions
 from toner_jax.errors import UserError
 
 ONTONOTES = BUILTIN["ontonotes"]
@@ -94,9 +98,9 @@ CITY, STATE = (0, 2, "GPE"), (1, 2, "LOC")
          {"other_spans": ["0: spans 'sc'"], "unknown_token": ["0: token 2"]}),
         ([([CITY], {"mine": [STATE]})], "ents", ["New York"],
          {"other_spans": ["0: spans 'mine'"], "unknown_token": ["0: token 2"]}),
-        # One source for the whole file.
-        ([([CITY, (2, 3, "LOC")], {}), (None, {"sc": [STATE]})], "", ["New York", "left"],
-         {"other_spans": ["1: spans 'sc'"], "unknown_token": ["1: token 0", "1: token 1", "1: token 2"]}),
+        # Each doc for itself: written files have entities that overlap in the group.
+        ([([CITY, (2, 3, "LOC")], {}), (None, {"sc": [CITY, STATE]}), (None, {"sc": []}), (None, {})], "",
+         ["New York", "left", "New York", "York"], {"unknown_token": [f"3: token {i}" for i in range(3)]}),
         ([(None, {"mine": [CITY]}), (None, {"mine": []}), (None, {})], "mine", ["New York"], {}),
     ],
 )  # fmt: skip
@@ -169,3 +173,10 @@ def test_without_spacy_it_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(UserError) as caught:
         read(tmp_path / "a.spacy")
     assert str(caught.value).endswith('needs spaCy; install it with pip install "toner-jax[spacy]"')
+
+
+def test_the_option_reaches_the_reader(tmp_path):
+    options = DataOptions.from_section(base().data)
+    path = groups(tmp_path, ([CITY], {"mine": [STATE]}))
+    read = read_path(path, "auto", None, "", replace(options, span_group="mine"))
+    assert [e.type for s in read.sentences for e in s.gold] == ["LOC"]

@@ -1,11 +1,14 @@
 """Label Studio's pages, dialogues, names of one's own, and the annotations that count."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from toner_jax.config import base
 from toner_jax.data.formats.label_studio import read_label_studio
-from toner_jax.data.formats.registry import format_of
+from toner_jax.data.formats.registry import format_of, read_path
+from toner_jax.data.options import DataOptions
 from toner_jax.errors import ParameterError, UserError
 
 TEXT = "Call Uma today."
@@ -246,3 +249,11 @@ def test_names_are_told_by_what_fits_or_asked_for(read):
         read(short(), columns=("text", "x"))
     with pytest.raises(ParameterError):
         read(short(), columns=("a", "b", "c"))
+
+
+def test_the_option_reaches_the_reader(read, tmp_path):
+    data = {"title": "News of today", "body": TEXT}
+    read(task(data, result("labels", {"start": 5, "end": 8})), columns=("body",))
+    options = replace(DataOptions.from_section(base().data), columns=("title", "ner"))
+    found = read_path(tmp_path / "x.json", "auto", None, "", options)
+    assert [s.surface(e) for s in found.sentences for e in s.gold] == ["of"]

@@ -38,11 +38,12 @@ def read_docbin(
       schema: its names and tags are the labels that the file may use; None leaves them as they are.
       split: begins the ids of sentences and documents.
       span_group: what holds the entities of all docs: a key of their span groups, whose spans may overlap, or "ents".
-        "" for `ents` where some doc has any, or else "sc"; other groups with spans are refused.
+        "" for each doc's `ents`, or where it has none its group "sc"; other groups with spans are refused.
 
     Returns:
-      The sentences. Repairs: those of `read_documents`; `other_spans` (of `ents` or of groups that were not chosen) and
-      `unknown_token` (where spaCy says that nobody knows whether it is of an entity; read as outside any).
+      The sentences. Repairs: those of `read_documents`; `other_spans` (of `ents` or of groups that were not chosen),
+      `unlabelled_region` (left out) and `unknown_token` (where spaCy says that nobody knows whether it is of an entity;
+      read as outside any).
 
     Raises:
       UserError: spaCy is not installed, the file is missing, is no `DocBin` or empty, or its entities are in span
@@ -50,13 +51,13 @@ def read_docbin(
     """
     prefix = f"{split}-" if split else ""
     docs = list(_docs(path))
-    key = _chosen([doc for doc, _ in docs], path, span_group)
+    _check_groups([doc for doc, _ in docs], path, span_group)
     repairs = Repairs()
     documents = (
         Document(
             f"{prefix}doc-{i}",
             doc.text,
-            tuple(_spans(doc, key, location, repairs)),
+            tuple(_spans(doc, span_group, location, repairs)),
             words=_words(doc, reading),
             location=location,
         )
@@ -98,40 +99,27 @@ def _docs(path: Path) -> Iterator[tuple[Any, str]]:
         yield doc, f"{path}: doc {i}"
 
 
-def _chosen(docs: Sequence[Any], path: Path, span_group: str) -> str:
-    """The key of what holds the entities: "ents", or a span group.
-
-    Raises:
-      UserError: it is not there, or none was chosen where there are others than "sc".
+def _check_groups(docs: Sequence[Any], path: Path, span_group: str) -> None:
+    """Raises:
+    UserError: a span group was chosen that is not there, or none where there are others than "sc".
     """
     groups = sorted({key for doc in docs for key, spans in doc.spans.items() if len(spans)})
-    named = ", ".join(map(shown, groups))
-    if span_group and span_group != ENTS:
-        if docs and not any(span_group in doc.spans for doc in docs):
-            there = f"; choose one of {named}" if groups else ""
-            raise UserError(
-                f"{path}: no doc has spans in the group {shown(span_group)} (data.span_group){there}"
-            )
-        return span_group
+    if span_group not in ("", ENTS) and docs and not any(span_group in doc.spans for doc in docs):
+        there = f"; choose one of {', '.join(map(shown, groups))}" if groups else ""
+        raise UserError(f"{path}: no doc has spans in the group {shown(span_group)} (data.span_group){there}")
     if not span_group and (others := [key for key in groups if key != SPAN_GROUP]):
         raise UserError(
-            f"{path}: docs have spans in groups of their own ({named}); choose what holds the entities with "
-            f"data.span_group={others[0]}, or {ENTS} for doc.ents"
+            f"{path}: docs have spans in groups of their own ({', '.join(map(shown, groups))}); choose what holds the "
+            f"entities with data.span_group={others[0]}, or {ENTS} for doc.ents"
         )
-    within = all(_ranges(doc.ents) <= _ranges(doc.spans.get(SPAN_GROUP, ())) for doc in docs)
-    return SPAN_GROUP if SPAN_GROUP in groups and within and not span_group else ENTS
 
 
-def _ranges(spans: Iterable[Any]) -> set[tuple[int, int, str]]:
-    return {(span.start, span.end, span.label_) for span in spans}
-
-
-def _spans(doc: Any, key: str, location: str, repairs: Repairs) -> Iterator[Span]:
+def _spans(doc: Any, span_group: str, location: str, repairs: Repairs) -> Iterator[Span]:
+    key = span_group or (SPAN_GROUP if not doc.ents and SPAN_GROUP in doc.spans else ENTS)
     groups = ((f"spans {shown(name)}", found, name == key != ENTS) for name, found in doc.spans.items())
     for name, found, chosen in ((ENTS, doc.ents, key == ENTS), *groups):
         if not chosen:
-            taken = _ranges(doc.ents if key == ENTS else doc.spans.get(key, ()))
-            repairs.add("other_spans", f"{location}: {name}", len(_ranges(found) - taken))
+            repairs.add("other_spans", f"{location}: {name}", len(found))
             continue
         for span in found:
             repairs.add("unlabelled_region", location, not span.label_)
@@ -170,7 +158,7 @@ class TokenizedText(NamedTuple):
 
 
 def write_docbin(texts: Iterable[TokenizedText], path: Path) -> None:
-    """Writes a doc for each text: its entities are the span group "sc", and where none overlap its `ents`, too.
+    """Writes a doc for each text: its entities are its `ents`, or where some overlap its span group "sc".
 
     Raises:
       UserError: spaCy is not installed.
@@ -184,8 +172,9 @@ def write_docbin(texts: Iterable[TokenizedText], path: Path) -> None:
         doc = Doc(vocab, words=list(text.tokens), spaces=list(text.spaces), user_data=text.data)
         spans = [Span(doc, start, end, label) for start, end, label in sorted(text.entities)]
         flat = all(one.end <= other.start for one, other in pairwise(spans))
-        doc.set_ents(spans if flat else [])
-        doc.spans[SPAN_GROUP] = spans
+        doc.set_ents(spans if flat else [])  # tokens outside are known to be so
+        if not flat:
+            doc.spans[SPAN_GROUP] = spans
         docs.add(doc)
     docs.to_disk(path)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from toner_jax.atoms import Range
@@ -10,8 +10,8 @@ from toner_jax.data.documents import Document, Span
 from toner_jax.data.formats.json_values import as_text, get_id, get_list, get_text, one_of
 from toner_jax.data.reading import shown
 from toner_jax.data.repairs import Repairs
-from toner_jax.data.tags import TagReader
 from toner_jax.errors import UserError
+from toner_jax.schema import Entity
 
 WORDS = ("words", "tokens")
 TAGS = ("tags", "ner_tags")
@@ -36,7 +36,7 @@ def get_tags(item: Mapping[str, Any], length: int, location: str) -> list[str]:
     """The tags of `length` words as they are spelled; numbers, whose names stand elsewhere, as their digits.
 
     Raises:
-      UserError: there are more or fewer tags, or one is malformed.
+      UserError: there are more or fewer, or they are no list of strings.
     """
     key = one_of(item, TAGS, location) or TAGS[0]
     tags = get_list(item, key, location)
@@ -61,20 +61,22 @@ def same_words(one: str, other: str) -> bool:
     return plain(one) == plain(other)
 
 
-def tagged_document(item: Mapping[str, Any], location: str, reader: TagReader, repairs: Repairs) -> Document:
-    """A record of words and tags beside its text, which becomes one sentence with these words.
+def document_of_words(
+    item: Mapping[str, Any], words: Sequence[str], entities: Iterable[Entity], location: str, repairs: Repairs
+) -> Document:
+    """A record of words beside the text that they were made of, which becomes one sentence with these words.
 
     Args:
-      reader: knows the tags of all records.
+      entities: half-open spans of `words`.
       repairs: gets `blank_word` for words of white space, which are left out, and `blank_entity`.
 
     Raises:
-      UserError: a word that the text does not have after the one before it, or tags that are malformed.
+      UserError: a word that the text does not have after the one before it.
     """
-    text, words = get_text(item, "text", location), get_words(item, location)
+    text = get_text(item, "text", location)
     ranges = _found(words, text, location)
     spans: list[Span] = []
-    for entity in reader.entities(get_tags(item, len(words), location), lambda _: location):
+    for entity in entities:
         inside = [found for found in ranges[entity.start : entity.end] if found]
         repairs.add("blank_entity", location, not inside)
         spans += [Span(inside[0][0], inside[-1][1], entity.type, location)] if inside else []

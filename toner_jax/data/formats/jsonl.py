@@ -37,7 +37,7 @@ from toner_jax.data.formats.json_values import (
     one_of,
     read_records,
 )
-from toner_jax.data.formats.json_words import TAGS, WORDS, get_tags, get_words, same_words, tagged_document
+from toner_jax.data.formats.json_words import TAGS, WORDS, document_of_words, get_tags, get_words, same_words
 from toner_jax.data.formats.offsets import Annotation, countings, place_annotations
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
@@ -242,28 +242,37 @@ def _spans(item: Mapping[str, Any], location: str) -> list[Annotation]:
 
 
 def _tagged_documents(items: Sequence[_Item], tags: TagReader, repairs: Repairs) -> list[Document]:
-    for item, location in items:  # all of them, before any is asked for its entities
-        tags.add(get_tags(item, len(get_words(item, location)), location), location)
-    return [tagged_document(item, location, tags, repairs) for item, location in items]
+    given = []
+    for item, location in items:
+        words = get_words(item, location)
+        given.append((words, get_tags(item, len(words), location)))
+        tags.add(given[-1][1], location)
+    # All of them are known before any is asked for its entities.
+    return [
+        document_of_words(item, words, tags.entities(own, ([at] * len(words)).__getitem__), at, repairs)
+        for (item, at), (words, own) in zip(items, given, strict=True)
+    ]
 
 
 def _read_words(
     path: Path, items: Iterable[_Item], schema: Schema | None, lists: WordLists, tagged: bool
 ) -> Read:
     for item, location in items:
-        words = get_words(item, location)
         id, doc_id = get_id(item, "id", location), get_id(item, "doc_id", location)
         if tagged:
+            words = get_words(item, location)
             tags, locations = get_tags(item, len(words), location), [location] * len(words)
             lists.add_tagged(words, tags, locations.__getitem__, location, id=id, doc_id=doc_id)
         else:
-            lists.add(words, _spanned(item, words, schema, location), location, id=id, doc_id=doc_id)
+            lists.add(*_spanned(item, schema, location), location, id=id, doc_id=doc_id)
     return lists.read(path)
 
 
 def _spanned(
-    item: Mapping[str, Any], words: Sequence[str], schema: Schema | None, location: str
-) -> Iterator[Entity]:
+    item: Mapping[str, Any], schema: Schema | None, location: str
+) -> tuple[list[str], Iterable[Entity]]:
+    """The words and the entities that the spans name."""
+    words, entities = get_words(item, location), []
     for a in _spans(item, location):
         there = " ".join(words[a.start : a.end]) if 0 <= a.start < a.end <= len(words) else None
         if there is not None and (wrong := [said for said in a.surfaces if not same_words(said, there)]):
@@ -271,4 +280,5 @@ def _spanned(
                 f"{a.location}: the words [{a.start}, {a.end}) are {shown(there)}, not {shown(wrong[0])}; correct one "
                 "of the two"
             )
-        yield Entity(a.start, a.end, resolve_label(schema, a.label, location))
+        entities.append(Entity(a.start, a.end, resolve_label(schema, a.label, location)))
+    return words, entities
