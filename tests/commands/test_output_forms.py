@@ -6,6 +6,8 @@ import csv
 import gzip
 import json
 import re
+import shutil
+import subprocess
 from functools import partial
 
 import pytest
@@ -209,6 +211,44 @@ def test_html_is_one_page_that_no_text_breaks(tmp_path):
     assert [row["spans"] for row in rows[8:9]] == [[[0, 2, "person", "", 0.25], [11, 17, "ship", "", 0.25]]]
     assert rows[9]["error"] == ERROR["error"]
     assert (rows[10]["text"], rows[10]["id"]) == (odd["text"], "11: <i>")
+
+
+DOM = """
+const made = {};
+class Node {
+  constructor(tag) { this.tag = tag; this.children = []; this.style = {}; this.value = ""; }
+  append(...nodes) { this.children.push(...nodes); }
+  replaceChildren() { this.children = []; }
+  addEventListener() {}
+  set textContent(text) { this.children = [text]; }
+}
+const document = {
+  createElement: tag => new Node(tag),
+  getElementById: id => made[id] ??= new Node(id),
+};
+"""
+SHOWN = """
+const text = node => typeof node === "string" ? node : node.tag === "small" ? "" : node.children.map(text).join("");
+const own = node => [text(node), node.children.at(-1).children[0], node.title];
+const marks = node => typeof node === "string" ? [] :
+  [...(node.tag === "mark" ? [own(node)] : []), ...node.children.flatMap(marks)];
+const cards = made.list.children.map(card => card.children[1]);
+console.log(JSON.stringify([cards.map(text), cards.map(marks), made.count.children[0]]));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="runs the page's script")
+def test_the_page_shows_each_text_whole_and_marks_what_was_found(tmp_path):
+    page = write(tmp_path / "out.html", [*ANSWERS, OF_WORDS, ERROR]).read_bytes().decode()
+    (script,) = re.findall(r"<script>(.*)</script>", page, re.DOTALL)
+    (tmp_path / "page.js").write_text(DOM + script + SHOWN, encoding="utf-8")
+    done = subprocess.run(["node", tmp_path / "page.js"], capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    texts, marks, count = json.loads(done.stdout)
+    assert texts == [*(text for text, _ in TEXTS), " ".join(WORDS), ""]
+    for found, (_, strings) in zip(marks, TEXTS, strict=False):
+        assert sorted(map(tuple, found)) == sorted((*pair, "score 0.25") for pair in strings)
+    assert count == "10 of 10 texts"
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import os
+import sys
+import threading
 
 import pytest
 
 from toner_jax.commands.outputs.answers import Answer
 from toner_jax.commands.outputs.forms import FORMS
-from toner_jax.commands.rows import Row, read_rows
+from toner_jax.commands.rows import Row, open_bytes, read_rows
 from toner_jax.errors import UserError
 from toner_jax.text.words import lines_of_words
 
@@ -66,6 +70,25 @@ def test_a_json_file_is_an_array_an_object_or_lines():
         rows(b'[{"text":\n"\xff"}]', "json")
     with pytest.raises(UserError, match=r"^in: not JSON \(the key 'text' stands twice in an object\)"):
         rows(b'[{"text": "a", "text": "b"}]', "json")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="of a system with named pipes")
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_pipe_is_read_from_its_beginning(tmp_path, pack):
+    """As of `--input=<(zcat texts.gz)`: what is looked at to tell gzip's files is gone when it is opened again."""
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(pack(b"one\ntwo\n" * 9_000)))
+    writer.start()
+    with open_bytes(str(tmp_path / "pipe")) as file:
+        found = list(read_rows(file, "pipe", "txt"))
+    writer.join()
+    assert found == [Row({"text": "one"}), Row({"text": "two"})] * 9_000
+
+
+def test_standard_input_may_be_compressed(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(b"one\n"))))
+    with open_bytes("-") as file:
+        assert list(read_rows(file, "-", "txt")) == [Row({"text": "one"})]
 
 
 REFUSED = {

@@ -12,7 +12,7 @@ import sys
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
@@ -68,13 +68,13 @@ def format_of(name: str, format: str = "auto") -> str:
     return {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}.get(suffix, "txt")
 
 
-def open_bytes(name: str) -> AbstractContextManager[IO[bytes]]:
-    """A file, decompressed if it is gzip's, or standard input."""
-    if name == STANDARD:
-        return nullcontext(sys.stdin.buffer)
-    with Path(name).open("rb") as file:
-        compressed = file.read(2) == _GZIP
-    return cast("IO[bytes]", gzip.open(name)) if compressed else Path(name).open("rb")
+@contextmanager
+def open_bytes(name: str) -> Iterator[IO[bytes]]:
+    """A file or standard input, decompressed if it is gzip's; opened once, as a pipe gives what it holds but once."""
+    with nullcontext(sys.stdin.buffer) if name == STANDARD else Path(name).open("rb") as opened:
+        file = io.BufferedReader(cast("io.RawIOBase", opened))
+        compressed = file.peek(2)[:2] == _GZIP
+        yield cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if compressed else file
 
 
 def read_rows(file: IO[bytes], name: str, format: str) -> Iterator[Row]:
