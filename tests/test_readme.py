@@ -184,7 +184,7 @@ def test_keys_in_the_text_exist(page):
     text = page.read_text(encoding="utf-8")
     named = re.findall(rf"`((?:{SECTIONS})\.[a-z_.]+)`", text) + re.findall(r"--config\.([a-z_.]+)", text)
     for key in named:
-        if not key.endswith((".py", ".md")):
+        if not key.endswith((".py", ".md", ".json")):
             configuration.get(configuration.base(), key)
 
 

@@ -29,6 +29,7 @@ SETTINGS = {
     "generator.model.d_kv": 8,
     "generator.model.d_ff": 64,
     "generator.max_shapes": 2,
+    "generator.batch_size": 16,
     "generator.dropout": 0.0,
     "matcher.dropout": 0.1,
     "generator.type_recognition": 0.5,

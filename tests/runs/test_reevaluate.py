@@ -70,7 +70,7 @@ def test_other_thresholds_are_evaluated(finished, capsys):
         (
             JSONL,
             ["--format=hub"],
-            "the format 'hub' reads no single file or folder; name the one that it is in: ",
+            "cannot be loaded (",
         ),
         (JSONL, ["--format=xml"], "data.format='xml': expected one of auto, "),
         ("Ivan slept.\n", ["--format=auto"], "new: looks like no known format; name its format, one of "),

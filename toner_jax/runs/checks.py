@@ -1,6 +1,6 @@
 """What would stop a training, or leave it with less than was meant, found before any training begins.
 
-`--dry_run` and every start go through here, so both say the same of it. Only stages that are about to run are looked
+A dry run and every start go through here, so both say the same of it. Only stages that are about to run are looked
 at: a finished run that is evaluated again needs nothing of what its training needed.
 """
 
