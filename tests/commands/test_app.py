@@ -159,8 +159,10 @@ def test_a_reader_that_stops_is_no_error():
 
 def test_ctrl_c_ends_with_130():
     """While it waits for text."""
+    # A shell starts what runs in the background deaf to the signal: then this child would be, too.
     program = (
-        "import sys; from toner_jax.common import cli; sys.exit(cli.run(lambda: print(sys.stdin.read())))"
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from toner_jax.common import cli; sys.exit(cli.run(lambda: print(sys.stdin.read())))"
     )
     with subprocess.Popen(
         [sys.executable, "-c", f"print('ready', flush=True); {program}"],
