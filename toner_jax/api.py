@@ -296,7 +296,7 @@ class Ner:
         key = name, schema
         if key not in self._recognizers:
             task, options = make_task(name, self.word_ids, schema), decode_options(self.config)
-            programs = self._programs if schema == self.schema else self._any_programs
+            programs = self._programs if schema.types == self.schema.types else self._any_programs
             self._recognizers[key] = make_recognizer(task, programs, self._mesh, options)
             if len(self._recognizers) > MOST_RECOGNIZERS:
                 self._recognizers.popitem(last=False)  # the one that was asked for the longest time ago

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import stat
+import subprocess
 import sys
 import threading
 
@@ -121,3 +122,26 @@ def test_what_cannot_be_written_is_one_line_before_any_work(tmp_path):
         Target("-", "csv", True)
     with pytest.raises(UserError, match="is the input, too"):
         Target(str(tmp_path / "source.csv"), "auto", False).check_is_not(str(tmp_path / "source.csv.partial"))
+
+
+@pytest.mark.parametrize("form", ["brat", "columns", "docbin"])
+def test_what_was_written_for_another_form_is_not_forced_into_this_one(tmp_path, form):
+    row = {"text": "A \ud800 b", "entities": []}
+    (tmp_path / "out.partial").write_text(json.dumps(ANSWERS[0]) + "\n" + json.dumps(row) + "\n")
+    before = (tmp_path / "out.partial").read_bytes()
+    with Target(str(tmp_path / "out"), form, resume=True) as target:
+        target.open()
+        with pytest.raises(UserError, match=r"out\.partial:2: holds half of a surrogate pair.*=jsonl"):
+            target.check_kept(tokenize)
+    assert (tmp_path / "out.partial").read_bytes() == before
+
+
+def test_a_pipe_has_names_below_dev(capfd):
+    program = (
+        "from toner_jax.commands.outputs.target import Target\n"
+        "with Target('/dev/stdout', 'auto', False) as target:\n"
+        "    target.open()[0].write('{}\\n')\n"
+        "    target.finish(None)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, timeout=120)
+    assert done.stdout == b"{}\n"

@@ -272,3 +272,12 @@ def test_inference_batches_are_sorted_longest_first_and_lose_nothing():
     batches = list(length_sorted_batches(lengths, 2))
     assert [b.tolist() for b in batches] == [[1, 3], [4, 0], [2]]
     assert list(length_sorted_batches([], 2)) == []
+
+
+def test_shapes_of_long_texts_are_chosen_among_few_lengths():
+    rng = np.random.default_rng(0)
+    examples = [example(int(s), int(t)) for s, t in rng.integers(1, 4_096, (300, 2))]
+    shapes = choose_shapes(examples)
+    assert all(n % 64 == 0 for shape in shapes for n in shape)
+    assert len(shapes) == 8
+    assert choose_shapes([example(512, 512), example(500, 500)]) == ((504, 504), (512, 512))

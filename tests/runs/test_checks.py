@@ -15,7 +15,7 @@ from toner_jax.models import registry
 from toner_jax.models.bert.config import BertConfig
 from toner_jax.models.hf import weights
 from toner_jax.models.t5.config import T5Config
-from toner_jax.runs import run
+from toner_jax.runs import run, setup
 from toner_jax.runs.plan import describe
 from toner_jax.text.train_tokenizers import Corpus, train_sentencepiece, train_wordpiece
 
@@ -299,3 +299,17 @@ def test_a_stage_that_is_complete_is_not_looked_at(tmp_path, begun, said):
     config.generator.epochs = 3.0
     with pytest.raises(UserError, match="the dev split has no entities"):
         run.execute(config, workdir)
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o700, None])
+def test_the_work_directory_keeps_its_mode(tmp_path, mode):
+    """Setup files are made elsewhere, in a folder that others cannot read."""
+    made, workdir = tmp_path / "made", tmp_path / "run"
+    (made / "tokenizers").mkdir(parents=True)
+    (made / "schema.json").write_text("{}")
+    made.chmod(0o700)
+    workdir.mkdir(mode or 0o777)
+    before = workdir.stat().st_mode
+    setup.install(made, workdir)
+    assert workdir.stat().st_mode == before
+    assert sorted(p.name for p in workdir.iterdir()) == ["schema.json", "tokenizers"]

@@ -286,3 +286,16 @@ def test_what_is_refused(saved, tmp_path, name):
     assert str(error.value).startswith(str(tmp_path))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_line_that_stands_twice_in_a_vocabulary(plain, tmp_path):
+    """`tokenizer.json` gives the piece one id, the last; `vocab.txt` has two lines."""
+    folder = tmp_path / "twice"
+    shutil.copytree(plain / "bert", folder)
+    pieces = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    pieces.append(pieces[20])
+    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
+    from tokenizers import BertWordPieceTokenizer
+
+    BertWordPieceTokenizer(str(folder / "vocab.txt")).save(str(folder / "tokenizer.json"))
+    assert load_wordpiece(folder, "hf").vocab_size == len(pieces)

@@ -131,6 +131,7 @@ def _predict_file(options: argparse.Namespace) -> int:
             format = rows.format_of(options.input, options.format)
             given = islice(rows.read_rows(source, options.input, format), done.rows, None)
             tokenize = _tokenize(ner, options.pretokenized)
+            target.check_kept(tokenize)
             writer = _Writer(ner, sink, options, labels, done)
             written = writer.write(_fitting(given, target.form, tokenize))
             total = _count(options.input, format)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -27,6 +28,7 @@ class Programs:
         self.make_decoder = make_decoder
         self._any_schema = any_schema
         self.compilations = Compilations("decoding")
+        self._lock = threading.Lock()
         self._programs: dict[Hashable, Callable[..., Any]] = {}
 
     def lengths(self, limit: int, overhead: int) -> tuple[int, ...]:
@@ -42,10 +44,11 @@ class Programs:
         """A function of `make_decoder`, `fixed` (hashable) and what a call gives, of which `options` are static, as a
         program."""
         key = function, fixed, tuple((compiler_options or {}).items())
-        if key not in self._programs:
-            self._programs[key] = jax.jit(
-                functools.partial(function, self.make_decoder, *fixed),
-                static_argnames="options",
-                compiler_options=compiler_options,
-            )
-        return self._programs[key]
+        with self._lock:  # or else two threads would compile it
+            if key not in self._programs:
+                self._programs[key] = jax.jit(
+                    functools.partial(function, self.make_decoder, *fixed),
+                    static_argnames="options",
+                    compiler_options=compiler_options,
+                )
+            return self._programs[key]

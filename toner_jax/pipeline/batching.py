@@ -66,8 +66,11 @@ def choose_shapes(
 
     Args:
       weights: [N], how often each example is used in training; None for once each.
-      multiple: that padded lengths are a multiple of.
+      multiple: that padded lengths are a multiple of; of a larger one where texts are long, since more than 64 lengths
+        take long to choose from.
     """
+    longest = max(max(len(e.source), len(e.target)) for e in examples)
+    multiple *= 2 ** max(0, math.ceil(math.log2(max(1, longest) / multiple / _MOST_LENGTHS)))
     sources, source_of = np.unique(_rounded([len(e.source) for e in examples], multiple), return_inverse=True)
     targets, target_of = np.unique(_rounded([len(e.target) for e in examples], multiple), return_inverse=True)
     counts_ST = np.zeros((len(sources), len(targets)))
@@ -134,6 +137,8 @@ def _covers(
         lengths[k] = tuple(reversed(found))
     return np.array(costs), lengths
 
+
+_MOST_LENGTHS = 64
 
 # A position of the target passes the decoder's self-attention, its cross-attention and the logits: about twice the
 # work of one of the source.

@@ -16,7 +16,7 @@ CONFIG = "config.json"
 
 # The layout of a work directory and of a folder of `save_pretrained`. It grows when a reader of the former layout
 # would fail or be wrong: another meaning of a key, another name or content of a file.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 FORMAT_KEY = "format_version"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -82,11 +82,11 @@ def ready(config: ConfigDict, workdir: Path, restart: bool = False) -> Iterator[
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
     stages = plan_stages(config, dataset)
     actions = {name: stage.check(workdir, restart) for name, stage in stages.items()}
-    with TemporaryDirectory() as folder:
+    with ExitStack() as folders:
         prepared = workdir
         if actions["setup"] != "skip":
-            prepared, view = Path(folder), STAGES[0].view(config)
-            setup.prepare(view, prepared, dataset.splits["train"], dataset.schema)
+            prepared = Path(folders.enter_context(TemporaryDirectory()))
+            setup.prepare(STAGES[0].view(config), prepared, dataset.splits["train"], dataset.schema)
         planned = Planned(prepared, dataset.splits, dataset.schema, mesh)
         check_training(config, planned, [name for name, action in actions.items() if action != "skip"])
         yield Ready(config, dataset, mesh, stages, actions, prepared)

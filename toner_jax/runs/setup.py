@@ -106,7 +106,12 @@ def _copy_tokenizer(config: Settings, source: str, folder: Path, kind: Kind, wan
 
 def install(prepared: Path, workdir: Path) -> dict[str, Any]:
     """Puts into the work directory what `prepare` made elsewhere, before it was known that the run may begin."""
-    shutil.copytree(prepared, workdir, dirs_exist_ok=True)
+    # One by one: the work directory keeps its own mode, which is not that of a temporary folder.
+    for made in prepared.iterdir():
+        if made.is_dir():
+            shutil.copytree(made, workdir / made.name, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(made, workdir / made.name)
     return {}
 
 

@@ -120,7 +120,9 @@ class TokenizerFolder:
             for key, value in source.items():
                 if re.search("_tokens?$", key):
                     for token in value if isinstance(value, list) else [value]:
-                        found.add(str(token.get("content", "")) if isinstance(token, dict) else str(token))
+                        text = token.get("content") if isinstance(token, dict) else token
+                        if isinstance(text, str):
+                            found.add(text)
         return found
 
 

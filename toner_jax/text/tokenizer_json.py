@@ -8,7 +8,7 @@ transformers' own.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toner_jax.errors import UserError
@@ -72,8 +72,11 @@ def unigram_pieces(folder: TokenizerFolder) -> list[tuple[str, float]]:
     return rows
 
 
-def wordpiece_pieces(folder: TokenizerFolder) -> list[str]:
+def wordpiece_pieces(folder: TokenizerFolder, beside: Sequence[str] = ()) -> list[str]:
     """BERT's pieces by id, those of `tokenizer.json`'s model.
+
+    Args:
+      beside: the pieces of a `vocab.txt`, where there is one. A line that stands there twice has one id in the model.
 
     Raises:
       UserError: it is of another kind, or its ids have gaps.
@@ -90,8 +93,9 @@ def wordpiece_pieces(folder: TokenizerFolder) -> list[str]:
         _require(folder, key, model.get(key, value), value)
     _require(folder, "pre_tokenizer", _section(folder, "pre_tokenizer").get("type"), "BertPreTokenizer")
     try:
-        by_id = {int(id): str(piece) for piece, id in model["vocab"].items()}
-        return [by_id[i] for i in range(len(model["vocab"]))]
+        by_id = dict(enumerate(beside)) if len(set(beside)) < len(beside) else {}
+        by_id |= {int(id): str(piece) for piece, id in model["vocab"].items()}
+        return [by_id[i] for i in range(len(by_id))]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(folder, f"no ids 0, 1, … in its vocabulary: {error!r}") from error
 
@@ -109,6 +113,8 @@ def bert_normalization(folder: TokenizerFolder) -> dict[str, Any]:
         _require(folder, "clean_text", found.get("clean_text", True), True)
     names = (("lowercase", "do_lower_case", True), ("strip_accents", "strip_accents", None))
     values = {ours: folder.settings.get(theirs, found.get(ours, default)) for ours, theirs, default in names}
+    if values["lowercase"] is None:
+        values["lowercase"] = True
     _require(
         folder,
         "tokenize_chinese_chars",

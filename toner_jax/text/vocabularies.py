@@ -134,7 +134,7 @@ class WordPieceVocabulary(_WithAddedTokens):
         if path.is_file():
             self.pieces = _read_vocabulary(path)
             if folder.whole:
-                _check_agreement(folder, path.name, self.pieces, wordpiece_pieces(folder))
+                _check_agreement(folder, path.name, self.pieces, wordpiece_pieces(folder, self.pieces))
         else:
             path, self.pieces = folder.path / TOKENIZER_JSON, wordpiece_pieces(folder)
         ids = {piece: i for i, piece in enumerate(self.pieces)}

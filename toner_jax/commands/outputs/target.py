@@ -48,11 +48,10 @@ class Target:
         self.output, self._name, self._resume = output, form_of(output, form), resume
         self.form = FORMS[self._name]
         # A link stays one; what it leads to is written.
-        self._path = Path(os.path.realpath(output))
-        exists = output != STANDARD and self._path.exists()
-        self._streams = output == STANDARD or (
-            exists and not self._path.is_file() and not self._path.is_dir()
-        )
+        given = Path(output)
+        self._streams = output == STANDARD or (given.exists() and not given.is_file() and not given.is_dir())
+        # Of a pipe's name below /dev there is no such path.
+        self._path = given if self._streams else Path(os.path.realpath(output))
         self._compressed = not self._streams and output.lower().endswith(".gz")
         self._lines = self._path.with_name(f"{self._path.name}.partial")
         self._sink: io.TextIOWrapper | None = None
@@ -89,6 +88,14 @@ class Target:
             for path in (self._path, self._lines):
                 if path.exists() and path.samefile(given):
                     raise UserError(f"{self.output}: is the input, too; give the output another file")
+
+    def check_kept(self, tokenize: Tokenize) -> None:
+        """Raises:
+        UserError: with `--resume`, a row that was written before has no room in this form.
+        """
+        for answer in Answers(self._lines, tokenize).read() if self._resume else ():
+            if reason := self.form.refuses(answer, tokenize):
+                raise UserError(f"{self._lines}:{answer.number}: {reason}")
 
     def __enter__(self) -> Target:
         return self
