@@ -71,14 +71,9 @@ def read_csv_columns(
     rows = list(_rows(path))
     number, header = next((row for row in rows if not _blank(row[1])), (1, []))
     check_not_empty(header, path)
-    if not columns:
-        _refuse_other_rows(header, f"{path}:{number}")
     word, tag, name = _columns(header, columns, f"{path}:{number}")
-    names = [
-        i
-        for i, column in enumerate(header)
-        if i == name or (_fold(column) in _DOCUMENT and i not in (word, tag))
-    ]
+    documents = [i for i, column in enumerate(header) if _fold(column) in _DOCUMENT]
+    names = [i for i in {*documents, name} - {word, tag} if i is not None]
     rows = [row for row in rows if row[0] > number]
     longest = _LONGEST if _are_parted(rows) else _LONGEST_UNPARTED
     lists = WordLists(schema, split, tagging)
@@ -197,6 +192,8 @@ def _rows(path: Path) -> Iterator[_Row]:
 
 def _columns(header: Sequence[str], columns: Sequence[str], location: str) -> tuple[int, int, int | None]:
     """The columns of words, tags and, if there is such a column, of sentences."""
+    if not columns:
+        _refuse_other_rows(header, location)
     folded = [_fold(name) for name in header]
 
     def find(names: Sequence[str], what: str) -> int | None:
