@@ -150,3 +150,14 @@ def test_one_way_of_carving_at_a_time(tmp_path):
     (tmp_path / "train.jsonl").write_text(rows(50))
     with pytest.raises(UserError, match=r"splits train, as data\.carve_dev does; set data\.carve_dev=0$"):
         load(tmp_path, carve_shares=(0.8, 0.1, 0.1), carve_dev=3)
+
+
+@pytest.mark.parametrize(("starts", "by"), [(1, "sentences"), (30, "documents")])
+def test_a_single_document_without_a_name_is_none(tmp_path, starts, by):
+    texts = [f"Ajax B-SHIP\n{i} O\n\n" for i in range(30)]
+    (tmp_path / "train.txt").write_text(
+        "".join("-DOCSTART- O\n\n" * (i < starts) + t for i, t in enumerate(texts))
+    )
+    dataset = load(tmp_path, format="columns", carve_shares=(0.8, 0.1, 0.1))
+    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 24, "dev": 3, "test": 3}
+    assert dataset.notes[0].startswith(f"train split by {by} (")

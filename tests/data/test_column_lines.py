@@ -3,6 +3,7 @@
 import pytest
 
 from toner_jax.data.formats.columns import read_columns
+from toner_jax.data.formats.registry import format_of
 from toner_jax.errors import UserError
 
 
@@ -39,6 +40,21 @@ READ = {
     "two columns": ("# of ships\nAjax B-SHIP\nsank O\n", {}, AJAX, {"comment": [1]}),
     "windows": ("# of ships\r\n\r\n#\r\nAjax B-SHIP\r\nsank O\r\n", {}, AJAX, {"comment": [1, 3]}),
     "header": ("Token\tLabel\nAjax\tB-SHIP\nsank\tO\n", {}, AJAX, {"header": [1]}),
+    "header of types": ("token\tentity_type\nAjax\tship\nsank\tO\n", {}, [
+        ("Ajax sank", [("Ajax", "ship")], None)], {"header": [1]}),
+    "header of forms": ("FORM NER_label\nAjax ship\nsank O\n", {}, [
+        ("Ajax sank", [("Ajax", "ship")], None)], {"header": [1]}),
+    "header again": ("token tag\nAjax ship\n\ntoken tag\nsank O\n", {}, [
+        ("Ajax", [("Ajax", "ship")], None), ("sank", [], None)], {"header": [1, 4]}),
+    "a word like a header": ("token tag\nWord app\nran O\n", {}, [
+        ("Word ran", [("Word", "app")], None)], {"header": [1]}),
+    "a word like a header whose label others have": ("Word app\nran O\n\nExcel app\n", {}, [
+        ("Word ran", [("Word", "app")], None), ("Excel", [("Excel", "app")], None)], {}),
+    "parts of speech and chunks": ("-DOCSTART- -X- O O\n\nAjax NNP B-NP B-SHIP\nsank VBD B-VP O\n", {}, [
+        ("Ajax sank", [("Ajax", "SHIP")], "s-doc-1")], {}),
+    "two levels, of which one is named": ("Ajax B-SHIP B-SHIP\nsank O O\n", {"tag_columns": (2,)}, AJAX, {}),
+    "a comment like a plain row": ("# PRODUCT\nAjax ship\nsank O\n", {}, [
+        ("Ajax sank", [("Ajax", "ship")], None)], {"comment": [1]}),
     "header after a comment": (
         "# ships\nword pos tag\nAjax x B-SHIP\nsank x O\n", {}, AJAX, {"comment": [1], "header": [2]},
     ),
@@ -80,6 +96,17 @@ def test_lines_that_are_no_rows_are_left_out_and_counted(read, case):
             ":2: the line of a multiword token or an empty node (2-3) has the tag 'B-PORT'; annotate its words",
         ),
         ("Ajax NNP ship\nsank VBD O\n", {"tag_columns": ()}, ":1: tag 'NNP' is in a column without any O beside"),
+        ("Ajax ship\n\ntoken my_type\nsank O\n", {}, ":3: the row 'token' with the tag 'my_type' may name"),
+        ("# SHIP-B\nAjax PORT-B\nII PORT-I\n", {}, ":1: the line is a comment, or the token '#' with the tag"),
+        (
+            "-DOCSTART-\tO\tO\n\nAjax\tB-SHIP\tO\n", {},
+            ":1: the line has 2 tags, as of nested entities, and only the last column is read; set",
+        ),
+        (
+            "in O O\nLima I-PORT B-CITY\nBay I-PORT B-PORT\n", {},
+            ":2: tag 'I-PORT' is in a column that is not read, and its label in the last one too; set",
+        ),
+        ("#FORMAT=WebAnno TSV 3.2\n\n\n#Text=Ajax\n1-1\t0-4\tAjax\tSHIP\t\n", {}, ":1: WebAnno's TSV is not"),
         ("Ajax B-SHIP\n# of ships\n", {}, ":2: 3 columns where line 1 has 2; give every line the same columns"),
     ],
 )  # fmt: skip
@@ -91,3 +118,8 @@ def test_what_would_lose_or_invent_something_is_refused(read, tmp_path, content,
 
 def test_an_entity_twice_is_placed_at_its_word(read):
     assert read("in O O\nLima B-PORT B-PORT\n", tag_columns=())[1] == {"duplicate_entity": [2]}
+
+
+def test_the_format_of_webanno_is_told_by_looking(tmp_path):
+    (tmp_path / "x.tsv").write_text("#FORMAT=WebAnno TSV 3.3\n\n#Text=Ajax\n1-1\t0-4\tAjax\tSHIP\t\n")
+    assert format_of(tmp_path / "x.tsv", "auto") == "columns"

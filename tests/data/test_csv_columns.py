@@ -81,6 +81,7 @@ def test_faults_of_the_scheme_are_counted(write):
         ("Wort,Marke\na,O\n", 1, "no column of words; the header is 'Wort, Marke': name the columns"),
         ("Word,POS\na,O\n", 1, "no column of tags"),
         ("Word,Token,Tag\na,b,O\n", 1, "several columns may hold words"),
+        ("Word,Tag\na,O\n\nWord,Tag\nb,O\n", 4, "the header stands here again; remove the row"),
         ("Word,Tag\na,O,x\n", 2, "3 fields where the header has 2"),
         ("Word,Tag\n\na,O\nb\n", 4, "1 fields where the header has 2"),
         ("Word,Tag\na,O\n,O\n", 3, "the word is empty"),
@@ -101,6 +102,68 @@ def test_a_malformed_row_is_named(write, content, line, problem):
     with pytest.raises(UserError) as caught:
         read(path)
     assert str(caught.value).startswith(f"{path}:{line}: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("header", "values"),
+    [
+        ("Doc_ID,Sent_ID,Word,Tag", "a,1,{}|b,1,{}|b,2,{}"),
+        ("Sentence #,Word,Tag,File", "1,{},x|1,{},y|2,{},y"),
+    ],
+)
+def test_sentences_that_each_document_numbers_anew_part(write, header, values):
+    words = ["Rain,B-geo", "Lima,B-geo", "Oslo,I-geo"]
+    rows = [row.format(word) for row, word in zip(values.split("|"), words, strict=True)]
+    assert [words for words, _ in read(write("\n".join([header, *rows])))[0]] == [
+        ["Rain"],
+        ["Lima"],
+        ["Oslo"],
+    ]
+
+
+def test_a_document_named_once_and_without_sentences(write):
+    path = write("document,token,tag\na,New,B-geo\n,York,I-geo\nb,Rain,O\n\n,Lima,B-geo\n")
+    assert read(path)[0] == [(["New", "York"], ["New York"]), (["Rain"], []), (["Lima"], ["Lima"])]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Word,Tag\n" + "a,O\n" * 201,
+        "Word,Tag\n\n" + "a,O\n" * 201 + ",\n\n",
+        "doc,Word,Tag\n" + "1,a,O\n" * 201,
+    ],
+)
+def test_many_words_without_any_end_of_a_sentence_are_refused(write, content):
+    path = write(content)
+    with pytest.raises(UserError, match=r": a sentence of 201 words; put blank rows .* in data\.columns$"):
+        read(path)
+    assert len(read(write("Word,Tag\n" + "a,O\n" * 200))[0]) == 1
+    assert len(read(write("Word,Tag\nb,O\n\n" + "a,O\n" * 201))[0]) == 2
+    assert len(read(write("sent,Word,Tag\n" + "1,a,O\n" * 201))[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "row,id,start,end,text,label,score,error",
+        "id,text,label,annotator,lead_time",
+        "doc,begin,end,type",
+    ],
+)
+def test_rows_of_entities_or_tasks_are_refused_by_name(write, header):
+    path = write(header + "\n" + "1," * header.count(",") + "2\n")
+    with pytest.raises(UserError) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}:1: the header is '")
+    assert "': rows are entities or tasks, not words; export JSON, or name" in str(caught.value)
+
+
+def test_words_beside_their_places_are_words(write):
+    assert read(write("token,start,end,tag\nLima,0,4,B-geo\n"))[0] == [(["Lima"], ["Lima"])]
+    assert read(write("text,start,end,tag\nLima,0,4,B-geo\n"), columns=("text", "tag"))[0] == [
+        (["Lima"], ["Lima"])
+    ]
 
 
 @pytest.mark.parametrize("content", ["", "Word,Tag\n", "\n\n", "Word,Tag\n,\n\n"])

@@ -59,7 +59,6 @@ def test_characters(write, item):
         {"spans": [[2, 3, "LOC"], [0, 1, "PER"]]},
         {"tags": ["B-PER", "O", "B-LOC", "O"]},
         {"ner_tags": ["I-PER", "O", "I-LOC", "O"]},
-        {"tags": ["S-PER", "O", "U-LOC", "O"]},
     ],
 )
 def test_words(write, words, annotation):

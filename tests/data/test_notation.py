@@ -38,7 +38,7 @@ READ = {
     "lower case, single words": ("b-ship o o", [[(0, 1, "ship")]], "IOB2"),
     "both cases": ("B-ship i-ship O", [[(0, 2, "ship")]], "IOB2"),
     "a label with separators": ("B-war_ship I-war_ship B-a-b", [[(0, 2, "war_ship"), (2, 3, "a-b")]], "IOB2"),
-    "a label like a prefix": ("B-S I-S O", [[(0, 2, "S")]], "IOB2"),
+    "a label like a prefix": ("B-S I-S O B-SHIP", [[(0, 2, "S"), (3, 4, "SHIP")]], "IOB2"),
     "IO": ("ship O port port ship", [[(0, 1, "ship"), (2, 4, "port"), (4, 5, "ship")]], "IO"),
     "IO, across sentences": ("O port|port O", [[(1, 2, "port")], [(0, 1, "port")]], "IO"),
     "IO with dashes": ("O ship-war ship-war port-sea", [[(1, 3, "ship-war"), (3, 4, "port-sea")]], "IO"),
@@ -86,6 +86,14 @@ REFUSED = {
     "no tag O": ("ship-war|port", "file:1: tag 'ship-war' has no prefix, and no word has the tag O; write O, B-TYPE"),
     "a stray dash": ("O|-SHIP", "file:2: tag '-SHIP' has no prefix"),
     "mixed with plain": ("O ship|vitamin-B", "file:1: tag 'ship' has no prefix, unlike 'vitamin-B' (file:2); write"),
+    "several after commas": ("O|B-SHIP,U-PORT", "file:2: tag 'B-SHIP,U-PORT' holds several annotations; keep one"),
+    "several, otherwise written": ("O|SHIP-B;PORT-I", "file:2: tag 'SHIP-B;PORT-I' holds several annotations"),
+    "mail": ("O E-MAIL", "file:1: tag 'E-MAIL' may be a label, or the label 'MAIL' with the prefix 'E'; set"),
+    "a train and a boat": ("O S-BAHN|U-BOOT", "file:1: tag 'S-BAHN' may be a label, or the label 'BAHN' with"),
+    "a cell": ("O B_CELL", "file:1: tag 'B_CELL' may be a label, or the label 'CELL' with the prefix 'B'; set"),
+    "in and out": ("O I/O", "file:1: tag 'I/O' may be a label, or the label 'O' with the prefix 'I'; set"),
+    "a prefix at either end": ("O S-B S-I", "file:1: tag 'S-B' may have its prefix at its beginning or at its end"),
+    "two letters for none": ("O ship|o", "file:2: tag 'o' may be a label, or mean the same as 'O' (file:1); write"),
     "numbers and names": ("O|1", "file:2: tag '1' is a number, unlike 'O' (file:1); write all tags as names"),
 }  # fmt: skip
 
@@ -107,11 +115,22 @@ def test_what_can_be_read_in_two_ways_or_in_none_is_refused(case):
         ("B-S I-S", "last", [(0, 1, "B"), (1, 2, "I")]),
         ("ship vitamin-B", "none", [(0, 1, "ship"), (1, 2, "vitamin-B")]),
         ("B B I", "none", [(0, 2, "B"), (2, 3, "I")]),
-        ("0 1", "none", [(0, 1, "0"), (1, 2, "1")]),
+        ("O 1", "none", [(1, 2, "1")]),
+        ("B-S I-S", "first", [(0, 2, "S")]),
+        ("E-MAIL", "none", [(0, 1, "E-MAIL")]),
+        ("E-MAIL", "first", [(0, 1, "MAIL")]),
+        ("O o B-SHIP", "first", [(2, 3, "SHIP")]),
     ],
 )
 def test_the_option_says_which_is_meant(text, prefix, entities):
     assert read(text, prefix)[0] == [entities]
+
+
+def test_several_tags_of_a_word_after_a_bar_are_refused():
+    reader = TagReader(None)
+    reader.add(["O", "B-SHIP|B-PORT"], "file:1")
+    with pytest.raises(UserError, match=r"^file:1: tag 'B-SHIP\|B-PORT' holds several annotations; keep one"):
+        list(reader.entities(["B-SHIP|B-PORT"], str))
 
 
 def test_the_option_is_held_to():

@@ -114,3 +114,33 @@ def test_a_file_that_names_no_tags_is_named(tmp_path, content, problem):
     with pytest.raises(UserError) as caught:
         entities(tmp_path, format="jsonl")
     assert str(caught.value).startswith(f"{tmp_path}/label.json: {problem}")
+
+
+def test_names_are_found_for_labels_alone_too(tmp_path):
+    put(tmp_path, "train.jsonl", '{"words": ["a@b", "and", "c"], "tags": [1, 0, 0]}\n')
+    with pytest.raises(UserError, match=r"train\.jsonl:1: tag 1 is a number without a name"):
+        entities(tmp_path, format="jsonl", tag_prefix="none")
+    put(tmp_path, "label.json", {"O": 0, "e-mail": 1})
+    with pytest.raises(UserError, match=r"tag 'e-mail' may be a label, .* set data\.tag_prefix=none or"):
+        entities(tmp_path, format="jsonl")
+    assert entities(tmp_path, format="jsonl", tag_prefix="none") == [[("a@b", "e_mail")]]
+
+
+def test_two_files_of_names_that_differ_are_refused(tmp_path):
+    put(tmp_path, *FILES["jsonl"])
+    put(tmp_path, "label.json", FORMS["label.json"])
+    put(tmp_path, "labels.txt", FORMS["labels.txt"])
+    assert entities(tmp_path, format="jsonl") == FOUND
+    put(tmp_path, "labels.txt", "O\nB-Port\nI-Ship\n")
+    with pytest.raises(UserError) as caught:
+        entities(tmp_path, format="jsonl")
+    assert str(caught.value) == (
+        f"{tmp_path}/labels.txt: tag 1 is 'B-Port', but 'B-Ship' in {tmp_path}/label.json; remove one of the files, or "
+        "name the right one in data.tag_names"
+    )
+    assert entities(tmp_path, format="jsonl", tag_names=("label.json",)) == FOUND
+
+
+def test_white_space_around_tags_is_no_part_of_them(tmp_path):
+    put(tmp_path, "train.jsonl", '{"words": ["Ajax", "sank"], "tags": ["ship ", "O "]}\n')
+    assert entities(tmp_path, format="jsonl") == [[("Ajax", "ship")]]

@@ -11,7 +11,7 @@ CONLL = BUILTIN["conll2003"]
 
 
 def read(*sentences: str, schema=CONLL):
-    reader = TagReader(schema)
+    reader = TagReader(schema, Tagging("first"))
     spans = []
     for tags in sentences:
         reader.add(tags.split(), "file:1")

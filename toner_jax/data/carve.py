@@ -67,7 +67,8 @@ def carve_shares(
 ) -> Mapping[str, tuple[Sentence, ...]]:
     """Training sentences split into those splits that have a share above 0, near to the shares of sentences.
 
-    A document goes into one split as a whole; where sentences have no `doc_id`, each goes by itself. Documents with a
+    A document goes into one split as a whole; where sentences have no `doc_id`, or all that of the same document
+    without a name, each goes by itself. Documents with a
     sentence of the same characters go together, so that no sentence stands in two splits. The choice depends on the
     ids, the texts and the seed alone. Development and test sentences are numbered anew.
 
@@ -101,9 +102,21 @@ def carve_shares(
     }
 
 
+def are_documents(sentences: Sequence[Sentence]) -> bool:
+    """Whether sentences are of documents; a single one without a name (a `-DOCSTART-` above all) is none."""
+    ids = {s.doc_id for s in sentences}
+    return ids != {None} and not (len(ids) == 1 and all(id and is_running_document(id) for id in ids))
+
+
 def _inseparable(sentences: Sequence[Sentence]) -> list[list[Sentence]]:
     """Sentences that are of one document or of the same characters, or whose documents have such, in groups."""
     parent: dict[str, str] = {}
+    has_documents = are_documents(sentences)
+
+    def unit(sentence: Sentence) -> str:
+        return (
+            f"document:{sentence.doc_id}" if has_documents and sentence.doc_id else f"sentence:{sentence.id}"
+        )
 
     def root(name: str) -> str:
         while parent.setdefault(name, name) != name:
@@ -111,15 +124,11 @@ def _inseparable(sentences: Sequence[Sentence]) -> list[list[Sentence]]:
         return name
 
     for s in sentences:
-        parent[root(f"text:{_characters(s)}")] = root(_unit(s))
+        parent[root(f"text:{_characters(s)}")] = root(unit(s))
     groups: dict[str, list[Sentence]] = {}
     for s in sentences:
-        groups.setdefault(root(_unit(s)), []).append(s)
+        groups.setdefault(root(unit(s)), []).append(s)
     return list(groups.values())
-
-
-def _unit(sentence: Sentence) -> str:
-    return f"sentence:{sentence.id}" if sentence.doc_id is None else f"document:{sentence.doc_id}"
 
 
 def _key(sentence: Sentence) -> str:

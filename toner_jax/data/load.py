@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toner_jax.common import cache
 from toner_jax.common.files import expanded
-from toner_jax.data.carve import carve_dev, carve_shares, check_shares
+from toner_jax.data.carve import are_documents, carve_dev, carve_shares, check_shares
 from toner_jax.data.dataset import Dataset, read_dataset, write_dataset
 from toner_jax.data.find import SPLITS, MissingData
 from toner_jax.data.formats.registry import get_format
@@ -105,7 +105,7 @@ def _load_shares(options: DataOptions, splits: Sequence[str]) -> Dataset:
                 f"{split} has data of its own; give it the share 0, or take its file away",
             )
     sizes = ", ".join(f"{len(sentences):,} {split}" for split, sentences in carved.items())
-    by = "documents" if any(s.doc_id is not None for s in train.splits["train"]) else "sentences"
+    by = "documents" if are_documents(train.splits["train"]) else "sentences"
     note = f"train split by {by} (data.carve_shares), in sentences: {sizes}"
     return _carved(options, splits, train, carved, note)
 

@@ -24,9 +24,10 @@ _PREFIXES = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S
 _SEPARATORS = "-_:/"
 _UNKNOWN = {"-": "spaCy writes it for", "_": "CoNLL-U writes it for"}
 _UNKNOWN_PREFIX = re.compile(r"[A-Z]-.")
+_SEVERAL = re.compile(r"[,;|]")  # between the tags of one word
 _WANTED = "write O, B-TYPE or I-TYPE"
-# Of these alone no file is made; `W-2` and `M-16` are rather names.
-_RARE = {"M", "W"}
+# Without these no file is made: `E-MAIL`, `S-BAHN`, `U-BOOT`, `W-2` and `M-16` are rather names.
+_BEGINNING = {"B", "I"}
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ def settle_notation(tags: Mapping[str, str], prefix: str) -> Notation:
     if prefix not in TAG_PREFIXES:
         raise ParameterError("data.tag_prefix", repr(prefix), f"choose one of {', '.join(TAG_PREFIXES)}")
     labels = {tag: at for tag, at in tags.items() if tag not in OUTSIDE}
+    if prefix in ("auto", "none") and all(outside in tags for outside in OUTSIDE):
+        raise UserError(
+            f"{tags['o']}: tag 'o' may be a label, or mean the same as 'O' ({tags['O']}); write only one of them, or "
+            "set data.tag_prefix=first or data.tag_prefix=last, where both are no label"
+        )
     for tag, at in labels.items():
         _refuse_strange(tag, at, prefix)
     if prefix == "none":
@@ -105,7 +111,9 @@ def _refuse_strange(tag: str, location: str, prefix: str) -> None:
             f"{location}: tag {tag!r} ({_UNKNOWN[tag]} a word whose annotation is unknown) is neither O nor an "
             "entity; annotate the word, or leave its sentence out"
         )
-    if "," in tag and all(part == "O" or part[:2] in ("B-", "I-") for part in tag.split(",")):
+    able = [n for n in _NOTATIONS if prefix in ("auto", n.prefix)] or [Notation()]
+    parts = [part.strip() for part in _SEVERAL.split(tag)]
+    if len(parts) > 1 and all(part in OUTSIDE or any(n.split(part) for n in able) for part in parts):
         raise UserError(
             f"{location}: tag {shown(tag)} holds several annotations; keep one "
             "(WNUT-17's emerging.test.annotated is such a copy)"
@@ -124,28 +132,46 @@ def _refuse_strange_labels(labels: Mapping[str, str], tags: Mapping[str, str]) -
         raise _error(at, f"tag {shown(tag)} has no prefix, and no word has the tag O", PLAIN, True)
 
 
+def is_prefixed(tag: str) -> bool:
+    """Whether a tag has a prefix in some notation; it may yet be a label without one."""
+    return any(notation.split(tag) for notation in _NOTATIONS)
+
+
 def _refuse_two_readings(notation: Notation, labels: Sequence[str], tags: Mapping[str, str]) -> None:
-    """Refuses tags that fit a notation and may yet be labels without prefixes, as `e-mail` and `hepatitis_B`."""
+    """Refuses tags that fit a notation and may yet be labels without prefixes, as `e-mail` and `hepatitis_B`, or have
+    their prefix at the other end, as `S-B` and `S-I`."""
+    tag = labels[0]
+    letter, label = notation.cut(tag)
+    other = Notation("last" if notation.prefix == "first" else "first", notation.separator)
+    if all(map(other.split, labels)):
+        raise UserError(
+            f"{tags[tag]}: tag {shown(tag)} may have its prefix at its beginning or at its end; set "
+            "data.tag_prefix=first or data.tag_prefix=last"
+        )
+    if not _is_sure(notation, labels, tags):
+        raise UserError(
+            f"{tags[tag]}: tag {shown(tag)} may be a label, or the label {shown(label)} with the prefix {letter!r}; "
+            f"set data.tag_prefix=none or data.tag_prefix={notation.prefix}"
+        )
+
+
+def _is_sure(notation: Notation, labels: Sequence[str], tags: Mapping[str, str]) -> bool:
+    """Whether tags that fit a notation are no labels without prefixes."""
     letters = {notation.cut(tag)[0] for tag in labels}
-    if notation == Notation() and not letters <= _RARE and any(letter.isupper() for letter in letters):
-        return
+    if not _BEGINNING & {letter.upper() for letter in letters}:
+        return False
+    if notation == Notation() and any(letter.isupper() for letter in letters):
+        return True
     prefixes: defaultdict[str, set[str]] = defaultdict(set)
     for tag in labels:
         if found := notation.split(tag):
             prefixes[found[1].casefold()].add(found[0])
     if any(len(found) > 1 for found in prefixes.values()):
-        return
-    # `b-per` beside `o`, `B_PER` beside `O`.
+        return True
+    # `b-per` beside `o`; `B_PER` and `B_ORG` beside `O`, but not `B_CELL` alone.
     cases = {outside.isupper() for outside in OUTSIDE if outside in tags}
     alike = cases == {letter.isupper() for letter in letters}
-    if notation.prefix == "first" and alike and {"B", "I"} & {s.upper() for s in letters}:
-        return
-    tag = labels[0]
-    letter, label = notation.cut(tag)
-    raise UserError(
-        f"{tags[tag]}: tag {shown(tag)} may be a label, or the label {shown(label)} with the prefix {letter!r}; set "
-        f"data.tag_prefix=none or data.tag_prefix={notation.prefix}"
-    )
+    return notation.prefix == "first" and alike and (notation.separator == "-" or len(prefixes) > 1)
 
 
 def _problem(tag: str, notation: Notation) -> str:

@@ -50,7 +50,7 @@ def find_names(tagging: Tagging) -> tuple[Mapping[int, str], str] | None:
     """The names of numbered tags, and what holds them; None where nothing does.
 
     Raises:
-      UserError: the file cannot be read, or names no tags by number.
+      UserError: the file cannot be read, names no tags by number, or lies beside one of other names.
     """
     if len(tagging.names) == 1 and Path(tagging.names[0]).suffix in _SUFFIXES:
         given = expanded(tagging.names[0])
@@ -63,9 +63,20 @@ def find_names(tagging: Tagging) -> tuple[Mapping[int, str], str] | None:
         return read_names(path), str(path)
     if tagging.names:
         return _numbered(enumerate(tagging.names), _KEY), _KEY
-    beside_data = (tagging.folder / name for name in _USUAL) if tagging.folder else ()
-    found = next((path for path in beside_data if path.is_file()), None)
-    return (read_names(found), str(found)) if found else None
+    beside_data = [tagging.folder / name for name in _USUAL] if tagging.folder else []
+    found = {path: read_names(path) for path in beside_data if path.is_file()}
+    for path, names in found.items():
+        if names != (first := next(iter(found.values()))):
+            number = next(n for n in sorted({*first, *names}) if first.get(n) != names.get(n))
+            raise UserError(
+                f"{path}: tag {number} is {_called(names, number)}, but {_called(first, number)} in "
+                f"{next(iter(found))}; remove one of the files, or name the right one in {_KEY}"
+            )
+    return next(((names, str(path)) for path, names in found.items()), None)
+
+
+def _called(names: Mapping[int, str], number: int) -> str:
+    return shown(names[number]) if number in names else "without a name"
 
 
 def read_names(path: Path) -> Mapping[int, str]:

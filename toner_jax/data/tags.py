@@ -147,7 +147,9 @@ class TagReader:
                     f"the tags are no numbers ({at}); leave it empty",
                 )
             return {}
-        if self._tagging.prefix == "none" and not self._tagging.names:
+        # Among names, and said to be labels alone, a number is a label like the others.
+        mixed = len(numbers) < len(self._seen)
+        if mixed and self._tagging.prefix == "none" and find_names(self._tagging) is None:
             return {}
         return self._named(numbers)
 

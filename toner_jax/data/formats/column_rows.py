@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from toner_jax.data.formats.headers import TAG, WORD
-from toner_jax.data.notation import OUTSIDE
+from toner_jax.data.notation import OUTSIDE, is_prefixed
 from toner_jax.data.reading import read_lines, shown
 from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
 
 DOCSTART = "-DOCSTART-"
 MEDLINE = "###MEDLINE:"
+WEBANNO = "#FORMAT=WebAnno TSV"
+_LAST = (-1,)  # the columns of tags, where nothing is said
 
 _TAG = re.compile(r"O|[BIESLU]-.+")
 _COMMENT = re.compile(r"#([ \t]|$)")
@@ -68,23 +70,31 @@ class RowReader:
 
     Attributes:
       repairs: lines left out: `comment`, `header`, `multiword_range`.
+      header: the fields of the line that names the columns; empty without one.
     """
 
     def __init__(self, path: Path, token_column: int, tag_columns: Sequence[int]):
         self.repairs = Repairs()
+        self.header: list[str] = []
         self._path = path
         self._token_column, self._tag_columns = token_column, tuple(tag_columns)
         self._first_line = self._width = self._token = 0
         self._tags: tuple[int, ...] = ()
         self._found: set[str] = set()  # tags of rows that are surely such
+        self._read: set[str] = set()  # tags of all rows
+        self._unread: tuple[int, ...] = ()  # columns that may hold tags, though nobody said so
+        self._left: dict[str, int] = {}  # what they hold → its first line
 
     def __iter__(self) -> Iterator[Row | Document | None]:
         """Rows, beginnings of documents, and None where a sentence ends.
 
         Raises:
-          UserError: the file cannot be read or has a malformed line, which is named.
+          UserError: the file cannot be read or has a malformed line, which is named, or columns of tags that are not
+            read.
         """
         lines = read_lines(self._path)
+        if lines[0].startswith(WEBANNO):
+            raise self._error(1, "WebAnno's TSV is not read; export CoNLL 2002 from WebAnno or INCEpTION")
         self._settle_columns(lines)
         begun = False  # a sentence
         for number, line in enumerate(lines, 1):
@@ -95,12 +105,14 @@ class RowReader:
             fields = split_fields(line)
             if (name := _document(line, fields)) is not None:
                 begun = False
+                self._refuse_levels(number, fields)
                 yield Document(name)
                 continue
             if self._is_left_out(number, line, fields, begun):
                 continue
             begun = True
             yield self._row(number, fields)
+        self._refuse_unread()
 
     def _settle_columns(self, lines: Sequence[str]) -> None:
         """Settles on the first row that is no comment which columns are meant."""
@@ -128,10 +140,14 @@ class RowReader:
     def _is_left_out(self, number: int, line: str, fields: Sequence[str], begun: bool) -> bool:
         """Whether a line is no row, which is counted."""
         if not begun and may_be_comment(line) and not self._is_row(line, fields):
+            self._refuse_tagged_comment(number, line, fields)
             reason = "comment"
         elif len(fields) != self._width:
             return False
         elif number == self._first_line and self._is_header(fields):
+            self.header = [*fields]
+            reason = "header"
+        elif not begun and fields == self.header:
             reason = "header"
         elif self._token and _RANGE.fullmatch(fields[0]):
             self._refuse_annotated_range(fields, f"{self._path}:{number}")
@@ -146,6 +162,38 @@ class RowReader:
         if len(fields) != self._width or _FIELD_COMMENT.match(line):
             return False
         return all(_TAG.fullmatch(fields[c]) or fields[c] in self._found for c in self._tags)
+
+    def _refuse_tagged_comment(self, number: int, line: str, fields: Sequence[str]) -> None:
+        """Refuses a comment that may be the token # with a tag that no other row has."""
+        if len(fields) != self._width or _FIELD_COMMENT.match(line):
+            return
+        if tag := next((fields[c] for c in self._tags if is_prefixed(fields[c])), None):
+            raise self._error(
+                number,
+                f"the line is a comment, or the token '#' with the tag {shown(tag)}; leave the comment out, or write "
+                "the token otherwise",
+            )
+
+    def _refuse_levels(self, number: int, fields: Sequence[str]) -> None:
+        """Refuses a document's line with a tag for each of several levels of nesting, of which one would be read."""
+        if self._tag_columns == _LAST and len(fields) > 2 and set(fields[1:]) == {"O"}:
+            raise self._error(
+                number,
+                f"the line has {len(fields) - 1} tags, as of nested entities, and only the last column is read; set "
+                'data.tag_columns="()" to read all, or name one, as "(1,)"',
+            )
+
+    def _refuse_unread(self) -> None:
+        """Refuses a column that is not read, though nobody said so, and has tags of the labels that are read."""
+        labels = {tag[2:] for tag in self._read if _TAG.fullmatch(tag)} - {""}
+        for tag, number in self._left.items():
+            if _TAG.fullmatch(tag) and tag[2:] in labels:
+                raise self._error(
+                    number,
+                    f"tag {shown(tag)} is in a column that is not read, and its label in the last one too; set "
+                    'data.tag_columns="()" to read all columns after the token, or name those meant, as '
+                    f'"({self._width - 1},)"',
+                )
 
     def _is_header(self, fields: Sequence[str]) -> bool:
         names = [field.strip('#"').casefold() for field in fields]
@@ -170,7 +218,11 @@ class RowReader:
         word = fields[self._token]
         if not word:
             raise self._error(number, "the token is empty; remove the line or write its token")
-        return Row(number, word, tuple([fields[c] for c in self._tags]))
+        for column in self._unread:
+            self._left.setdefault(fields[column], number)
+        tags = tuple([fields[c] for c in self._tags])
+        self._read.update(tags)
+        return Row(number, word, tags)
 
     def _place_columns(self, number: int, width: int) -> None:
         def index(column: int, what: str) -> int:
@@ -182,6 +234,8 @@ class RowReader:
         self._token = index(self._token_column, "token")
         columns = self._tag_columns or range(self._token + 1, width)
         self._tags = tuple(dict.fromkeys(index(c, "tag") for c in columns))
+        if self._tag_columns == _LAST:
+            self._unread = tuple(c for c in range(width) if c != self._token and c not in self._tags)
         if not self._tags or self._token in self._tags:
             raise self._error(
                 number, f"{_columns(width)}, which leaves none for the tag beside the token; add the tags"
@@ -203,6 +257,23 @@ def refuse_numbered_tokens(sentences: Sequence[Sequence[str]], path: Path) -> No
             f"{path}: the tokens are the numbers 1, 2, 3 … of each sentence; name the column of the words in "
             "data.token_column, and those of the tags in data.tag_columns"
         )
+
+
+def refuse_header_rows(sentences: Sequence[Sequence[Row]], path: Path) -> None:
+    """Refuses rows of a file of labels without prefixes that may name its columns, and would become entities: they
+    begin a sentence, their token is a usual name of tokens' columns, and no other row has their tag.
+
+    Raises:
+      UserError: there is such a row.
+    """
+    heads = {rows[0].number: rows[0] for rows in sentences if rows[0].word.strip('#"').casefold() in WORD}
+    elsewhere = {tag for rows in sentences for row in rows if row.number not in heads for tag in row.tags}
+    for row in heads.values():
+        if tag := next((tag for tag in row.tags if tag not in OUTSIDE and tag not in elsewhere), None):
+            raise UserError(
+                f"{path}:{row.number}: the row {shown(row.word)} with the tag {shown(tag)} may name the columns; "
+                "remove it, or if it is a word, begin the file with a row of names, token and tag"
+            )
 
 
 def _count(length: int) -> list[str]:

@@ -17,11 +17,13 @@ from toner_jax.atoms import bare
 from toner_jax.data.formats.column_rows import (
     DOCSTART,
     MEDLINE,
+    WEBANNO,
     Document,
     Row,
     RowReader,
     has_tag,
     may_be_comment,
+    refuse_header_rows,
     refuse_numbered_tokens,
     split_fields,
 )
@@ -90,6 +92,8 @@ def recognizes_columns(sample: Sample) -> bool:
     """Whether a file is named like CoNLL's, or most of its first lines hold a tag among several columns."""
     if sample.is_folder or sample.is_json or sample.first.startswith(("#begin document", "<DOC ")):
         return False
+    if sample.first.startswith(WEBANNO):
+        return True  # its reader says what to do
     if sample.path.suffix.lower() in (".conll", *TAG_SUFFIXES):
         return True
     rows = _sample_rows(sample)
@@ -153,6 +157,8 @@ def _parse(
         parsed.append(([row.word for row in rows], entities, document if has_documents else None))
     if sentences and reader.scheme == PLAIN_SCHEME:
         _refuse_plain_column(sentences, path)
+        if not lines.header:
+            refuse_header_rows([rows for rows, _ in sentences], path)
     total = reader.repairs()
     total.update(repairs)
     total.update(lines.repairs)

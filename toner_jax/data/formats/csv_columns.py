@@ -5,7 +5,8 @@
     ,in,IN,O
     ,Lima,NNP,B-geo
 
-A sentence's rows repeat its name or leave it out after the first.
+A sentence's rows repeat its name or leave it out after the first. Where a column names documents, a sentence ends with
+its document: some number the sentences of each anew.
 """
 
 from __future__ import annotations
@@ -25,11 +26,20 @@ from toner_jax.errors import ParameterError, UserError
 from toner_jax.schema import Schema
 
 _SENTENCE = ("sentence #", "sentence", "sentence_id", "sentence id", "sent_id", "sentence_idx", "sent")
+_DOCUMENT = (
+    "document", "document_id", "document id", "document #", "doc", "doc_id", "doc id", "docid", "file", "file_name",
+    "filename", "file_id",
+)  # fmt: skip
+
+# Of rows of entities or of texts, not of words: what `predict` writes, and what Label Studio exports.
+_RANGE = ({"start", "end"}, {"start_offset", "end_offset"}, {"begin", "end"})
+_TASKS = {"annotator", "annotation_id", "lead_time"}
 
 _DELIMITERS = ",;\t"
 
 # More words than any sentence has: a file without sentences would be read as a single one.
 _LONGEST = 1_000
+_LONGEST_UNPARTED = 200  # where no blank row says that such rows end sentences
 
 _Row = tuple[int, list[str]]
 
@@ -58,14 +68,18 @@ def read_csv_columns(
     Raises:
       UserError: the file cannot be read, is empty, lacks a column, or has a malformed row, which is named.
     """
-    rows = _rows(path)
+    rows = list(_rows(path))
     number, header = next((row for row in rows if not _blank(row[1])), (1, []))
     check_not_empty(header, path)
     word, tag, name = _columns(header, columns, f"{path}:{number}")
+    documents = [i for i, column in enumerate(header) if _fold(column) in _DOCUMENT]
+    names = [i for i in {*documents, name} - {word, tag} if i is not None]
+    rows = [row for row in rows if row[0] > number]
+    longest = _LONGEST if _are_parted(rows) else _LONGEST_UNPARTED
     lists = WordLists(schema, split, tagging)
-    for sentence in _sentences(rows, len(header), word, name, path):
+    for sentence in _sentences(rows, header, word, names, path):
         location = f"{path}:{sentence[0][0]}"
-        if len(sentence) > _LONGEST and name is None:
+        if len(sentence) > longest and name is None:
             raise UserError(
                 f"{location}: a sentence of {len(sentence)} words; put blank rows between sentences, or "
                 "name the column of sentences in data.columns"
@@ -89,37 +103,63 @@ def recognizes_csv(sample: Sample) -> bool:
 
 
 def _sentences(
-    rows: Iterable[_Row], width: int, word: int, name: int | None, path: Path
+    rows: Iterable[_Row], header: Sequence[str], word: int, names: Sequence[int], path: Path
 ) -> Iterator[list[_Row]]:
-    """The rows of each sentence: a blank row ends one, and so does another name in the column of names.
+    """The rows of each sentence: a blank row ends one, and so does another name in a column of names.
 
     Raises:
-      UserError: a row of another width, or one without a word.
+      UserError: a row of another width, one without a word, or the header again.
     """
     sentence: list[_Row] = []
-    current = ""
+    current = [""] * len(names)
     for number, row in rows:
         blank = _blank(row)
         if not blank:
-            _check_row(row, width, word, f"{path}:{number}")
-        named = "" if blank or name is None else row[name].strip()
-        if sentence and (blank or named not in ("", current)):
+            _check_row(row, header, word, f"{path}:{number}")
+        named = current if blank else [row[i].strip() or old for i, old in zip(names, current, strict=True)]
+        if sentence and (blank or named != current):
             yield sentence
             sentence = []
-        current = named or current
+        current = named
         if not blank:
             sentence.append((number, row))
     if sentence:
         yield sentence
 
 
-def _check_row(row: Sequence[str], width: int, word: int, location: str) -> None:
-    if len(row) != width:
-        raise UserError(f"{location}: {len(row)} fields where the header has {width}")
+def _are_parted(rows: Sequence[_Row]) -> bool:
+    """Whether a blank row stands between others."""
+    blank = [_blank(row) for _, row in rows]
+    return (
+        any(blank)
+        and not all(blank)
+        and True in blank[blank.index(False) : len(blank) - blank[::-1].index(False)]
+    )
+
+
+def _refuse_other_rows(header: Sequence[str], location: str) -> None:
+    """Refuses a header of entities or of texts, unless it has a column of words that cannot be that of texts."""
+    folded = {_fold(name) for name in header}
+    if folded & _TASKS or (any(span <= folded for span in _RANGE) and not folded & ({*WORD} - {"text"})):
+        raise UserError(
+            f"{location}: the header is {shown(', '.join(header))}: rows are entities or tasks, not words; export "
+            "JSON, or name the columns of words and of tags in data.columns"
+        )
+
+
+def _check_row(row: Sequence[str], header: Sequence[str], word: int, location: str) -> None:
+    if len(row) != len(header):
+        raise UserError(f"{location}: {len(row)} fields where the header has {len(header)}")
+    if row == header:
+        raise UserError(f"{location}: the header stands here again; remove the row")
     if not row[word].strip():
         raise UserError(f"{location}: the word is empty; write its word")
     if "\n" in row[word]:
         raise UserError(f"{location}: the word holds a line end; is a quote not closed?")
+
+
+def _fold(name: str) -> str:
+    return name.strip().casefold()
 
 
 def _delimiter(header: str) -> str:
@@ -152,7 +192,9 @@ def _rows(path: Path) -> Iterator[_Row]:
 
 def _columns(header: Sequence[str], columns: Sequence[str], location: str) -> tuple[int, int, int | None]:
     """The columns of words, tags and, if there is such a column, of sentences."""
-    folded = [name.strip().casefold() for name in header]
+    if not columns:
+        _refuse_other_rows(header, location)
+    folded = [_fold(name) for name in header]
 
     def find(names: Sequence[str], what: str) -> int | None:
         found = [i for i, name in enumerate(folded) if name in names]
@@ -167,7 +209,7 @@ def _columns(header: Sequence[str], columns: Sequence[str], location: str) -> tu
         raise ParameterError(
             "data.columns", repr(tuple(columns)), "give the columns of words, of tags and of sentences"
         )
-    given = [(name.strip().casefold(),) for name in columns]
+    given = [(_fold(name),) for name in columns]
     word = find(given[0] if given else WORD, "words")
     tag = find(given[1] if given else TAG, "tags")
     if word is None or tag is None:

@@ -2,5 +2,8 @@
 
 from __future__ import annotations
 
-WORD = ("word", "token", "words", "tokens", "text")
-TAG = ("tag", "ner_tag", "ner", "label", "tags", "ner_tags", "labels", "entity")
+WORD = ("word", "token", "words", "tokens", "text", "form")
+TAG = (
+    "tag", "ner_tag", "ner", "label", "tags", "ner_tags", "labels", "entity", "entity_type", "entity_tag",
+    "entity_label", "ner_label", "ner_labels", "ne", "ne_tag", "bio", "iob",
+)  # fmt: skip

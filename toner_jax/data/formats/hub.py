@@ -167,7 +167,7 @@ def _spelled(tags: Any, labels: Sequence[str] | None, location: str) -> Sequence
     if not isinstance(tags, list) or any(tag is None for tag in tags):
         raise UserError(f"{location}: the tags are {shown(tags)}; expected a list without gaps")
     if labels is None:
-        return [str(tag) for tag in tags]
+        return [str(tag).strip() for tag in tags]
     for tag in tags:
         if not 0 <= tag < len(labels):
             raise UserError(f"{location}: tag {tag} has no name; the set names {len(labels)} of them")

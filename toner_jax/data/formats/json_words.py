@@ -33,7 +33,7 @@ def get_words(item: Mapping[str, Any], location: str) -> list[str]:
 
 
 def get_tags(item: Mapping[str, Any], length: int, location: str) -> list[str]:
-    """The tags of `length` words as they are spelled; numbers, whose names stand elsewhere, as their digits.
+    """The tags of `length` words, without white space around them; numbers, whose names stand elsewhere, as digits.
 
     Raises:
       UserError: there are more or fewer, or they are no list of strings.
@@ -47,7 +47,7 @@ def get_tags(item: Mapping[str, Any], length: int, location: str) -> list[str]:
             raise UserError(
                 f'{location}: "{key}" holds {shown(tag)}; expected strings such as "B-TYPE", or their numbers'
             )
-    return [str(tag) for tag in tags]
+    return [str(tag).strip() for tag in tags]
 
 
 def same_words(one: str, other: str) -> bool:
