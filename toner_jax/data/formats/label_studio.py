@@ -38,7 +38,8 @@ def read_label_studio(
 ) -> Read:
     """Sentences of an export; a task's `id` is the `doc_id`.
 
-    Of a task's annotations the first counts that was neither cancelled nor rejected, or of these the ground truth. A
+    Of a task's annotations the first counts that was neither cancelled nor rejected, or of these the ground truth (which
+    JSON-MIN, a record an annotation, does not tell). A
     region with several labels is as many entities. Where regions repeat their text, ranges are checked against it.
 
     Args:
@@ -52,7 +53,8 @@ def read_label_studio(
       `unlabelled_region`.
 
     Raises:
-      UserError: the file cannot be read, is empty, mixes the two forms, or has a malformed task, which is named.
+      UserError: the file cannot be read, is empty, mixes the two forms, labels several texts, or has a malformed task,
+        which is named.
     """
     if len(columns) > 2:
         raise ParameterError(
@@ -61,6 +63,7 @@ def read_label_studio(
     repairs = Repairs()
     key, control = (*columns, "", "")[:2]
     tasks = list(read_tasks(list(read_records(path)), path, control, repairs))
+    _check_texts(tasks)
     of_pages = any(in_page(region) for task in tasks for region in task.regions)
     labelled = [(task, list(_annotations(task, repairs))) for task in tasks]
     documents = _documents(labelled, key, of_pages, split, repairs)
@@ -122,6 +125,20 @@ def _documents(
         yield Document(doc_id, text.text, spans, location=task.location)
 
 
+def _check_texts(tasks: Sequence[Task]) -> None:
+    """Raises:
+    UserError: the regions are in several texts, in one task or in several.
+    """
+    texts: set[str] = set()
+    for task in tasks:
+        texts |= task.texts
+        if len(texts) > 1:
+            raise UserError(
+                f"{task.location}: regions label several texts ({', '.join(sorted(texts))}); name one and its labels "
+                "with data.columns, or export each alone"
+            )
+
+
 def _text_key(labelled: Sequence[_Labelled], of_pages: bool) -> str:
     """What the texts are called: the only texts that the tasks have, or those in which the regions stand, first "text".
 
@@ -135,11 +152,6 @@ def _text_key(labelled: Sequence[_Labelled], of_pages: bool) -> str:
     common = sorted(set.intersection(*names)) if names else []
     if len(common) < 2:
         return common[0] if common else "text"
-    for task, _ in labelled:
-        if len(task.texts) > 1:
-            raise UserError(
-                f"{task.location}: its regions label several texts ({', '.join(sorted(task.texts))}); export each alone"
-            )
     fitting = [name for name in common if _fits(labelled, name, of_pages)]
     if "text" in fitting or ("text" in common and not fitting):
         return "text"
