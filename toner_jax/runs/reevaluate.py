@@ -102,8 +102,8 @@ def read_input(workdir: Path, config: ConfigDict, path: Path, format: str = "") 
         said.
 
     Raises:
-      UserError: a format that is unknown, cannot be told or reads no single file, a saved data set of several splits, or
-        a malformed file.
+      UserError: a format that is unknown, cannot be told or reads no single file, a saved data set of several
+        splits, or a malformed file.
     """
     if is_saved(path):
         check_one_split(path)

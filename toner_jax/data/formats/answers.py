@@ -78,7 +78,7 @@ def _check_questions(items: _Items) -> None:
             raise UserError(
                 f'{location}: answers another suggestion for the text of {where} ("_view_id": '
                 f'"{record["_view_id"]}"): yes or no to single spans leaves the rest of a text unknown; annotate whole '
-                "texts with ner.manual or ner.correct and bring these by db-out, or merge the answers with data-to-spacy"
+                "texts with ner.manual and bring these by db-out, or merge the answers with data-to-spacy"
             )
 
 

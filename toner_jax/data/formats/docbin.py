@@ -171,6 +171,7 @@ def write_docbin(texts: Iterable[TokenizedText], path: Path) -> None:
 
     vocab, docs = spacy.blank("xx").vocab, DocBin(store_user_data=True)
     for text in texts:
+        starts: list[bool | int | None] | None
         starts = [i == 0 for i in range(len(text.tokens))] if text.is_sentence else None
         words, spaces = list(text.tokens), list(text.spaces)
         doc = Doc(vocab, words=words, spaces=spaces, sent_starts=starts, user_data=text.data)

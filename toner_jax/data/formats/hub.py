@@ -72,7 +72,7 @@ def check_one_split(folder: Path) -> None:
     """
     names = list(open_hub(str(folder)))
     if len(names) > 1:
-        one = next((name for name in (*STEMS["test"], *names) if name in names))
+        one = next(name for name in (*STEMS["test"], *names) if name in names)
         raise UserError(
             f"{folder}: a data set of {len(names)} splits ({', '.join(names)}); give the folder of one, {folder / one}"
         )

@@ -18,7 +18,7 @@ from toner_jax.data.documents import Document, read_documents
 from toner_jax.data.formats.json_values import check_span, get_id, get_value, read_records
 from toner_jax.data.formats.label_studio_tasks import Task, is_region, labels_of, read_tasks
 from toner_jax.data.formats.label_studio_text import PlainText, in_page, make_text
-from toner_jax.data.formats.offsets import Annotation
+from toner_jax.data.formats.offsets import Annotation, FileCounting
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, running_document, shown
 from toner_jax.data.repairs import Repairs
@@ -38,9 +38,9 @@ def read_label_studio(
 ) -> Read:
     """Sentences of an export; a task's `id` is the `doc_id`.
 
-    Of a task's annotations the first counts that was neither cancelled nor rejected, or of these the ground truth (which
-    JSON-MIN, a record an annotation, does not tell). A
-    region with several labels is as many entities. Where regions repeat their text, ranges are checked against it.
+    Of a task's annotations the first counts that was neither cancelled nor rejected, or of these the ground truth
+    (which JSON-MIN, a record an annotation, does not tell). A region with several labels is as many entities. Where
+    regions repeat their text, ranges are checked against it.
 
     Args:
       schema: its names and tags are the labels that the file may use; None leaves them as they are.
@@ -100,9 +100,7 @@ def _annotations(task: Task, repairs: Repairs) -> Iterator[tuple[Mapping[str, An
             yield region, label
 
 
-def _placed(
-    labelled: _Labelled, key: str, of_pages: bool, repairs: Repairs
-) -> tuple[PlainText, list[Annotation]]:
+def _annotated(labelled: _Labelled, key: str, of_pages: bool) -> tuple[PlainText, list[Annotation]]:
     task, regions = labelled
     text = make_text(get_value(task.data, key, task.location), key, of_pages, task.location)
     found = []
@@ -111,16 +109,21 @@ def _placed(
         said = region.get("text")
         surfaces = (said,) if isinstance(said, str) else ()
         found.append(Annotation(((start, end),), name, task.location, surfaces))
-    return text, text.placed(found, repairs)
+    return text, found
 
 
 def _documents(
     labelled: Sequence[_Labelled], key: str, of_pages: bool, split: str, repairs: Repairs
 ) -> Iterator[Document]:
     key = key or _text_key(labelled, of_pages)
+    counting = FileCounting()
+    for one in labelled:
+        text, found = _annotated(one, key, of_pages)
+        text.learn(counting, found)
     for i, (task, regions) in enumerate(labelled):
         doc_id = get_id(task.task, "id", task.location) or running_document(split, i)
-        text, placed = _placed((task, regions), key, of_pages, repairs)
+        text, found = _annotated((task, regions), key, of_pages)
+        placed = text.placed(found, repairs, counting)
         spans = tuple(a.span(task.location) for a in placed)
         yield Document(doc_id, text.text, spans, location=task.location)
 
@@ -164,9 +167,14 @@ def _text_key(labelled: Sequence[_Labelled], of_pages: bool) -> str:
 
 
 def _fits(labelled: Sequence[_Labelled], key: str, of_pages: bool) -> bool:
+    counting = FileCounting()
     try:
         for one in labelled:
-            _placed(one, key, of_pages, Repairs())
+            text, found = _annotated(one, key, of_pages)
+            text.learn(counting, found)
+        for one in labelled:
+            text, found = _annotated(one, key, of_pages)
+            text.placed(found, Repairs(), counting)
     except UserError:
         return False
     return True
