@@ -130,6 +130,15 @@ def test_docbin_is_what_spacy_reads(tmp_path):
     assert [read.get(f"doc-{i}", []) for i in range(len(TEXTS))] == [sorted(strings) for _, strings in TEXTS]
 
 
+def test_a_row_of_words_stays_one_sentence_in_docbin(tmp_path):
+    pytest.importorskip("spacy")
+    words = ["Bo", "left", ".", "He", "saw", "Uma", "."]
+    row = {"words": words, "entities": [entity(0, 1, "Bo", "person"), entity(2, 6, ". He saw Uma", "span")]}
+    read = read_docbin(write(tmp_path / "out.spacy", [row, {"words": ["Uma"], "entities": []}]), None)
+    assert [s.words for s in read.sentences] == [tuple(words), ("Uma",)]
+    assert [[(e.start, e.end) for e in s.entities] for s in read.sentences] == [[(0, 1), (2, 6)], []]
+
+
 def test_docbin_without_spacy_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "spacy", None)
     with pytest.raises(UserError, match=r"out.spacy: writing .spacy files needs spaCy; install it with pip"):

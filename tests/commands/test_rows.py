@@ -13,11 +13,23 @@ import pytest
 
 from toner_jax.commands.outputs.answers import Answer
 from toner_jax.commands.outputs.forms import FORMS
+from toner_jax.commands.predict import _own_keys
 from toner_jax.commands.rows import Row, open_bytes, read_rows
 from toner_jax.errors import UserError
 from toner_jax.text.words import lines_of_words
 
 ROW = Row({"text": "Bo é saw 😀."})
+
+
+def test_what_an_annotation_says_of_the_rest_of_its_entities_is_not_kept():
+    entry = {"text": "NF-YA", "words": [[0, 5]], "glued": [], "id": 7}
+    gold = {
+        "entities": [],
+        "unreachable": [{"start": 0, "end": 4, "label": "X"}],
+        "coverage": {},
+        "error": "",
+    }
+    assert _own_keys(Row({**entry, **gold})) == entry
 
 
 def rows(data: bytes, format: str = "jsonl") -> list[Row]:

@@ -83,6 +83,20 @@ def test_what_prodigy_cannot_mean_is_named(read, item, problem):
     assert problem in str(caught.value)
 
 
+@pytest.mark.parametrize("view", ["ner", "spans"])
+@pytest.mark.parametrize("answer", ["accept", "reject"])
+def test_yes_or_no_to_several_suggestions_for_a_text_is_not_its_annotation(read, view, answer):
+    uma = prodigy(1, _task_hash=11, _view_id=view, spans=[SPAN])
+    left = prodigy(1, _task_hash=12, _view_id=view, spans=[{**SPAN, "start": 4, "end": 8}], answer=answer)
+    with pytest.raises(
+        UserError, match=r"x\.jsonl:2: answers another suggestion for the text of .*x\.jsonl:1 "
+    ):
+        read([uma, left])
+    assert read([uma, {**uma, "_annotator_id": "b"}])[:2] == ([["Uma"]], read([uma, uma])[1])
+    by_hand = [{**r, "_view_id": f"{view}_manual", "answer": "accept"} for r in (uma, left)]
+    assert list(read(by_hand)[1]) == ["further_annotations"]
+
+
 def doccano(**more):
     return {"text": "Uma left.", "label": [[0, 3, "PER"]], **more}
 

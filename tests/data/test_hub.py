@@ -1,11 +1,13 @@
 """Hugging Face data sets, made here with the library itself: both label orders, strings, faults."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from toner_jax.commands import config_file
 from toner_jax.config import base
+from toner_jax.data.formats.hub import check_one_split
 from toner_jax.data.formats.registry import format_of, read_path
 from toner_jax.data.load import load_dataset
 from toner_jax.data.options import DataOptions
@@ -205,6 +207,15 @@ def test_what_is_not_there_is_one_line(datasets, tmp_path, monkeypatch):
         load(str(tmp_path / "absent"))
     with pytest.raises(UserError, match=r"^data\.dir is empty: it names a data set of the Hugging Face hub"):
         load("")
+
+
+def test_where_one_split_is_asked_for_several_are_refused(save, datasets):
+    folder = Path(save((TOKENS, TAGS), datasets.List(datasets.Value("string")), ("train", "test")))
+    with pytest.raises(UserError) as caught:
+        check_one_split(folder)
+    said = f"{folder}: a data set of 2 splits (train, test); give the folder of one, {folder / 'test'}"
+    assert str(caught.value) == said
+    check_one_split(folder / "test")
 
 
 def test_a_single_split_is_train(datasets, tmp_path):

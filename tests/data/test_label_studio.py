@@ -221,6 +221,33 @@ def test_json_min_of_several_labels_and_skipped_tasks(read):
     assert read(short(control="ner"), {"text": TEXT})[1] == {"task_without_labels": 1}
 
 
+def test_of_several_annotators_in_json_min_the_first_counts(read):
+    first, other = short(annotation_id=7), short(annotation_id=8, label=[], annotator=2)
+    assert read(first, other, short(id=2, annotation_id=9)) == (
+        [("Uma", "PER")] * 2,
+        {"further_annotations": 1},
+        [TEXT] * 2,
+    )
+    skipped = short(annotation_id=6, label=[], was_cancelled=True)
+    assert read(skipped, first, other)[:2] == (
+        [("Uma", "PER")],
+        {"cancelled_annotations": 1, "further_annotations": 1},
+    )
+
+
+def test_regions_of_another_text_are_refused_whatever_is_asked_for(read):
+    data = {"text": TEXT, "title": "News of today"}
+    fits = result("labels", {"start": 5, "end": 8})
+    other = {**fits, "to_name": "title", "from_name": "x"}
+    for tasks in ([task(data, fits, other)], [task(data, fits), task(data, other)]):
+        for columns in ((), ("text",)):
+            with pytest.raises(
+                UserError, match=r"regions label several texts \(t, title\); name one and its"
+            ):
+                read(*tasks, columns=columns)
+        assert read(*tasks, columns=("text", "ner"))[:2] == ([("Uma", "PER")], {"other_labels": 1})
+
+
 def test_json_min_without_an_entity_is_read_whatever_the_labels_are_called(read):
     none = {"id": 1, "text": TEXT, "ner": [], "annotator": 1, "annotation_id": 2}
     assert read(none) == ([], {}, [TEXT])
@@ -239,7 +266,7 @@ def test_names_are_told_by_what_fits_or_asked_for(read):
     assert read(task(data, silent), columns=("body",))[0] == [("Uma", "PER")]
     other = {**fits, "from_name": "x"}
     assert read(task(data, fits, other), columns=("body", "ner"))[1] == {"other_labels": 1}
-    with pytest.raises(UserError, match=r"its regions label several texts \(t, u\)"):
+    with pytest.raises(UserError, match=r"regions label several texts \(t, u\)"):
         read(task(data, fits, {**fits, "to_name": "u"}))
     with pytest.raises(UserError, match='has no "tittle"; its keys are'):
         read(task(data, fits), columns=("tittle",))

@@ -145,3 +145,71 @@ def test_a_span_that_repeats_its_text_is_checked(tmp_path, key, words):
         else:
             with pytest.raises(UserError, match=r"x\.jsonl:1: \"entities\"\[0\]: the (text|words).* 'Rio'; "):
                 read_jsonl(path, None)
+
+
+# An emoji, a line end and single letters: the 4th of its "characters" is A, or, with \\r\\n as one, B.
+OPEN = "😀\r\nA B sank."
+
+
+def of_file(reader, path, *items):
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+    read = reader(path, None)
+    return [s.surface(e) for s in read.sentences for e in s.gold], read.repairs
+
+
+def records(text, *ranges, **more):
+    lists = [[a, b, "X"] for a, b in ranges]
+    return {
+        read_jsonl: {
+            "text": text,
+            "entities": [{"start": a, "end": b, "label": "X", **more} for a, b, _ in lists],
+        },
+        read_doccano: {"text": text, "label": lists},
+        read_json_shapes: [text, {"entities": lists}],
+    }
+
+
+READERS = [read_jsonl, read_doccano, read_json_shapes]
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_text_that_may_be_counted_in_two_ways_is_settled_by_others_or_refused(tmp_path, reader):
+    path = tmp_path / "x.jsonl"
+    doubtful = records(OPEN, (4, 5))[reader]
+    with pytest.raises(UserError) as caught:
+        of_file(reader, path, doubtful)
+    assert "x.jsonl:1" in str(caught.value)
+    assert "[4, 5) may be 'B' (counted in characters, \\r\\n as one) or 'A' (UTF-16 units); say" in str(
+        caught.value
+    )
+    assert "\n" not in str(caught.value)
+    utf16, crlf = records("😀 Rio", (3, 6))[reader], records("Eve\r\nUma", (4, 7))[reader]
+    for others, found in (((utf16,), ["A", "Rio"]), ((crlf,), ["B", "Uma"])):
+        assert sorted(of_file(reader, path, doubtful, *others)[0]) == sorted(found)
+        assert sorted(of_file(reader, path, *others, doubtful)[0]) == sorted(found)
+
+
+def test_what_a_span_repeats_settles_its_file(tmp_path):
+    doubtful, said = records(OPEN, (4, 5))[read_jsonl], records(OPEN, (4, 5), surface="A")[read_jsonl]
+    assert of_file(read_jsonl, tmp_path / "x", doubtful, said) == (["A", "A"], {"utf16_range": 2})
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_texts_of_one_file_that_contradict_each_other_are_refused(tmp_path, reader):
+    path = tmp_path / "x.jsonl"
+    one, other = records("😀 Rio", (3, 6))[reader], records("😀 Ann left", (2, 5))[reader]
+    plain = records("Eve", (0, 3))[reader]
+    with pytest.raises(
+        UserError, match=r"x\.jsonl:3.*its ranges fit if they count characters .*x\.jsonl:2.*UTF-16"
+    ):
+        of_file(reader, path, plain, one, other)
+
+
+def test_brat_has_one_way_in_all_of_a_folder(tmp_path):
+    for name, text, line in (("a", "😀 Rio", "3 6\tRio"), ("b", "😀 Ann", "2 5\tAnn")):
+        (tmp_path / f"{name}.txt").write_text(text)
+        (tmp_path / f"{name}.ann").write_text(f"T1\tX {line}\n")
+    with pytest.raises(
+        UserError, match=r"b\.ann:1: its ranges fit if they count characters .*, those of .*a\.ann:1 "
+    ):
+        read_brat(tmp_path, None)

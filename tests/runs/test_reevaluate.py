@@ -102,3 +102,18 @@ def test_a_new_format_is_read(finished, tmp_path, monkeypatch, said):
         (sentence,) = reevaluate.read_input(finished[0], config, tmp_path / "x.pair", format)
         assert [(sentence.surface(e), e.type) for e in sentence.entities] == [("Selqua", "location")]
     assert said() == ["x.pair: detected format pairs"]
+
+
+def test_a_saved_set_of_several_splits_is_refused_as_input(finished, tmp_path, capsys):
+    datasets = pytest.importorskip("datasets")
+    rows = datasets.Dataset.from_dict({"tokens": [["Ivan", "slept"]], "ner_tags": [["B-person", "O"]]})
+    datasets.DatasetDict({"train": rows, "dev": rows}).save_to_disk(tmp_path / "set")
+    assert main([f"--workdir={finished[0]}", f"--input={tmp_path / 'set'}", "--format=auto"]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert (
+        f"set: a data set of 2 splits (train, dev); give the folder of one, {tmp_path / 'set' / 'train'}"
+        in last
+    )
+    config = reevaluate.changed_config(finished[0], [])
+    (sentence,) = reevaluate.read_input(finished[0], config, tmp_path / "set" / "dev", "auto")
+    assert sentence.words == ("Ivan", "slept")

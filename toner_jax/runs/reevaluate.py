@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from toner_jax import config as configuration
 from toner_jax.common.console import counted, say, warn
 from toner_jax.common.files import write_atomically
+from toner_jax.data.formats.hub import check_one_split, is_saved
 from toner_jax.data.formats.registry import read_path, said_format_of
 from toner_jax.data.options import DataOptions
 from toner_jax.data.sentences import load_sentences
@@ -101,8 +102,11 @@ def read_input(workdir: Path, config: ConfigDict, path: Path, format: str = "") 
         said.
 
     Raises:
-      UserError: a format that is unknown, cannot be told or reads no single file, or a malformed file.
+      UserError: a format that is unknown, cannot be told or reads no single file, a saved data set of several
+        splits, or a malformed file.
     """
+    if is_saved(path):
+        check_one_split(path)
     found = said_format_of(path, format or config.data.format)
     options = DataOptions.from_section(config.data)
     read = read_path(path, found, read_work_schema(workdir), "input", options)

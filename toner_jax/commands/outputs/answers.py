@@ -14,7 +14,8 @@ from toner_jax.atoms import Range
 from toner_jax.commands.rows import words_of
 from toner_jax.schema import Entity
 
-OURS = ("entities", "coverage", "error")  # the keys of a row that a prediction writes
+# The keys of a row that a prediction writes, or that say of an annotation what is not among its entities.
+OURS = ("entities", "coverage", "error", "unreachable")
 Span = tuple[int, int, str, float]  # half-open in characters, its label and its score
 
 

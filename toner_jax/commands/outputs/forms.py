@@ -134,7 +134,11 @@ def _tokenized(answer: Answer, tokenize: Tokenize) -> docbin.TokenizedText:
     entities = [(index[e.start], index[e.end - 1] + 1, e.type) for e in found.entities]
     scores = [e["score"] for e in sorted(answer.entities, key=lambda e: (e["start"], e["end"], e["label"]))]
     return docbin.TokenizedText(
-        words, spaces, entities, {"row": answer.number, "id": answer.name, "scores": scores}
+        words,
+        spaces,
+        entities,
+        {"row": answer.number, "id": answer.name, "scores": scores},
+        is_sentence=not answer.is_text,
     )
 
 

@@ -14,6 +14,8 @@ _Items = Iterable[tuple[Record, str]]
 
 _ANSWERS = ("accept", "reject", "ignore")
 _HASHES = ("_input_hash", "_task_hash")
+# How Prodigy shows suggestions that are accepted or rejected as they are; where they are made by hand, *_manual.
+_YES_OR_NO = ("ner", "spans")
 _APPROVED = ("is_confirmed", "approved")
 _APPROVER = "annotation_approver"
 
@@ -31,9 +33,11 @@ def accepted_by_prodigy(items: _Items, repairs: Repairs) -> Iterator[tuple[Recor
         several annotators accepted, the first counts.
 
     Raises:
-      UserError: an answer that is none of Prodigy's, or its annotation is of texts instead of spans.
+      UserError: an answer that is none of Prodigy's, its annotation is of texts instead of spans, or several
+        suggestions for one text were answered each by itself.
     """
     items = list(items)
+    _check_questions(items)
     answered = any("answer" in record for record, _ in items)
     seen: set[object] = set()
     for record, location in items:
@@ -57,6 +61,25 @@ def accepted_by_prodigy(items: _Items, repairs: Repairs) -> Iterator[tuple[Recor
             continue
         seen.add(key)
         yield record, location
+
+
+def _check_questions(items: _Items) -> None:
+    """Raises:
+    UserError: a text was asked about more than once, by different suggestions: none of the answers is all of its
+      annotation, and of what no suggestion asked about, nothing is known.
+    """
+    asked: dict[str, tuple[str, str]] = {}
+    for record, location in items:
+        if record.get("_view_id") not in _YES_OR_NO or not all(key in record for key in _HASHES):
+            continue
+        text, task = (repr(record[key]) for key in _HASHES)
+        first, where = asked.setdefault(text, (task, location))
+        if first != task:
+            raise UserError(
+                f'{location}: answers another suggestion for the text of {where} ("_view_id": '
+                f'"{record["_view_id"]}"): yes or no to single spans leaves the rest of a text unknown; annotate whole '
+                "texts with ner.manual and bring these by db-out, or merge the answers with data-to-spacy"
+            )
 
 
 def approved_in_doccano(items: _Items, repairs: Repairs) -> Iterator[tuple[Record, str]]:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from toner_jax.atoms import Range, bare
 from toner_jax.data.documents import Document, Span, read_documents
-from toner_jax.data.formats.offsets import Annotation, place_annotations
+from toner_jax.data.formats.offsets import Annotation, FileCounting, place_annotations
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, read_text, shown, warn_of_unreachable
 from toner_jax.data.repairs import Repairs
@@ -61,7 +61,13 @@ def read_brat(
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; brat's format is a folder of .txt and .ann files")
     repairs = Repairs()
-    documents = (_document(stem, folder, discontinuous, repairs) for stem in _stems(folder, repairs))
+    stems = _stems(folder, repairs)
+    counting = FileCounting()
+    for stem in stems:
+        # Other lines than annotations are counted as they are read again.
+        annotations = list(_annotations(stem.with_name(f"{stem.name}.ann"), Repairs()))
+        counting.learn(read_text(stem.with_name(f"{stem.name}.txt")), annotations)
+    documents = (_document(stem, folder, discontinuous, counting, repairs) for stem in stems)
     read = read_documents(
         documents, schema, split, pretokenized=pretokenized, reading=reading, repairs=repairs
     )
@@ -156,15 +162,19 @@ def _natural_order(path: Path) -> list[str | int]:
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
-def _document(stem: Path, folder: Path, discontinuous: str, repairs: Repairs) -> Document:
+def _document(
+    stem: Path, folder: Path, discontinuous: str, counting: FileCounting, repairs: Repairs
+) -> Document:
     path = stem.with_name(f"{stem.name}.txt")
     text = read_text(path)
-    spans = tuple(_spans(stem.with_name(f"{stem.name}.ann"), text, discontinuous, repairs))
+    given = _annotations(stem.with_name(f"{stem.name}.ann"), repairs)
+    placed = place_annotations(text, given, repairs, known=counting.left)
+    spans = tuple(_spans(placed, text, discontinuous, repairs))
     return Document(stem.relative_to(folder).as_posix(), text, spans, location=str(path))
 
 
-def _spans(path: Path, text: str, discontinuous: str, repairs: Repairs) -> Iterator[Span]:
-    for annotation in place_annotations(text, _annotations(path, repairs), repairs):
+def _spans(placed: Iterable[Annotation], text: str, discontinuous: str, repairs: Repairs) -> Iterator[Span]:
+    for annotation in placed:
         pieces = _joined(annotation.pieces, text)
         if len(pieces) > 1:
             if discontinuous == "refuse":

@@ -149,12 +149,14 @@ class TokenizedText(NamedTuple):
       spaces: whether a space of the text follows each token.
       entities: half-open ranges of tokens, with their labels.
       data: what else is known of it: its doc's `user_data`.
+      is_sentence: whether it is known to be one sentence; else nothing is said of sentences.
     """
 
     tokens: Sequence[str]
     spaces: Sequence[bool]
     entities: Sequence[tuple[int, int, str]]
     data: dict[str, Any]
+    is_sentence: bool = False
 
 
 def write_docbin(texts: Iterable[TokenizedText], path: Path) -> None:
@@ -169,7 +171,10 @@ def write_docbin(texts: Iterable[TokenizedText], path: Path) -> None:
 
     vocab, docs = spacy.blank("xx").vocab, DocBin(store_user_data=True)
     for text in texts:
-        doc = Doc(vocab, words=list(text.tokens), spaces=list(text.spaces), user_data=text.data)
+        starts: list[bool | int | None] | None
+        starts = [i == 0 for i in range(len(text.tokens))] if text.is_sentence else None
+        words, spaces = list(text.tokens), list(text.spaces)
+        doc = Doc(vocab, words=words, spaces=spaces, sent_starts=starts, user_data=text.data)
         spans = [Span(doc, start, end, label) for start, end, label in sorted(text.entities)]
         flat = all(one.end <= other.start for one, other in pairwise(spans))
         doc.set_ents(spans if flat else [])  # tokens outside are known to be so

@@ -11,8 +11,16 @@ from pathlib import Path
 
 from toner_jax.data.documents import Document, read_documents
 from toner_jax.data.formats.answers import approved_in_doccano, is_prodigy
-from toner_jax.data.formats.json_values import get_id, get_list, get_spans, get_text, one_of, read_records
-from toner_jax.data.formats.offsets import place_annotations
+from toner_jax.data.formats.json_values import (
+    Record,
+    get_id,
+    get_list,
+    get_spans,
+    get_text,
+    one_of,
+    read_records,
+)
+from toner_jax.data.formats.offsets import Annotation, FileCounting, place_annotations
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty
 from toner_jax.data.repairs import Repairs
@@ -47,10 +55,14 @@ def read_doccano(
     repairs = Repairs()
 
     def documents() -> Iterator[Document]:
-        for i, (item, location) in enumerate(approved_in_doccano(read_records(path), repairs)):
+        items = list(approved_in_doccano(read_records(path), repairs))
+        counting = FileCounting()
+        for item, location in items:
+            counting.learn(get_text(item, "text", location), _spans(item, location))
+        for i, (item, location) in enumerate(items):
             text = get_text(item, "text", location)
-            found = get_spans(item, one_of(item, _SPANS, location) or _SPANS[0], location)
-            spans = tuple(a.span(location) for a in place_annotations(text, found, repairs))
+            placed = place_annotations(text, _spans(item, location), repairs, known=counting.left)
+            spans = tuple(a.span(location) for a in placed)
             relations = get_list(item, "relations", location) if "relations" in item else []
             repairs.add("not_entities", location, len(relations))
             default = f"{split}-doc-{i}" if split else f"doc-{i}"
@@ -61,6 +73,10 @@ def read_doccano(
     )
     check_not_empty(read.sentences, path)
     return read
+
+
+def _spans(item: Record, location: str) -> list[Annotation]:
+    return get_spans(item, one_of(item, _SPANS, location) or _SPANS[0], location)
 
 
 def recognizes_doccano(sample: Sample) -> bool:

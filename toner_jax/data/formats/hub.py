@@ -64,6 +64,20 @@ def is_saved(folder: Path) -> bool:
     )
 
 
+def check_one_split(folder: Path) -> None:
+    """Refuses a folder of several splits where one is asked for.
+
+    Raises:
+      UserError: naming them, and the folder of one.
+    """
+    names = list(open_hub(str(folder)))
+    if len(names) > 1:
+        one = next(name for name in (*STEMS["test"], *names) if name in names)
+        raise UserError(
+            f"{folder}: a data set of {len(names)} splits ({', '.join(names)}); give the folder of one, {folder / one}"
+        )
+
+
 def find_split(names: Iterable[str], split: str, given: Sequence[str]) -> str | None:
     """The name of train, dev or test in a data set; None where it has none.
 

@@ -25,12 +25,11 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from toner_jax.data.documents import Document, read_documents
+from toner_jax.data.documents import read_documents
 from toner_jax.data.formats.json_texts import (
+    TEXTS,
     is_tecoholic,
-    read_mentions,
-    read_pair,
-    read_sentence,
+    read_texts,
     refuse_other_data,
     without_wrapping,
 )
@@ -49,7 +48,7 @@ from toner_jax.data.formats.json_values import (
 )
 from toner_jax.data.formats.json_words import same_words
 from toner_jax.data.formats.sample import Sample
-from toner_jax.data.reading import Read, check_not_empty, resolve_label, running_document, shown
+from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
 from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, Schema, make_sentence
@@ -92,9 +91,8 @@ def read_json_shapes(
             raise UserError(
                 f"{location}: a record of shape {other} after records of shape {shape}; give each a file"
             )
-    if shape in _TEXTS:
-        make = _TEXTS[shape]
-        documents = [make(v, at, running_document(split, i), repairs) for i, (v, at) in enumerate(values)]
+    if shape in TEXTS:
+        documents = read_texts(shape, values, split, repairs)
         read = read_documents(documents, schema, split, reading=reading, repairs=repairs)
         check_not_empty(read.sentences, path)
         return read
@@ -287,13 +285,6 @@ _READERS: Mapping[str, Callable[[Record, str, Repairs], Iterable[_Words]]] = {
     "CNN_Nested_NER": _cnn_nested,
     "UIE": _uie,
     "GLiNER": _gliner,
-}
-
-# Shape → what makes a document of a value, its location and the id of a text that has none.
-_TEXTS: Mapping[str, Callable[[Any, str, str, Repairs], Document]] = {
-    "characters": lambda value, location, _, repairs: read_sentence(value, location, repairs),
-    "spaCy": read_pair,
-    "GLiNER2": read_mentions,
 }
 
 

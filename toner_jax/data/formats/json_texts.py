@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from toner_jax.data.documents import Document
@@ -31,8 +32,8 @@ from toner_jax.data.formats.json_values import (
     get_value,
     is_pair,
 )
-from toner_jax.data.formats.offsets import Annotation, place_annotations
-from toner_jax.data.reading import shown
+from toner_jax.data.formats.offsets import Annotation, FileCounting, place_annotations
+from toner_jax.data.reading import running_document, shown
 from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
 
@@ -91,12 +92,33 @@ def refuse_other_data(record: Mapping[str, Any], location: str) -> None:
         )
 
 
-def read_sentence(record: Record, location: str, repairs: Repairs) -> Document:
-    """A record of the shape "characters" or of InstructUIE: one sentence.
+# A document, still without the annotations beside it, which its file may count otherwise.
+_Annotated = tuple[Document, list[Annotation]]
+
+
+def read_texts(shape: str, values: Sequence[Value], split: str, repairs: Repairs) -> Iterator[Document]:
+    """The documents of a file.
+
+    Args:
+      shape: of its values, one of `TEXTS`.
+      split: begins the ids of texts that have none.
 
     Raises:
-      UserError: it is malformed, or a range is not what its name says.
+      UserError: one is malformed, has spans beside its entities, or mentions more or less often than they are listed;
+        or as `FileCounting.learn` and `place_annotations`.
     """
+    read = TEXTS[shape]
+    given = [read(v, at, running_document(split, i), repairs) for i, (v, at) in enumerate(values)]
+    counting = FileCounting()
+    for document, found in given:
+        counting.learn(document.text, found)
+    for document, found in given:
+        placed = place_annotations(document.text, found, repairs, known=counting.left)
+        yield replace(document, spans=(*document.spans, *(a.span(a.location) for a in placed)))
+
+
+def _sentence(record: Record, location: str, id: str, repairs: Repairs) -> _Annotated:
+    """A record of the shape "characters" or of InstructUIE: one sentence."""
     text = get_text(record, "sentence", location)
     if not text.strip():
         raise UserError(f'{location}: "sentence" is empty')
@@ -108,29 +130,19 @@ def read_sentence(record: Record, location: str, repairs: Repairs) -> Document:
         start, end = pair or (get_value(item, "start", where), get_value(item, "end", where))
         first, last, label = check_span(start, end, get_text(item, "type", where), where)
         found.append(Annotation(((first, last),), label, where, get_surfaces(item)))
-    spans = tuple(a.span(a.location) for a in place_annotations(text, found, repairs))
-    return Document(None, text, spans, ((0, len(text)),), location=location)
+    return Document(None, text, sentences=((0, len(text)),), location=location), found
 
 
-def read_pair(value: list[Any], location: str, id: str, repairs: Repairs) -> Document:
-    """A pair of spaCy's training data: a text of any number of sentences.
-
-    Raises:
-      UserError: it is malformed, or has spans beside its entities.
-    """
+def _pair(value: list[Any], location: str, id: str, repairs: Repairs) -> _Annotated:
+    """A pair of spaCy's training data: a text of any number of sentences."""
     text, annotations = as_text(value[0], "the text", location), value[1]
     if annotations.get("spans"):
         raise UserError(f'{location}: has "spans", which are not read; keep "entities" alone')
-    spans = place_annotations(text, get_spans(annotations, "entities", location), repairs)
-    return Document(id, text, tuple(a.span(a.location) for a in spans), location=location)
+    return Document(id, text, location=location), get_spans(annotations, "entities", location)
 
 
-def read_mentions(record: Record, location: str, id: str, repairs: Repairs) -> Document:
-    """A record of GLiNER2.
-
-    Raises:
-      UserError: it is malformed, or a mention stands in its text more or less often than it is listed.
-    """
+def _mentions(record: Record, location: str, id: str, repairs: Repairs) -> _Annotated:
+    """A record of GLiNER2."""
     text, output = get_text(record, "input", location), record["output"]
     labels = get_value(output, "entities", f'{location}: "output" of GLiNER2')
     if not isinstance(labels, dict):
@@ -156,7 +168,14 @@ def read_mentions(record: Record, location: str, id: str, repairs: Repairs) -> D
             for start, end in found_at:
                 first, last, name = check_span(start, end, label, location)
                 found.append(Annotation(((first, last),), name, location, (mention,)))
-    return Document(id, text, tuple(a.span(location) for a in found), location=location)
+    return Document(id, text, tuple(a.span(location) for a in found), location=location), []
+
+
+TEXTS: Mapping[str, Callable[[Any, str, str, Repairs], _Annotated]] = {
+    "characters": _sentence,
+    "spaCy": _pair,
+    "GLiNER2": _mentions,
+}
 
 
 def _often(times: int) -> str:

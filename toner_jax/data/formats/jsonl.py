@@ -38,7 +38,7 @@ from toner_jax.data.formats.json_values import (
     read_records,
 )
 from toner_jax.data.formats.json_words import TAGS, WORDS, document_of_words, get_tags, get_words, same_words
-from toner_jax.data.formats.offsets import Annotation, countings, place_annotations
+from toner_jax.data.formats.offsets import Annotation, FileCounting, countings, place_annotations
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
 from toner_jax.data.repairs import Repairs
@@ -90,7 +90,7 @@ def read_jsonl(
     documents = (
         _tagged_documents(items, tags, repairs)
         if "tags with text" in kinds
-        else [_document(item, at, f"{prefix}doc-{i}", repairs) for i, (item, at) in enumerate(items)]
+        else _documents(items, prefix, repairs)
     )
     read = read_documents(
         documents, schema, split, pretokenized=pretokenized, reading=reading, repairs=repairs
@@ -175,7 +175,18 @@ def _kind(item: Mapping[str, Any], location: str) -> str:
     )
 
 
-def _document(item: Mapping[str, Any], location: str, default: str, repairs: Repairs) -> Document:
+def _documents(items: Sequence[_Item], prefix: str, repairs: Repairs) -> Iterator[Document]:
+    counting = FileCounting()
+    for item, at in items:
+        if not one_of(item, WORDS, at):
+            counting.learn(get_text(item, "text", at), _spans(item, at))
+    for i, (item, at) in enumerate(items):
+        yield _document(item, at, f"{prefix}doc-{i}", counting, repairs)
+
+
+def _document(
+    item: Mapping[str, Any], location: str, default: str, counting: FileCounting, repairs: Repairs
+) -> Document:
     text = get_text(item, "text", location)
     spans = _spans(item, location)
     id, doc_id = get_id(item, "id", location), get_id(item, "doc_id", location)
@@ -186,7 +197,7 @@ def _document(item: Mapping[str, Any], location: str, default: str, repairs: Rep
     glued = _glued(item, ranges, location) if "glued" in item else None
     lost = get_spans(item, "unreachable", location) if "unreachable" in item else ()
     ways = countings(text)[:1] if key else None  # words are counted as they are, and so are the spans
-    placed = place_annotations(text, spans, repairs, ways=ways)
+    placed = place_annotations(text, spans, repairs, ways=ways, known=counting.left)
     return Document(
         doc_id if key else doc_id or id or default,
         text,

@@ -18,7 +18,7 @@ from toner_jax.data.documents import Document, read_documents
 from toner_jax.data.formats.json_values import check_span, get_id, get_value, read_records
 from toner_jax.data.formats.label_studio_tasks import Task, is_region, labels_of, read_tasks
 from toner_jax.data.formats.label_studio_text import PlainText, in_page, make_text
-from toner_jax.data.formats.offsets import Annotation
+from toner_jax.data.formats.offsets import Annotation, FileCounting
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, running_document, shown
 from toner_jax.data.repairs import Repairs
@@ -38,8 +38,9 @@ def read_label_studio(
 ) -> Read:
     """Sentences of an export; a task's `id` is the `doc_id`.
 
-    Of a task's annotations the first counts that was neither cancelled nor rejected, or of these the ground truth. A
-    region with several labels is as many entities. Where regions repeat their text, ranges are checked against it.
+    Of a task's annotations the first counts that was neither cancelled nor rejected, or of these the ground truth
+    (which JSON-MIN, a record an annotation, does not tell). A region with several labels is as many entities. Where
+    regions repeat their text, ranges are checked against it.
 
     Args:
       schema: its names and tags are the labels that the file may use; None leaves them as they are.
@@ -52,7 +53,8 @@ def read_label_studio(
       `unlabelled_region`.
 
     Raises:
-      UserError: the file cannot be read, is empty, mixes the two forms, or has a malformed task, which is named.
+      UserError: the file cannot be read, is empty, mixes the two forms, labels several texts, or has a malformed task,
+        which is named.
     """
     if len(columns) > 2:
         raise ParameterError(
@@ -61,6 +63,7 @@ def read_label_studio(
     repairs = Repairs()
     key, control = (*columns, "", "")[:2]
     tasks = list(read_tasks(list(read_records(path)), path, control, repairs))
+    _check_texts(tasks)
     of_pages = any(in_page(region) for task in tasks for region in task.regions)
     labelled = [(task, list(_annotations(task, repairs))) for task in tasks]
     documents = _documents(labelled, key, of_pages, split, repairs)
@@ -97,9 +100,7 @@ def _annotations(task: Task, repairs: Repairs) -> Iterator[tuple[Mapping[str, An
             yield region, label
 
 
-def _placed(
-    labelled: _Labelled, key: str, of_pages: bool, repairs: Repairs
-) -> tuple[PlainText, list[Annotation]]:
+def _annotated(labelled: _Labelled, key: str, of_pages: bool) -> tuple[PlainText, list[Annotation]]:
     task, regions = labelled
     text = make_text(get_value(task.data, key, task.location), key, of_pages, task.location)
     found = []
@@ -108,18 +109,37 @@ def _placed(
         said = region.get("text")
         surfaces = (said,) if isinstance(said, str) else ()
         found.append(Annotation(((start, end),), name, task.location, surfaces))
-    return text, text.placed(found, repairs)
+    return text, found
 
 
 def _documents(
     labelled: Sequence[_Labelled], key: str, of_pages: bool, split: str, repairs: Repairs
 ) -> Iterator[Document]:
     key = key or _text_key(labelled, of_pages)
+    counting = FileCounting()
+    for one in labelled:
+        text, found = _annotated(one, key, of_pages)
+        text.learn(counting, found)
     for i, (task, regions) in enumerate(labelled):
         doc_id = get_id(task.task, "id", task.location) or running_document(split, i)
-        text, placed = _placed((task, regions), key, of_pages, repairs)
+        text, found = _annotated((task, regions), key, of_pages)
+        placed = text.placed(found, repairs, counting)
         spans = tuple(a.span(task.location) for a in placed)
         yield Document(doc_id, text.text, spans, location=task.location)
+
+
+def _check_texts(tasks: Sequence[Task]) -> None:
+    """Raises:
+    UserError: the regions are in several texts, in one task or in several.
+    """
+    texts: set[str] = set()
+    for task in tasks:
+        texts |= task.texts
+        if len(texts) > 1:
+            raise UserError(
+                f"{task.location}: regions label several texts ({', '.join(sorted(texts))}); name one and its labels "
+                "with data.columns, or export each alone"
+            )
 
 
 def _text_key(labelled: Sequence[_Labelled], of_pages: bool) -> str:
@@ -135,11 +155,6 @@ def _text_key(labelled: Sequence[_Labelled], of_pages: bool) -> str:
     common = sorted(set.intersection(*names)) if names else []
     if len(common) < 2:
         return common[0] if common else "text"
-    for task, _ in labelled:
-        if len(task.texts) > 1:
-            raise UserError(
-                f"{task.location}: its regions label several texts ({', '.join(sorted(task.texts))}); export each alone"
-            )
     fitting = [name for name in common if _fits(labelled, name, of_pages)]
     if "text" in fitting or ("text" in common and not fitting):
         return "text"
@@ -152,9 +167,14 @@ def _text_key(labelled: Sequence[_Labelled], of_pages: bool) -> str:
 
 
 def _fits(labelled: Sequence[_Labelled], key: str, of_pages: bool) -> bool:
+    counting = FileCounting()
     try:
         for one in labelled:
-            _placed(one, key, of_pages, Repairs())
+            text, found = _annotated(one, key, of_pages)
+            text.learn(counting, found)
+        for one in labelled:
+            text, found = _annotated(one, key, of_pages)
+            text.placed(found, Repairs(), counting)
     except UserError:
         return False
     return True

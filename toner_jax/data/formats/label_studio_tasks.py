@@ -71,7 +71,7 @@ def read_tasks(
         results = _results(task, location, repairs)
         if results is not None:
             kept = list(_labelled(results, control, location, repairs))
-            texts = frozenset(str(result.get("to_name")) for result in kept)
+            texts = frozenset(str(result["to_name"]) for result in kept if result.get("to_name"))
             regions = tuple(_region(result.get("value"), location) for result in kept)
             yield Task(task, data, regions, texts, location)
 
@@ -121,10 +121,17 @@ def _short(
             f'{path}: no task has "annotations" or a "{chosen[0]}"; export annotated tasks, or name the text and the '
             "labels with data.columns"
         )
+    seen: set[str] = set()
     for task, location in records:
         if _cancelled(task):
             repairs.add("cancelled_annotations", location)
             continue
+        # A record is an annotation here: those of several annotators share the task's id.
+        number = repr(task.get("id")) if "annotation_id" in task and task.get("id") is not None else ""
+        if number and number in seen:
+            repairs.add("further_annotations", location)
+            continue
+        seen.add(number)
         there = [name for name in chosen if name in task]
         repairs.add("task_without_labels", location, not there)
         for name in names if control else ():

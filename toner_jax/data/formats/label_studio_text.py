@@ -12,7 +12,7 @@ from typing import Any
 
 from toner_jax.atoms import Range
 from toner_jax.data.formats.json_values import as_int, as_text
-from toner_jax.data.formats.offsets import Annotation, Counting, countings, place_annotations
+from toner_jax.data.formats.offsets import Annotation, Counting, FileCounting, countings, place_annotations
 from toner_jax.data.reading import shown
 from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
@@ -56,9 +56,17 @@ class PlainText:
                 )
         return as_int(start, location), as_int(end, location)
 
-    def placed(self, annotations: Sequence[Annotation], repairs: Repairs) -> list[Annotation]:
+    def learn(self, counting: FileCounting, annotations: Sequence[Annotation]) -> None:
+        """Tells how the file counts; raises as `FileCounting.learn`."""
+        counting.learn(self.text, annotations, ways=self.ways, folded=_folded)
+
+    def placed(
+        self, annotations: Sequence[Annotation], repairs: Repairs, counting: FileCounting
+    ) -> list[Annotation]:
         """The annotations with ranges of the text's characters; raises as `place_annotations`."""
-        return place_annotations(self.text, annotations, repairs, ways=self.ways, folded=_folded)
+        return place_annotations(
+            self.text, annotations, repairs, ways=self.ways, folded=_folded, known=counting.left
+        )
 
 
 class Page(PlainText):
@@ -89,7 +97,9 @@ class Page(PlainText):
             for way in countings(counted)
         ]
 
-    def placed(self, annotations: Sequence[Annotation], repairs: Repairs) -> list[Annotation]:
+    def placed(
+        self, annotations: Sequence[Annotation], repairs: Repairs, counting: FileCounting
+    ) -> list[Annotation]:
         """As `PlainText.placed`, without the line ends between blocks, which no node holds.
 
         Raises:
@@ -100,7 +110,7 @@ class Page(PlainText):
                 f'{bare.location}: a region of an HTML page has no "text", without which its range cannot be read'
             )
         found = []
-        for a in super().placed(annotations, repairs):
+        for a in super().placed(annotations, repairs, counting):
             surface = self.text[a.start : a.end]
             start = a.start + len(surface) - len(surface.lstrip())
             found.append(replace(a, pieces=((start, max(start, a.start + len(surface.rstrip()))),)))

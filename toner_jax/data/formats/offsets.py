@@ -2,12 +2,12 @@
 
 Ranges count characters (code points). Tools in a browser count UTF-16 units, in which an emoji is two, and some count
 a line end `\\r\\n` as one. What a file says stands at a range tells which way is meant; without that, whether the
-ranges fit words.
+ranges fit words. A file has one way: what one of its texts leaves open, the others settle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -61,6 +61,71 @@ class Counting(NamedTuple):
     characters: Sequence[int | None]
 
 
+def spaced(text: str) -> str:
+    """Text with single spaces for all white space: how it is compared with what a file says it is."""
+    return " ".join(text.split())
+
+
+Reasons = tuple[str, ...]
+
+# The ways in which a file may be counted, by their reasons.
+_WAYS: Mapping[Reasons, str] = {
+    (): "characters (code points), line ends as they are",
+    ("crlf_range",): "characters, \\r\\n as one",
+    ("utf16_range",): "UTF-16 units",
+    ("crlf_range", "utf16_range"): "UTF-16 units, \\r\\n as one",
+}
+
+
+class FileCounting:
+    """What the texts of a file tell, one after the other, of how it counts.
+
+    Attributes:
+      left: the ways that may still be meant, by their reasons.
+    """
+
+    def __init__(self) -> None:
+        self.left: tuple[Reasons, ...] = tuple(_WAYS)
+        self._told: dict[Reasons, str] = {}  # where a way was ruled out
+
+    def learn(
+        self,
+        text: str,
+        annotations: Sequence[Annotation],
+        *,
+        ways: Sequence[Counting] | None = None,
+        folded: Callable[[str], str] = spaced,
+    ) -> None:
+        """Rules out the ways in which a text is not counted; one that fits none tells nothing. Args: as for
+        `place_annotations`.
+
+        Raises:
+          UserError: what is left does not fit it.
+        """
+        ways = countings(text) if ways is None else ways
+        if not annotations or len(ways) < 2:
+            return
+        possible = {way.reasons for way in _possible(text, annotations, ways, folded)}
+        fitting = [known for known in self.left if not possible or _in_text(known, ways) in possible]
+        location = annotations[0].location
+        if not fitting:
+            own = next(known for known in _WAYS if _in_text(known, ways) in possible)
+            raise UserError(
+                f"{location}: its ranges fit if they count {_WAYS[own]}, those of {self._told[own]} only otherwise "
+                f"({_WAYS[self.left[0]]}); count in one way in all of a file"
+            )
+        for known in self.left:
+            if known not in fitting:
+                self._told[known] = location
+        self.left = tuple(fitting)
+
+
+def _in_text(known: Reasons, ways: Sequence[Counting]) -> Reasons:
+    """What is left of a file's way of counting in a text that does not have all that is counted otherwise."""
+    there = {reason for way in ways for reason in way.reasons}
+    return tuple(reason for reason in known if reason in there)
+
+
 def countings(text: str) -> list[Counting]:
     """The ways in which a text's characters are counted, those apart that give it the same numbers."""
     ends, wide = "\r\n" in text, not text.isascii() and max(text) > "\uffff"
@@ -72,11 +137,6 @@ def countings(text: str) -> list[Counting]:
     return found
 
 
-def spaced(text: str) -> str:
-    """Text with single spaces for all white space: how it is compared with what a file says it is."""
-    return " ".join(text.split())
-
-
 def place_annotations(
     text: str,
     annotations: Iterable[Annotation],
@@ -84,31 +144,29 @@ def place_annotations(
     *,
     ways: Sequence[Counting] | None = None,
     folded: Callable[[str], str] = spaced,
+    known: Sequence[Reasons] = tuple(_WAYS),
 ) -> list[Annotation]:
     """The annotations of a text with ranges of its characters: all are counted in one way.
 
-    It is the first that gives each the text that the file repeats. Where nothing is repeated, ranges that all fit
-    words in some other way, but not as they are, are counted so.
+    It is the one that gives each the text that the file repeats. Where nothing is repeated, it is the one in which all
+    fit words, or where there is none, the file's own.
 
     Args:
       repairs: gets `crlf_range` and `utf16_range` for ranges that become others, and `span_cuts_word` for those of a
         text that may be counted otherwise which begin or end inside a word in every way.
       ways: those that may be meant; the first is the file's own. None: `countings`.
       folded: what is compared of a text.
+      known: which ways the file leaves open: `FileCounting.left` once it knows all texts.
 
     Raises:
-      UserError: the text is in no way what the file says it is, or a range is empty or outside it.
+      UserError: the text is in no way what the file says it is, or in several ways, or a range is empty or outside it.
     """
     given = list(annotations)
     if not given:
         return []
     ways = countings(text) if ways is None else ways
-    if any(a.surfaces for a in given):
-        way = next((way for way in ways if _agrees(text, given, way, folded)), None)
-        if way is None:
-            raise _disagreement(text, given, ways[0], folded)
-    else:
-        way = _fitting(text, given, ways, repairs)
+    named = {_in_text(one, ways) for one in known}
+    way = _meant(text, given, [way for way in ways if way.reasons in named], folded, repairs)
     placed = []
     for old in given:
         new = _moved(old, way)
@@ -122,16 +180,43 @@ def place_annotations(
     return placed
 
 
-def _fitting(
-    text: str, annotations: Sequence[Annotation], ways: Sequence[Counting], repairs: Repairs
+def _possible(
+    text: str, given: Sequence[Annotation], ways: Sequence[Counting], folded: Callable[[str], str]
+) -> list[Counting]:
+    """The ways that give each range what is said of it, of these those in which the others fit words."""
+    said, silent = [a for a in given if a.surfaces], [a for a in given if not a.surfaces]
+    agreeing = [way for way in ways if _agrees(text, said, way, folded)]
+    fitting = [way for way in agreeing if all(_fits(text, a, way) for a in silent)]
+    return fitting or (agreeing if said else [])
+
+
+def _meant(
+    text: str,
+    given: Sequence[Annotation],
+    ways: Sequence[Counting],
+    folded: Callable[[str], str],
+    repairs: Repairs,
 ) -> Counting:
-    """The first way in which all ranges fit words, or else the file's own."""
-    for way in ways if len(ways) > 1 else ():
-        if all(_fits(text, a, way) for a in annotations):
-            return way
-    for a in annotations if len(ways) > 1 else ():
-        repairs.add("span_cuts_word", a.location, not _fits(text, a, ways[0]))
-    return ways[0]
+    if len(ways) == 1 and not any(a.surfaces for a in given):
+        return ways[0]
+    possible = _possible(text, given, ways, folded)
+    if not possible and any(a.surfaces for a in given):
+        raise _disagreement(text, given, ways[0], folded)
+    if not possible:
+        for a in given:
+            repairs.add("span_cuts_word", a.location, not _fits(text, a, ways[0]))
+        return ways[0]
+    way = possible[0]
+    for other in possible[1:]:
+        for a in given if other.reasons != way.reasons else ():
+            one, two = _moved(a, way), _moved(a, other)
+            if one and two and one != two:
+                raise UserError(
+                    f"{a.location}: {_range(a)} may be {shown(_at(text, one))} (counted in {_WAYS[way.reasons]}) or "
+                    f"{shown(_at(text, two))} ({_WAYS[other.reasons]}); say which with the span's text beside it "
+                    '("text")'
+                )
+    return way
 
 
 def _characters(text: str, ends_as_one: bool, utf16: bool) -> list[int | None]:
