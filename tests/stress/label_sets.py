@@ -4,8 +4,8 @@
     python tests/stress/label_sets.py --model=RUN --sets=1000 --threads=8 --words=300000
 
 Each set has 1 to 100 labels. The first form asks for all of them twice, of one text and every tenth time of many, and
-counts, by JAX's own events, the programs that are compiled meanwhile: at most four of each kind, none the second time. The
-second asks from several threads, with texts of words that were never seen before, and watches the resident memory.
+counts, by JAX's own events, the programs that are compiled meanwhile: at most four of each kind, none the second time.
+The second asks from several threads, with texts of words that were never seen before, and watches the resident memory.
 """
 
 from __future__ import annotations
