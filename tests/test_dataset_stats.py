@@ -155,7 +155,7 @@ def test_raw_text_is_compared_by_its_entities():
 
 
 def test_schemes_of_every_format_are_told(capsys, tmp_path):
-    rows = {"train": ["ship", "O"], "dev": ["B_ship", "O"], "test": ["B-ship", "O"]}
+    rows = {"train": ["ship", "O"], "dev": ["B_ship", "I_ship"], "test": ["B-ship", "O"]}
     for split, tags in rows.items():
         (tmp_path / f"{split}.jsonl").write_text(json.dumps({"words": ["Ajax", "sank"], "tags": tags}) + "\n")
     assert main(arguments("custom.py", tmp_path, "--config.data.format=jsonl", "--check")) == 1
@@ -164,7 +164,7 @@ def test_schemes_of_every_format_are_told(capsys, tmp_path):
     assert "tags of dev: IOB2, written B_TYPE\n" in out
     for split in rows:
         (tmp_path / f"{split}.jsonl").write_text(
-            json.dumps({"words": ["Ajax", "sank"], "tags": ["S-ORG", "O"]}) + "\n"
+            json.dumps({"words": ["Ajax", "sank"], "tags": ["B-ORG", "E-ORG"]}) + "\n"
         )
     keys = ("--config.data.format=jsonl", "--config.data.name=wnut17", "--config.data.schema=conll2003")
     keys += tuple(f"--config.data.{split}={split}.jsonl" for split in rows)

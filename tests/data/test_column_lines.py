@@ -52,6 +52,7 @@ READ = {
         ("Word ran", [("Word", "app")], None), ("Excel", [("Excel", "app")], None)], {}),
     "parts of speech and chunks": ("-DOCSTART- -X- O O\n\nAjax NNP B-NP B-SHIP\nsank VBD B-VP O\n", {}, [
         ("Ajax sank", [("Ajax", "SHIP")], "s-doc-1")], {}),
+    "chunks alone": ("Ajax NNP B-NP O\nsank VBD B-VP O\n", {}, [("Ajax sank", [], None)], {}),
     "two levels, of which one is named": ("Ajax B-SHIP B-SHIP\nsank O O\n", {"tag_columns": (2,)}, AJAX, {}),
     "a comment like a plain row": ("# PRODUCT\nAjax ship\nsank O\n", {}, [
         ("Ajax sank", [("Ajax", "ship")], None)], {"comment": [1]}),
@@ -104,8 +105,9 @@ def test_lines_that_are_no_rows_are_left_out_and_counted(read, case):
         ),
         (
             "in O O\nLima I-PORT B-CITY\nBay I-PORT B-PORT\n", {},
-            ":2: tag 'I-PORT' is in a column that is not read, and its label in the last one too; set",
+            ":2: tag 'I-PORT' is in a column that is not read, and the last one, which is, has its label too; set",
         ),
+        ("in O O\nLima B-PORT O\n", {}, ":2: tag 'B-PORT' is in a column that is not read, and the last"),
         ("#FORMAT=WebAnno TSV 3.2\n\n\n#Text=Ajax\n1-1\t0-4\tAjax\tSHIP\t\n", {}, ":1: WebAnno's TSV is not"),
         ("Ajax B-SHIP\n# of ships\n", {}, ":2: 3 columns where line 1 has 2; give every line the same columns"),
     ],

@@ -22,6 +22,8 @@ from toner_jax.errors import UserError
 DOCSTART = "-DOCSTART-"
 MEDLINE = "###MEDLINE:"
 WEBANNO = "#FORMAT=WebAnno TSV"
+# Of CoNLL-2000, which stand beside entities in CoNLL-2003.
+_CHUNKS = {"ADJP", "ADVP", "CONJP", "INTJ", "LST", "NP", "PP", "PRT", "SBAR", "UCP", "VP"}
 _LAST = (-1,)  # the columns of tags, where nothing is said
 
 _TAG = re.compile(r"O|[BIESLU]-.+")
@@ -184,15 +186,19 @@ class RowReader:
             )
 
     def _refuse_unread(self) -> None:
-        """Refuses a column that is not read, though nobody said so, and has tags of the labels that are read."""
+        """Refuses a column that is not read, though nobody said so, and has tags of the labels that are read, or of
+        entities where none are read."""
         labels = {tag[2:] for tag in self._read if _TAG.fullmatch(tag)} - {""}
+        only_outside = self._read <= {*OUTSIDE}
         for tag, number in self._left.items():
-            if _TAG.fullmatch(tag) and tag[2:] in labels:
+            if not _TAG.fullmatch(tag) or tag in OUTSIDE:
+                continue
+            if tag[2:] in labels or (only_outside and tag[2:] not in _CHUNKS):
                 raise self._error(
                     number,
-                    f"tag {shown(tag)} is in a column that is not read, and its label in the last one too; set "
-                    'data.tag_columns="()" to read all columns after the token, or name those meant, as '
-                    f'"({self._width - 1},)"',
+                    f"tag {shown(tag)} is in a column that is not read, and the last one, which is, has "
+                    f'{"O alone" if only_outside else "its label too"}; set data.tag_columns="()" to read all columns '
+                    f'after the token, or name those meant, as "({self._width - 1},)"',
                 )
 
     def _is_header(self, fields: Sequence[str]) -> bool:
