@@ -313,3 +313,10 @@ def test_options_reach_their_readers(tmp_path):
     custom = get_config().data
     custom.update(dir=str(tmp_path), format="csv", columns=("w", "y"))
     assert load_dataset(DataOptions.from_section(custom), ["test"]).splits["test"][0].types() == ("ship",)
+
+
+def test_labels_that_became_one_type_are_said(tmp_path):
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.txt").write_text("Ajax B-SHIP\nsank O\n\nArgo B-ship\nalso O\n")
+    dataset = load_dataset(config(name="x", dir=str(tmp_path), train="", dev="", test="", schema=""))
+    assert "labels read as one type: ship (SHIP, ship)" in dataset.notes

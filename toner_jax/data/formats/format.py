@@ -77,10 +77,12 @@ def read_each(
     Args:
       read: reads a split, with a schema or None for the labels as they are.
     """
+    notes: tuple[str, ...] = ()
     if options.schema or options.name in BUILTIN:
         schema = get_schema(options.schema or options.name)
     else:
         schema = infer_schema(_labels(options, read), options.name)
+        notes = _describe_joined(schema)
     reads: dict[str, Read] = {}
     for split in sorted(splits, key=lambda split: split != "train"):
         reads[split] = read(split, schema, options)
@@ -88,7 +90,7 @@ def read_each(
             options = replace(options, edges=ATOMS if any(s.raw for s in reads[split].sentences) else WORDS)
     repairs = {split: reads[split].repairs for split in splits}
     sentences = {split: reads[split].sentences for split in splits}
-    return Dataset(schema, sentences, repairs, _describe_schemes(repairs), options.edges)
+    return Dataset(schema, sentences, repairs, (*notes, *_describe_schemes(repairs)), options.edges)
 
 
 def _labels(options: DataOptions, read: Callable[[str, Schema | None, DataOptions], Read]) -> tuple[str, ...]:
@@ -116,6 +118,12 @@ def _describe_schemes(repairs: Mapping[str, Repairs]) -> tuple[str, ...]:
         for scheme, splits in found.items()
         if scheme not in ("", *USUAL_SCHEMES)
     )
+
+
+def _describe_joined(schema: Schema) -> tuple[str, ...]:
+    """A line for labels of which several became one type."""
+    joined = [f"{t.name} ({', '.join(t.tags)})" for t in schema.types if len(t.tags) > 1]
+    return (f"labels read as one type: {'; '.join(joined)}",) if joined else ()
 
 
 def count_labels(read: Read) -> dict[str, int]:
