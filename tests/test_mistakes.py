@@ -11,6 +11,7 @@ import pytest
 from toner_jax import config
 from toner_jax.commands.app import main
 from toner_jax.runs import config_files
+from toner_jax.runs.config_files import FORMAT_VERSION
 
 COMMANDS = "train, predict, evaluate, stats, schema, convert, bench"
 CONFIGS = "ace2004, ace2005, conll2003, custom, jnlpba, ontonotes, quickstart, wnut17, or a file of your own"
@@ -206,7 +207,7 @@ FILES = {
     "nothing.py": "x = 1\n",
     "dict.py": "def get_config():\n    return {}\n",
     "typo.py": f"{BASE}    c.generator.epoch = 3\n    return c\n",
-    "other/config.json": '{"format_version": 2, "colour": "red"}',
+    "other/config.json": f'{{"format_version": {FORMAT_VERSION}, "colour": "red"}}',
     **{f"broken/{split}.txt": "Rain\tO\nfell\tB-PER\textra\n" for split in ("train", "dev", "test")},
     **{f"data/{split}.txt": f"{split}\tO\n\nLima\tB-LOC\n" for split in ("train", "dev", "test")},
 }

@@ -15,6 +15,7 @@ import tiny
 import toner_jax
 from toner_jax import config as configuration
 from toner_jax.errors import UserError
+from toner_jax.runs.config_files import FORMAT_VERSION
 
 NAMES = {"EntityType", "Ner", "PredictedEntity", "Schema", "UserError", "__version__", "load"}
 
@@ -55,8 +56,8 @@ def test_a_wrong_label_is_a_value_error():
 def test_what_is_wrong_within_an_exported_folder_is_told_as_it_is(tmp_path, part):
     """A UserError from within is not taken for damage of the file."""
     saved = {
-        "format_version": 2, "step": 1, "tasks": ["ner"], "type_threshold": 0.5, "calibration_temperature": 1.0,
-        "schema": {"ship": ""}, "config": configuration.base().to_dict(),
+        "format_version": FORMAT_VERSION, "step": 1, "tasks": ["ner"], "type_threshold": 0.5,
+        "calibration_temperature": 1.0, "schema": {"ship": ""}, "config": configuration.base().to_dict(),
     }  # fmt: skip
     saved[part] = {"Ship": ""} if part == "schema" else {"seeds": 1}
     (tmp_path / "toner.json").write_text(json.dumps(saved, default=list))
