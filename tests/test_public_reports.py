@@ -13,6 +13,8 @@ from tiny import TEXTS
 from toner_jax.errors import UserError
 from toner_jax.predict import main
 
+pytestmark = pytest.mark.slow
+
 JUDGE = TEXTS[0]
 
 

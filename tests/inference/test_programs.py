@@ -26,6 +26,7 @@ def listener():
     jax.monitoring.register_event_duration_secs_listener(heard)
 
 
+@pytest.mark.slow
 def test_new_labels_compile_nothing(ner):
     ner.predict([TEXT], ["river", "lake"])
     compiled.clear()
@@ -37,6 +38,7 @@ def test_new_labels_compile_nothing(ner):
     assert set(compiled) == {"jit(_decode)"}
 
 
+@pytest.mark.slow
 def test_a_schema_decoded_by_the_programs_of_all_schemas_finds_the_same(ner):
     own = ner.predict([TEXT, "Rita of Lima, Peru"])
     others = {t.name: t.description for t in ner.schema.types}

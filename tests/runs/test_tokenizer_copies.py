@@ -60,6 +60,7 @@ def ids(folder, kind):
     return LOADERS[kind](folder, "hf").encode(STRINGS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LOADERS)
 def test_into_the_work_directory_and_out_again(checkpoints, tmp_path, kind):
     from transformers import AutoTokenizer

@@ -217,6 +217,7 @@ def test_both_back_ends_fall_back_to_bytes_where_the_model_does(tmp_path):
     assert one.unk_id not in one.encode(strings)[0]
 
 
+@pytest.mark.slow
 @needs_shared
 def test_published_vocabularies_give_transformers_own_ids(tmp_path):
     from transformers import AutoTokenizer
