@@ -125,6 +125,7 @@ def test_what_is_asked_for_and_cannot_be_is_one_line(tmp_path, capsys):
         assert says in line
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("loaded")
 def test_damaged_files(tmp_path, capsys):
     files = fuzz_predict.fuzz_files(str(tmp_path), tmp_path, random.Random(5), 25)
