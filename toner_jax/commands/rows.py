@@ -11,7 +11,7 @@ import re
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,7 +50,7 @@ class Row:
     location: str = field(default="", compare=False)
 
 
-def words_of(entry: dict[str, Any]) -> list[str] | None:
+def words_of(entry: Mapping[str, Any]) -> list[str] | None:
     """The words of a row that has a list of them."""
     for key in ("words", "tokens"):
         words = entry.get(key)

@@ -6,9 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from toner_jax.atoms import bare
 from toner_jax.data.find import SPLITS
-from toner_jax.data.overlap import named_documents
+from toner_jax.data.overlap import characters, named_documents
 from toner_jax.data.reading import is_running_document
 from toner_jax.errors import ParameterError
 from toner_jax.schema import Sentence
@@ -124,7 +123,7 @@ def _inseparable(sentences: Sequence[Sentence]) -> list[list[Sentence]]:
         return name
 
     for s in sentences:
-        parent[root(f"text:{_characters(s)}")] = root(unit(s))
+        parent[root(f"text:{characters(s)}")] = root(unit(s))
     groups: dict[str, list[Sentence]] = {}
     for s in sentences:
         groups.setdefault(root(unit(s)), []).append(s)
@@ -134,12 +133,7 @@ def _inseparable(sentences: Sequence[Sentence]) -> list[list[Sentence]]:
 def _key(sentence: Sentence) -> str:
     """What a sentence is ranked by: the id of a document that the data name, else its characters."""
     named = sentence.doc_id is not None and not is_running_document(sentence.doc_id)
-    return str(sentence.doc_id) if named else _characters(sentence)
-
-
-def _characters(sentence: Sentence) -> str:
-    """Without white space: readers cut words differently."""
-    return "".join(map(bare, sentence.words))
+    return str(sentence.doc_id) if named else characters(sentence)
 
 
 def _rank(seed: int, key: str) -> tuple[str, str]:

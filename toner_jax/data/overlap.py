@@ -14,6 +14,11 @@ from toner_jax.schema import Sentence
 Splits = Mapping[str, Sequence[Sentence]]
 
 
+def characters(sentence: Sentence) -> str:
+    """A sentence without white space: readers cut words differently."""
+    return "".join(map(bare, sentence.words))
+
+
 def named_documents(sentences: Iterable[Sentence]) -> tuple[str, ...]:
     """The ids of the documents that the data themselves name, in order; numbers that a reader gave to
     documents without one do not count."""
@@ -39,11 +44,11 @@ def refuse_shared_documents(splits: Splits) -> None:
 
 
 def _contents(sentences: Sequence[Sentence]) -> dict[str, set[str]]:
-    """The sentences of each named document, without white space: readers cut words differently."""
+    """The `characters` of the sentences of each named document."""
     contents: dict[str, set[str]] = {id: set() for id in named_documents(sentences)}
     for s in sentences:
         if s.doc_id in contents:
-            contents[s.doc_id].add("".join(map(bare, s.words)))
+            contents[s.doc_id].add(characters(s))
     return contents
 
 

@@ -75,7 +75,7 @@ class Answer:
     @property
     def words(self) -> list[str]:
         """The words of one that came as words."""
-        return words_of(dict(self.entry)) or []
+        return words_of(self.entry) or []
 
     @property
     def text(self) -> str:

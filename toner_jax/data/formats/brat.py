@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from toner_jax.atoms import Range, bare
 from toner_jax.data.documents import Document, Span, read_documents
-from toner_jax.data.formats.offsets import Annotation, FileCounting, place_annotations
+from toner_jax.data.formats.offsets import Annotation, place_all
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, read_text, shown, warn_of_unreachable
 from toner_jax.data.repairs import Repairs
@@ -48,7 +48,7 @@ def read_brat(
 
     Returns:
       Sentences by file, in the order of the files' names with numbers by value. Repairs: those of
-      `read_documents` and `place_annotations`, `discontinuous`, `not_entities` (lines), and
+      `read_documents` and `place_all`, `discontinuous`, `not_entities` (lines), and
       `text_without_annotations` (a `.txt` without `.ann`, which is left out).
 
     Raises:
@@ -61,13 +61,7 @@ def read_brat(
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; brat's format is a folder of .txt and .ann files")
     repairs = Repairs()
-    stems = _stems(folder, repairs)
-    counting = FileCounting()
-    for stem in stems:
-        # Other lines than annotations are counted as they are read again.
-        annotations = list(_annotations(stem.with_name(f"{stem.name}.ann"), Repairs()))
-        counting.learn(read_text(stem.with_name(f"{stem.name}.txt")), annotations)
-    documents = (_document(stem, folder, discontinuous, counting, repairs) for stem in stems)
+    documents = _documents(folder, discontinuous, repairs)
     read = read_documents(
         documents, schema, split, pretokenized=pretokenized, reading=reading, repairs=repairs
     )
@@ -162,15 +156,13 @@ def _natural_order(path: Path) -> list[str | int]:
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
-def _document(
-    stem: Path, folder: Path, discontinuous: str, counting: FileCounting, repairs: Repairs
-) -> Document:
-    path = stem.with_name(f"{stem.name}.txt")
-    text = read_text(path)
-    given = _annotations(stem.with_name(f"{stem.name}.ann"), repairs)
-    placed = place_annotations(text, given, repairs, known=counting.left)
-    spans = tuple(_spans(placed, text, discontinuous, repairs))
-    return Document(stem.relative_to(folder).as_posix(), text, spans, location=str(path))
+def _documents(folder: Path, discontinuous: str, repairs: Repairs) -> Iterator[Document]:
+    stems = _stems(folder, repairs)
+    paths = [stem.with_name(f"{stem.name}.txt") for stem in stems]
+    given = [(read_text(path), list(_annotations(path.with_suffix(".ann"), repairs))) for path in paths]
+    for stem, path, (text, _), placed in zip(stems, paths, given, place_all(given, repairs), strict=True):
+        spans = tuple(_spans(placed, text, discontinuous, repairs))
+        yield Document(stem.relative_to(folder).as_posix(), text, spans, location=str(path))
 
 
 def _spans(placed: Iterable[Annotation], text: str, discontinuous: str, repairs: Repairs) -> Iterator[Span]:

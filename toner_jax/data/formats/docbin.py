@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from toner_jax.atoms import Range
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.sample import Sample
-from toner_jax.data.reading import Read, check_not_empty, shown
+from toner_jax.data.reading import Read, check_not_empty, running_document, shown
 from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
 from toner_jax.schema import Schema
@@ -49,13 +49,12 @@ def read_docbin(
       UserError: spaCy is not installed, the file is missing, is no `DocBin` or empty, or its entities are in span
         groups of which none was chosen.
     """
-    prefix = f"{split}-" if split else ""
     docs = list(_docs(path))
     _check_groups([doc for doc, _ in docs], path, span_group)
     repairs = Repairs()
     documents = (
         Document(
-            f"{prefix}doc-{i}",
+            running_document(split, i),
             doc.text,
             tuple(_spans(doc, span_group, location, repairs)),
             words=_words(doc, reading),

@@ -20,9 +20,9 @@ from toner_jax.data.formats.json_values import (
     one_of,
     read_records,
 )
-from toner_jax.data.formats.offsets import Annotation, FileCounting, place_annotations
+from toner_jax.data.formats.offsets import Annotation, place_all
 from toner_jax.data.formats.sample import Sample
-from toner_jax.data.reading import Read, check_not_empty
+from toner_jax.data.reading import Read, check_not_empty, running_document
 from toner_jax.data.repairs import Repairs
 from toner_jax.schema import Schema
 from toner_jax.text.words import READING, Reading
@@ -46,7 +46,7 @@ def read_doccano(
       pretokenized, reading: as for `read_documents`.
 
     Returns:
-      The sentences. Repairs: those of `read_documents` and of `place_annotations`, `not_entities` (relations), and
+      The sentences. Repairs: those of `read_documents` and of `place_all`, `not_entities` (relations), and
       `unapproved` (left out).
 
     Raises:
@@ -56,17 +56,14 @@ def read_doccano(
 
     def documents() -> Iterator[Document]:
         items = list(approved_in_doccano(read_records(path), repairs))
-        counting = FileCounting()
-        for item, location in items:
-            counting.learn(get_text(item, "text", location), _spans(item, location))
-        for i, (item, location) in enumerate(items):
-            text = get_text(item, "text", location)
-            placed = place_annotations(text, _spans(item, location), repairs, known=counting.left)
+        given = [(get_text(item, "text", at), _spans(item, at)) for item, at in items]
+        every = zip(items, given, place_all(given, repairs), strict=True)
+        for i, ((item, location), (text, _), placed) in enumerate(every):
             spans = tuple(a.span(location) for a in placed)
             relations = get_list(item, "relations", location) if "relations" in item else []
             repairs.add("not_entities", location, len(relations))
-            default = f"{split}-doc-{i}" if split else f"doc-{i}"
-            yield Document(get_id(item, "id", location) or default, text, spans, location=location)
+            id = get_id(item, "id", location) or running_document(split, i)
+            yield Document(id, text, spans, location=location)
 
     read = read_documents(
         documents(), schema, split, pretokenized=pretokenized, reading=reading, repairs=repairs

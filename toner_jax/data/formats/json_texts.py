@@ -32,7 +32,7 @@ from toner_jax.data.formats.json_values import (
     get_value,
     is_pair,
 )
-from toner_jax.data.formats.offsets import Annotation, FileCounting, place_annotations
+from toner_jax.data.formats.offsets import Annotation, place_all
 from toner_jax.data.reading import running_document, shown
 from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
@@ -105,15 +105,12 @@ def read_texts(shape: str, values: Sequence[Value], split: str, repairs: Repairs
 
     Raises:
       UserError: one is malformed, has spans beside its entities, or mentions more or less often than they are listed;
-        or as `FileCounting.learn` and `place_annotations`.
+        or as `place_all`.
     """
     read = TEXTS[shape]
     given = [read(v, at, running_document(split, i), repairs) for i, (v, at) in enumerate(values)]
-    counting = FileCounting()
-    for document, found in given:
-        counting.learn(document.text, found)
-    for document, found in given:
-        placed = place_annotations(document.text, found, repairs, known=counting.left)
+    every = place_all([(document.text, found) for document, found in given], repairs)
+    for (document, _), placed in zip(given, every, strict=True):
         yield replace(document, spans=(*document.spans, *(a.span(a.location) for a in placed)))
 
 

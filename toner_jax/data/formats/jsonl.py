@@ -40,7 +40,7 @@ from toner_jax.data.formats.json_values import (
 from toner_jax.data.formats.json_words import TAGS, WORDS, document_of_words, get_tags, get_words, same_words
 from toner_jax.data.formats.offsets import Annotation, FileCounting, countings, place_annotations
 from toner_jax.data.formats.sample import Sample
-from toner_jax.data.reading import Read, check_not_empty, resolve_label, shown
+from toner_jax.data.reading import Read, check_not_empty, resolve_label, running_document, shown
 from toner_jax.data.repairs import Repairs
 from toner_jax.data.tag_names import Tagging
 from toner_jax.data.tags import TagReader
@@ -86,11 +86,11 @@ def read_jsonl(
         read = _read_words(path, items, schema, WordLists(schema, split, tagging), "tags" in kinds)
         read.repairs.update(repairs)
         return read
-    tags, prefix = TagReader(schema, tagging), f"{split}-" if split else ""
+    tags = TagReader(schema, tagging)
     documents = (
         _tagged_documents(items, tags, repairs)
         if "tags with text" in kinds
-        else _documents(items, prefix, repairs)
+        else _documents(items, split, repairs)
     )
     read = read_documents(
         documents, schema, split, pretokenized=pretokenized, reading=reading, repairs=repairs
@@ -175,20 +175,25 @@ def _kind(item: Mapping[str, Any], location: str) -> str:
     )
 
 
-def _documents(items: Sequence[_Item], prefix: str, repairs: Repairs) -> Iterator[Document]:
+def _documents(items: Sequence[_Item], split: str, repairs: Repairs) -> Iterator[Document]:
+    given = [(get_text(item, "text", at), _spans(item, at)) for item, at in items]
     counting = FileCounting()
-    for item, at in items:
+    for (item, at), (text, spans) in zip(items, given, strict=True):
         if not one_of(item, WORDS, at):
-            counting.learn(get_text(item, "text", at), _spans(item, at))
-    for i, (item, at) in enumerate(items):
-        yield _document(item, at, f"{prefix}doc-{i}", counting, repairs)
+            counting.learn(text, spans)
+    for i, ((item, at), annotated) in enumerate(zip(items, given, strict=True)):
+        yield _document(item, at, running_document(split, i), annotated, counting, repairs)
 
 
 def _document(
-    item: Mapping[str, Any], location: str, default: str, counting: FileCounting, repairs: Repairs
+    item: Mapping[str, Any],
+    location: str,
+    default: str,
+    annotated: tuple[str, Sequence[Annotation]],
+    counting: FileCounting,
+    repairs: Repairs,
 ) -> Document:
-    text = get_text(item, "text", location)
-    spans = _spans(item, location)
+    text, spans = annotated
     id, doc_id = get_id(item, "id", location), get_id(item, "doc_id", location)
     key = one_of(item, WORDS, location)
     if extra := [name for name in ("glued", "unreachable") if name in item and not key]:

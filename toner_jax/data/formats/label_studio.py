@@ -112,18 +112,27 @@ def _annotated(labelled: _Labelled, key: str, of_pages: bool) -> tuple[PlainText
     return text, found
 
 
-def _documents(
-    labelled: Sequence[_Labelled], key: str, of_pages: bool, split: str, repairs: Repairs
-) -> Iterator[Document]:
-    key = key or _text_key(labelled, of_pages)
+def _placed(
+    labelled: Sequence[_Labelled], key: str, of_pages: bool, repairs: Repairs
+) -> Iterator[tuple[PlainText, list[Annotation]]]:
+    """Each task's text and its annotations, placed once all texts have told how the file counts. Each text is made
+    twice: those of pages take far more memory than their file."""
     counting = FileCounting()
     for one in labelled:
         text, found = _annotated(one, key, of_pages)
         text.learn(counting, found)
-    for i, (task, regions) in enumerate(labelled):
+    for one in labelled:
+        text, found = _annotated(one, key, of_pages)
+        yield text, text.placed(found, repairs, counting)
+
+
+def _documents(
+    labelled: Sequence[_Labelled], key: str, of_pages: bool, split: str, repairs: Repairs
+) -> Iterator[Document]:
+    key = key or _text_key(labelled, of_pages)
+    every = _placed(labelled, key, of_pages, repairs)
+    for i, ((task, _), (text, placed)) in enumerate(zip(labelled, every, strict=True)):
         doc_id = get_id(task.task, "id", task.location) or running_document(split, i)
-        text, found = _annotated((task, regions), key, of_pages)
-        placed = text.placed(found, repairs, counting)
         spans = tuple(a.span(task.location) for a in placed)
         yield Document(doc_id, text.text, spans, location=task.location)
 
@@ -167,14 +176,9 @@ def _text_key(labelled: Sequence[_Labelled], of_pages: bool) -> str:
 
 
 def _fits(labelled: Sequence[_Labelled], key: str, of_pages: bool) -> bool:
-    counting = FileCounting()
     try:
-        for one in labelled:
-            text, found = _annotated(one, key, of_pages)
-            text.learn(counting, found)
-        for one in labelled:
-            text, found = _annotated(one, key, of_pages)
-            text.placed(found, Repairs(), counting)
+        for _ in _placed(labelled, key, of_pages, Repairs()):
+            pass
     except UserError:
         return False
     return True

@@ -7,7 +7,7 @@ ranges fit words. A file has one way: what one of its texts leaves open, the oth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -178,6 +178,18 @@ def place_annotations(
             repairs.add(reason, old.location, not alike)
         placed.append(new)
     return placed
+
+
+def place_all(
+    texts: Sequence[tuple[str, Sequence[Annotation]]], repairs: Repairs
+) -> Iterator[list[Annotation]]:
+    """The annotations of each text of a file, in order, as `place_annotations` gives them once all texts have told how
+    the file counts; raises as that and as `FileCounting.learn`."""
+    counting = FileCounting()
+    for text, given in texts:
+        counting.learn(text, given)
+    for text, given in texts:
+        yield place_annotations(text, given, repairs, known=counting.left)
 
 
 def _possible(
