@@ -20,7 +20,7 @@ from toner_jax.inference.explained import ExplainedGenerator
 from toner_jax.inference.options import DecodeOptions, Techniques
 from toner_jax.inference.programs import Programs
 from toner_jax.inference.recognize import Recognizer
-from toner_jax.inference.sources import source_ids
+from toner_jax.inference.sources import make_source
 from toner_jax.models import registry
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.t5.decoder import T5Decoder
@@ -231,7 +231,7 @@ def test_an_explanation_follows_the_list(task, params, seeds):
         assert found.output == (text if given.words else "")  # an empty text is not asked about
         assert text.endswith(found.explanation)
         # Word by word as the whole decoder scores it, all at once.
-        source = source_ids(task, given)[None]
+        source = make_source(task, given).ids[None]
         begun = len(output.tokens) - output.explanation
         target = np.array([0, *output.tokens])[None]
         mask = (source > 0).astype(np.float32)

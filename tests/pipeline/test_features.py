@@ -10,7 +10,7 @@ import sentencepiece
 
 from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.errors import UserError
-from toner_jax.inference.sources import source_ids
+from toner_jax.inference.sources import make_source
 from toner_jax.pipeline.corpus import generator_corpus
 from toner_jax.pipeline.features import Example, GeneratorFeatures
 from toner_jax.schema import Entity, Sentence, make_sentence
@@ -117,7 +117,7 @@ def test_every_example_is_well_formed(features, word_ids, sentence):
     for task, matched, example in zip(
         (entities, entities, types), (["event", "date"], None, None), cases, strict=True
     ):
-        np.testing.assert_array_equal(source_ids(task, Input(sentence.words, matched)), example.source)
+        np.testing.assert_array_equal(make_source(task, Input(sentence.words, matched)).ids, example.source)
 
 
 def test_an_empty_text_has_an_empty_range(features, read):

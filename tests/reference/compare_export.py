@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from toner_jax.data.sentences import load_sentences
 from toner_jax.inference.matching import TypeMatcher
-from toner_jax.inference.sources import source_ids
+from toner_jax.inference.sources import make_source
 from toner_jax.models.t5 import hugging_face as t5
 from toner_jax.models.t5.model import T5
 from toner_jax.parallel.mesh import make_mesh
@@ -47,7 +47,7 @@ def sentences_of(workdir: Path, count: int) -> list[Sentence]:
 def decoded(run: Restored, folder: Path, sentences: list[Sentence]) -> Decoded:
     """Outputs for the sentences' prompts: ours of the work directory, `generate`'s of the export."""
     task = Entities(setup.generator_word_ids(run.config, run.tokenizers), run.schema)
-    rows = [source_ids(task, Input(s.words, s.types())) for s in sentences]
+    rows = [make_source(task, Input(s.words, s.types())).ids for s in sentences]
     source = pad_rows(rows, max(map(len, rows)), len(rows))
     params = {name: tree for name, tree in run.generator_params.items() if name != "type_head"}
     pair = Pair(oracles.read_t5(folder / "generator"), T5(run.generator.config), params)

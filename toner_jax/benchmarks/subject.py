@@ -16,7 +16,7 @@ from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import strict_counts
 from toner_jax.inference.options import DecodeOptions
 from toner_jax.inference.recognize import Recognizer
-from toner_jax.inference.sources import source_ids
+from toner_jax.inference.sources import make_source
 from toner_jax.models import registry
 from toner_jax.models.decoder import MakeDecoder
 from toner_jax.parallel.mesh import make_mesh
@@ -58,7 +58,7 @@ class Subject:
 
     def sources(self, inputs: Sequence[Input]) -> list[np.ndarray]:
         """The prompts' ids, end of sequence included."""
-        return [source_ids(self.task, i) for i in inputs]
+        return [make_source(self.task, i).ids for i in inputs]
 
     def f1(self, outputs: Sequence[Output]) -> float:
         """Strict span F1 of what was written for `inputs`."""

@@ -29,7 +29,7 @@ from toner_jax.decoding.tape import (
 from toner_jax.inference.options import DecodeOptions, Techniques
 from toner_jax.inference.programs import Programs
 from toner_jax.inference.request_groups import ONE_THREAD, GroupPlan, Planner, Shape, in_threads, on_cpu
-from toner_jax.inference.sources import source_ids
+from toner_jax.inference.sources import Source, make_source
 from toner_jax.inference.work import Work
 from toner_jax.models.decoder import MakeDecoder
 from toner_jax.parallel.mesh import shard_batch
@@ -43,7 +43,7 @@ class _Call(NamedTuple):
 
     params: Any
     inputs: Sequence[Input]
-    sources: Sequence[np.ndarray]
+    sources: Sequence[Source]
     calibration_temperature: float
     plan: GroupPlan
 
@@ -113,7 +113,7 @@ class GrammarGenerator:
           calibration_temperature: divides the model's scores before they become probabilities; what is written does
             not depend on it.
         """
-        sources = [source_ids(self._task, i) for i in inputs]
+        sources = [make_source(self._task, i) for i in inputs]
         plan = self._planner.plan(self._programs.make_decoder(params).width)
         call = _Call(params, inputs, sources, calibration_temperature, plan)
         out: list[Output | None] = [None] * len(inputs)
@@ -121,7 +121,7 @@ class GrammarGenerator:
         for again in (False, True):
             if not todo:
                 break
-            lengths = [self._positions(inputs[i], len(sources[i])) for i in todo]
+            lengths = [self._positions(sources[i]) for i in todo]
             groups = [([todo[k] for k in chosen], shape) for chosen, shape in plan.groups(lengths, again)]
             self._programs.compilations.expect(self._compiled_for(shape) for _, shape in groups)
             start = functools.partial(self._start, call)
@@ -129,12 +129,10 @@ class GrammarGenerator:
             todo = [i for group in finished for i in self._finish(group, out)]
         return out  # type: ignore[return-value]
 
-    def _positions(self, given: Input, source: int) -> int:
-        """What a program for an input has to hold: its source, of so many pieces, and its types and text on the tape,
-        which are rarely more."""
-        word, spans = self._task.word_ids.word, self._grammar.spans
-        text = sum(len(word(w)) for w in given.words) if spans else 0
-        return max(source, self._type_pieces + text)
+    def _positions(self, source: Source) -> int:
+        """What a program for an input has to hold: its source, and its types and text on the tape, which are rarely
+        more."""
+        return max(len(source.ids), self._type_pieces + source.text * self._grammar.spans)
 
     def _compiled_for(self, shape: Shape) -> Hashable:
         return self._automaton, self._max_length, shape
@@ -143,7 +141,7 @@ class GrammarGenerator:
         """Has the device decode the inputs of one group."""
         chosen, shape = group
         tapes, word_index = self._tapes([call.inputs[i] for i in chosen], shape)
-        ids = pad_rows([call.sources[i] for i in chosen], shape.source, shape.requests)
+        ids = pad_rows([call.sources[i].ids for i in chosen], shape.source, shape.requests)
         # In few arrays, as each takes time to hand over.
         ids, tapes = shard_batch((ids, pack(tapes)), self._mesh)
         options = SpeculativeOptions(

@@ -16,7 +16,7 @@ from toner_jax.decoding.search import ForcedPrefix, SearchOptions, beam, greedy
 from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.inference.options import DecodeOptions
 from toner_jax.inference.programs import Programs
-from toner_jax.inference.sources import source_ids
+from toner_jax.inference.sources import make_source
 from toner_jax.inference.work import Work
 from toner_jax.models.decoder import MakeDecoder
 from toner_jax.parallel.mesh import round_batch, shard_batch
@@ -59,7 +59,7 @@ class FreeGenerator:
         A first pass gives every row as much room as its source is padded to; the few that need more
         are decoded again with all the room there is.
         """
-        sources = [source_ids(self._task, i) for i in inputs]
+        sources = [make_source(self._task, i).ids for i in inputs]
         out: list[Output | None] = [None] * len(sources)
         todo = list(range(len(sources)))
         for again in (False, True):

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from toner_jax.tasks.output import Input
 from toner_jax.tasks.task import Task
 
 
-def source_ids(task: Task, given: Input) -> np.ndarray:
-    """int32 ids of a task's prompt, end of sequence included."""
+class Source(NamedTuple):
+    """A task's prompt.
+
+    Attributes:
+      ids: int32 [S], end of sequence included.
+      text: how many of them are the text's own.
+    """
+
+    ids: np.ndarray
+    text: int
+
+
+def make_source(task: Task, given: Input) -> Source:
+    """The source of an input."""
     prompt = task.prompt(given.words, given.matched)
-    return np.array((*prompt.ids, task.word_ids.tokenizer.eos_id), np.int32)
+    ids = np.array((*prompt.ids, task.word_ids.tokenizer.eos_id), np.int32)
+    return Source(ids, prompt.text_end - prompt.text_start)
