@@ -79,7 +79,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         splits[name] = reevaluate.read_input(options.workdir, config, options.input, options.format)
     ner = Ner(options.workdir, config=config, step=options.step)
     reevaluate.say_choices(options.workdir, ner, options.type_threshold)
-    evaluation = reevaluate.evaluate(ner, splits, name, options.threshold, options.type_threshold)
+    made_by = reevaluate.made_by(options.workdir, ner, options.type_threshold)
+    evaluation = reevaluate.evaluate(ner, splits, name, options.threshold, options.type_threshold, made_by)
     if options.output:
         evaluation.write(options.output)
     if options.json:

@@ -67,6 +67,10 @@ def _run(config: ConfigDict, workdir: Path, options: Namespace) -> None:
         show_run(workdir)
 
 
+def _stages(text: str) -> tuple[str, ...]:
+    return tuple(cli.some(text).split(","))
+
+
 def _read(arguments: Sequence[str]) -> Namespace:
     from toner_jax.commands.keys import help_text
 
@@ -88,7 +92,12 @@ def _read(arguments: Sequence[str]) -> Namespace:
         help="say what would be done, and how long it takes, without doing it",
     )
     parser.add_argument(
-        "--restart", action="store_true", help="train half-trained stages with changed settings anew"
+        "--restart",
+        type=_stages,
+        default=(),
+        metavar="STAGE[,STAGE]",
+        help="what may be trained anew where it has changed: matcher, generator or both; what it replaces goes once "
+        "the new one has a checkpoint",
     )
     parser.add_argument("--keys", dest="list_keys", action="store_true", help="list every key, and end")
     options = parser.read(arguments)

@@ -60,7 +60,7 @@ def run(command: Callable[[], int | None]) -> int:
     except ParameterError as error:
         return _fail(BAD_INPUT, _of_flag(error))
     except UserError as error:
-        return _fail(BAD_INPUT, str(error))
+        return _fail(BAD_INPUT, _with_flags(str(error)))
     except Ended as error:
         return _fail(error.status, str(error))
     except KeyboardInterrupt:
@@ -86,6 +86,13 @@ def _of_flag(error: ParameterError) -> str:
 
     reason = re.sub(r"\bset ([a-z_]+(?:\.[a-z_0-9]+)*)=", lambda m: f"set {flag(m[1])}=", error.reason)
     return f"{flag(error.name)}={error.value}: {reason}"
+
+
+def _with_flags(message: str) -> str:
+    """A message that tells to set a parameter, of the flag for it where the command has one."""
+    return re.sub(
+        r"\bset ([a-z_]+)=", lambda m: f"set {f'--{m[1]}' if f'--{m[1]}' in _given.flags else m[1]}=", message
+    )
 
 
 def _fail(status: int, message: str) -> int:

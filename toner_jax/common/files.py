@@ -1,9 +1,13 @@
-"""Files written whole or not at all, and paths as users write them."""
+"""Files written whole or not at all, their digests, and paths as users write them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+import xxhash
+
+_BLOCK = 1 << 24  # bytes read at a time
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -17,3 +21,12 @@ def write_atomically(path: Path, text: str) -> None:
 def expanded(path: str | Path) -> Path:
     """The path with `~` as the home folder; as it is where there is no home, which `Path.expanduser` refuses."""
     return Path(os.path.expanduser(path))
+
+
+def file_digest(path: Path) -> str:
+    """The xxh3 of a file's contents."""
+    digest = xxhash.xxh3_64()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

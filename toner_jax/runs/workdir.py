@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from toner_jax.errors import UserError
 
 _LOCK = ".lock"
+_SCRATCH = "toner_jax-setup-"
 _OWNER = ".owner"  # a file beside it: on Windows, nobody else may read a file that is locked
 
 
@@ -43,6 +47,26 @@ def locked(workdir: Path) -> Iterator[None]:
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
+
+
+def remove_leftovers(workdir: Path) -> None:
+    """Removes temporary files that a killed run has left behind; to be called under the lock, so that they are
+    nobody's."""
+    for path in workdir.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A temporary folder, where what has to be made before it is known that a run may begin is made; those of
+    processes that are no more go."""
+    mine = f"{_SCRATCH}{os.getpid()}-"
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        pid = folder.name.removeprefix(_SCRATCH).split("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)  # another user's stays
+    with tempfile.TemporaryDirectory(prefix=mine) as made:
+        yield Path(made)
 
 
 def _read_owner(path: Path) -> str:

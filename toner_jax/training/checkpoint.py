@@ -3,6 +3,9 @@
 A step directory holds the train state and a small JSON record: the step, `best_step`, the metrics not
 yet logged. Orbax restores flipped bits without a word, so a manifest of every file's size and xxh3 is
 written once a step is committed; a step without a manifest that matches is never loaded.
+
+Before a step is written, `manifests/STEP.begun` says so, and it goes once the manifest is there. So what a kill left
+half written is told from a step whose manifest was lost: the former is removed, the latter is an error.
 """
 
 from __future__ import annotations
@@ -17,10 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import xxhash
 
 from toner_jax.common.console import warn
-from toner_jax.common.files import write_atomically
+from toner_jax.common.files import file_digest, write_atomically
 from toner_jax.errors import UserError
 from toner_jax.parallel.sharding import path_string
 from toner_jax.training.quiet_orbax import (
@@ -31,14 +33,69 @@ from toner_jax.training.quiet_orbax import (
     without_orbax_messages,
 )
 
-_MANIFESTS = "manifests"
+MANIFESTS = "manifests"
+_BEGUN = ".begun"
+# In the stage's folder: steps that were found damaged, kept for whoever can mend them.
+_DAMAGED = "damaged"
+
+
+def committed_steps(directory: Path) -> list[int]:
+    """The steps under a directory that were committed, damaged or not."""
+    manifests = directory / MANIFESTS
+    return sorted(
+        int(p.stem) for p in manifests.glob("*.json") if p.stem.isdigit() and (directory / p.stem).is_dir()
+    )
+
+
+def step_damage(directory: Path, step: int) -> str | None:
+    """What is wrong with a step's files, or None; reads all of them."""
+    manifest = directory / MANIFESTS / f"{step}.json"
+    try:
+        listed = json.loads(manifest.read_text(encoding="utf-8")).items()
+        expected = {name: (int(size), str(digest)) for name, (size, digest) in listed}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        return f"its manifest {manifest.name} cannot be read ({error})"
+    root = directory / str(step)
+    for name, (size, digest) in expected.items():
+        path = root / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != size:
+            return f"{name} has {path.stat().st_size} bytes instead of {size}"
+        if file_digest(path) != digest:
+            return f"{name} has other contents than were written"
+    extra = sorted(set(_files(root)) - set(expected)) if root.is_dir() else []
+    return f"{extra[0]} does not belong to it" if extra else None
+
+
+def without_manifest(directory: Path) -> list[int]:
+    """The steps under a directory that were written whole and have lost their manifest."""
+    if not directory.is_dir():
+        return []
+    manifests, committed = directory / MANIFESTS, set(committed_steps(directory))
+    found = [int(p.name) for p in directory.iterdir() if p.name.isdigit() and p.is_dir()]
+    return sorted(s for s in found if s not in committed and not (manifests / f"{s}{_BEGUN}").exists())
 
 
 class Checkpoints:
     """The checkpoints under one directory; a context manager that waits for pending saves."""
 
-    def __init__(self, directory: Path, keep: int = 2, read_only: bool = False):
+    def __init__(
+        self,
+        directory: Path,
+        keep: int = 2,
+        read_only: bool = False,
+        committed: Callable[[], None] = lambda: None,
+    ):
+        """Args:
+          keep: how many of the latest steps are kept, besides the best.
+          committed: called, in the background, whenever a step is committed.
+
+        Raises:
+          UserError: read-only, and there are none; or a step has lost its manifest.
+        """
         self.directory = directory.absolute()
+        self._committed = committed
         self._read_only = read_only
         self._pending: tuple[int, Future[None]] | None = None
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
@@ -77,6 +134,7 @@ class Checkpoints:
         self.wait()
         self._best = record.get("best_step")
         try:
+            write_atomically(self.directory / MANIFESTS / f"{step}{_BEGUN}", "")
             self._manager.save(step, args=arguments, force=True)
         except Exception as error:  # Orbax and TensorStore have no common error class
             raise self._failure(step, error) from error
@@ -95,11 +153,10 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Committed steps, damaged or not."""
-        manifests = self.directory / _MANIFESTS
-        return sorted(int(p.stem) for p in manifests.glob("*.json") if (self.directory / p.stem).is_dir())
+        return committed_steps(self.directory)
 
     def latest_good(self) -> int | None:
-        """The newest undamaged step. Damaged ones on the way are named, and removed unless read-only."""
+        """The newest undamaged step. Damaged ones on the way are named, and moved aside unless read-only."""
         for step in reversed(self.steps()):
             damage = self.damage(step)
             if damage is None:
@@ -107,29 +164,12 @@ class Checkpoints:
                 return step
             warn(f"{self.directory / str(step)}: damaged, not used: {damage}")
             if not self._read_only:
-                self._manager.delete(step)
-                (self.directory / _MANIFESTS / f"{step}.json").unlink()
+                self._set_aside(step)
         return None
 
     def damage(self, step: int) -> str | None:
         """What is wrong with a step's files, or None; reads all of them."""
-        manifest = self.directory / _MANIFESTS / f"{step}.json"
-        try:
-            listed = json.loads(manifest.read_text(encoding="utf-8")).items()
-            expected = {name: (int(size), str(digest)) for name, (size, digest) in listed}
-        except (OSError, ValueError, AttributeError, TypeError) as error:
-            return f"its manifest {manifest.name} cannot be read ({error})"
-        root = self.directory / str(step)
-        for name, (size, digest) in expected.items():
-            path = root / name
-            if not path.is_file():
-                return f"{name} is missing"
-            if path.stat().st_size != size:
-                return f"{name} has {path.stat().st_size} bytes instead of {size}"
-            if _digest(path) != digest:
-                return f"{name} has other contents than were written"
-        extra = sorted(set(_files(root)) - set(expected))
-        return f"{extra[0]} does not belong to it" if extra else None
+        return step_damage(self.directory, step)
 
     def record(self, step: int) -> dict[str, Any]:
         restored = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))
@@ -202,20 +242,44 @@ class Checkpoints:
         if jax.process_index() != 0:
             return
         files = _files(self.directory / str(step))
-        manifest = {name: (path.stat().st_size, _digest(path)) for name, path in files.items()}
-        write_atomically(self.directory / _MANIFESTS / f"{step}.json", json.dumps(manifest, indent=0) + "\n")
-        for path in (self.directory / _MANIFESTS).glob("*.json"):  # of steps pruned since
+        manifest = {name: (path.stat().st_size, file_digest(path)) for name, path in files.items()}
+        manifests = self.directory / MANIFESTS
+        write_atomically(manifests / f"{step}.json", json.dumps(manifest, indent=0) + "\n")
+        (manifests / f"{step}{_BEGUN}").unlink(missing_ok=True)
+        for path in manifests.glob("*.json"):  # of steps pruned since
             if not (self.directory / path.stem).is_dir():
                 path.unlink(missing_ok=True)
+        self._committed()
 
     def _remove_uncommitted(self) -> None:
-        """Clears what a kill left behind: unfinished saves, and steps that no manifest vouches for."""
+        """Clears what a kill left behind: what Orbax had not finished, and steps that were begun and never vouched for.
+
+        Raises:
+          UserError: a step was vouched for once, and its manifest is gone.
+        """
         if jax.process_index() != 0 or not self.directory.is_dir():
             return
+        if lost := without_manifest(self.directory):
+            manifest = self.directory / MANIFESTS / f"{lost[-1]}.json"
+            raise UserError(
+                f"{manifest}: missing, so nothing vouches for step {lost[-1]}; put it back, or move the folder "
+                f"{self.directory / str(lost[-1])} away to do without that step"
+            )
         good = {str(step) for step in self.steps()}
         for path in self.directory.iterdir():
-            if path.name != _MANIFESTS and path.is_dir() and path.name not in good:
+            if path.name != MANIFESTS and path.is_dir() and path.name not in good:
                 shutil.rmtree(path)
+        for path in (self.directory / MANIFESTS).glob(f"*{_BEGUN}"):
+            path.unlink()
+
+    def _set_aside(self, step: int) -> None:
+        """Moves a damaged step where no run looks for it."""
+        aside = self.directory.parent / _DAMAGED / str(step)
+        aside.parent.mkdir(exist_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)  # an earlier one of the same step, made again since
+        (self.directory / str(step)).rename(aside)
+        (self.directory / MANIFESTS / f"{step}.json").replace(aside.with_suffix(".json"))
+        self._manager.reload()
 
     def _failure(self, step: int | None, error: Exception) -> UserError:
         reason = str(error).strip().split("\n")[0][:200]
@@ -249,11 +313,3 @@ def _files(root: Path) -> dict[str, Path]:
                 yield path
 
     return {str(path.relative_to(root)): path for path in walk(root)}
-
-
-def _digest(path: Path) -> str:
-    digest = xxhash.xxh3_64()
-    with path.open("rb") as file:
-        while block := file.read(1 << 24):
-            digest.update(block)
-    return digest.hexdigest()

@@ -81,6 +81,7 @@ class Fit:
       stage: its name in metrics and messages, and its folder in the work directory.
       workdir: where the metrics are, too.
       train_step: (state, device batch) → (state, metrics), of which `skipped` is 1 where it changed nothing.
+      committed: called, in the background, whenever a checkpoint is committed.
     """
 
     stage: str
@@ -90,6 +91,7 @@ class Fit:
     mesh: Mesh
     dev: DevEvaluation
     options: FitOptions
+    committed: Callable[[], None] = lambda: None
 
     @property
     def folder(self) -> Path:
@@ -120,7 +122,7 @@ def fit(job: Fit, state: State) -> tuple[State, int, float]:
       UserError: too many steps were skipped, or a checkpoint cannot be written.
       Preempted: SIGTERM came; the step it came in is saved.
     """
-    with Checkpoints(job.checkpoints, job.options.checkpoint_keep) as checkpoints:
+    with Checkpoints(job.checkpoints, job.options.checkpoint_keep, committed=job.committed) as checkpoints:
         state, record, first = _resume(job, checkpoints, state)
         metrics = MetricsWriter(job.workdir)
         metrics.resume(job.stage, first)
