@@ -101,6 +101,29 @@ def test_another_computation_is_said(said, monkeypatch):
     assert "the contenders do not compute the same" in "\n".join(said())
 
 
+def test_each_attention_is_what_its_name_says(monkeypatch):
+    torch = pytest.importorskip("torch")
+    from toner_jax.benchmarks.torch_trainers import TorchModel, TorchTrainer
+    from toner_jax.benchmarks.trainers import Ours
+
+    called = []
+    fused = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(
+        torch.nn.functional,
+        "scaled_dot_product_attention",
+        lambda *a, **k: called.append(1) or fused(*a, **k),
+    )
+    one = subject(steps=1).without_dropout()
+    model = TorchModel(one, Ours(one).params)
+    counts, losses = {}, []
+    for attention in ("sdpa", "eager", "sdpa"):
+        called.clear()
+        losses += TorchTrainer(model, attention).train()
+        counts[attention] = len(called)
+    assert counts == {"eager": 0, "sdpa": 3}  # the encoder's, and the decoder's two
+    assert losses[0] > losses[1] > losses[2]  # the same batch three times
+
+
 def test_rows_that_fill_a_batch_are_no_work():
     """One real row of 5 + 2 tokens in two padded to 8 + 4."""
     arrays = {
@@ -143,7 +166,7 @@ def test_peaks_of_known_cards(kind, tflops):
 def prepared(tmp_path_factory):
     """A run whose setup alone is done: no model is trained."""
     workdir = tmp_path_factory.mktemp("prepared") / "run"
-    program, *rest = tiny.command(workdir, "--config.stages=('setup',)", "--config.matcher.enabled=False")[2:]
+    program, *rest = tiny.command(workdir, "--config.stages=matcher", "--config.matcher.enabled=False")[2:]
     assert program == "toner_jax.main"
     assert main(["train", *rest]) == 0
     return workdir

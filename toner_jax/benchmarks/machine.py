@@ -42,7 +42,8 @@ def prepare(device: str) -> None:
 
 def _has_plugin() -> bool:
     """Whether JAX is installed for accelerators. Asking itself for its devices would start its threads on CPU."""
-    return bool(metadata.entry_points(group="jax_plugins")) or importlib.util.find_spec("libtpu") is not None
+    modules = ("jax_plugins", "libtpu")
+    return bool(metadata.entry_points(group="jax_plugins")) or any(map(importlib.util.find_spec, modules))
 
 
 def machine(mesh: Mesh | None = None) -> dict[str, Any]:

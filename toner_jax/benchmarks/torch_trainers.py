@@ -121,7 +121,7 @@ class TorchTrainer:
 
     def prepare(self) -> None:
         begun = time.perf_counter()
-        self._model.t5.set_attn_implementation(self._attention)
+        self._choose_attention()
         for batch in {b["source"].shape + b["target"].shape: b for b in self._model.batches}.values():
             float(self._model.step(batch))
         self.ready_seconds = time.perf_counter() - begun
@@ -130,7 +130,7 @@ class TorchTrainer:
         import torch
 
         model, on_card = self._model, self._model.device != "cpu"
-        model.t5.set_attn_implementation(self._attention)
+        self._choose_attention()
         if on_card:
             torch.cuda.reset_peak_memory_stats()
         losses = [model.step(batch) for batch in model.batches]
@@ -142,6 +142,11 @@ class TorchTrainer:
 
     def peak_bytes(self) -> int | None:
         return self._peak or None
+
+    def _choose_attention(self) -> None:
+        t5 = self._model.t5
+        for part in (t5, t5.encoder, t5.decoder):  # each has a configuration of its own
+            part.set_attn_implementation(self._attention)
 
 
 def free_memory() -> None:
