@@ -17,15 +17,13 @@ from toner_jax.benchmarks import ours, peers
 from toner_jax.benchmarks.machine import machine
 from toner_jax.benchmarks.report import markdown, table
 from toner_jax.benchmarks.subject import Subject, load
+from toner_jax.benchmarks.tables import WIDTH
 from toner_jax.benchmarks.timing import Contender, Measured, Setting, measure
 from toner_jax.common import cli
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
 from toner_jax.tasks.output import Output
-
-_WIDTH = 240  # wider than the table, which is not to be cut where the output is no terminal
-_PEERS = ("transformers", "ctranslate2-float32", "ctranslate2-int8")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -61,35 +59,35 @@ def run(options: argparse.Namespace) -> None:
     if min(options.requests, options.rounds) < 1 or options.sentences < 0:
         raise UserError("--requests and --rounds are at least 1, --sentences at least 0")
     subject = load(options.model, options.split, options.sentences)
-    left_out = [f"{name}: not installed ({advice})" for name, advice in peers.missing().items()]
+    left_out = [f"{name}: {reason}" for name, reason in peers.left_out(subject.mesh).items()]
     for line in left_out:
         say(line)
     with tempfile.TemporaryDirectory() as folder:
-        contenders = [
-            *ours.contenders(subject, batches),
-            *peers.contenders(subject, Path(folder), batches),
-            *ours.floor(subject, batches),
-        ]
+        rivals = peers.contenders(subject, Path(folder), batches)
+        contenders = [*ours.contenders(subject, batches), *rivals, *ours.floor(subject, batches)]
         chosen = _chosen(contenders, options.only)
         measured = measure(chosen, subject.inputs, options.requests, options.rounds, say)
     report = {
         "benchmark": "decode",
         "command": _command(options),
-        **machine(),
+        **machine(subject.mesh),
         **_described(subject, options),
         "left_out": left_out,
-        "contenders": _figures(subject, measured, batches),
+        "contenders": _figures(subject, measured, batches, [r.name for r in rivals]),
     }
     if options.json:
         write_atomically(options.json, json.dumps(report, indent=2) + "\n")
     if options.markdown:
         write_atomically(options.markdown, markdown(report))
-    Console(width=_WIDTH).print(table(report))
+    Console(width=WIDTH).print(table(report))
 
 
 def _command(options: argparse.Namespace) -> str:
     """The command, without the places of files on this machine."""
-    values = {k: getattr(options, k) for k in ("split", "sentences", "requests", "rounds", "batches", "only")}
+    values = {
+        k: getattr(options, k)
+        for k in ("split", "sentences", "requests", "rounds", "batches", "only", "device")
+    }
     shown = [f"--{k}={v}" for k, v in values.items() if v != ""]
     return " ".join(["toner-jax bench decode --model=WORKDIR", *shown])
 
@@ -133,13 +131,15 @@ def _described(subject: Subject, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _figures(subject: Subject, measured: Sequence[Measured], batches: Sequence[int]) -> list[dict[str, Any]]:
+def _figures(
+    subject: Subject, measured: Sequence[Measured], batches: Sequence[int], peer_names: Sequence[str]
+) -> list[dict[str, Any]]:
     by_name = {m.contender.name: m for m in measured}
     reference = by_name.get(ours.REFERENCE)
     greedy = reference.result if reference else ours.free(subject)(Setting(batches[0]))(subject.inputs)
     if greedy.outputs is None:
         raise TypeError(f"{ours.REFERENCE} gives no outputs to compare with")
-    rivals = {name: by_name[name] for name in _PEERS if name in by_name}
+    rivals = {name: by_name[name] for name in peer_names if name in by_name}
     return [_figures_of(subject, m, greedy.outputs, rivals) for m in measured]
 
 

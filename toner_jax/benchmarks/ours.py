@@ -18,7 +18,7 @@ from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.inference.options import Techniques
 from toner_jax.inference.programs import Programs
-from toner_jax.inference.request_groups import ONE_THREAD
+from toner_jax.inference.request_groups import ONE_THREAD, on_cpu
 from toner_jax.models.t5.model import T5
 from toner_jax.parallel.mesh import round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
@@ -29,7 +29,7 @@ _REQUESTS_PER_ROW = Techniques().requests_per_row
 
 
 def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
-    """From plain greedy search to what the package does by default on CPU (`cores-4`), and further."""
+    """From plain greedy search to what the package does by default, on CPU (`cores-4`) or elsewhere (`batching-8`)."""
     settings = tuple(Setting(b) for b in batches)
 
     def contender(name: str, title: str, make: Callable[[Setting], Run]) -> Contender:
@@ -65,13 +65,23 @@ def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
             "+ continuous batching, 4 tokens a pass",
             grammar(4, requests_per_row=_REQUESTS_PER_ROW),
         ),
-        Contender(
-            "cores-4",
-            "+ a group of requests on each core, 4 tokens a pass",
-            settings[:1],  # the generator's own choice of rows
-            grammar(4, requests_per_row=_REQUESTS_PER_ROW, threads=THREADS),
-        ),
+        _default(subject, settings, grammar),
     ]
+
+
+def _default(
+    subject: Subject, settings: tuple[Setting, ...], grammar: Callable[..., Callable[[Setting], Run]]
+) -> Contender:
+    """What the package does by default on these devices."""
+    if not on_cpu(subject.mesh):
+        make = grammar(8, requests_per_row=_REQUESTS_PER_ROW)
+        return Contender("batching-8", "+ continuous batching, 8 tokens a pass", settings, make)
+    return Contender(
+        "cores-4",
+        "+ a group of requests on each core, 4 tokens a pass",
+        settings[:1],  # the generator's own choice of rows
+        grammar(4, requests_per_row=_REQUESTS_PER_ROW, threads=THREADS),
+    )
 
 
 def floor(subject: Subject, batches: Sequence[int]) -> list[Contender]:
@@ -135,7 +145,8 @@ def _encode(subject: Subject, function: Callable[[Any, jax.Array], Any], batch: 
     """Runs (params, ids [B, S]) → … over all sources, as many at once as there are threads."""
     params, rows = subject.restored.generator_params, round_batch(batch, subject.mesh)
     buckets = length_buckets(subject.options.max_source, subject.task.overhead())
-    program, pool = jax.jit(function, compiler_options=ONE_THREAD), ThreadPoolExecutor(THREADS)
+    one_thread, threads = (ONE_THREAD, THREADS) if on_cpu(subject.mesh) else (None, 1)
+    program, pool = jax.jit(function, compiler_options=one_thread), ThreadPoolExecutor(threads)
 
     def run(inputs: Sequence[Input]) -> Result:
         sources = subject.sources(inputs)

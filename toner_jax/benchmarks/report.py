@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
-Cell = Callable[[dict[str, Any]], str]
-
-
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+from toner_jax.benchmarks.machine import described
+from toner_jax.benchmarks.tables import Cell, number, page_section, terminal_table, versions
 
 
 def _settings(c: dict[str, Any]) -> str:
@@ -22,15 +17,15 @@ def _settings(c: dict[str, Any]) -> str:
 
 _COLUMNS: tuple[tuple[str, Cell], ...] = (
     ("batch", _settings),
-    ("sentences/s", lambda c: _number(c["sentences_per_second"]["median"], ",.0f")),
-    ("best", lambda c: _number(c["sentences_per_second"]["best"], ",.0f")),
-    ("p50 ms", lambda c: _number(c["latency_ms"]["p50"], ".1f")),
-    ("p95 ms", lambda c: _number(c["latency_ms"]["p95"], ".1f")),
-    ("passes", lambda c: _number(c["passes_per_sentence"], ".1f")),
-    ("ms/pass", lambda c: _number(c["ms_per_pass"], ".2f")),
-    ("CPU ms", lambda c: _number(c["cpu_ms_per_sentence"], ".2f")),
-    ("identical", lambda c: _number(c["identical_to_greedy"], ".1%")),
-    ("F1", lambda c: _number(c["strict_f1"], ".4f")),
+    ("sentences/s", lambda c: number(c["sentences_per_second"]["median"], ",.0f")),
+    ("best", lambda c: number(c["sentences_per_second"]["best"], ",.0f")),
+    ("p50 ms", lambda c: number(c["latency_ms"]["p50"], ".1f")),
+    ("p95 ms", lambda c: number(c["latency_ms"]["p95"], ".1f")),
+    ("passes", lambda c: number(c["passes_per_sentence"], ".1f")),
+    ("ms/pass", lambda c: number(c["ms_per_pass"], ".2f")),
+    ("CPU ms", lambda c: number(c["cpu_ms_per_sentence"], ".2f")),
+    ("identical", lambda c: number(c["identical_to_greedy"], ".1%")),
+    ("F1", lambda c: number(c["strict_f1"], ".4f")),
 )
 
 
@@ -39,50 +34,28 @@ def _columns(report: dict[str, Any]) -> tuple[tuple[str, Cell], ...]:
     rivals = report["contenders"][0]["times_as_fast_as"]
 
     def against(name: str) -> Cell:
-        return lambda c: _number(c["times_as_fast_as"][name], ".2f") + "×"
+        return lambda c: number(c["times_as_fast_as"][name], ".2f") + "×"
 
     return (*_COLUMNS, *((f"/ {name}", against(name)) for name in rivals))
 
 
 def table(report: dict[str, Any]) -> Table:
     """For a terminal."""
-    columns = _columns(report)
-    out = Table(title=_summary(report), caption="\n".join(report["left_out"]), box=box.SIMPLE)
-    out.add_column("", no_wrap=True)
-    for header, _ in columns:
-        out.add_column(header.replace("-", "\n"), justify="right", no_wrap=True)
-    for contender in report["contenders"]:
-        out.add_row(contender["name"], *(cell(contender) for _, cell in columns))
-    return out
+    return terminal_table(_summary(report), _columns(report), report, report["left_out"])
 
 
 def markdown(report: dict[str, Any]) -> str:
     """A page's section: the table, and what it was measured with."""
-    columns = _columns(report)
-    lines = [
-        f"## {_summary(report)}",
-        "",
-        "| | " + " | ".join(header for header, _ in columns) + " |",
-        "| --- |" + " ---: |" * len(columns),
-    ]
-    for c in report["contenders"]:
-        lines.append(f"| {c['title']} | " + " | ".join(cell(c) for _, cell in columns) + " |")
-    versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     model = report["model"]
     encoder, decoder = model["layers"]
-    lines += [
-        "",
+    notes = [
         f"A generator of {model['parameters']:,} parameters ({encoder} + {decoder} layers, width {model['d_model']}, "
         f"{model['vocabulary']:,} pieces); prompts of {report['data']['source_tokens']:.0f} pieces on average. "
-        f"{report['system']}, {report['cpus']} CPUs, {report['threads']} threads for each; medians of "
-        f"{report['rounds']} rounds, latencies of {report['requests']} requests. {versions}.",
+        f"{described(report)}; medians of {report['rounds']} rounds, latencies of {report['requests']} requests. "
+        f"{versions(report)}.",
         *report["left_out"],
-        "",
-        "```",
-        report["command"],
-        "```",
     ]
-    return "\n".join(lines) + "\n"
+    return page_section(_summary(report), _columns(report), report, notes)
 
 
 def _summary(report: dict[str, Any]) -> str:

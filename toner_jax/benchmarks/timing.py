@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -39,6 +40,7 @@ class Result:
 
 
 Run = Callable[[Sequence[Input]], Result]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,18 @@ def measure(
     for contender in contenders:
         measured.append(_tune(contender, inputs, singles))
         say(f"{contender.name}: {measured[-1].setting}")
-    for number in range(rounds):
-        for one in measured if number % 2 == 0 else measured[::-1]:
-            with _timed(one.seconds, one.cpu_seconds):
-                one.result = one.run(inputs)
-            one.latencies.append([_seconds(one.single, single) for single in singles])
-        say(f"round {number + 1} of {rounds}")
+    for one in turns(measured, rounds, say):
+        with _timed(one.seconds, one.cpu_seconds):
+            one.result = one.run(inputs)
+        one.latencies.append([_seconds(one.single, single) for single in singles])
     return measured
+
+
+def turns(measured: Sequence[T], rounds: int, say: Callable[[str], None]) -> Iterator[T]:
+    """Each of them once a round, every other round backwards, so that what else the machine does falls on all alike."""
+    for number in range(rounds):
+        yield from measured if number % 2 == 0 else measured[::-1]
+        say(f"round {number + 1} of {rounds}")
 
 
 def _tune(contender: Contender, inputs: Sequence[Input], singles: Sequence[Sequence[Input]]) -> Measured:

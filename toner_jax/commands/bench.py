@@ -1,6 +1,6 @@
 """`toner-jax bench`: how fast the package is, beside other libraries on the same weights and machine.
 
-docs/benchmarks/README.md says what is measured and what is not. Everything runs on CPU, with two threads.
+docs/benchmarks/README.md says what is measured and what is not.
 """
 
 from __future__ import annotations
@@ -10,7 +10,12 @@ from collections.abc import Sequence
 
 from toner_jax.common import cli
 
-BENCHMARKS = {"decode": "the generator's decoding", "data": "reading data and making samples"}
+BENCHMARKS = {
+    "train": "the generator's train step",
+    "decode": "the generator's decoding",
+    "data": "reading data and making samples",
+}
+_ON_DEVICES = ("train", "decode")  # the others compute nothing there
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -24,10 +29,17 @@ def main(arguments: Sequence[str]) -> None:
         print("\n".join([f"usage: {cli.PROGRAM} bench BENCHMARK [--flag=value …]", "", *lines]))
         return
     name, rest = cli.choose(arguments, BENCHMARKS, "benchmark", f"{cli.PROGRAM} bench")
-    from toner_jax.benchmarks.machine import limit_threads
-
-    limit_threads()
-    parser = cli.Parser(f"bench {name}", f"Measures {BENCHMARKS[name]}, on CPU, with two threads.")
+    parser = cli.Parser(f"bench {name}", f"Measures {BENCHMARKS[name]}.")
+    parser.set_defaults(device="cpu")
+    if name in _ON_DEVICES:
+        parser.add_argument(
+            "--device", type=cli.one_of("auto", "cpu"), default="auto",
+            help="auto (default): the accelerators, where there are any; cpu: two threads of it",
+        )  # fmt: skip
     benchmark = importlib.import_module(f"toner_jax.benchmarks.{name}")
     benchmark.add_options(parser)
-    benchmark.run(parser.read(rest))
+    options = parser.read(rest)
+    from toner_jax.benchmarks.machine import prepare
+
+    prepare(options.device)
+    benchmark.run(options)

@@ -141,6 +141,16 @@ def _place(
     return array
 
 
+def host_tensors(params: Params, config: Any, layout: Layout) -> Iterator[tuple[str, np.ndarray]]:
+    """What `save` would write, one (name, values) at a time, for a model of PyTorch's in the same process.
+
+    Raises:
+      ValueError: as `save`.
+    """
+    for tensor in _new_tensors(layout.stored(params, config), layout.names):
+        yield tensor.name, tensor.values()
+
+
 def _new_tensors(params: Params, names: Names) -> Iterator[NewTensor]:
     for path, array in flatten_dict(params, sep="/").items():
         if not names.is_ours_alone(path):

@@ -1,0 +1,217 @@
+"""What `toner-jax bench train` gives to all contenders: one generator, how it is trained, and the same batches."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from toner_jax.config import base
+from toner_jax.data.sentences import load_sentences
+from toner_jax.models.t5.config import T5Config
+from toner_jax.models.t5.flops import training_flops
+from toner_jax.models.toner import ToNER
+from toner_jax.parallel.mesh import make_mesh, round_batch
+from toner_jax.parallel.runtime import compute_dtype
+from toner_jax.pipeline.batching import HostBatch, Shape
+from toner_jax.runs import options as run_options
+from toner_jax.runs import setup
+from toner_jax.runs.generator import make_samples, read_types_if_enabled
+from toner_jax.runs.restore import read_work_config
+from toner_jax.runs.workdir import split_path
+from toner_jax.training.objectives import GeneratorObjective
+from toner_jax.training.optimizer import OptimizerOptions
+
+_TYPES = 4  # of random batches: as many as CoNLL-2003 has
+_END = 1  # T5's id of the end of a sequence
+
+
+@dataclass(frozen=True)
+class TrainSubject:
+    """A generator with random weights, and the batches of one round.
+
+    Attributes:
+      name: of the data.
+      preset: how state is sharded.
+      batches: of a round, in order; those of one shape need one compiled program.
+    """
+
+    name: str
+    model: ToNER
+    objective: GeneratorObjective
+    optimizer: OptimizerOptions
+    batches: Sequence[HostBatch]
+    mesh: Mesh
+    seed: int
+    preset: str
+
+    def without_dropout(self) -> TrainSubject:
+        """The same, so that libraries that draw other random numbers compute the same losses."""
+        return replace(self, model=self.model.clone(config=replace(self.model.config, dropout_rate=0.0)))
+
+    def first(self, steps: int) -> TrainSubject:
+        """The same with so many batches."""
+        return replace(self, batches=self.batches[:steps])
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """Those of the batches, each once."""
+        return list(dict.fromkeys(batch.shape for batch in self.batches))
+
+    def work(self) -> Work:
+        """What a round consists of."""
+        arrays = [batch.arrays for batch in self.batches]
+        lengths = [((a["source"] != 0).sum(1), (a["target"] != 0).sum(1)) for a in arrays]
+        config, rows = self.model.config, [len(a["source"]) for a in arrays]
+        return Work(
+            examples=int(sum(a["weight"].sum() for a in arrays)),
+            source_tokens=int(sum(s.sum() for s, _ in lengths)),
+            target_tokens=int(sum(t.sum() for _, t in lengths)),
+            positions=sum(n * sum(batch.shape) for n, batch in zip(rows, self.batches, strict=True)),
+            flops=sum(n * training_flops(config, *b.shape) for n, b in zip(rows, self.batches, strict=True)),
+            real_flops=sum(
+                training_flops(config, int(s), int(t))
+                for sources, targets in lengths
+                for s, t in zip(sources, targets, strict=True)
+                if s
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Work:
+    """The work of one round.
+
+    Attributes:
+      examples: rows of weight 1.
+      source_tokens, target_tokens: real ones, of the `positions` that there are with padding.
+      flops: of what is computed, padding included; `real_flops` of the real tokens alone.
+    """
+
+    examples: int
+    source_tokens: int
+    target_tokens: int
+    positions: int
+    flops: float
+    real_flops: float
+
+    @property
+    def tokens(self) -> int:
+        return self.source_tokens + self.target_tokens
+
+    @property
+    def padding_share(self) -> float:
+        return 1 - self.tokens / self.positions
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says of a subject; None for the run's own, or else the base configuration's."""
+
+    steps: int
+    batch: int | None = None
+    dropout: float | None = None
+    remat: bool = False
+
+
+def of_run(workdir: Path, asked: Asked) -> TrainSubject:
+    """A run's generator before its training, and the first batches of its training data.
+
+    Raises:
+      UserError: the folder is no run, or its matcher, whose T′ stand in the prompts, is not trained.
+    """
+    config = read_work_config(workdir)
+    generator = config.generator
+    generator.batch_size = asked.batch or generator.batch_size
+    generator.dropout = generator.dropout if asked.dropout is None else asked.dropout
+    generator.remat = generator.remat or asked.remat
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
+    schema = setup.read_work_schema(workdir)
+    features = setup.generator_features(config, workdir / setup.TOKENIZERS, schema)
+    train = load_sentences(split_path(workdir, "train"))
+    matched = read_types_if_enabled(config, workdir, "train", train)
+    samples = make_samples(config, features, train, matched, mesh)
+    return TrainSubject(
+        name=config.data.name,
+        model=setup.build_generator(config, workdir, schema),
+        objective=run_options.generator_objective(config),
+        optimizer=run_options.generator_optimizer(config),
+        batches=list(islice(samples.batches(0), asked.steps)),
+        mesh=mesh,
+        seed=config.seed,
+        preset=config.sharding,
+    )
+
+
+def of_size(config: T5Config, source: int, target: int, asked: Asked) -> TrainSubject:
+    """A generator of these sizes, with random ids without padding in every batch, trained by the base configuration."""
+    settings, mesh = base(), make_mesh()
+    dropout = settings.generator.dropout if asked.dropout is None else asked.dropout
+    rows = round_batch(asked.batch or settings.generator.batch_size, mesh)
+    rng = np.random.default_rng(settings.seed)
+    return TrainSubject(
+        name="random ids",
+        model=ToNER(
+            replace(config, dropout_rate=dropout),
+            compute_dtype(settings.dtype),
+            asked.remat,
+            num_types=_TYPES,
+        ),
+        objective=run_options.generator_objective(settings),
+        optimizer=run_options.generator_optimizer(settings),
+        batches=[_random_batch(rng, config.vocab_size, rows, (source, target)) for _ in range(asked.steps)],
+        mesh=mesh,
+        seed=settings.seed,
+        preset=settings.sharding,
+    )
+
+
+def _random_batch(rng: np.random.Generator, vocabulary: int, rows: int, shape: Shape) -> HostBatch:
+    source, target = (rng.integers(_END + 1, vocabulary, (rows, n), np.int32) for n in shape)
+    source[:, -1] = target[:, -1] = _END
+    arrays: dict[str, Any] = {
+        "source": source,
+        "target": target,
+        "pool_mask": np.ones(source.shape, np.float32),
+        "present": rng.integers(0, 2, (rows, _TYPES)).astype(np.float32),
+        "weight": np.ones(rows, np.float32),
+    }
+    return HostBatch(arrays, [str(i) for i in range(rows)], shape)
+
+
+def described(subject: TrainSubject) -> dict[str, Any]:
+    """The model and the data, for a report."""
+    config, work = subject.model.config, subject.work()
+    source = statistics.fmean(n for b in subject.batches for n in _lengths(b, "source"))
+    target = statistics.fmean(n for b in subject.batches for n in _lengths(b, "target"))
+    return {
+        "model": {
+            "d_model": config.d_model,
+            "layers": [config.num_layers, config.num_decoder_layers],
+            "vocabulary": config.vocab_size,
+            "dtype": jax.numpy.dtype(subject.model.dtype).name,
+            "dropout": config.dropout_rate,
+            "remat": subject.model.remat,
+        },
+        "data": {
+            "name": subject.name,
+            "batch": len(subject.batches[0].arrays["source"]),
+            "shapes": subject.shapes,
+            "source_tokens": source,
+            "target_tokens": target,
+            "padding_share": work.padding_share,
+        },
+    }
+
+
+def _lengths(batch: HostBatch, name: str) -> list[int]:
+    """Of the rows that count."""
+    lengths: list[int] = (batch.arrays[name] != 0).sum(1).tolist()
+    return [n for n in lengths if n]
