@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from toner_jax.atoms import bare, glue_words, join
+from toner_jax.common import reads
 from toner_jax.errors import UserError
 
 # The characters that delimit types in prompts and targets, so no type name may hold them.
@@ -238,9 +239,10 @@ def read_schema(path: str | Path) -> Schema:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = reads.read(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read the schema ({error})") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{path}: cannot read the schema ({reason})") from error
     try:
         if path.suffix in (".yaml", ".yml"):
             import yaml

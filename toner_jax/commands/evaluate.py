@@ -53,6 +53,9 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "--output", type=cli.path, metavar="DIR", help="a folder for predictions.jsonl and report.json"
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--no-cache", action="store_true", help="as for train; of --input nothing is ever kept"
+    )
     return parser.read(arguments)
 
 

@@ -85,6 +85,9 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "--resume", action="store_true", help="go on with what an interrupted command has written"
     )
     parser.add_argument("--batch", type=cli.positive, default=1024, help="sentences prepared at a time")
+    parser.add_argument(
+        "--no-cache", action="store_true", help="as for train; of --input nothing is ever kept"
+    )
     return parser.read(arguments)
 
 

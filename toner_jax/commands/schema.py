@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toner_jax.commands.config_file import add_no_cache
 from toner_jax.common import cli
 from toner_jax.errors import UserError
 
@@ -88,6 +89,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="FILE",
         help="the schema file to write, .json or .yaml",
     )
+    add_no_cache(parser)
     return parser.read(arguments)
 
 

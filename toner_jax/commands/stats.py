@@ -72,6 +72,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "--check", action="store_true",
         help="compare with the published sizes and say which copy it is; exit status 1 if it is none",
     )  # fmt: skip
+    config_file.add_no_cache(parser)
     return parser.read(arguments)
 
 

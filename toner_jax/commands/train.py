@@ -90,6 +90,7 @@ def _read(arguments: Sequence[str]) -> Namespace:
     parser.add_argument(
         "--restart", action="store_true", help="train half-trained stages with changed settings anew"
     )
+    config_file.add_no_cache(parser)
     parser.add_argument("--keys", dest="list_keys", action="store_true", help="list every key, and end")
     options = parser.read(arguments)
     if options.config is None and not options.list_keys:

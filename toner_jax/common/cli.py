@@ -147,6 +147,11 @@ class Parser(argparse.ArgumentParser):
         )
         self._more, self._takes_keys = more, takes_keys
 
+    def add_key_flag(self, flag: str, key: str, value: str, help: str) -> None:
+        """A flag that stands for `--config.KEY=VALUE`."""
+        pair = (key, value)
+        self.add_argument(flag, dest="key_flags", action="append_const", const=pair, default=[], help=help)
+
     def format_help(self) -> str:
         return super().format_help() + (f"\n{self._more()}\n" if self._more else "")
 
@@ -172,7 +177,7 @@ class Parser(argparse.ArgumentParser):
             raise UserError(
                 f"unexpected argument {stray[0]!r}; flags are written --name=value, see {self.prog} --help"
             )
-        options.keys = keys
+        options.keys = [*keys, *getattr(options, "key_flags", ())]
         return options
 
     def error(self, message: str) -> NoReturn:

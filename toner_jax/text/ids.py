@@ -11,13 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
-from pathlib import Path
-
-import numpy as np
+from itertools import chain
 
 from toner_jax.atoms import GLUE, bare, parts
-from toner_jax.common import cache
 from toner_jax.errors import UserError
 from toner_jax.text.tokenizer_files import AddedToken
 from toner_jax.text.tokenizers import SentencePieceTokenizer
@@ -29,19 +25,6 @@ Phrase = str | tuple[str, ...]
 # Words that are memoised: texts without end bring new ones all the time.
 MOST_WORDS = 200_000
 _MOST_PHRASES = 10_000  # names of types, and lists of them in many orders
-
-_MANY = 2_000  # words; for fewer, tokenizing takes no time
-
-
-def _write(rows: Sequence[Ids], folder: Path) -> None:
-    ends = np.cumsum([len(ids) for ids in rows])
-    np.savez(folder / "ids.npz", ids=np.fromiter(chain.from_iterable(rows), np.int32, ends[-1]), ends=ends)
-
-
-def _read(folder: Path) -> list[Ids]:
-    with np.load(folder / "ids.npz") as arrays:
-        ids, ends = arrays["ids"].tolist(), arrays["ends"].tolist()
-    return [tuple(ids[a:b]) for a, b in pairwise([0, *ends])]
 
 
 @dataclass(frozen=True)
@@ -104,17 +87,13 @@ class WordIds:
         return unread_tokens(self.tokenizer.added, by_atoms=self._by == ATOMS)
 
     def prepare(self, words: Iterable[str]) -> None:
-        """Tokenizes all words not yet known in one batched call. Those of a whole data set are cached between
-        runs. When there are too many to memoise, those not asked for now are dropped."""
+        """Tokenizes all words not yet known in one batched call. When there are too many to memoise, those not asked
+        for now are dropped."""
         asked = dict.fromkeys(words)
         new = [w for w in asked if w not in self._words]
         if len(self._words) + len(new) > MOST_WORDS:
             self._words = {w: self._words[w] for w in asked if w in self._words}
-        if len(new) >= _MANY:
-            key = cache.digest(self.tokenizer.digest, cache.code_digest(), self._by, new)
-            ids = cache.cached("pieces", key, lambda: self._encode(new), _write, _read)
-            self._words.update(zip(new, ids, strict=True))
-        elif new:
+        if new:
             self._words.update(zip(new, self._encode(new), strict=True))
 
     def _encode(self, words: Sequence[str]) -> list[Ids]:

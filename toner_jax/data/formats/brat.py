@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from toner_jax.atoms import Range, bare
+from toner_jax.common import reads
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.offsets import Annotation, place_all
 from toner_jax.data.formats.sample import Sample
@@ -58,7 +59,7 @@ def read_brat(
     if discontinuous not in _DISCONTINUOUS:
         reason = f"choose one of {', '.join(_DISCONTINUOUS)}"
         raise ParameterError("data.discontinuous", repr(discontinuous), reason)
-    if not folder.is_dir():
+    if not reads.is_folder(folder):
         raise UserError(f"{folder}: no such folder; brat's format is a folder of .txt and .ann files")
     repairs = Repairs()
     documents = _documents(folder, discontinuous, repairs)
@@ -71,7 +72,7 @@ def read_brat(
 
 def recognizes_brat(sample: Sample) -> bool:
     """Whether a folder holds `.ann` files."""
-    return sample.holds("*.ann")
+    return sample.holds(".ann")
 
 
 def write_brat(sentences: Iterable[Sentence], folder: Path) -> None:
@@ -139,7 +140,7 @@ def file_stem(name: str) -> str:
 def _stems(folder: Path, repairs: Repairs) -> list[Path]:
     """The annotated texts' paths without their suffixes, in the order of reading."""
     annotations, texts = (
-        {p.with_suffix("") for p in folder.rglob(f"*{suffix}") if not p.name.startswith(".")}
+        {p.with_suffix("") for p in reads.files_below(folder, [suffix]) if not p.name.startswith(".")}
         for suffix in (".ann", ".txt")
     )
     if lonely := sorted(annotations - texts):

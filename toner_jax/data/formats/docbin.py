@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from toner_jax.atoms import Range
+from toner_jax.common import reads
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, running_document, shown
@@ -84,10 +85,14 @@ def _docs(path: Path) -> Iterator[tuple[Any, str]]:
     import spacy
     from spacy.tokens import DocBin
 
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
     try:
-        docs = list(DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab))
+        data = reads.read(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        docs = list(DocBin().from_bytes(data).get_docs(spacy.blank("xx").vocab))
         for doc in docs:  # looked up only where they are asked for
             [span.label_ for found in (doc.ents, *doc.spans.values()) for span in found]
             [sentence.start for sentence in doc.sents] if doc.has_annotation("SENT_START") else []

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from toner_jax.common import reads
 from toner_jax.common.console import say
 from toner_jax.data.corpora.ace import read_ace, recognizes_ace
 from toner_jax.data.corpora.ontonotes import read_ontonotes, recognizes_ontonotes
@@ -64,7 +65,7 @@ def format_of(path: Path, name: str) -> str:
         a path that no format recognizes.
     """
     format = get_format(name)
-    if not path.exists():
+    if not reads.is_there(path):
         raise UserError(f"{path}: no such file or folder")
     if format.read is None:
         able = ", ".join(other for other, found in FORMATS.items() if found.read)
@@ -97,7 +98,9 @@ def read_path(path: Path, name: str, schema: Schema | None, split: str, options:
     read = FORMATS[format_of(path, name)].read
     if read is None:
         raise TypeError(f"{name}: format_of gave a format without a reader of single files")
-    return read(path, schema, split, replace(options, dir=str(path if path.is_dir() else path.parent)))
+    return read(
+        path, schema, split, replace(options, dir=str(path if reads.is_folder(path) else path.parent))
+    )
 
 
 def _auto(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
