@@ -95,6 +95,8 @@ def test_one_that_was_open_to_read_is_shut(folder):
     outside = folder.parents[1] / "outside"
     outside.write_text("mine")
     (folder.parent / "link").symlink_to(outside)
+    (folder / "open").write_text("whose?")
+    (folder / "open").chmod(0o666)
     for path in (folder.parent, folder, folder / "deeper"):
         path.chmod(0o755)
     for path in (outside, folder.parent / "file", folder / "deeper" / "a"):
@@ -104,6 +106,7 @@ def test_one_that_was_open_to_read_is_shut(folder):
     assert stat.S_IMODE((folder.parent / "file").stat().st_mode) == 0o600
     assert stat.S_IMODE((folder / "deeper" / "a").stat().st_mode) == 0o600
     assert stat.S_IMODE(outside.stat().st_mode) == 0o644
+    assert names(folder) == ["deeper"]
 
 
 @posix

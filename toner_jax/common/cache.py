@@ -99,30 +99,40 @@ def _is_private(folder: Path) -> bool:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.name != "posix":
         return True
-    status = folder.stat()
-    problem = ""
-    if status.st_uid != os.geteuid():
-        problem = "it is another user's"
-    elif status.st_mode & 0o022:
-        problem = "others may write to it"
+    problem = _problem(folder.stat())
     if problem:
         warn(
             f"{folder}: not used as a cache, as {problem}; remove it, or let XDG_CACHE_HOME name a folder of your own"
         )
-    elif status.st_mode & 0o077:  # made before, or by somebody else for this user
+    elif folder.stat().st_mode & 0o077:
         _shut(folder)
     return not problem
 
 
+def _problem(status: os.stat_result) -> str:
+    """Why what others put there may be taken for this user's own; "" where none can."""
+    if status.st_uid != os.geteuid():
+        return "it is another user's"
+    return "others may write to it" if status.st_mode & 0o022 else ""
+
+
 def _shut(folder: Path) -> None:
-    """Takes all rights from others."""
+    """Takes the right to read from others. What they may write to is left to be refused if it is a folder, and goes
+    if it is a file."""
     folder.chmod(0o700)
-    for root, folders, files in os.walk(folder):  # which follows no links
-        for names, mode in ((folders, 0o700), (files, 0o600)):
-            for path in (Path(root, name) for name in names):
-                with suppress(OSError):
-                    if not path.is_symlink():
-                        path.chmod(mode)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                status = entry.stat(follow_symlinks=False)
+                if entry.is_symlink():
+                    continue
+                if entry.is_dir():
+                    if not _problem(status):
+                        _shut(Path(entry.path))
+                elif _problem(status):
+                    os.unlink(entry.path)
+                else:
+                    os.chmod(entry.path, 0o600)
 
 
 # Entries.
