@@ -11,7 +11,7 @@ from toner_jax.common.files import expanded
 from toner_jax.data.carve import are_documents, carve_dev, carve_shares, check_shares
 from toner_jax.data.dataset import Dataset, dump_dataset, parse_dataset
 from toner_jax.data.find import SPLITS, MissingData
-from toner_jax.data.formats.registry import get_format
+from toner_jax.data.formats.registry import are_ours, get_format
 from toner_jax.data.options import DataOptions
 from toner_jax.data.overlap import (
     describe_shared_sentences,
@@ -47,7 +47,8 @@ def load_dataset(options: DataOptions, splits: Sequence[str] = SPLITS) -> Datase
     for split in splits:
         if split not in SPLITS:
             raise UserError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
-    if not options.cache or options.format == "generated":  # which takes less time to make than to read
+    # Generated data take less time to make than to read.
+    if not options.cache or options.format == "generated" or not are_ours():
         return _load_and_compare(options, splits)
     paths = [str(expanded(path)) for path in (options.dir, options.schema, *options.tag_names)]
     key = cache.digest(asdict(options), paths, list(splits), cache.code_digest())

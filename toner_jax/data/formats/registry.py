@@ -57,6 +57,16 @@ def get_format(name: str) -> Format:
     return FORMATS[name]
 
 
+def are_ours() -> bool:
+    """Whether every format is the package's own: what others read, and with which code, nobody can tell."""
+    made = [
+        getattr(function, "func", function)
+        for format in FORMATS.values()
+        for function in (format.load, format.read, format.recognizes, format.resembles, format.read_split)
+    ]
+    return all(function is None or function.__module__.startswith("toner_jax.") for function in made)
+
+
 def format_of(path: Path, name: str) -> str:
     """The format to read one file or folder in: the one named, or what "auto" finds it to be.
 
