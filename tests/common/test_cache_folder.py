@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,19 @@ def test_killed_while_it_writes(folder, monkeypatch):
         assert found is None or (len(found) == 5_000_000 and len(set(found)) == 1)
         assert names(folder) in ([], ["a"])
     assert left > 0  # or else nothing was interrupted
+
+
+@pytest.mark.parametrize("ending", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_interrupted_while_it_writes(folder, monkeypatch, ending):
+    def ends(*_):
+        raise ending
+
+    cache.store("x", "a", b"before")
+    monkeypatch.setattr(os, "replace", ends)
+    with pytest.raises(KeyboardInterrupt) if isinstance(ending, KeyboardInterrupt) else nullcontext():
+        cache.store("x", "a", b"after")
+    assert names(folder) == ["a"]
+    assert cache.fetch("x", "a") == b"before"
 
 
 def test_what_a_living_process_writes_stays(folder):

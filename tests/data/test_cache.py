@@ -166,6 +166,23 @@ def test_what_changed_is_read_anew(folder, monkeypatch, change, keys):
     assert second == load.load_dataset(replace(options, cache=False))
 
 
+@pytest.mark.parametrize("given", ["", "../beside/names.txt"])
+def test_a_changed_companion(folder, given):
+    """Names of numbered tags beside the data, or where the option says."""
+    names = folder / given if given else folder / "labels.txt"
+    names.write_text("O\nB-person\nI-person\n")
+    for split in SPLITS:
+        (folder / f"{split}.txt").write_text(f"{split} 0\nAjax 1\n\n")
+    options = config(folder, tag_names=(given,) if given else ())
+    assert load.load_dataset(options).schema.names == ("person",)
+    as_before(names, "O\nB-animal\nI-animal\n")
+    assert load.load_dataset(options).schema.names == ("animal",)
+    if not given:
+        (folder / "label.json").write_text('{"O": 0, "B-place": 1}')
+        with pytest.raises(UserError, match="remove one of the files"):
+            load.load_dataset(options)
+
+
 def test_relative_paths_are_of_the_working_folder(folder, monkeypatch):
     shutil.copytree(folder, folder.parent / "beside" / "data")
     as_before(folder / "dev.txt", (folder / "dev.txt").read_text().replace("Ajax", "Ajay"))
