@@ -21,6 +21,7 @@ import xxhash
 
 from toner_jax.common.console import warn
 from toner_jax.common.files import write_atomically
+from toner_jax.common.memory import out_of_memory
 from toner_jax.errors import UserError
 from toner_jax.parallel.sharding import path_string
 from toner_jax.training.quiet_orbax import (
@@ -220,6 +221,10 @@ class Checkpoints:
     def _failure(self, step: int | None, error: Exception) -> UserError:
         reason = str(error).strip().split("\n")[0][:200]
         kept = f"step {self.steps()[-1]} is intact" if self.steps() else "no earlier step exists"
+        if what := out_of_memory(error):
+            return UserError(
+                f"{self.directory}: saving step {step}: {what}; {kept}. Lower the sizes of batches"
+            )
         return UserError(
             f"{self.directory}: the checkpoint of step {step} could not be written ({reason}); {kept}. Make room "
             "or permit writing, and start the same command again"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toner_jax.common.files import write_atomically
+from toner_jax.common.files import naming, write_atomically
 
 
 class MetricsWriter:
@@ -37,7 +37,7 @@ class MetricsWriter:
     def write(self, stage: str, step: int, values: Mapping[str, Any]) -> None:
         """Logs values of a stage that `resume` began."""
         line = json.dumps({"stage": stage, "step": step, **values}) + "\n"
-        with self._path.open("a", encoding="utf-8") as file:
+        with naming(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(line)
         for name, value in values.items():
             if isinstance(value, int | float):
