@@ -11,7 +11,7 @@ from typing import Any
 
 from ml_collections import ConfigDict, FieldReference
 
-from toner_jax.common.cli import parse_value
+from toner_jax.common.values import parse_value
 from toner_jax.errors import UserError
 
 

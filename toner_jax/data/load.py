@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 from toner_jax.common import cache, reads
 from toner_jax.common.files import expanded
+from toner_jax.common.memory import LESS_DATA, told_of_memory
 from toner_jax.data.carve import are_documents, carve_dev, carve_shares, check_shares
 from toner_jax.data.dataset import Dataset, dump_dataset, parse_dataset
 from toner_jax.data.find import SPLITS, MissingData
@@ -81,7 +82,8 @@ def _load_and_compare(options: DataOptions, splits: Sequence[str]) -> Dataset:
 
 
 def _load(options: DataOptions, splits: Sequence[str]) -> Dataset:
-    return get_format(options.format).load(options, splits)
+    with told_of_memory(f"{options.dir or options.name}: reading the data", LESS_DATA):
+        return get_format(options.format).load(options, splits)
 
 
 def _load_carved(options: DataOptions, splits: Sequence[str]) -> Dataset:

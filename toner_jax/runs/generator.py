@@ -71,6 +71,7 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
         mesh=run.mesh,
         dev=DevEvaluation(scores, evaluations(config, samples, len(run.splits["dev"]))),
         options=options.fit_options(config),
+        lower=options.SMALLER_GENERATOR_STEPS,
     )
     _, step, score = fit(job, state)
     say(f"{FOLDER}: step {step} is best, strict span F1 {score:.4f} on dev")

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
+from toner_jax.common.memory import told_of_memory
 from toner_jax.config import DEV
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import type_counts
@@ -67,6 +68,7 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
         mesh=run.mesh,
         dev=DevEvaluation(_evaluation(config, run, matcher), evaluations(config, run, samples), "f_beta"),
         options=options.fit_options(config),
+        lower=options.SMALLER_MATCHER_STEPS,
     )
     last, step, _ = fit(job, state)
     with Checkpoints(job.checkpoints, read_only=True) as checkpoints:
@@ -128,10 +130,11 @@ def type_scores(
 def _write_types(config: Settings, run: Run, matcher: TypeMatcher, params: Any) -> dict[str, Any]:
     """Chooses δ on dev, and writes it and T′ of every split."""
     schema, dev = run.schema, run.splits["dev"]
-    similarities = {
-        name: matcher.similarities(params, [s.words for s in sentences], schema)
-        for name, sentences in run.splits.items()
-    }
+    with told_of_memory(f"{FOLDER}: T′", "lower eval.batch_size"):
+        similarities = {
+            name: matcher.similarities(params, [s.words for s in sentences], schema)
+            for name, sentences in run.splits.items()
+        }
     delta, source = _type_threshold(config, similarities["dev"], present_types(dev, schema))
     scores = type_scores(similarities["dev"], dev, schema, delta, config.matcher.type_threshold_beta)
     write_atomically(

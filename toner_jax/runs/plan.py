@@ -28,14 +28,14 @@ _FLOPS_PER_PARAMETER = 6
 _MFU = 0.4
 
 
-def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
-    """The plan: stages and what each would do, lengths, models, steps, memory.
+def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> list[str]:
+    """The plan, in lines: stages and what each would do, lengths, models, steps, memory.
 
     Raises:
       UserError: what would stop the run at its start.
     """
     with ready(config, workdir, restart) as r:
-        return "\n".join([f"work directory: {workdir}", *_lines(r)])
+        return [f"work directory: {workdir}", *_lines(r)]
 
 
 def _lines(ready: Ready) -> list[str]:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from toner_jax.atoms import Range, bare
 from toner_jax.common import reads
+from toner_jax.common.files import describe_failure
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.offsets import Annotation, place_all
 from toner_jax.data.formats.sample import Sample
@@ -126,10 +127,11 @@ def write_document(folder: Path, name: str, text: str, spans: Iterable[tuple[int
         lines.append(f"T{number}\t{'_'.join(label.split())} {start} {end}\t{surface}\n")
     stem = file_stem(name)
     for suffix, content in ((".txt", text), (".ann", "".join(lines))):
+        path = folder / f"{stem}{suffix}"
         try:
-            (folder / f"{stem}{suffix}").write_text(content, encoding="utf-8", newline="\n")
+            path.write_text(content, encoding="utf-8", newline="\n")
         except OSError as error:
-            raise UserError(f"{folder / stem}{suffix}: cannot be written ({error.strerror})") from error
+            raise UserError(describe_failure(error, path)) from error
 
 
 def file_stem(name: str) -> str:

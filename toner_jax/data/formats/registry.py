@@ -10,6 +10,7 @@ from typing import Any
 
 from toner_jax.common import reads
 from toner_jax.common.console import say
+from toner_jax.common.memory import LESS_DATA, told_of_memory
 from toner_jax.data.corpora.ace import read_ace, recognizes_ace
 from toner_jax.data.corpora.ontonotes import read_ontonotes, recognizes_ontonotes
 from toner_jax.data.dataset import Dataset
@@ -108,9 +109,10 @@ def read_path(path: Path, name: str, schema: Schema | None, split: str, options:
     read = FORMATS[format_of(path, name)].read
     if read is None:
         raise TypeError(f"{name}: format_of gave a format without a reader of single files")
-    return read(
-        path, schema, split, replace(options, dir=str(path if reads.is_folder(path) else path.parent))
-    )
+    with told_of_memory(f"{path}: reading it", LESS_DATA):
+        return read(
+            path, schema, split, replace(options, dir=str(path if reads.is_folder(path) else path.parent))
+        )
 
 
 def _auto(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:
