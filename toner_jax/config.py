@@ -11,7 +11,7 @@ from typing import Any
 
 from ml_collections import ConfigDict, FieldReference
 
-from toner_jax.common.cli import parse_value
+from toner_jax.common.values import parse_value
 from toner_jax.errors import UserError
 
 
@@ -64,7 +64,7 @@ def base() -> ConfigDict:
         0  # what carve_dev and carve_shares choose, by ids and texts alone; `seed` does not matter
     )
     c.data.cache = (
-        True  # keep what was read in ~/.cache/toner_jax ($XDG_CACHE_HOME); changed files are read anew
+        True  # keep what was read in ~/.cache/toner_jax ($XDG_CACHE_HOME); False (--no-cache) reads anew
     )
     c.data.source = ""  # which data to bring, and from where: shown when they are missing
     c.data.generated = ConfigDict({"seed": 0, "train": 24_000, "dev": 500, "test": 1_000})

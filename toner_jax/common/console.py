@@ -1,22 +1,83 @@
-"""What is said to people: messages on the logger `toner_jax`, and progress.
+"""What is said to people: messages on the logger `toner_jax`, lines and tables of commands, and progress.
 
 A program that uses the package hears of it as of any other, through its own set-up of `logging`. The commands show
 every message as a bare line on standard error, so that standard output stays machine-readable.
+
+Names, labels and texts come from files that strangers wrote. Whatever goes to a terminal passes `printable`, so that
+nothing in them steers it; what goes into a table is a `cell`, so that brackets are no markup of rich's.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import logging
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
+
+from toner_jax.common.files import naming
 
 logger = logging.getLogger("toner_jax")
+
+STDOUT = "standard output"  # as errors name it
+
+# Characters that steer a terminal or turn round what stands beside them: the controls of ASCII and Latin-1, line and
+# paragraph separators, embeddings, overrides and isolates of direction; and halves of surrogate pairs.
+_STEERING = "\u2028-\u202e\u2066-\u206f\ud800-\udfff"
+_UNPRINTABLE = re.compile(f"[\0-\x1f\x7f-\x9f{_STEERING}]")
+_UNPRINTABLE_IN_JSON = re.compile(f"[\x7f-\x9f{_STEERING}]")  # those that JSON need not escape
+
+
+def printable(text: str) -> str:
+    """The text with escapes, as Python writes them, for characters that steer a terminal, line ends too."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def to_json(value: Any) -> str:
+    """A value as a line of JSON that may go to a terminal: escapes stand for what would steer it, and mean the same."""
+    return _escaped(json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(text: str) -> str:
+    return _UNPRINTABLE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def show(*lines: str) -> None:
+    """Lines on standard output.
+
+    Raises:
+      OSError: it takes no more; the error names it.
+    """
+    with naming(STDOUT):
+        for line in lines:
+            print(printable(line))
+
+
+def show_json(value: Any) -> None:
+    """A value as JSON on standard output; raises as `show`."""
+    with naming(STDOUT):
+        print(_escaped(json.dumps(value, indent=2)))
+
+
+def show_rich(content: Any, console: Any = None) -> None:
+    """A table or a text of rich's on standard output, or on a console of its; raises as `show`."""
+    from rich.console import Console
+
+    with naming(STDOUT):
+        (console or Console()).print(content)
+
+
+def cell(text: str, style: str = "") -> Any:
+    """Text for a table, a title or a line of rich's, as it is: no markup, no emoji names, and `printable`."""
+    from rich.text import Text
+
+    return Text(printable(text), style)
 
 
 def say(message: str) -> None:
@@ -35,7 +96,7 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             if sys.stderr is not None:
-                print(self.format(record), file=sys.stderr, flush=True)
+                print(printable(record.getMessage()), file=sys.stderr, flush=True)
         except Exception:
             self.handleError(record)
 
@@ -64,6 +125,23 @@ def as_utf8(stream: TextIO) -> TextIO:
     return stream
 
 
+class _Terminal(io.TextIOBase):
+    """A terminal, that is to be shown data as they are."""
+
+    def __init__(self, terminal: TextIO):
+        self._terminal = terminal
+
+    def write(self, text: str, /) -> int:
+        self._terminal.write("\n".join(map(printable, text.split("\n"))))
+        return len(text)
+
+
+def for_terminal(stream: TextIO) -> TextIO:
+    """The stream, or if it is a terminal one that shows `printable` lines on it: files and pipes get data as they
+    are."""
+    return cast("TextIO", _Terminal(stream)) if stream.isatty() else stream
+
+
 def _shows_bars() -> bool:
     return _lines in logger.handlers and sys.stderr is not None and sys.stderr.isatty()
 
@@ -87,7 +165,7 @@ class Progress:
                 progress.TextColumn("{task.fields[note]}", markup=False),
                 console=_stderr_console(),
             )
-            self._task = self._bar.add_task(title, total=total, completed=start, note="")
+            self._task = self._bar.add_task(printable(title), total=total, completed=start, note="")
 
     def __enter__(self) -> Progress:
         if self._bar:
@@ -103,7 +181,7 @@ class Progress:
         if self._bar:
             self._bar.update(self._task, completed=step)
             if note:
-                self._bar.tasks[0].fields["note"] = note
+                self._bar.tasks[0].fields["note"] = printable(note)
             return
         now = time.monotonic()
         if force or now - self._said >= self._every or step == self._total:

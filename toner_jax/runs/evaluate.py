@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from toner_jax.common.console import counted, say, warn
 from toner_jax.common.files import write_atomically
+from toner_jax.common.memory import told_of_memory
 from toner_jax.config import DEV
 from toner_jax.evaluation import html_report
 from toner_jax.evaluation.calibration_temperature import Fitted, fit_calibration_temperature
@@ -24,6 +25,7 @@ from toner_jax.runs.marker import MARKER, read_marker, stage_result
 from toner_jax.runs.matched_types import FOLDER as TYPES
 from toner_jax.runs.matched_types import Matched, RestoredMatcher, restore_matcher, write_types
 from toner_jax.runs.matcher import FOLDER as MATCHER
+from toner_jax.runs.options import SMALLER_DECODING
 from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
 from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
@@ -64,7 +66,8 @@ class _Types(NamedTuple):
     type_threshold: float
 
     def __call__(self, sentences: Sequence[Sentence], schema: Schema) -> Matched:
-        return self.restored.match(sentences, schema, self.type_threshold)
+        with told_of_memory(f"{FOLDER}: type matching", SMALLER_DECODING):
+            return self.restored.match(sentences, schema, self.type_threshold)
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ class _Trained:
         matched: Sequence[Sequence[str]] | None,
         calibration_temperature: float,
     ) -> list[Recognized]:
-        found = self.recognizer(self.params, sentences, matched, calibration_temperature)
+        with told_of_memory(f"{FOLDER}: decoding", SMALLER_DECODING):
+            found = self.recognizer(self.params, sentences, matched, calibration_temperature)
         if self.types is not None:
             found = mark_shortened(found, self.types.restored.matcher.shortened(sentences))
         return found
@@ -95,7 +99,8 @@ class _Trained:
         """The types it names for each sentence (§3.4); None where it did not learn to."""
         if self.type_recognizer is None:
             return None
-        with counted(f"{FOLDER}: types of {split}", len(sentences)):
+        what = f"{FOLDER}: types of {split}"
+        with told_of_memory(what, SMALLER_DECODING), counted(what, len(sentences)):
             return [r.types for r in self.type_recognizer(self.params, sentences, None)]
 
     def evaluate(
@@ -246,10 +251,11 @@ def made_by_run(config: Settings, workdir: Path, here: float | None = None) -> d
 def _fit_on_dev(config: Settings, run: Run, trained: _Trained, matched: Matched | None) -> Fitted:
     """The calibration temperature that suits at most `eval.dev_max_sentences` of dev."""
     sentences, types = chosen_dev(config, run.splits["dev"], _types_of(matched))
-    fitted = fit_calibration_temperature(
-        # Without a look at coverage, which no temperature changes.
-        lambda t: judge_found(sentences, trained.recognizer(trained.params, sentences, types, t))
-    )
+    with told_of_memory(f"{FOLDER}: decoding dev", SMALLER_DECODING):
+        fitted = fit_calibration_temperature(
+            # Without a look at coverage, which no temperature changes.
+            lambda t: judge_found(sentences, trained.recognizer(trained.params, sentences, types, t))
+        )
     found = (
         f"evaluate: calibration temperature {fitted.calibration_temperature:.3f}, "
         f"fitted on {len(sentences):,} dev sentences"

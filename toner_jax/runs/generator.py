@@ -72,6 +72,7 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
         mesh=run.mesh,
         dev=DevEvaluation(scores, evaluations(config, samples, len(run.splits["dev"]))),
         options=options.fit_options(config),
+        lower=options.SMALLER_GENERATOR_STEPS,
         committed=partial(settle, run.workdir, FOLDER),
     )
     _, step, score = fit(job, state)

@@ -15,6 +15,7 @@ import numpy as np
 
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
+from toner_jax.common.memory import told_of_memory
 from toner_jax.errors import UserError
 from toner_jax.inference.matching import TypeMatcher, matched_types
 from toner_jax.pipeline.features import present_types
@@ -94,10 +95,11 @@ def write_training_types(config: Settings, run: Run) -> dict[str, Any]:
     schema, dev = run.schema, run.splits["dev"]
     restored = restore_matcher(config, run, config.eval.batch_size)
     matcher = restored.matcher
-    similarities = {
-        name: matcher.similarities(restored.params, [s.words for s in run.splits[name]], schema)
-        for name in ("train", "dev")
-    }
+    with told_of_memory(f"{FOLDER}: T′", "lower eval.batch_size"):
+        similarities = {
+            name: matcher.similarities(restored.params, [s.words for s in run.splits[name]], schema)
+            for name in ("train", "dev")
+        }
     delta, source = choose_delta(config, similarities["dev"], present_types(dev, schema))
     scores = type_scores(similarities["dev"], dev, schema, delta, config.matcher.type_threshold_beta)
     chosen = {"type_threshold": delta, "from": source, "dev": scores}

@@ -61,6 +61,7 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
         mesh=run.mesh,
         dev=DevEvaluation(_evaluation(config, run, matcher), evaluations(config, run, samples), "f_beta"),
         options=options.fit_options(config),
+        lower=options.SMALLER_MATCHER_STEPS,
         committed=partial(settle, run.workdir, FOLDER),
     )
     _, step, score = fit(job, state)

@@ -28,14 +28,14 @@ _FLOPS_PER_PARAMETER = 6
 _MFU = 0.4
 
 
-def describe(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> str:
-    """The plan: stages and what each would do, lengths, models, steps, memory; `restart` as for a run.
+def describe(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> list[str]:
+    """The plan, in lines: stages and what each would do, lengths, models, steps, memory; `restart` as for a run.
 
     Raises:
       UserError: what would stop the run at its start.
     """
     with ready(config, workdir, restart) as r:
-        return "\n".join([f"work directory: {workdir}", *_lines(r)])
+        return [f"work directory: {workdir}", *_lines(r)]
 
 
 def _lines(ready: Ready) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
+from toner_jax.common.files import describe_failure, naming, why_unwritable
 from toner_jax.errors import UserError
 
 _LOCK = ".lock"
@@ -39,10 +40,13 @@ def locked(workdir: Path) -> Iterator[None]:
             f"{workdir}: another run (process {_read_owner(owner)}) is at work there; wait for it or choose another "
             "workdir"
         ) from None
-    except (OSError, NotImplementedError) as error:
+    except NotImplementedError as error:
         raise UserError(f"{workdir / _LOCK}: cannot be locked ({error}); choose another workdir") from error
+    except OSError as error:
+        raise UserError(describe_failure(error, workdir / _LOCK, "choose another workdir")) from error
     try:
-        owner.write_text(str(os.getpid()), encoding="utf-8")
+        with naming(owner):
+            owner.write_text(str(os.getpid()), encoding="utf-8")
         yield
     finally:
         owner.unlink(missing_ok=True)
@@ -81,13 +85,8 @@ def check_writable(workdir: Path) -> None:
     Raises:
       UserError: it or a folder above it is a file, or read-only.
     """
-    folder = workdir.absolute()
-    while not os.path.lexists(folder):
-        folder = folder.parent
-    if not folder.is_dir():
-        raise _unwritable(workdir, f"{folder} is no folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise _unwritable(workdir, f"{folder} is read-only")
+    if reason := why_unwritable(workdir):
+        raise _unwritable(workdir, reason)
 
 
 def prepare_workdir(workdir: Path) -> None:
@@ -102,7 +101,7 @@ def prepare_workdir(workdir: Path) -> None:
         probe.write_text("")
         probe.unlink()
     except OSError as error:
-        raise _unwritable(workdir, error.strerror) from error
+        raise UserError(describe_failure(error, workdir, "choose another workdir")) from error
 
 
 def _unwritable(workdir: Path, reason: object) -> UserError:

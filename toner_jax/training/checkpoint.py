@@ -10,11 +10,14 @@ half written is told from a step whose manifest was lost: the former is removed,
 
 from __future__ import annotations
 
+import gc
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ import jax
 
 from toner_jax.common.console import warn
 from toner_jax.common.files import file_digest, write_atomically
+from toner_jax.common.memory import out_of_memory
 from toner_jax.errors import UserError
 from toner_jax.parallel.sharding import path_string
 from toner_jax.training.quiet_orbax import (
@@ -98,6 +102,7 @@ class Checkpoints:
         self._committed = committed
         self._read_only = read_only
         self._pending: tuple[int, Future[None]] | None = None
+        self._failed = False  # a save, which has been told
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         if read_only and not self.directory.is_dir():
             raise UserError(f"{self.directory}: no checkpoints there; train the run first")
@@ -117,10 +122,28 @@ class Checkpoints:
         self._within.enter_context(without_orbax_messages())
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         with self._within:
             self._committer.shutdown()
+            told, failure = error is not None or self._failed, self._close()
+            if failure is not None and not told:
+                raise failure
+
+    def _close(self) -> UserError | None:
+        """Closes Orbax's manager, which raises what a save has raised before; returns that."""
+        step, failure = self._pending[0] if self._pending else None, None
+        try:
             self._manager.close()
+        except Exception as error:  # as in `save`
+            failure = self._failure(step, error)
+        if self._failed:
+            with suppress(Exception):
+                self._manager.close()  # the rest of it
+            # What the save has left half done is cleared while nobody hears of it, not at the interpreter's end.
+            self._pending = None
+            del self._manager
+            gc.collect()
+        return failure
 
     def save(self, step: int, state: Any, record: Mapping[str, Any]) -> None:
         """Writes in the background, once the save before is done; `record["best_step"]` is kept.
@@ -132,12 +155,14 @@ class Checkpoints:
             state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(dict(record))
         )
         self.wait()
-        self._best = record.get("best_step")
+        self._best, failure = record.get("best_step"), None
         try:
             write_atomically(self.directory / MANIFESTS / f"{step}{_BEGUN}", "")
             self._manager.save(step, args=arguments, force=True)
         except Exception as error:  # Orbax and TensorStore have no common error class
-            raise self._failure(step, error) from error
+            failure = self._failure(step, error)
+        if failure:
+            raise failure  # without its cause, which would hold what the save has left half done
         self._pending = step, self._committer.submit(self._commit, step)
 
     def wait(self) -> None:
@@ -145,11 +170,14 @@ class Checkpoints:
         if self._pending is None:
             return
         step, commit = self._pending
-        self._pending = None
+        self._pending, failure = None, None
         try:
             commit.result()
         except Exception as error:  # as above
-            raise self._failure(step, error) from error
+            failure = self._failure(step, error)
+        del commit
+        if failure:
+            raise failure  # as above
 
     def steps(self) -> list[int]:
         """Committed steps, damaged or not."""
@@ -282,8 +310,13 @@ class Checkpoints:
         self._manager.reload()
 
     def _failure(self, step: int | None, error: Exception) -> UserError:
-        reason = str(error).strip().split("\n")[0][:200]
+        self._failed = True
+        reason = _reason(error)
         kept = f"step {self.steps()[-1]} is intact" if self.steps() else "no earlier step exists"
+        if what := out_of_memory(error):
+            return UserError(
+                f"{self.directory}: saving step {step}: {what}; {kept}. Lower the sizes of batches"
+            )
         return UserError(
             f"{self.directory}: the checkpoint of step {step} could not be written ({reason}); {kept}. Make room "
             "or permit writing, and start the same command again"
@@ -302,6 +335,15 @@ class _LatestAndBest(PreservationPolicy):  # type: ignore[misc]  # Orbax has no 
     ) -> Sequence[bool]:
         newest = sorted(c.step for c in checkpoints)[-self.latest :]
         return [c.step in newest or c.step == self.best() for c in checkpoints]
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a library says; of a full disk the file and that alone."""
+    text = str(error).strip().split("\n")[0]
+    if number := re.search(r"os_error_code='(\d+)'", text):
+        files = re.findall(r'"(/[^"]+)"', text)
+        return ": ".join([*files[-1:], os.strerror(int(number[1]))])
+    return text[:200]
 
 
 def _files(root: Path) -> dict[str, Path]:

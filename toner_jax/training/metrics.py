@@ -9,7 +9,8 @@ from typing import Any
 
 import xxhash
 
-from toner_jax.common.files import write_atomically
+from toner_jax.common.files import naming, write_atomically
+from toner_jax.training.events import Events
 
 LOG = "metrics.jsonl"
 
@@ -23,7 +24,7 @@ class MetricsWriter:
     def __init__(self, workdir: Path):
         self._path = workdir / LOG
         self._events = workdir / "tensorboard"
-        self._writers: dict[str, Any] = {}
+        self._writers: dict[str, Events] = {}
 
     def resume(self, stage: str, step: int) -> None:
         """Forgets what `stage` logged after `step`, and a line torn by a kill."""
@@ -38,19 +39,15 @@ class MetricsWriter:
             if (entry := _parse(line)) is None or entry["stage"] != stage or entry["step"] <= step
         ]
         write_atomically(self._path, "".join(f"{line}\n" for line in kept))
-        from tensorboardX import SummaryWriter
-
-        self._writers[stage] = SummaryWriter(str(self._events / stage), purge_step=max(step, 0) + 1)
+        self._writers[stage] = Events(self._events / stage, max(step, 0) + 1)
 
     def write(self, stage: str, step: int, values: Mapping[str, Any]) -> None:
         """Logs values of a stage that `resume` began."""
         line = json.dumps({"stage": stage, "step": step, **values}) + "\n"
-        with self._path.open("a", encoding="utf-8") as file:
+        with naming(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(line)
-        for name, value in values.items():
-            if isinstance(value, int | float):
-                self._writers[stage].add_scalar(name, value, step)
-        self._writers[stage].flush()
+        scalars = {name: value for name, value in values.items() if isinstance(value, int | float)}
+        self._writers[stage].write(step, scalars)
 
 
 def read_metrics(text: str) -> list[dict[str, Any]]:

@@ -1,34 +1,72 @@
 """Orbax, with its log messages kept out of ours. Nothing else imports it.
 
 Orbax reports every file it touches, and failures that it raises as well, through absl. absl's log functions give the
-root logger a handler where it has none, which would change the logging of the program that called us.
+root logger a handler where it has none, which would change the logging of the program that called us. What else was
+being written when a write failed fails after it, in callbacks that nobody waits for: Python prints their tracebacks.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import walk_tb
+from types import TracebackType
+
+_MARK = "orbax"  # a folder of all of its code
 
 
 @contextmanager
 def without_orbax_messages() -> Iterator[None]:
-    """Within, no message of Orbax's code is logged, from any thread; others are, as outside."""
+    """Within, no message of Orbax's code is logged, from any thread, and no traceback of its callbacks is printed;
+    others are, as outside."""
     absl, handler = logging.getLogger("absl"), _LastResort()
     dropped = _NotFromOrbax()
     absl.addFilter(dropped)
     logging.root.addHandler(handler)
     try:
-        yield
+        with _without_tracebacks():
+            yield
     finally:
         logging.root.removeHandler(handler)
         absl.removeFilter(dropped)
 
 
+@contextmanager
+def _without_tracebacks() -> Iterator[None]:
+    uncaught, unraisable = sys.excepthook, sys.unraisablehook
+
+    def hear_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not _is_left_behind(error, trace):
+            uncaught(kind, error, trace)
+
+    def hear_unraisable(found: sys.UnraisableHookArgs) -> None:
+        if not _is_left_behind(found.exc_value, found.exc_traceback):
+            unraisable(found)
+
+    sys.excepthook, sys.unraisablehook = hear_uncaught, hear_unraisable
+    try:
+        yield
+    finally:
+        sys.excepthook, sys.unraisablehook = uncaught, unraisable
+
+
+def _is_left_behind(error: BaseException | None, trace: TracebackType | None) -> bool:
+    """Whether it was raised in Orbax's code, or for it: the loop that its callbacks belong to is closed."""
+    return _is_of_orbax(trace) or (isinstance(error, RuntimeError) and str(error) == "Event loop is closed")
+
+
+def _is_of_orbax(trace: TracebackType | None) -> bool:
+    return any(_MARK in Path(frame.f_code.co_filename).parts for frame, _ in walk_tb(trace))
+
+
 class _NotFromOrbax(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        return "orbax" not in Path(record.pathname).parts
+        # absl takes itself for the one who logs an exception.
+        of_orbax = record.exc_info and _is_of_orbax(record.exc_info[2])
+        return not of_orbax and _MARK not in Path(record.pathname).parts
 
 
 class _LastResort(logging.Handler):
