@@ -73,7 +73,13 @@ def format_of(name: str, format: str = "auto") -> str:
 
 @contextmanager
 def open_bytes(name: str) -> Iterator[IO[bytes]]:
-    """A file or standard input, decompressed if it is gzip's; opened once, as a pipe gives what it holds but once."""
+    """A file or standard input, decompressed if it is gzip's; opened once, as a pipe gives what it holds but once.
+
+    Raises:
+      UserError: standard input is closed.
+    """
+    if name == STANDARD and sys.stdin is None:
+        raise UserError("standard input is closed; name a file of texts")
     with nullcontext(sys.stdin.buffer) if name == STANDARD else Path(name).open("rb") as opened:
         file = io.BufferedReader(cast("io.RawIOBase", opened))
         compressed = file.peek(2)[:2] == _GZIP

@@ -1,8 +1,8 @@
 """Orbax, with its log messages kept out of ours. Nothing else imports it.
 
 Orbax reports every file it touches, and failures that it raises as well, through absl. absl's log functions give the
-root logger a handler where it has none, which would change the logging of the program that called us. What else was
-being written when a write failed fails after it, in callbacks that nobody waits for, and Python prints their tracebacks.
+root logger a handler where it has none, which would change the logging of the program that called us. When a write
+fails, so do others that were under way, in callbacks that nobody waits for, and Python prints their tracebacks.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ _MARK = "orbax"  # a folder of all of its code
 def without_orbax_messages() -> Iterator[None]:
     """Within, no message of Orbax's code is logged, from any thread, and no traceback of its callbacks is printed;
     others are, as outside."""
-    absl, handler = logging.getLogger("absl"), _LastResort()
-    dropped = _NotFromOrbax()
-    absl.addFilter(dropped)
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    handler, dropped = _LastResort(), _NotFromOrbax()
+    for logger in loggers:
+        logger.addFilter(dropped)
     logging.root.addHandler(handler)
     try:
         with _without_tracebacks():
             yield
     finally:
         logging.root.removeHandler(handler)
-        absl.removeFilter(dropped)
+        for logger in loggers:
+            logger.removeFilter(dropped)
 
 
 @contextmanager
