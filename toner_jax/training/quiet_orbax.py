@@ -57,7 +57,7 @@ def _without_tracebacks() -> Iterator[None]:
 
 def _is_left_behind(error: BaseException | None, trace: TracebackType | None) -> bool:
     """Whether it was raised in Orbax's code, or for it: the loop that its callbacks belong to is closed."""
-    return _is_of_orbax(trace) or (isinstance(error, RuntimeError) and str(error) == "Event loop is closed")
+    return _is_of_orbax(trace) or str(error) == "Event loop is closed"
 
 
 def _is_of_orbax(trace: TracebackType | None) -> bool:
@@ -66,8 +66,9 @@ def _is_of_orbax(trace: TracebackType | None) -> bool:
 
 class _NotFromOrbax(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        # absl takes itself for the one who logs an exception.
+        # absl takes itself for the one who logs an exception; asyncio names what was written, and where to.
         of_orbax = record.exc_info and _is_of_orbax(record.exc_info[2])
+        of_orbax = of_orbax or (record.name == "asyncio" and _MARK in record.getMessage())
         return not of_orbax and _MARK not in Path(record.pathname).parts
 
 
