@@ -9,7 +9,8 @@ import pytest
 
 pytest.importorskip("resource", reason="a system without limits of files")
 
-# A limit of a file's size stands for a disk that is full: the second step is larger than the first.
+# A limit of a file's size stands for a disk that is full: the second step is larger than the first. Python would cut
+# its own files of compiled modules, too, if it were to write any.
 PROGRAM = """
 import resource, sys
 import numpy as np
@@ -36,7 +37,7 @@ sys.exit(cli.run(command))
 def save(tmp_path, pythonpath):
     def run(limit: int, how: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", PROGRAM, tmp_path / "checkpoints", str(limit), how],
+            [sys.executable, "-B", "-c", PROGRAM, tmp_path / "checkpoints", str(limit), how],
             capture_output=True,
             text=True,
             env={"JAX_PLATFORMS": "cpu", **pythonpath},

@@ -131,6 +131,8 @@ class Target:
         if not self._streams:
             path.parent.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(self._path)
+            if not self._resume and self._lines.exists() and self._lines.stat().st_size:
+                warn(f"{self._lines}: rows of an interrupted command, found anew; --resume goes on with them")
         if self._streams and self._name == JSONL:
             path = self._path
         elif self._streams:
