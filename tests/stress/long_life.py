@@ -1,7 +1,7 @@
 """Many texts, and texts of many kinds, through one loaded model: memory stays as it is.
 
     python tests/stress/long_life.py --model=RUN --texts=1000000
-    python tests/stress/long_life.py --model=RUN --texts=20000 --threads=4      # shorter
+    python tests/stress/long_life.py --model=RUN --texts=20000 --most=2000      # shorter: memos are full at once
 
 Every text has words that no other has, now and then one of thousands of characters, and every hundredth text comes with
 labels of its own. The resident memory is read as they pass; its most in the second half has to be that of the first, to
@@ -24,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from label_sets import label_sets, new_words, resident
 
 import toner_jax
+from toner_jax.pipeline import matcher_features
+from toner_jax.text import ids
 
 BATCH = 500  # texts of a call
 LONG = 3_000  # characters of a word that is long
@@ -48,7 +50,12 @@ def main() -> int:
     parser.add_argument("--model", required=True)
     parser.add_argument("--texts", type=int, default=1_000_000)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--most", type=int, default=0, help="words that are memoised; the package's by default"
+    )
     options = parser.parse_args()
+    if options.most:
+        ids.MOST_WORDS = matcher_features.MOST_WORDS = options.most
     ner = toner_jax.load(options.model)
     calls, seen, lock, begun = options.texts // BATCH, list[float](), threading.Lock(), time.monotonic()
 
