@@ -8,6 +8,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from toner_jax.common.console import cell
+
 Cell = Callable[[dict[str, Any]], str]
 
 
@@ -47,7 +49,7 @@ def _columns(report: dict[str, Any]) -> tuple[tuple[str, Cell], ...]:
 def table(report: dict[str, Any]) -> Table:
     """For a terminal."""
     columns = _columns(report)
-    out = Table(title=_summary(report), caption="\n".join(report["left_out"]), box=box.SIMPLE)
+    out = Table(title=cell(_summary(report), "italic"), caption="\n".join(report["left_out"]), box=box.SIMPLE)
     out.add_column("", no_wrap=True)
     for header, _ in columns:
         out.add_column(header.replace("-", "\n"), justify="right", no_wrap=True)
