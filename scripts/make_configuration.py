@@ -24,7 +24,7 @@ Every key, its default and its meaning. Made by `scripts/make_configuration.py` 
 `toner_jax/config.py`; change them there.
 
 `--config=FILE[:VARIANT]` names a file of `configs/`, or your own, which calls `toner_jax.config.base()` and states its
-differences. **A configuration file is a Python program**: it runs when it is named, so read one before you use it.
+differences. **A configuration file is a Python program**: it runs when it is named. Run only those that you trust.
 `--config.KEY=VALUE` sets any key after that; an unknown key or a value of another type is an error. Lists are
 written as Python tuples, in quotes: `--config.data.columns="('Word','Tag')"`.
 

@@ -7,9 +7,11 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
+import toner_jax
 from toner_jax.commands import app, predict
 from toner_jax.common import console
 from toner_jax.evaluation.summary import show_run
@@ -155,3 +157,14 @@ def test_messages_and_bars_show_escapes(monkeypatch, capsys):
     with console.Progress(EVIL, 2) as progress:
         progress.update(1, EVIL)
     assert STEERING.findall(re.sub("\x1b\\[[0-9;?]*[a-zA-Z]|\r", "", capsys.readouterr().err)) == []
+
+
+def test_nothing_is_printed_by_another_way():
+    package = Path(toner_jax.__file__).parent
+    found = [
+        f"{path.relative_to(package)}:{number}"
+        for path in package.rglob("*.py")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(r"(?<![\w.])print\(|import escape|std(out|err)\.write", line)
+    ]
+    assert {name.split(":")[0] for name in found} == {"common/cli.py", "common/console.py"}

@@ -44,7 +44,7 @@ def test_a_file_that_cannot_grow_is_an_error_at_once(tmp_path, pythonpath):
         "sys.exit(cli.run(command))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, tmp_path / "toy"],
+        [sys.executable, "-B", "-c", program, tmp_path / "toy"],
         capture_output=True,
         text=True,
         env=pythonpath,

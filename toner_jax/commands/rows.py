@@ -73,7 +73,13 @@ def format_of(name: str, format: str = "auto") -> str:
 
 @contextmanager
 def open_bytes(name: str) -> Iterator[IO[bytes]]:
-    """A file or standard input, decompressed if it is gzip's; opened once, as a pipe gives what it holds but once."""
+    """A file or standard input, decompressed if it is gzip's; opened once, as a pipe gives what it holds but once.
+
+    Raises:
+      UserError: standard input is closed.
+    """
+    if name == STANDARD and sys.stdin is None:
+        raise UserError("standard input is closed; name a file of texts")
     with nullcontext(sys.stdin.buffer) if name == STANDARD else Path(name).open("rb") as opened:
         file = io.BufferedReader(cast("io.RawIOBase", opened))
         compressed = file.peek(2)[:2] == _GZIP
@@ -111,7 +117,7 @@ def read_rows(file: IO[bytes], name: str, format: str) -> Iterator[Row]:
 
 def _lines(lines: IO[str], name: str, is_json: bool) -> Iterator[Row]:
     for number, line in enumerate(iter(lambda: lines.readline(_LONGEST + 1), ""), 1):
-        if len(line) > _LONGEST:
+        if len(line) > _LONGEST and not line.endswith("\n"):
             raise UserError(f"{name}:{number}: a line of more than {_LONGEST:,} characters; split it")
         text, location = line.rstrip("\n"), f"{name}:{number}"
         if _ESCAPED.search(text):

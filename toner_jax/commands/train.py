@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +64,7 @@ def _run(config: ConfigDict, workdir: Path, options: Namespace) -> None:
     except OSError as error:  # a full disk, a folder that vanished: the user's to mend, like bad input
         mend = "mend it and start the same command again"
         raise UserError(describe_failure(error, workdir, mend)) from error
-    if "evaluate" in results:
+    if "evaluate" in results and sys.stdout is not None:
         show_run(workdir)
 
 

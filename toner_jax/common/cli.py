@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from toner_jax.common.console import STDOUT, printable, show_messages
-from toner_jax.common.files import describe_failure, naming, why_unwritable
+from toner_jax.common.console import printable, show_messages, standard_output
+from toner_jax.common.files import describe_failure, why_unwritable
 from toner_jax.common.memory import out_of_memory
 from toner_jax.errors import ParameterError, UserError
 
@@ -52,13 +52,14 @@ class Ended(Exception):
 def run(command: Callable[[], int | None]) -> int:
     """Runs a command and returns its exit status. What is the user's to mend is one line on standard error; a
     defect of ours keeps its traceback."""
+    _prepare_streams()
     show_messages()
     _given.flags, _given.takes_keys = (), False
     try:
         status = _status_of(command)
         if sys.stdout is not None:
-            with naming(STDOUT):
-                sys.stdout.flush()
+            with standard_output() as stream:
+                stream.flush()
     except (Exception, KeyboardInterrupt) as error:
         ending = _ending(error)
         if ending is None:
@@ -67,6 +68,19 @@ def run(command: Callable[[], int | None]) -> int:
     for stream in (sys.stdout, sys.stderr):
         _settle(stream)
     return status
+
+
+def _prepare_streams() -> None:
+    """Keeps other files from the numbers of standard streams that are closed, and has the others wait where a pipe is
+    full: data would be lost."""
+    for number in range(3):
+        try:
+            os.set_blocking(number, True)
+        except OSError:
+            with suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)  # which takes the lowest number that is free
+        except AttributeError:  # a system without
+            pass
 
 
 def _status_of(command: Callable[[], int | None]) -> int:

@@ -9,6 +9,7 @@ nothing in them steers it; what goes into a table is a `cell`, so that brackets 
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -16,6 +17,7 @@ import re
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -48,20 +50,33 @@ def _escaped(text: str) -> str:
     return _UNPRINTABLE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+@contextmanager
+def standard_output() -> Iterator[TextIO]:
+    """Standard output, to be written to within.
+
+    Raises:
+      OSError: it takes no more, or is closed; the error names it.
+    """
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "it is closed", STDOUT)
+    with naming(STDOUT):
+        yield sys.stdout
+
+
 def show(*lines: str) -> None:
     """Lines on standard output.
 
     Raises:
-      OSError: it takes no more; the error names it.
+      OSError: it takes no more, or is closed; the error names it.
     """
-    with naming(STDOUT):
+    with standard_output():
         for line in lines:
             print(printable(line))
 
 
 def show_json(value: Any) -> None:
     """A value as JSON on standard output; raises as `show`."""
-    with naming(STDOUT):
+    with standard_output():
         print(_escaped(json.dumps(value, indent=2)))
 
 
@@ -69,7 +84,7 @@ def show_rich(content: Any, console: Any = None) -> None:
     """A table or a text of rich's on standard output, or on a console of its; raises as `show`."""
     from rich.console import Console
 
-    with naming(STDOUT):
+    with standard_output():
         (console or Console()).print(content)
 
 
@@ -104,8 +119,23 @@ class _Lines(logging.Handler):
 _lines = _Lines()
 
 
+class _Warnings:
+    """Shows libraries' warnings as lines of ours, each kind once: that of a full compilation cache comes with every
+    program."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(self, message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        text = str(message).split("\n")[0]
+        kind = text.split("'")[0]  # without what it is about
+        if kind not in self._said:
+            self._said.add(kind)
+            warn(f"{category.__name__}: {text}")
+
+
 def show_messages() -> None:
-    """For a command: shows every message from now on, and progress.
+    """For a command: shows every message from now on, libraries' warnings among them, and progress.
 
     What the encoding of standard output or standard error lacks (`δ` on an ASCII terminal) is escaped from now on.
     """
@@ -115,6 +145,7 @@ def show_messages() -> None:
     logger.addHandler(_lines)  # once, however often
     logger.setLevel(logging.INFO)
     logger.propagate = False  # a library may have given the root logger a handler: not twice
+    warnings.showwarning = _Warnings()
 
 
 def as_utf8(stream: TextIO) -> TextIO:

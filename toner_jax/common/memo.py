@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Sized)
 V = TypeVar("V", bound=Sized)
 
-_USUAL = 32  # the length of a key and its value together, of which a memo holds so many as it holds keys
+_USUAL = 16  # the length of a key and its value together, of which a memo holds so many as it holds keys
 
 
 class Memo(Generic[K, V]):

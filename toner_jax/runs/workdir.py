@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from toner_jax.common.files import describe_failure, naming, why_unwritable
+from toner_jax.common.files import describe_failure, is_full, naming, why_unwritable
 from toner_jax.errors import UserError
 
 _LOCK = ".lock"
@@ -40,10 +40,10 @@ def locked(workdir: Path) -> Iterator[None]:
             f"{workdir}: another run (process {_read_owner(owner)}) is at work there; wait for it or choose another "
             "workdir"
         ) from None
-    except NotImplementedError as error:
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and is_full(error):
+            raise UserError(describe_failure(error, workdir / _LOCK)) from error
         raise UserError(f"{workdir / _LOCK}: cannot be locked ({error}); choose another workdir") from error
-    except OSError as error:
-        raise UserError(describe_failure(error, workdir / _LOCK, "choose another workdir")) from error
     try:
         with naming(owner):
             owner.write_text(str(os.getpid()), encoding="utf-8")
@@ -101,7 +101,9 @@ def prepare_workdir(workdir: Path) -> None:
         probe.write_text("")
         probe.unlink()
     except OSError as error:
-        raise UserError(describe_failure(error, workdir, "choose another workdir")) from error
+        if is_full(error):
+            raise UserError(describe_failure(error, workdir)) from error
+        raise _unwritable(workdir, error.strerror) from error
 
 
 def _unwritable(workdir: Path, reason: object) -> UserError:

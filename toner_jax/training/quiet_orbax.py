@@ -1,8 +1,8 @@
 """Orbax, with its log messages kept out of ours. Nothing else imports it.
 
 Orbax reports every file it touches, and failures that it raises as well, through absl. absl's log functions give the
-root logger a handler where it has none, which would change the logging of the program that called us. What else was
-being written when a write failed fails after it, in callbacks that nobody waits for: Python prints their tracebacks.
+root logger a handler where it has none, which would change the logging of the program that called us. When a write
+fails, so do others that were under way, in callbacks that nobody waits for, and Python prints their tracebacks.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ _MARK = "orbax"  # a folder of all of its code
 def without_orbax_messages() -> Iterator[None]:
     """Within, no message of Orbax's code is logged, from any thread, and no traceback of its callbacks is printed;
     others are, as outside."""
-    absl, handler = logging.getLogger("absl"), _LastResort()
-    dropped = _NotFromOrbax()
-    absl.addFilter(dropped)
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    handler, dropped = _LastResort(), _NotFromOrbax()
+    for logger in loggers:
+        logger.addFilter(dropped)
     logging.root.addHandler(handler)
     try:
         with _without_tracebacks():
             yield
     finally:
         logging.root.removeHandler(handler)
-        absl.removeFilter(dropped)
+        for logger in loggers:
+            logger.removeFilter(dropped)
 
 
 @contextmanager
@@ -55,7 +57,7 @@ def _without_tracebacks() -> Iterator[None]:
 
 def _is_left_behind(error: BaseException | None, trace: TracebackType | None) -> bool:
     """Whether it was raised in Orbax's code, or for it: the loop that its callbacks belong to is closed."""
-    return _is_of_orbax(trace) or (isinstance(error, RuntimeError) and str(error) == "Event loop is closed")
+    return _is_of_orbax(trace) or str(error) == "Event loop is closed"
 
 
 def _is_of_orbax(trace: TracebackType | None) -> bool:
@@ -64,8 +66,9 @@ def _is_of_orbax(trace: TracebackType | None) -> bool:
 
 class _NotFromOrbax(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        # absl takes itself for the one who logs an exception.
+        # absl takes itself for the one who logs an exception; asyncio names what was written, and where to.
         of_orbax = record.exc_info and _is_of_orbax(record.exc_info[2])
+        of_orbax = of_orbax or (record.name == "asyncio" and _MARK in record.getMessage())
         return not of_orbax and _MARK not in Path(record.pathname).parts
 
 

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -19,7 +18,7 @@ from toner_jax.commands.outputs.answers import OURS, Answers, Tokenize
 from toner_jax.commands.outputs.forms import FORMS, JSONL, form_of
 from toner_jax.commands.outputs.unread import Unread
 from toner_jax.commands.rows import STANDARD
-from toner_jax.common.console import STDOUT, as_utf8, for_terminal, warn
+from toner_jax.common.console import STDOUT, as_utf8, for_terminal, standard_output, warn
 from toner_jax.common.files import naming, why_unwritable
 from toner_jax.errors import UserError
 
@@ -122,17 +121,18 @@ class Target:
         """What takes the JSON lines, which is closed with the target, and with `--resume` what stands in it.
 
         Raises:
-          OSError: it cannot be opened.
-          UserError: there is no standard output.
+          OSError: it cannot be opened, or is closed.
         """
-        if self.output == STANDARD and sys.stdout is None:
-            raise UserError(f"{STDOUT} is closed; give the output a file")
-        if self.output == STANDARD and self._name == JSONL:
-            return as_utf8(sys.stdout), Done()
+        if self.output == STANDARD:
+            with standard_output() as stream:
+                if self._name == JSONL:
+                    return as_utf8(stream), Done()
         path = self._lines
         if not self._streams:
             path.parent.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(self._path)
+            if not self._resume and self._lines.exists() and self._lines.stat().st_size:
+                warn(f"{self._lines}: rows of an interrupted command, found anew; --resume goes on with them")
         if self._streams and self._name == JSONL:
             path = self._path
         elif self._streams:
@@ -193,8 +193,8 @@ class Target:
         if not self.form.write_text:
             raise TypeError(f"{self._name} is no text")
         if self.output == STANDARD:
-            with naming(STDOUT):
-                self.form.write_text(answers, for_terminal(as_utf8(sys.stdout)))
+            with standard_output() as stream:
+                self.form.write_text(answers, for_terminal(as_utf8(stream)))
         else:
             with naming(self._path), _text(self._path.open("wb")) as file:
                 self.form.write_text(answers, file)

@@ -126,7 +126,7 @@ def _check_size(data: bytes, path: Path) -> None:
             size += len(unpacked.decompress(block, _PIECE))
     if size > _MOST_BYTES:
         raise UserError(
-            f"{path}: holds more than {_MOST_BYTES >> 30} GiB when it is decompressed; write its docs into several "
+            f"{path}: holds more than {_MOST_BYTES / 2**30:g} GiB when it is decompressed; write its docs into several "
             "files, and name the folder or each of them"
         )
 
