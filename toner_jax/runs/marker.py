@@ -16,7 +16,7 @@ import xxhash
 
 from toner_jax.common.files import file_digest, write_atomically
 from toner_jax.errors import UserError
-from toner_jax.training.checkpoint import MANIFESTS, committed_steps, step_damage
+from toner_jax.training.manifests import MANIFESTS, committed_steps, step_damage
 
 MARKER = "stage.json"
 CHECKPOINTS = "checkpoints"  # in a stage's folder
@@ -152,7 +152,8 @@ def complete(workdir: Path, stage: str) -> Marker:
     """
     marker = read_marker(workdir / stage / MARKER)
     if marker is None or not marker.complete:
-        raise UserError(f"{workdir}: its {stage} stage is not complete; finish the run first")
+        lost = "" if marker else f" (there is no {stage}/{MARKER})"
+        raise UserError(f"{workdir}: its {stage} stage is not complete{lost}; finish the run first")
     return marker
 
 

@@ -1,11 +1,8 @@
 """Orbax checkpoints of one stage: the latest ones, and the best.
 
 A step directory holds the train state and a small JSON record: the step, `best_step`, the metrics not
-yet logged. Orbax restores flipped bits without a word, so a manifest of every file's size and xxh3 is
-written once a step is committed; a step without a manifest that matches is never loaded.
-
-Before a step is written, `manifests/STEP.begun` says so, and it goes once the manifest is there. So what a kill left
-half written is told from a step whose manifest was lost: the former is removed, the latter is an error.
+yet logged. A step without a manifest that matches (`toner_jax.training.manifests`) is never loaded; one that a
+kill left half written is removed, and one whose manifest was lost is an error.
 """
 
 from __future__ import annotations
@@ -15,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -29,6 +26,14 @@ from toner_jax.common.files import file_digest, write_atomically
 from toner_jax.common.memory import out_of_memory
 from toner_jax.errors import UserError
 from toner_jax.parallel.sharding import path_string
+from toner_jax.training.manifests import (
+    BEGUN,
+    MANIFESTS,
+    committed_steps,
+    files_under,
+    step_damage,
+    without_manifest,
+)
 from toner_jax.training.quiet_orbax import (
     PolicyCheckpointInfo,
     PreservationContext,
@@ -37,48 +42,8 @@ from toner_jax.training.quiet_orbax import (
     without_orbax_messages,
 )
 
-MANIFESTS = "manifests"
-_BEGUN = ".begun"
 # In the stage's folder: steps that were found damaged, kept for whoever can mend them.
 _DAMAGED = "damaged"
-
-
-def committed_steps(directory: Path) -> list[int]:
-    """The steps under a directory that were committed, damaged or not."""
-    manifests = directory / MANIFESTS
-    return sorted(
-        int(p.stem) for p in manifests.glob("*.json") if p.stem.isdigit() and (directory / p.stem).is_dir()
-    )
-
-
-def step_damage(directory: Path, step: int) -> str | None:
-    """What is wrong with a step's files, or None; reads all of them."""
-    manifest = directory / MANIFESTS / f"{step}.json"
-    try:
-        listed = json.loads(manifest.read_text(encoding="utf-8")).items()
-        expected = {name: (int(size), str(digest)) for name, (size, digest) in listed}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        return f"its manifest {manifest.name} cannot be read ({error})"
-    root = directory / str(step)
-    for name, (size, digest) in expected.items():
-        path = root / name
-        if not path.is_file():
-            return f"{name} is missing"
-        if path.stat().st_size != size:
-            return f"{name} has {path.stat().st_size} bytes instead of {size}"
-        if file_digest(path) != digest:
-            return f"{name} has other contents than were written"
-    extra = sorted(set(_files(root)) - set(expected)) if root.is_dir() else []
-    return f"{extra[0]} does not belong to it" if extra else None
-
-
-def without_manifest(directory: Path) -> list[int]:
-    """The steps under a directory that were written whole and have lost their manifest."""
-    if not directory.is_dir():
-        return []
-    manifests, committed = directory / MANIFESTS, set(committed_steps(directory))
-    found = [int(p.name) for p in directory.iterdir() if p.name.isdigit() and p.is_dir()]
-    return sorted(s for s in found if s not in committed and not (manifests / f"{s}{_BEGUN}").exists())
 
 
 class Checkpoints:
@@ -157,7 +122,7 @@ class Checkpoints:
         self.wait()
         self._best, failure = record.get("best_step"), None
         try:
-            write_atomically(self.directory / MANIFESTS / f"{step}{_BEGUN}", "")
+            write_atomically(self.directory / MANIFESTS / f"{step}{BEGUN}", "")
             self._manager.save(step, args=arguments, force=True)
         except Exception as error:  # Orbax and TensorStore have no common error class
             failure = self._failure(step, error)
@@ -269,11 +234,11 @@ class Checkpoints:
         self._manager.wait_until_finished()
         if jax.process_index() != 0:
             return
-        files = _files(self.directory / str(step))
+        files = files_under(self.directory / str(step))
         manifest = {name: (path.stat().st_size, file_digest(path)) for name, path in files.items()}
         manifests = self.directory / MANIFESTS
         write_atomically(manifests / f"{step}.json", json.dumps(manifest, indent=0) + "\n")
-        (manifests / f"{step}{_BEGUN}").unlink(missing_ok=True)
+        (manifests / f"{step}{BEGUN}").unlink(missing_ok=True)
         for path in manifests.glob("*.json"):  # of steps pruned since
             if not (self.directory / path.stem).is_dir():
                 path.unlink(missing_ok=True)
@@ -297,7 +262,7 @@ class Checkpoints:
         for path in self.directory.iterdir():
             if path.name != MANIFESTS and path.is_dir() and path.name not in good:
                 shutil.rmtree(path)
-        for path in (self.directory / MANIFESTS).glob(f"*{_BEGUN}"):
+        for path in (self.directory / MANIFESTS).glob(f"*{BEGUN}"):
             path.unlink()
 
     def _set_aside(self, step: int) -> None:
@@ -344,14 +309,3 @@ def _reason(error: Exception) -> str:
         files = re.findall(r'"(/[^"]+)"', text)
         return ": ".join([*files[-1:], os.strerror(int(number[1]))])
     return text[:200]
-
-
-def _files(root: Path) -> dict[str, Path]:
-    def walk(folder: Path) -> Iterator[Path]:
-        for path in sorted(folder.iterdir()):
-            if path.is_dir():
-                yield from walk(path)
-            else:
-                yield path
-
-    return {str(path.relative_to(root)): path for path in walk(root)}

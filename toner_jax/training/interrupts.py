@@ -5,6 +5,10 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+
+_AGAIN = 0.05  # seconds until a stop that came at the wrong moment comes again
+_CALLBACKS = ("_xla_gc_callback", "__del__")
 
 
 class Preempted(BaseException):
@@ -25,12 +29,28 @@ _guard = _Guard()
 def install() -> None:
     """From now on SIGTERM raises Preempted, at once or where training next allows it."""
 
-    def handle(signum: int, frame: object) -> None:
+    def handle(signum: int, frame: FrameType | None) -> None:
         _guard.requested = True
-        if not _guard.deferred:
-            raise Preempted
+        if _guard.deferred:
+            return
+        if hasattr(signal, "setitimer") and _swallows(frame):
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+            return
+        raise Preempted
 
     signal.signal(signal.SIGTERM, handle)
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, handle)
+
+
+def _swallows(frame: FrameType | None) -> bool:
+    """Whether what is raised in a frame would be lost: Python ignores the errors of callbacks of its garbage collector,
+    of which JAX has one, and of finalizers."""
+    while frame is not None:
+        if frame.f_code.co_name in _CALLBACKS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager
