@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,6 +155,26 @@ def test_sigterm_saves_the_step_it_came_in(whole, tmp_path, monkeypatch):
     assert (step, best) == whole[2:]
     assert _lines(tmp_path) == _lines(whole[0])
     np.testing.assert_array_equal(state["params"]["w"], whole[1]["params"]["w"])
+
+
+def test_a_stop_that_would_be_swallowed_comes_again(monkeypatch):
+    """Python ignores what is raised in callbacks of its garbage collector; JAX has one there."""
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGALRM)
+    monkeypatch.setattr(interrupts, "_guard", interrupts._Guard())
+    interrupts.install()
+
+    def _xla_gc_callback(*_: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    gc.callbacks.append(_xla_gc_callback)
+    try:
+        with pytest.raises(interrupts.Preempted):
+            gc.collect()
+            gc.callbacks.remove(_xla_gc_callback)
+            time.sleep(5)
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGALRM, before[1])
 
 
 def test_evaluation_steps():
