@@ -7,6 +7,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 Cell = Callable[[dict[str, Any]], str]
 Columns = Sequence[tuple[str, Cell]]
@@ -21,7 +22,7 @@ def number(value: float | None, form: str) -> str:
 
 def terminal_table(title: str, columns: Columns, report: dict[str, Any], notes: Sequence[str]) -> Table:
     """A row for each contender of the report."""
-    out = Table(title=title, caption="\n".join(notes), box=box.SIMPLE)
+    out = Table(title=Text(title), caption=Text("\n".join(notes)), box=box.SIMPLE)  # brackets are no markup
     out.add_column("", no_wrap=True)
     for header, _ in columns:
         out.add_column(header.replace("-", "\n"), justify="right", no_wrap=True)
