@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from toner_jax.commands.keys import read_keys
+from toner_jax.runs.run import TRAINED, changed_by
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "toner_jax" / "config.py"
@@ -23,7 +24,7 @@ Every key, its default and its meaning. Made by `scripts/make_configuration.py` 
 `toner_jax/config.py`; change them there.
 
 `--config=FILE[:VARIANT]` names a file of `configs/`, or your own, which calls `toner_jax.config.base()` and states its
-differences. **A configuration file is a Python program**: it runs when it is named, so read one before you use it.
+differences. **A configuration file is a Python program**: it runs when it is named. Run only those that you trust.
 `--config.KEY=VALUE` sets any key after that; an unknown key or a value of another type is an error. Lists are
 written as Python tuples, in quotes: `--config.data.columns="('Word','Tag')"`.
 
@@ -31,6 +32,12 @@ Variants choose the models: `small`, `base`, `large`, `xl` and `xxl` are the siz
 models from random weights. Two of them contradict each other and are refused.
 
 Where a key may be `dev`, `--config.matcher.type_threshold=dev` has the value chosen on the dev split.
+
+The last column says what another value means to a run that is finished: which stages are made anew (**matcher** and
+**generator**, which hold trained steps, only with `--restart=`), that a step *stays* as it was selected under the
+former value, or nothing. A key of `data` acts by the data that are read under it: other training data are other models;
+other dev data leave trained steps as they were chosen (with `matcher.type_threshold=dev` they choose another δ, which
+is another T′); other test data are evaluated, and train nothing.
 """
 
 
@@ -42,14 +49,27 @@ def make_page(source: str) -> str:
         lines += [
             f"## `{section}`" if section else "## The whole run",
             "",
-            "| key | default | |",
-            "| --- | --- | --- |",
+            "| key | default | | changed later |",
+            "| --- | --- | --- | --- |",
         ]
         lines += [
-            f"| `{k.name}` | `{k.default}` | {k.meaning.replace('|', chr(92) + '|')} |" for k in members
+            f"| `{k.name}` | `{k.default}` | {k.meaning.replace('|', chr(92) + '|')} | {_changed(k.name)} |"
+            for k in members
         ]
         lines.append("")
     return "\n".join(lines)
+
+
+def _changed(key: str) -> str:
+    """What another value means to a finished run."""
+    stages = changed_by(key)
+    # Setup goes with what it is made for.
+    anew = [s for s, kind in stages.items() if kind == "result" and s != "setup"]
+    kept = [s for s, kind in stages.items() if kind == "selection"]
+    said = [", ".join(f"**{s}**" if s in TRAINED else s for s in anew)] if anew else []
+    return "; ".join(
+        [*said, *([f"{' and '.join(kept)} {'stay' if len(kept) > 1 else 'stays'}"] if kept else [])]
+    )
 
 
 def main(arguments: Sequence[str]) -> int:

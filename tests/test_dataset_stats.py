@@ -183,7 +183,10 @@ def test_schemes_of_every_format_are_told(capsys, tmp_path):
             "toner-jax: --splits: expected a value, and this one is empty; see toner-jax stats --help",
         ),
         (["--picture=x.gif"], "toner-jax: --picture: 'x.gif' is no .svg or .png file"),
-        (["--picture=/nowhere/x.svg"], "toner-jax: /nowhere/x.svg: cannot be written"),
+        (
+            ["--picture=/dev/null/x.svg"],
+            "toner-jax: --picture: /dev/null/x.svg cannot be written (/dev/null is no ",
+        ),
         (["--tokenizer=/nowhere"], "toner-jax: /nowhere/spiece.model: no such tokenizer file"),
         (["more"], "toner-jax: unexpected argument 'more'"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from pathlib import Path
@@ -12,6 +13,7 @@ from toner_jax import config
 from toner_jax.commands.app import main
 from toner_jax.runs import config_files
 from toner_jax.runs.config_files import FORMAT_VERSION
+from toner_jax.runs.marker import digest_of
 
 COMMANDS = "train, predict, evaluate, stats, schema, convert, bench"
 CONFIGS = "ace2004, ace2005, conll2003, custom, jnlpba, ontonotes, quickstart, wnut17, or a file of your own"
@@ -162,6 +164,10 @@ MISTAKES = {
         'other/config.json: not a configuration of this version (Key "colour" does not exist and cannot be added since '
         "the config is locked)"
     ),
+    "predict --model=edited --input=texts.txt": (
+        "edited/config.json: other contents than were written; start the run again with its own settings, which writes "
+        "it anew (other settings are given to the run, not edited here)"
+    ),
     # evaluate
     "evaluate --workdir=missing": "missing: no config.json; a model is the work directory of a run",
     "evaluate --workdir=run --split=tests": (
@@ -197,6 +203,7 @@ MISTAKES = {
     ),
 }
 
+OTHER = {"format_version": FORMAT_VERSION, "colour": "red"}
 BASE = "from toner_jax import config as base\n\n\ndef get_config():\n    c = base.base()\n"
 FILES = {
     "ships.txt": "Ajax B-SHIP\nsank O\n",
@@ -207,7 +214,8 @@ FILES = {
     "nothing.py": "x = 1\n",
     "dict.py": "def get_config():\n    return {}\n",
     "typo.py": f"{BASE}    c.generator.epoch = 3\n    return c\n",
-    "other/config.json": f'{{"format_version": {FORMAT_VERSION}, "colour": "red"}}',
+    "other/config.json": json.dumps(OTHER | {"digest": digest_of(OTHER)}),
+    "edited/config.json": json.dumps(OTHER | {"digest": digest_of(OTHER), "seed": 1}),
     **{f"broken/{split}.txt": "Rain\tO\nfell\tB-PER\textra\n" for split in ("train", "dev", "test")},
     **{f"data/{split}.txt": f"{split}\tO\n\nLima\tB-LOC\n" for split in ("train", "dev", "test")},
 }

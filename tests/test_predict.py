@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from tiny import TEXTS
 import toner_jax
 from toner_jax.errors import UserError
 from toner_jax.runs import reevaluate
+from toner_jax.runs.marker import MARKER, complete
 from toner_jax.text.words import sentence_from_text
 
 
@@ -150,11 +152,9 @@ def test_types_that_the_generator_names(ner):
 def recorded(finished, folder, *tasks):
     """A copy of the finished run whose record says that its generator was trained on these tasks."""
     shutil.copytree(finished[0], folder)
-    path = folder / "generator/stage.json"
-    marker = json.loads(path.read_text())
-    assert marker["result"]["tasks"] == ["ner", "tr"]
-    marker["result"]["tasks"] = tasks
-    path.write_text(json.dumps(marker))
+    marker = complete(folder, "generator")
+    assert marker.result["tasks"] == ["ner", "tr"]
+    replace(marker, result={**marker.result, "tasks": tasks}).write(folder / "generator" / MARKER)
     return folder
 
 

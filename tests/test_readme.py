@@ -111,9 +111,9 @@ def check_toner_jax(words: tuple[str, ...]) -> None:
 
 def check_key(config, key: str, value: str) -> None:
     old = configuration.get(config, key)
-    if key not in configuration.NUMBERS_OR_DEV and not isinstance(old, str):
+    if key not in configuration.NUMBERS_OR and not isinstance(old, str):
         assert isinstance(ast.literal_eval(value), type(old)), f"{key}={value}"
-    elif key in configuration.NUMBERS_OR_DEV and value != configuration.DEV:
+    elif value != configuration.NUMBERS_OR.get(key, value):
         assert isinstance(ast.literal_eval(value), int | float)
 
 

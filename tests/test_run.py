@@ -22,7 +22,7 @@ import kill_and_resume
 
 def test_outputs(finished):
     workdir, done = finished
-    for name in ("config.json", "schema.json", "models.json", "metrics.jsonl", "matcher/thresholds.json"):
+    for name in ("config.json", "schema.json", "models.json", "metrics.jsonl", "types/thresholds.json"):
         assert (workdir / name).is_file()
     report = json.loads((workdir / "report/test.json").read_text())
     assert report["sentences"] == 40
@@ -45,11 +45,10 @@ def test_outputs(finished):
 
 def test_types_of_every_split_are_written(finished):
     workdir, _ = finished
-    threshold = json.loads((workdir / "matcher/thresholds.json").read_text())["type_threshold"]
-    for split, count in (("train", 400), ("dev", 40), ("test", 40)):
-        entries = [
-            json.loads(line) for line in (workdir / f"matcher/types/{split}.jsonl").read_text().splitlines()
-        ]
+    threshold = json.loads((workdir / "types/thresholds.json").read_text())["type_threshold"]
+    files = {"types/train": 400, "types/dev": 40, "evaluate/types/dev": 40, "evaluate/types/test": 40}
+    for name, count in files.items():
+        entries = [json.loads(line) for line in (workdir / f"{name}.jsonl").read_text().splitlines()]
         assert len(entries) == count
         for entry in entries:
             above = {t for t, v in entry["similarities"].items() if v > threshold + 1e-6}
@@ -63,7 +62,7 @@ def test_second_start_does_nothing(finished, cache):
     before = (workdir / "metrics.jsonl").read_bytes()
     again = tiny.run(tiny.command(workdir), tiny.environment(cache))
     assert again.returncode == 0
-    assert again.stderr.count("complete, skipped") == 4
+    assert again.stderr.count("complete, skipped") == 6
     assert (workdir / "metrics.jsonl").read_bytes() == before
 
 
@@ -92,9 +91,20 @@ def test_changed_training_settings_train_again_from_that_stage_on(finished, cach
     workdir = tmp_path / "copy"
     shutil.copytree(finished[0], workdir)
     changed = ("--config.generator.lambda_c=0.2", "--config.generator.epochs=0.2")
-    again = tiny.run(tiny.command(workdir, *changed, "--dry_run"), tiny.environment(cache))
+    refused = tiny.run(tiny.command(workdir, *changed, "--dry_run"), tiny.environment(cache))
+    assert refused.returncode == 2
+    assert "generator.lambda_c: 0.1 → 0.2; generator.epochs: 1.5 → 0.2" in refused.stderr
+    assert "set --restart=generator to train anew, which gives up 58 trained steps" in refused.stderr
+    restart = (*changed, "--restart=generator", "--dry_run")
+    again = tiny.run(tiny.command(workdir, *restart), tiny.environment(cache))
     assert again.returncode == 0, again.stderr
-    for line in ("setup: skip", "matcher: skip", "generator: start", "evaluate: start"):
+    for line in (
+        "setup: skip",
+        "matcher: skip",
+        "types: skip",
+        "generator: start, giving up",
+        "evaluate: start",
+    ):
         assert f"stage {line}" in again.stdout
 
 
@@ -180,8 +190,8 @@ def test_corrupt_test_labels_change_nothing_but_the_test_scores(cache, tmp_path)
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         runs.append(workdir)
-    assert (runs[0] / "matcher/thresholds.json").read_bytes() == (
-        runs[1] / "matcher/thresholds.json"
+    assert (runs[0] / "types/thresholds.json").read_bytes() == (
+        runs[1] / "types/thresholds.json"
     ).read_bytes()
     found = kill_and_resume.differences(*runs)
     assert [d for d in found if d.startswith(("matcher", "generator"))] == []

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from toner_jax.common.memory import told_of_memory
 from toner_jax.errors import UserError
 from toner_jax.inference.labels import Asked, Labels, read_labels
 from toner_jax.inference.matching import TypeMatcher, checked_cosine
@@ -20,6 +21,7 @@ from toner_jax.inference.recognize import Recognizer, mark_shortened
 from toner_jax.inference.texts import Text, checked_texts, sentence_groups, texts_or_words
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
+from toner_jax.runs.options import SMALLER_DECODING, SMALLER_MODEL
 from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
 from toner_jax.runs.restore import restore, save_pretrained
 from toner_jax.schema import Schema, Sentence
@@ -50,7 +52,8 @@ class Ner:
         mesh = make_mesh(jax.device_count())
         self._source = str(Path(folder).absolute()), config and config.to_dict(), step
         self._lock = threading.RLock()  # of what is memoised
-        self._restored = r = restore(Path(folder), mesh, config, step)
+        with told_of_memory(f"{folder}: loading", SMALLER_MODEL):
+            self._restored = r = restore(Path(folder), mesh, config, step)
         self.config, self.schema, self.step, self.tasks = r.config, r.schema, r.step, r.tasks
         self.type_threshold, self.calibration_temperature = r.type_threshold, r.calibration_temperature
         self.word_ids = setup.generator_word_ids(r.config, r.tokenizers)
@@ -134,8 +137,8 @@ class Ner:
           `Coverage.to_json` says.
 
         Raises:
-          UserError: a threshold that is no probability, a type_threshold that is no cosine, or labels that name no
-            types.
+          UserError: a threshold that is no probability, a type_threshold that is no cosine, labels that name no
+            types, or memory that runs out.
           TypeError: neither texts nor words, both, or an item that is no text and no list of words.
         """
         given = texts_or_words(texts, words)
@@ -208,7 +211,7 @@ class Ner:
         self, sentences: Sequence[Sentence], schema: Schema | None = None
     ) -> list[dict[str, float]]:
         """As `recognize_types`, of sentences."""
-        with self._lock:
+        with self._lock, told_of_memory("recognizing types", SMALLER_DECODING):
             recognizer = self._recognizer(TypeRecognition.name, schema or self.schema)
             found = recognizer(self._restored.generator_params, sentences, None, self.calibration_temperature)
         return [dict(r.types) for r in found]
@@ -262,12 +265,12 @@ class Ner:
           type_threshold: δ of T′; None for the run's.
 
         Raises:
-          UserError: a threshold that is no probability, or a type_threshold that is no cosine.
+          UserError: a threshold that is no probability, a type_threshold that is no cosine, or memory that runs out.
         """
         checked_score(threshold)
         delta = self.type_threshold if type_threshold is None else checked_cosine(type_threshold)
         schema = schema or self.schema
-        with self._lock:
+        with self._lock, told_of_memory("decoding", SMALLER_DECODING):
             matched = None
             if self._matcher is not None:
                 matched = self._matcher.types(self._restored.matcher_params, sentences, schema, delta)
@@ -280,7 +283,7 @@ class Ner:
     def _similarities(self, sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
         if self._matcher is None:
             raise UserError("trained with matcher.enabled=False: there is no type matching model")
-        with self._lock:
+        with self._lock, told_of_memory("type matching", SMALLER_DECODING):
             return self._matcher.similarities(
                 self._restored.matcher_params, [s.words for s in sentences], schema
             )

@@ -11,13 +11,19 @@ sentence say where there are spaces, and none is ever put into what a model read
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, wraps
 from itertools import pairwise
+from typing import ParamSpec, TypeVar
 
 import regex
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 Range = tuple[int, int]  # half-open, in characters
+
+_SHORT = 100  # characters of a word that is memoised
 
 _WITHOUT_SPACES = "".join(
     rf"\p{{scx={name}}}" for name in ("Han", "Hira", "Kana", "Hang", "Thai", "Lao", "Khmr", "Mymr")
@@ -96,13 +102,24 @@ def unspaced(word: str) -> bool:
     return _OF_SCRIPT_WITHOUT_SPACES.search(word) is not None
 
 
-@lru_cache(maxsize=1 << 16)
+def memoised_if_short(function: Callable[P, R]) -> Callable[P, R]:
+    """Memoises what a function makes of a word, its first argument: of so many words that none of them may be long."""
+    memoised = lru_cache(maxsize=1 << 16)(function)
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return (memoised if len(args[0]) <= _SHORT else function)(*args, **kwargs)  # type: ignore[arg-type]
+
+    return call
+
+
+@memoised_if_short
 def atoms(word: str) -> tuple[Range, ...]:
     """The character ranges of a word's atoms, which cover it."""
     return tuple(match.span() for match in _ATOM.finditer(word))
 
 
-@lru_cache(maxsize=1 << 16)
+@memoised_if_short
 def parts(word: str) -> tuple[str, ...]:
     """The atoms of a word as a sentence writes them: all with `GLUE` but the first, which has it if the word does."""
     text = bare(word)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ml_collections import ConfigDict, FieldReference
 
-from toner_jax.common.cli import parse_value
+from toner_jax.common.values import parse_value
 from toner_jax.errors import UserError
 
 
@@ -64,7 +64,7 @@ def base() -> ConfigDict:
         0  # what carve_dev and carve_shares choose, by ids and texts alone; `seed` does not matter
     )
     c.data.cache = (
-        True  # keep what was read in ~/.cache/toner_jax ($XDG_CACHE_HOME); changed files are read anew
+        True  # keep what was read in ~/.cache/toner_jax ($XDG_CACHE_HOME); False (--no-cache) reads anew
     )
     c.data.source = ""  # which data to bring, and from where: shown when they are missing
     c.data.generated = ConfigDict({"seed": 0, "train": 24_000, "dev": 500, "test": 1_000})
@@ -99,7 +99,7 @@ def base() -> ConfigDict:
     c.matcher.tau = 0.05  # τ of Eq. 4
     c.matcher.null_logit = False  # add e^{δ/τ} to Eq. 4's denominator: sentences without types train too
     c.matcher.null_cosine = 0.5  # that δ
-    # δ: a type is in T′ when its cosine is above it; or "dev": the value with the highest type F-β on dev.
+    # δ of training: a type is in T′ when its cosine is above it; or "dev": the value with the highest type F-β on dev.
     c.matcher.type_threshold = 0.6
     c.matcher.type_threshold_beta = 1.0  # that β
     c.matcher.batch_size = 32
@@ -155,6 +155,7 @@ def base() -> ConfigDict:
     c.decode.beam_size = 1  # hypotheses of free decoding; 1 is greedy
     c.decode.length_penalty = 1.0  # beams are compared by log-probability / tokens ** this
     c.decode.threshold = 0.0  # entities with a lower score are left out
+    c.decode.type_threshold = ""  # δ of the evaluation and of predict; "" for that of training
     # Divides the logits behind the scores and changes nothing that is written; or "dev": the value that fits dev
     # best, found by the evaluate stage.
     c.decode.calibration_temperature = 1.0
@@ -168,18 +169,22 @@ def base() -> ConfigDict:
 
     c.log_every = 50
     c.max_skipped = 10  # so many steps with a non-finite loss or gradient end a training
-    _allow_dev(c)
+    _allow_words(c)
     return c.lock()
 
 
-# A value chosen on the dev split, of the keys that can be so.
-DEV = "dev"
-NUMBERS_OR_DEV = ("matcher.type_threshold", "decode.calibration_temperature")
+DEV = "dev"  # stands for a value that is chosen on the dev split
+# The keys that take a number or this word.
+NUMBERS_OR = {
+    "matcher.type_threshold": DEV,
+    "decode.calibration_temperature": DEV,
+    "decode.type_threshold": "",
+}
 
 
-def _allow_dev(config: ConfigDict) -> None:
-    """Makes `NUMBERS_OR_DEV` take both. ConfigDict has no type for that, so `validate` checks them."""
-    for key in NUMBERS_OR_DEV:
+def _allow_words(config: ConfigDict) -> None:
+    """Makes `NUMBERS_OR` take both. ConfigDict has no type for that, so `validate` checks them."""
+    for key in NUMBERS_OR:
         section, _, name = key.rpartition(".")
         value = get(config, key)
         del config[section][name]
@@ -283,11 +288,11 @@ def set_key(config: ConfigDict, key: str, text: str) -> None:
 
 
 def _parsed(key: str, text: str, like: Any) -> Any:
-    if key not in NUMBERS_OR_DEV:
+    if key not in NUMBERS_OR:
         return parse_value(key, text, like)
     for number in (int, float):
         try:
             return number(text)
         except ValueError:
             continue
-    return text  # "dev", or what `validate` refuses
+    return text  # the word, or what `validate` refuses

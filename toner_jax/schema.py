@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from toner_jax.atoms import bare, glue_words, join
+from toner_jax.common import reads
 from toner_jax.errors import UserError
+
+_LONGEST_FILE = 1 << 24  # characters of a schema's file
+_MOST_NODES = 1_000_000  # values in one, those that aliases of YAML stand for each time
 
 # The characters that delimit types in prompts and targets, so no type name may hold them.
 RESERVED = re.compile(r"[,\[\](){}\n\r\t]")
@@ -238,19 +242,57 @@ def read_schema(path: str | Path) -> Schema:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = reads.read_head(path, _LONGEST_FILE + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read the schema ({error})") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{path}: cannot read the schema ({reason})") from error
+    if len(text) > _LONGEST_FILE:
+        raise UserError(f"{path}: a schema has at most {_LONGEST_FILE:,} characters; is this the right file?")
     try:
-        if path.suffix in (".yaml", ".yml"):
-            import yaml
-
-            value = yaml.safe_load(text)
-        else:
-            value = json.loads(text)
+        value = _read_yaml(text) if path.suffix in (".yaml", ".yml") else json.loads(text)
+    except MemoryError:
+        raise
     except Exception as error:  # the two parsers share no error class; both mean "not well formed"
         reason = str(error).replace("\n", " ")
         raise UserError(f"{path}: not well-formed: {reason}") from error
     if not isinstance(value, Mapping):
         raise UserError(f"{path}: a schema file holds a mapping, not a {type(value).__name__}")
     return Schema.from_json(value, str(path))
+
+
+def _read_yaml(text: str) -> Any:
+    """The value of a YAML document, whose aliases are counted before any is followed.
+
+    Raises:
+      ValueError: they stand for more than a schema holds, or one stands for what it is part of.
+      yaml.YAMLError: it is none.
+    """
+    import yaml
+
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        _check_aliases(root)
+        return None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _check_aliases(root: Any) -> None:
+    sizes: dict[int, int] = {}  # of the nodes that have been counted; 0 of those that are being counted
+
+    def size(node: Any) -> int:
+        if id(node) in sizes:
+            if not sizes[id(node)]:
+                raise ValueError("an alias stands for what it is part of")
+            return sizes[id(node)]
+        sizes[id(node)] = 0
+        inside = node.value if isinstance(node.value, list) else ()
+        parts = (part for item in inside for part in (item if isinstance(item, tuple) else (item,)))
+        sizes[id(node)] = total = 1 + sum(map(size, parts))
+        if total > _MOST_NODES:
+            raise ValueError(f"its aliases stand for more than {_MOST_NODES:,} values; write them out")
+        return total
+
+    if root is not None:
+        size(root)

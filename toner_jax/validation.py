@@ -68,6 +68,11 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], object], str], ...] = (
         lambda v: v == DEV or (_is_number(v) and -1 <= v <= 1),
         f"must be a cosine, between -1 and 1, or {DEV}: chosen on the dev split",
     ),
+    (
+        ("decode.type_threshold",),
+        lambda v: v == "" or (_is_number(v) and -1 <= v <= 1),
+        "must be a cosine, between -1 and 1, or empty: that of training",
+    ),
 )  # fmt: skip
 
 

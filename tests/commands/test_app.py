@@ -12,7 +12,10 @@ import pytest
 
 from toner_jax.commands import app, keys
 from toner_jax.common import cli
+from toner_jax.common.values import parse_value
 from toner_jax.errors import UserError
+
+LESS = "lower the sizes of batches, or give it less at a time"
 
 
 @pytest.mark.parametrize("command", app.COMMANDS)
@@ -121,7 +124,17 @@ def _flat(section, prefix=""):
         (UserError("a.txt:3: not\n  JSON"), 2, "toner-jax: a.txt:3: not JSON\n"),
         (cli.Ended(75, "stopped"), 75, "toner-jax: stopped\n"),
         (KeyboardInterrupt(), 130, "toner-jax: interrupted\n"),
-        (OSError(28, "No space left on device", "out.jsonl"), 2, "toner-jax: out.jsonl: No space left on device\n"),
+        (
+            OSError(28, "No space left on device", "out.jsonl"), 2,
+            "toner-jax: out.jsonl: No space left on device; make room there, and start the same command again\n",
+        ),
+        (OSError(13, "Permission denied", "a.txt"), 2, "toner-jax: a.txt: Permission denied\n"),
+        (UserError("label '\x1b[2J\u202e'"), 2, "toner-jax: label '\\x1b[2J\\u202e'\n"),
+        (MemoryError(), 2, f"toner-jax: out of memory on the host; {LESS}\n"),
+        (
+            RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nBuffers: 1"), 2,
+            f"toner-jax: out of memory on the device (Out of memory allocating 9 bytes.); {LESS}\n",
+        ),
         (UserError("pip install 'toner-jax[bench]'"), 2, "toner-jax: pip install 'toner-jax[bench]'\n"),
     ],
 )  # fmt: skip
@@ -203,7 +216,7 @@ def test_ctrl_c_ends_with_130():
     ],
 )
 def test_values_of_keys(text, like, expected):
-    value = cli.parse_value("key", text, like)
+    value = parse_value("key", text, like)
     assert value == expected
     assert type(value) is type(expected)
 
@@ -215,7 +228,7 @@ def test_values_of_keys(text, like, expected):
 )  # fmt: skip
 def test_values_that_are_refused(text, like):
     with pytest.raises(UserError, match=rf"^key={text.replace('(', '[(]').replace(')', '[)]')}: expected "):
-        cli.parse_value("key", text, like)
+        parse_value("key", text, like)
 
 
 def test_of_several_flags_the_last_holds():

@@ -17,6 +17,7 @@ from toner_jax.commands.outputs.forms import FORMS
 from toner_jax.commands.outputs.target import Done, Target
 from toner_jax.errors import UserError
 
+GONE = 2**22 + 1  # the number of no process
 LINES = b"".join(json.dumps(a).encode() + b"\n" for a in (ANSWERS[0], ERROR, ANSWERS[2]))
 
 
@@ -25,8 +26,10 @@ def test_every_form_goes_on_where_it_was(tmp_path, form):
     """What an interrupted command left is whole rows, whatever becomes of them."""
     whole = write(tmp_path / "whole", [ANSWERS[0], ERROR, ANSWERS[2], ANSWERS[3]], form)
     (tmp_path / "out.partial").write_bytes(LINES + b'{"text": "Aj')
-    (tmp_path / "out.writing").mkdir()  # of a conversion that was interrupted
-    (tmp_path / "out.writing/1.txt").touch()
+    (tmp_path / "out.writing").write_text("mine")
+    (tmp_path / f".out.{GONE}.writing").mkdir()  # of a conversion that was interrupted
+    (tmp_path / f".out.{GONE}.writing/1.txt").touch()
+    (tmp_path / f".out.{os.getppid()}.writing").touch()  # of one that goes on
     with Target(str(tmp_path / "out"), form, resume=True) as target:
         sink, done = target.open()
         assert done == Done(3, 1, ERROR["error"])
@@ -41,7 +44,9 @@ def test_every_form_goes_on_where_it_was(tmp_path, form):
         assert rows == [ANSWERS[0], ERROR, ANSWERS[2], ANSWERS[3]]
     else:
         assert (tmp_path / "out").read_bytes() == whole.read_bytes()
-    assert {p.name for p in tmp_path.iterdir()} == {"whole", "out"}
+    others = {"out.writing", f".out.{os.getppid()}.writing"}
+    assert {p.name for p in tmp_path.iterdir()} == {"whole", "out", *others}
+    assert (tmp_path / "out.writing").read_text() == "mine"
 
 
 @pytest.mark.parametrize("torn", [b"\0\0\0\0\n", b"5\n", b"5", b'{"text": 1}', b"\xff\n"])
@@ -103,13 +108,15 @@ def test_what_cannot_be_written_is_one_line_before_any_work(tmp_path):
     (tmp_path / "full/x").touch()
     (tmp_path / "file").touch()
     (tmp_path / "source.csv.partial").touch()
+    (tmp_path / "mine.csv.partial").write_text("half of a letter\n")
     wrong = [
         ("full", "auto", False, "full: not an empty folder; give a new one"),
         ("full", "csv", False, "full: is a folder, which only brat is"),
         ("file", "brat", False, "file: not an empty folder"),
         ("a.spacy.gz", "auto", False, "docbin is not written to a file that is compressed"),
         ("a.gz", "brat", False, "brat is not written to a file that is compressed"),
-        ("no/a.csv", "auto", False, "there is no folder .*no; make it first"),
+        ("file/a.csv", "auto", False, r"file/a\.csv: cannot be written \(.*file is no folder\)"),
+        ("mine.csv", "auto", False, r"mine\.csv\.partial: is in the way .* move it"),
         ("a.csv", "auto", True, "there is no .*a.csv.partial, which an interrupted command leaves"),
     ]
     for name, form, resume, says in wrong:

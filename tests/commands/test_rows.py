@@ -14,7 +14,7 @@ import pytest
 from toner_jax.commands.outputs.answers import Answer
 from toner_jax.commands.outputs.forms import FORMS
 from toner_jax.commands.predict import _own_keys
-from toner_jax.commands.rows import Row, open_bytes, read_rows
+from toner_jax.commands.rows import Row, format_of, open_bytes, read_rows
 from toner_jax.errors import UserError
 from toner_jax.text.words import lines_of_words
 
@@ -138,3 +138,22 @@ def test_a_word_is_refused_only_where_a_form_cannot_give_it_back(word, refused):
     assert {name for name, form in FORMS.items() if form.refuses(named, lines_of_words)} == REFUSED[
         "a\ud800b"
     ]
+
+
+def test_a_line_or_an_array_without_end_is_refused_before_it_is_held(monkeypatch, tmp_path):
+    """A small archive may hold any number of characters."""
+    monkeypatch.setattr("toner_jax.commands.rows._LONGEST", 1000)
+    whole = "x" * 1000
+    assert [row.entry["text"] for row in read(tmp_path, f"{whole}\n{whole}", "a.txt.gz")] == [whole] * 2
+    with pytest.raises(UserError, match=r"^a.txt.gz:2: a line of more than 1,000 characters; split it$"):
+        read(tmp_path, f"{whole}\n{whole}x\n", "a.txt.gz")
+    with pytest.raises(
+        UserError, match=r"^a.json.gz: an array of more than 1,000 characters; write JSON lines"
+    ):
+        read(tmp_path, f'["{whole}"]', "a.json.gz")
+
+
+def read(folder, text: str, name: str) -> list[Row]:
+    (folder / name).write_bytes(gzip.compress(text.encode()))
+    with open_bytes(str(folder / name)) as file:
+        return list(read_rows(file, name, format_of(name)))

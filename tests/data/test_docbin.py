@@ -1,12 +1,15 @@
 """spaCy's DocBin: files made by spaCy itself."""
 
 import builtins
+import tracemalloc
+import zlib
 from dataclasses import replace
 
 import pytest
 
 from toner_jax.config import base
 from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.formats import docbin
 from toner_jax.data.formats.docbin import read_docbin
 from toner_jax.data.formats.registry import read_path
 from toner_jax.data.options import DataOptions
@@ -180,3 +183,27 @@ def test_the_option_reaches_the_reader(tmp_path):
     path = groups(tmp_path, ([CITY], {"mine": [STATE]}))
     read = read_path(path, "auto", None, "", replace(options, span_group="mine"))
     assert [e.type for s in read.sentences for e in s.gold] == ["LOC"]
+
+
+def test_a_file_that_expands_without_end_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(docbin, "_MOST_BYTES", 1 << 28)
+    packer, path = zlib.compressobj(), tmp_path / "bomb.spacy"
+    with path.open("wb") as file:
+        for _ in range(280):
+            file.write(packer.compress(b"\0" * (1 << 20)))
+        file.write(packer.flush())
+    assert path.stat().st_size < 1 << 20
+    tracemalloc.start()
+    with pytest.raises(
+        UserError, match=f"^{path}: holds more than 0.25 GiB when it is decompressed; write its docs"
+    ):
+        read_docbin(path, None)
+    assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    tracemalloc.stop()
+
+
+def test_bytes_that_claim_to_be_long_are_damaged(tmp_path):
+    path = tmp_path / "long.spacy"
+    path.write_bytes(zlib.compress(b"\x81\xa7version" + b"\xdd\xff\xff\xff\xff" + b"\0" * 9))
+    with pytest.raises(UserError, match=f"^{path}: (not a spaCy DocBin, or damaged|damaged, or too large)"):
+        read_docbin(path, None)

@@ -1,6 +1,7 @@
 """Hugging Face data sets, made here with the library itself: both label orders, strings, faults."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -225,3 +226,21 @@ def test_a_single_split_is_train(datasets, tmp_path):
         UserError, match=r"one: no split dev or validation or .* \(data\.dev\); it has train$"
     ):
         load(str(tmp_path / "one"), ("train", "dev"))
+
+
+@pytest.mark.parametrize("saved", [True, False])
+@pytest.mark.parametrize("cached", [True, False])
+def test_files_of_a_folder_are_read_anew_whatever_their_times(save, datasets, tmp_path, saved, cached):
+    """The library itself goes by times for what it has made of files before."""
+    folder = tmp_path / ("set" if saved else "files")
+    for name in ("Ivan", "Ivor"):
+        tokens = [[name, "Lima", "saw", "Acme"]]
+        if saved:
+            save((tokens, TAGS[:1]), datasets.List(datasets.Value("string")))
+        for split in () if saved else ("train", "test"):
+            folder.mkdir(exist_ok=True)
+            row = {"tokens": tokens[0], "ner_tags": TAGS[0]}
+            (folder / f"{split}.jsonl").write_text(json.dumps(row) + "\n")
+        for path in folder.rglob("*"):
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+        assert load(str(folder), ("test",), cache=cached).splits["test"][0].words[0] == name

@@ -178,6 +178,12 @@ def test_the_program_writes_a_schema(tmp_path):
     )
     assert f"dev.tsv: header: 1, the first at {tmp_path / 'dev.tsv'}:1\n" in done.stderr
     (tmp_path / "counted.tsv").write_text("1\ta\tB-Ship\n2\tb\tO\n")
+    # Of labels that are one type, `I-` after `B-` goes on with the entity, however it is written.
+    (tmp_path / "cases.txt").write_text("a\tB-Ship\nb\tI-SHIP\nc\tO\nd\tB-ship\n")
+    out = tmp_path / "new/folder/cases.json"
+    done = run(f"--input={tmp_path / 'cases.txt'}", "--format=columns", f"--output={out}")
+    assert (done.returncode, done.stdout) == (0, "ship: 2 entities (SHIP, Ship, ship)\n")
+    assert done.stderr == ""
     arguments = [f"--input={tmp_path / 'counted.tsv'}", f"--output={tmp_path / 'counted.json'}"]
     assert run(*arguments, "--config.data.token_column=1").stdout == "ship: 1 entities (Ship)\n"
     for key, problem in (

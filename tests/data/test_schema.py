@@ -137,6 +137,31 @@ def test_a_missing_schema_file_is_named(tmp_path, monkeypatch, file):
         get_schema(file)
 
 
+# What expands to 10 ** 12 values: as descriptions of types, and as the keys of a mapping.
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 13))
+MERGES = "a0: &a0 {x: y}\n" + "".join(
+    f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}]}}\n" for i in range(1, 13)
+)
+
+
+TOO_MANY = "its aliases stand for more than 1,000,000 values; write them out"
+
+
+@pytest.mark.parametrize("file", ["s.yaml", "s.json"])
+def test_a_file_that_is_no_schema_is_not_read_to_its_end(tmp_path, file, monkeypatch):
+    monkeypatch.setattr("toner_jax.schema._LONGEST_FILE", 100)
+    (tmp_path / file).write_text('{"a": "' + "x" * 100)
+    with pytest.raises(UserError, match="a schema has at most 100 characters; is this the right file"):
+        get_schema(str(tmp_path / file))
+
+
+def test_aliases_of_yaml_are_followed(tmp_path):
+    (tmp_path / "s.yaml").write_text("ship: &vessel Names of vessels.\nboat: *vessel\n")
+    assert [t.description for t in get_schema(str(tmp_path / "s.yaml")).types] == ["Names of vessels."] * 2
+    (tmp_path / "s.yaml").write_text("a: &a {name: ship}\ntypes: [{<<: *a, description: A vessel.}]\n")
+    assert get_schema(str(tmp_path / "s.yaml")).types[0].description == "A vessel."
+
+
 @pytest.mark.parametrize(
     ("file", "content", "problem"),
     [
@@ -145,6 +170,10 @@ def test_a_missing_schema_file_is_named(tmp_path, monkeypatch, file):
         ("s.json", "[1]", "holds a mapping, not a list"),
         ("s.json", '{"types": [{"description": "x"}]}', "a schema is"),
         ("s.json", '{"types": 3}', "a schema is"),
+        pytest.param("s.yaml", BOMB, f"not well-formed: {TOO_MANY}", id="bomb"),
+        pytest.param("s.yaml", MERGES, f"not well-formed: {TOO_MANY}", id="merges"),
+        ("s.yaml", "ship: &a [*a]", "not well-formed: an alias stands for what it is part of"),
+        pytest.param("s.yaml", "a: " + "[" * 5000, "not well-formed: maximum recursion depth", id="deep"),
     ],
 )
 def test_a_malformed_schema_file_is_named_on_one_line(tmp_path, file, content, problem):

@@ -16,6 +16,7 @@ from toner_jax.models.bert.config import BertConfig
 from toner_jax.models.hf import weights
 from toner_jax.models.t5.config import T5Config
 from toner_jax.runs import run, setup
+from toner_jax.runs.marker import MARKER, Marker, as_json
 from toner_jax.runs.plan import describe
 from toner_jax.text.train_tokenizers import Corpus, train_sentencepiece, train_wordpiece
 
@@ -290,11 +291,12 @@ def test_a_stage_that_is_complete_is_not_looked_at(tmp_path, begun, said):
     config, workdir = settings(tmp_path), tmp_path / "run"
     stages = run.plan_stages(config, run.read_data(config))
     for name in ("matcher", "generator"):
-        (workdir / name).mkdir(parents=True)
-        marker = {"fingerprint": stages[name].fingerprint, "complete": True, "result": {}}
-        (workdir / name / "stage.json").write_text(json.dumps(marker, default=list))
+        stage = stages[name]
+        Marker(as_json(stage.fingerprint), as_json(stage.selection), complete=True).write(
+            workdir / name / MARKER
+        )
     run.execute(config, workdir)
-    assert begun == ["setup", "matcher", "generator", "evaluate"]
+    assert begun == ["data", "setup", "matcher", "types", "generator", "evaluate"]
     assert "stage generator: skip" in describe(config, workdir)
     config.generator.epochs = 3.0
     with pytest.raises(UserError, match="the dev split has no entities"):

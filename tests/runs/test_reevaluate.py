@@ -52,7 +52,7 @@ def test_other_thresholds_are_evaluated(finished, capsys):
         assert main([f"--workdir={finished[0]}", "--split=dev", "--json", *flags]) == 0
         out, err = capsys.readouterr()
         reports.append(json.loads(out))
-        delta = json.loads((finished[0] / "matcher/thresholds.json").read_text())["type_threshold"]
+        delta = json.loads((finished[0] / "types/thresholds.json").read_text())["type_threshold"]
         assert (f"δ: {delta:.4f} in training, -1.0 here\n" in err) == ("--type_threshold=-1" in flags)
     assert reports[0] == reports[1]
     assert (reports[0]["scores"]["threshold"], reports[2]["scores"]["threshold"]) == (0.02, 0)

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from toner_jax import config as configuration
 from toner_jax.data.sentences import load_sentences
 from toner_jax.parallel.mesh import make_mesh
-from toner_jax.runs import evaluate, generator, matcher, setup
+from toner_jax.runs import evaluate, generator, matched_types, matcher, setup
 from toner_jax.runs.restore import read_work_config
 from toner_jax.runs.run import SPLITS, STAGES, plan_stages
 from toner_jax.runs.stage import Run
@@ -84,7 +84,9 @@ def changed(key: str) -> ConfigDict:
     section, _, name = key.rpartition(".")
     owner = configuration.get(config, section) if section else config
     value: Any = owner[name]
-    if isinstance(value, bool):
+    if key in configuration.NUMBERS_OR:
+        owner[name] = 0.25
+    elif isinstance(value, bool):
         owner[name] = not value
     elif isinstance(value, tuple):
         owner[name] = value[1:] or ("other",)
@@ -106,8 +108,8 @@ def test_the_fingerprint_changes_with_what_the_result_depends_on_and_with_nothin
     before = stage.plan(configuration.base(), {}).fingerprint
     for key in KEYS:
         after = stage.plan(changed(key), {}).fingerprint
-        expected = covered(key, stage.reads.result) and not covered(key, stage.reads.manner)
-        assert (after != before) == expected, key
+        apart = (*stage.reads.manner, *stage.reads.selection)
+        assert (after != before) == (covered(key, stage.reads.result) and not covered(key, apart)), key
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -116,7 +118,7 @@ def test_a_key_is_declared_once_and_exists(name):
     assert all(any(covered(key, (d,)) for key in KEYS) for d in reads)
     for declared in (
         [*reads.result, *reads.earlier],
-        [*reads.manner, *reads.earlier],
+        [*reads.manner, *reads.earlier, *reads.selection],
     ):
         assert not [d for i, d in enumerate(declared) if covered(d, tuple(declared[:i] + declared[i + 1 :]))]
 
@@ -138,7 +140,7 @@ def test_what_an_earlier_stage_depends_on_is_in_the_fingerprint_through_it(name)
             continue
         after = plan_stages(changed(key), DATA)
         if covered(key, reads.earlier):
-            assert after[name].fingerprint != before, key
+            assert name not in after or after[name].fingerprint != before, key
         if covered(key, reads.manner):
             assert after[name].fingerprint == before, key
 
@@ -168,7 +170,8 @@ def _without(name: str, key: str, config: ConfigDict) -> View:
     """A stage's view, one key less."""
     reads = BY_NAME[name].reads
     fewer = {
-        kind: tuple(k for k in getattr(reads, kind) if k != key) for kind in ("result", "earlier", "manner")
+        kind: tuple(k for k in getattr(reads, kind) if k != key)
+        for kind in ("result", "earlier", "manner", "selection")
     }
     less = Reads(**fewer)
     assert list(less) != list(reads)
@@ -180,6 +183,7 @@ def _without(name: str, key: str, config: ConfigDict) -> View:
     [
         ("setup", "generator.checkpoint"),
         ("matcher", "dtype"),
+        ("types", "matcher.type_threshold"),
         ("matcher", "sharding"),
         ("generator", "text"),
         ("generator", "matcher.enabled"),
@@ -196,6 +200,7 @@ def test_a_stage_that_reads_an_undeclared_key_fails(name, key, finished, tmp_pat
     work = {
         "setup": lambda: setup.prepare(view, tmp_path / "new", splits["train"], run.schema),
         "matcher": lambda: matcher.train_matcher(view, run),
+        "types": lambda: matched_types.write_training_types(view, run),
         "generator": lambda: generator.train_generator(view, run),
         "evaluate": lambda: evaluate.evaluate_run(view, run, _result(workdir, "generator")),
     }
@@ -218,7 +223,7 @@ def test_what_says_how_a_run_runs_changes_no_result(finished, cache, tmp_path):
     assert done.returncode == 0, done.stderr
     for name in BY_NAME:
         assert _result(workdir, name) == _result(finished[0], name), name
-    for file in ("matcher/types/train.jsonl", "predictions/test.jsonl", "report/test.json"):
+    for file in ("types/train.jsonl", "predictions/test.jsonl", "report/test.json"):
         assert (workdir / file).read_bytes() == (finished[0] / file).read_bytes(), file
 
 
@@ -238,4 +243,4 @@ def test_free_decoding_changes_the_evaluation_alone(finished, cache, tmp_path):
     command = tiny.command(workdir, "--config.decode.grammar=False", "--config.decode.max_length=40")
     again = tiny.run(command, tiny.environment(cache))
     assert again.returncode == 0, again.stderr
-    assert again.stderr.count("complete, skipped") == 3
+    assert again.stderr.count("complete, skipped") == 5

@@ -51,7 +51,7 @@ def differences(left: Path, right: Path) -> list[str]:
         "predictions/dev.jsonl",
         "predictions/test.jsonl",
         "report/test.json",
-        "matcher/types/train.jsonl",
+        "types/train.jsonl",
     ):
         if (left / name).read_bytes() != (right / name).read_bytes():
             found.append(name)

@@ -30,10 +30,10 @@ FILES = (
     "predictions/test.jsonl",
     "report/dev.json",
     "report/test.json",
-    "matcher/thresholds.json",
-    "matcher/types/train.jsonl",
-    "matcher/types/dev.jsonl",
-    "matcher/types/test.jsonl",
+    "types/thresholds.json",
+    "types/train.jsonl",
+    "types/dev.jsonl",
+    "evaluate/types/test.jsonl",
 )
 # Today's name → the name it had in the old version.
 RENAMED_FILES: dict[str, str] = {}

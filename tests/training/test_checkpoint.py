@@ -102,11 +102,39 @@ def test_a_damaged_step_can_be_written_again(copy, said):
         assert checkpoints.latest_good() == 20
 
 
-def test_a_step_without_manifest_is_as_if_never_written(copy):
-    (copy / "manifests" / "20.json").unlink()
+def test_what_a_kill_left_half_written_is_as_if_never_written(copy):
+    (copy / "manifests" / "20.json").rename(copy / "manifests" / "20.begun")
     with Checkpoints(copy) as checkpoints:
         assert checkpoints.steps() == [10]
-        assert not (copy / "20").exists()
+    assert not (copy / "20").exists()
+    assert sorted(p.name for p in (copy / "manifests").iterdir()) == ["10.json"]
+
+
+@pytest.mark.parametrize("lost", ["20.json", "10.json", ""])
+def test_a_step_whose_manifest_was_lost_is_not_thrown_away(copy, lost):
+    """Nothing tells it from a whole one but that file."""
+    if lost:
+        (copy / "manifests" / lost).unlink()
+    else:
+        shutil.rmtree(copy / "manifests")
+    before = sorted(copy.rglob("*"))
+    with pytest.raises(
+        UserError, match=rf"manifests/{lost or '20.json'}: missing, so nothing vouches for step"
+    ) as error:
+        Checkpoints(copy)
+    assert "\n" not in str(error.value)
+    assert sorted(copy.rglob("*")) == before
+
+
+def test_a_damaged_step_is_kept_aside(copy):
+    victim = _files(copy)[0]
+    victim.write_bytes(victim.read_bytes() + b"?")
+    with Checkpoints(copy) as checkpoints:
+        assert checkpoints.latest_good() == 10
+        assert checkpoints.steps() == [10]
+    aside = copy.parent / "damaged"
+    assert sorted(p.name for p in aside.iterdir()) == ["20", "20.json"]
+    assert (aside / "20" / victim.relative_to(copy / "20")).read_bytes().endswith(b"?")
 
 
 def test_latest_and_best_are_kept(tmp_path):
@@ -138,9 +166,8 @@ def test_a_save_that_fails_says_what_is_intact(copy):
     with Checkpoints(copy) as checkpoints:
         (copy / "manifests").rename(copy / "hidden")
         (copy / "manifests").write_text("in the way")
-        checkpoints.save(30, _state(30), {"step": 30})
         with pytest.raises(UserError, match="step 30 could not be written"):
-            checkpoints.wait()
+            checkpoints.save(30, _state(30), {"step": 30})
 
 
 def test_manifest_lists_every_file(saved):

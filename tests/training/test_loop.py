@@ -78,6 +78,7 @@ def _run(workdir: Path, max_skipped: int = 10, evaluate=None, **samples):
         mesh=mesh,
         dev=DevEvaluation(scores, frozenset({6, 12, 18, STEPS})),
         options=FitOptions(checkpoint_every=5, checkpoint_keep=2, log_every=7, max_skipped=max_skipped),
+        lower="lower toy.batch_size",
     )
     return fit(job, state)
 
@@ -163,3 +164,20 @@ def test_evaluation_steps():
     assert evaluation_steps(100, 30, 0.0, 50, apart=40) == {30, 60, 90, 100}  # an explicit key wins
     assert total_steps(10, 1.5) == 15
     assert total_steps(10, 0.01) == 1
+
+
+def test_memory_that_runs_out_says_what_to_lower(tmp_path, monkeypatch):
+    def evaluate(params):
+        return {"f1": float(jnp.ones((1 << 46,), jnp.float32).sum())}  # more than any machine has
+
+    says = r"^toy: dev evaluation: out of memory on the device \(.*allocating.*\); lower eval.batch_size$"
+    with pytest.raises(UserError, match=says):
+        _run(tmp_path, evaluate=evaluate)
+
+    def shard_batch(batch, mesh):
+        raise MemoryError("Unable to allocate 9 TiB")
+
+    monkeypatch.setattr("toner_jax.training.loop.shard_batch", shard_batch)
+    says = r"^toy: training: out of memory on the host \(Unable to allocate 9 TiB\); lower toy.batch_size$"
+    with pytest.raises(UserError, match=says):
+        _run(tmp_path / "other")

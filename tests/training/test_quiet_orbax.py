@@ -66,3 +66,56 @@ def test_the_root_logger_gets_no_handler(pythonpath):
     """absl's functions would give it one; meanwhile messages come out as they do without any handler, once."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=pythonpath)
     assert (done.returncode, done.stderr) == (0, "of another library\nmine\n")
+
+
+LEFT_BEHIND = """
+import asyncio, gc, logging, sys, threading
+from toner_jax.training.quiet_orbax import without_orbax_messages
+
+def fail(path, error):
+    exec(compile("raise error", path, "exec"), {"error": error})
+
+def in_thread(*what):
+    thread = threading.Thread(target=lambda: fail(*what))
+    thread.start()
+    thread.join()
+
+class Unraisable:
+    def __init__(self, *what):
+        self.what = what
+    def __del__(self):
+        fail(*self.what)
+
+threading.excepthook = lambda a: sys.excepthook(a.exc_type, a.exc_value, a.exc_traceback)  # as C++ does
+ours, theirs = "/lib/mine/a.py", "/lib/orbax/a.py"
+before = sys.excepthook, sys.unraisablehook
+with without_orbax_messages():
+    in_thread(theirs, ValueError("thread of theirs"))
+    in_thread(ours, RuntimeError("Event loop is closed"))
+    in_thread(ours, ValueError("thread of ours"))
+    Unraisable(theirs, ValueError("object of theirs"))
+    Unraisable(ours, ValueError("object of ours"))
+    for path in (theirs, ours):
+        try:
+            fail(path, ValueError("task"))
+        except ValueError as error:
+            logging.getLogger("asyncio").error("task of %s", path, exc_info=error)
+    logging.getLogger("asyncio").error("Future of /run/7.orbax-checkpoint-tmp/state")
+assert (sys.excepthook, sys.unraisablehook) == before
+"""
+
+
+def test_tracebacks_of_what_a_failed_save_left_behind_are_not_printed(pythonpath):
+    done = subprocess.run([sys.executable, "-c", LEFT_BEHIND], capture_output=True, text=True, env=pythonpath)
+    said = [
+        line
+        for line in done.stderr.splitlines()
+        if line.startswith(("ValueError", "task", "Future", "Runtime"))
+    ]
+    assert said == [
+        "ValueError: thread of ours",
+        "ValueError: object of ours",
+        "task of /lib/mine/a.py",
+        "ValueError: task",
+    ]
+    assert done.returncode == 0

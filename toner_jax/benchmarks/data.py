@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--backend", type=cli.one_of("tf_text", "hf"), default="tf_text", help="tf_text (default) or hf"
     )
     parser.add_argument("--sentences", type=cli.whole_number, default=75_000, help="how many")
-    parser.add_argument("--json", type=cli.path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--json", type=cli.output, metavar="FILE", help="write the figures as JSON")
 
 
 def run(options: argparse.Namespace) -> None:

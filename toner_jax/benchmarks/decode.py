@@ -20,7 +20,7 @@ from toner_jax.benchmarks.subject import Subject, load
 from toner_jax.benchmarks.tables import WIDTH
 from toner_jax.benchmarks.timing import Contender, Measured, Setting, measure
 from toner_jax.common import cli
-from toner_jax.common.console import say
+from toner_jax.common.console import say, show_rich
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
 from toner_jax.tasks.output import Output
@@ -41,9 +41,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=cli.whole_number, default=5, help="how often each is measured")
     parser.add_argument("--batches", default="16,32,64,128", help="batch sizes to choose from")
     parser.add_argument("--only", default="", help="contenders by name, comma-separated; all by default")
-    parser.add_argument("--json", type=cli.path, metavar="FILE", help="write all figures as JSON")
+    parser.add_argument("--json", type=cli.output, metavar="FILE", help="write all figures as JSON")
     parser.add_argument(
-        "--markdown", type=cli.path, metavar="FILE", help="write a table for docs/benchmarks/"
+        "--markdown", type=cli.output, metavar="FILE", help="write a table for docs/benchmarks/"
     )
 
 
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> None:
         write_atomically(options.json, json.dumps(report, indent=2) + "\n")
     if options.markdown:
         write_atomically(options.markdown, markdown(report))
-    Console(width=WIDTH).print(table(report))
+    show_rich(table(report), Console(width=WIDTH))
 
 
 def _command(options: argparse.Namespace) -> str:

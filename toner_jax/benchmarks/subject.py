@@ -21,7 +21,11 @@ from toner_jax.models import registry
 from toner_jax.models.decoder import MakeDecoder
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
-from toner_jax.runs.generator import read_types_if_enabled
+from toner_jax.runs.chain import DATA, whole
+from toner_jax.runs.evaluate import FOLDER as EVALUATE
+from toner_jax.runs.evaluate import types_path
+from toner_jax.runs.matched_types import read_types
+from toner_jax.runs.matched_types import types_path as training_path
 from toner_jax.runs.recognizers import decode_options
 from toner_jax.runs.restore import Restored, restore
 from toner_jax.runs.workdir import split_path
@@ -79,10 +83,16 @@ def load(workdir: Path, split: str, count: int) -> Subject:
     restored = restore(workdir, mesh)
     word_ids = setup.generator_word_ids(restored.config, restored.tokenizers)
     task = Entities(word_ids, restored.schema)
+    whole(workdir, DATA)
+    whole(workdir, EVALUATE)
     sentences = load_sentences(split_path(workdir, split))
     if not sentences:
         raise UserError(f"{workdir}: its {split} split is empty; choose another --split")
-    matched = read_types_if_enabled(restored.config, workdir, split, sentences)
+    matched = None
+    if restored.config.matcher.enabled:
+        matched = read_types(
+            training_path(workdir, split) if split == "train" else types_path(workdir, split), sentences
+        )
     count = count or len(sentences)
     sentences, matched = sentences[:count], None if matched is None else matched[:count]
     inputs: list[Input] = []

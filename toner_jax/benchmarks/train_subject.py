@@ -23,7 +23,8 @@ from toner_jax.parallel.runtime import compute_dtype
 from toner_jax.pipeline.batching import HostBatch, Shape
 from toner_jax.runs import options as run_options
 from toner_jax.runs import setup
-from toner_jax.runs.generator import make_samples, read_types_if_enabled
+from toner_jax.runs.generator import make_samples
+from toner_jax.runs.matched_types import read_types, types_path
 from toner_jax.runs.restore import read_work_config
 from toner_jax.runs.workdir import split_path
 from toner_jax.training.objectives import GeneratorObjective
@@ -136,7 +137,7 @@ def of_run(workdir: Path, asked: Asked) -> TrainSubject:
     schema = setup.read_work_schema(workdir)
     features = setup.generator_features(config, workdir / setup.TOKENIZERS, schema)
     train = load_sentences(split_path(workdir, "train"))
-    matched = read_types_if_enabled(config, workdir, "train", train)
+    matched = read_types(types_path(workdir, "train"), train) if config.matcher.enabled else None
     samples = make_samples(config, features, train, matched, mesh)
     return TrainSubject(
         name=config.data.name,

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from toner_jax.common import cli
+from toner_jax.common.console import show
 
 COMMANDS = {
     "train": "train both models on a data set and evaluate them",
@@ -36,31 +37,28 @@ def door(command: str) -> Callable[..., int]:
 
 def _dispatch(arguments: list[str]) -> int | None:
     if arguments[:1] in (["--help"], ["-h"]):
-        print(_overview())
+        show(*_overview())
         return cli.OK
     if arguments == ["--version"]:
         from toner_jax import __version__
 
-        print(f"{cli.PROGRAM} {__version__}")
+        show(f"{cli.PROGRAM} {__version__}")
         return cli.OK
     name, rest = cli.choose(arguments, COMMANDS, "command", cli.PROGRAM)
     main: Callable[[list[str]], int | None] = importlib.import_module(f"toner_jax.commands.{name}").main
     return main(rest)
 
 
-def _overview() -> str:
-    lines = [f"  {name:<9} {what}" for name, what in COMMANDS.items()]
-    return "\n".join(
-        [
-            f"usage: {cli.PROGRAM} COMMAND [--flag=value …]",
-            "",
-            "Type-oriented named entity recognition (ToNER) on JAX.",
-            "",
-            *lines,
-            "",
-            f"{cli.PROGRAM} COMMAND --help says what each flag does.",
-            "Exit status: 0; 1, a comparison that was asked for differs; 2, something to mend, which one line on",
-            "standard error names; 3, rows that could not be read stand in the output (predict); 75, stopped by",
-            "SIGTERM (train); 130, by Ctrl-C.",
-        ]
-    )
+def _overview() -> list[str]:
+    return [
+        f"usage: {cli.PROGRAM} COMMAND [--flag=value …]",
+        "",
+        "Type-oriented named entity recognition (ToNER) on JAX.",
+        "",
+        *(f"  {name:<9} {what}" for name, what in COMMANDS.items()),
+        "",
+        f"{cli.PROGRAM} COMMAND --help says what each flag does.",
+        "Exit status: 0; 1, a comparison that was asked for differs; 2, something to mend, which one line on",
+        "standard error names; 3, rows that could not be read stand in the output (predict); 75, stopped by",
+        "SIGTERM (train); 130, by Ctrl-C.",
+    ]

@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Sequence
 
 from toner_jax.common import cli
+from toner_jax.common.console import show
 
 BENCHMARKS = {
     "train": "the generator's train step",
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     """
     if list(arguments[:1]) in (["--help"], ["-h"]):
         lines = [f"  {name:<7} {what}" for name, what in BENCHMARKS.items()]
-        print("\n".join([f"usage: {cli.PROGRAM} bench BENCHMARK [--flag=value …]", "", *lines]))
+        show(f"usage: {cli.PROGRAM} bench BENCHMARK [--flag=value …]", "", *lines)
         return
     name, rest = cli.choose(arguments, BENCHMARKS, "benchmark", f"{cli.PROGRAM} bench")
     parser = cli.Parser(f"bench {name}", f"Measures {BENCHMARKS[name]}.")

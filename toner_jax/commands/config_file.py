@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
+def add_no_cache(parser: cli.Parser) -> None:
+    """`--no-cache`, of commands that read the data of a configuration."""
+    parser.add_key_flag(
+        "--no-cache", "data.cache", "False",
+        "read the data anew, and keep nothing of them in the user's cache; the same as --config.data.cache=False",
+    )  # fmt: skip
+
+
 class Chosen(NamedTuple):
     """A configuration, and the name of its file without the suffix."""
 

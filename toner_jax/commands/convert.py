@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from toner_jax.common import cli
+from toner_jax.common.console import show
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -17,7 +18,7 @@ def main(arguments: Sequence[str]) -> None:
     options = _read(arguments)
     from toner_jax.runs.export.convert import convert
 
-    print(convert(options.source, options.target, options.step, options.dtype))
+    show(convert(options.source, options.target, options.step, options.dtype))
 
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
@@ -27,7 +28,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         help="a work directory, or a model to import: a folder or a hub id",
     )  # fmt: skip
     parser.add_argument(
-        "--to", dest="target", type=cli.path, required=True, metavar="DIR", help="a new or empty folder"
+        "--to", dest="target", type=cli.output, required=True, metavar="DIR", help="a new or empty folder"
     )
     parser.add_argument(
         "--step", type=cli.whole_number, help="a generator checkpoint of the run; the chosen one by default"

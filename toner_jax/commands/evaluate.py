@@ -6,11 +6,11 @@ The work directory is all it needs: the data the run was made with need not be t
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 
 from toner_jax.commands.config_file import check_key
 from toner_jax.common import cli
+from toner_jax.common.console import show_json, show_rich
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -50,9 +50,12 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--threshold", type=cli.number, help="the least score of an entity that counts")
     parser.add_argument("--type_threshold", type=cli.number, help="another δ for T′")
     parser.add_argument(
-        "--output", type=cli.path, metavar="DIR", help="a folder for predictions.jsonl and report.json"
+        "--output", type=cli.output, metavar="DIR", help="a folder for predictions.jsonl and report.json"
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--no-cache", action="store_true", help="as for train; of --input nothing is ever kept"
+    )
     return parser.read(arguments)
 
 
@@ -64,8 +67,6 @@ def _more() -> str:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from rich.console import Console
-
     from toner_jax.api import Ner
     from toner_jax.evaluation.summary import result_table
     from toner_jax.parallel.runtime import keep_compiled_programs
@@ -79,10 +80,11 @@ def _evaluate(options: argparse.Namespace) -> None:
         splits[name] = reevaluate.read_input(options.workdir, config, options.input, options.format)
     ner = Ner(options.workdir, config=config, step=options.step)
     reevaluate.say_choices(options.workdir, ner, options.type_threshold)
-    evaluation = reevaluate.evaluate(ner, splits, name, options.threshold, options.type_threshold)
+    made_by = reevaluate.made_by(options.workdir, ner, options.type_threshold)
+    evaluation = reevaluate.evaluate(ner, splits, name, options.threshold, options.type_threshold, made_by)
     if options.output:
         evaluation.write(options.output)
     if options.json:
-        print(json.dumps(evaluation.report, indent=2))
+        show_json(evaluation.report)
     else:
-        Console().print(result_table(evaluation.report))
+        show_rich(result_table(evaluation.report))

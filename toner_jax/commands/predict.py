@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,8 +17,10 @@ from toner_jax.commands.outputs.answers import OURS, Answer, Tokenize
 from toner_jax.commands.outputs.form import Form
 from toner_jax.commands.outputs.forms import AUTO, FORMS
 from toner_jax.commands.outputs.target import Done, Target
+from toner_jax.commands.outputs.unread import Unread
 from toner_jax.common import cli
-from toner_jax.common.console import Progress, warn
+from toner_jax.common.console import Progress, to_json, warn
+from toner_jax.common.files import is_full
 from toner_jax.errors import ParameterError, UserError
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "--resume", action="store_true", help="go on with what an interrupted command has written"
     )
     parser.add_argument("--batch", type=cli.positive, default=1024, help="sentences prepared at a time")
+    parser.add_argument(
+        "--no-cache", action="store_true", help="as for train; of --input nothing is ever kept"
+    )
     return parser.read(arguments)
 
 
@@ -127,12 +131,14 @@ def _predict_file(options: argparse.Namespace) -> int:
                 ner = _load(options)
                 sink, done = target.open()
             except OSError as error:
+                if is_full(error):
+                    raise
                 raise UserError(f"{error.filename}: cannot be opened ({error.strerror})") from error
             format = rows.format_of(options.input, options.format)
             given = islice(rows.read_rows(source, options.input, format), done.rows, None)
             tokenize = _tokenize(ner, options.pretokenized)
             target.check_kept(tokenize)
-            writer = _Writer(ner, sink, options, labels, done)
+            writer = _Writer(ner, target, sink, options, labels, done)
             written = writer.write(_fitting(given, target.form, tokenize))
             total = _count(options.input, format)
             if total and not sink.isatty():
@@ -140,7 +146,7 @@ def _predict_file(options: argparse.Namespace) -> int:
             for _ in written:
                 pass
         target.finish(tokenize)
-        return writer.finish(target)
+        return writer.finish()
 
 
 def _tokenize(ner: Ner, pretokenized: bool) -> Tokenize:
@@ -200,15 +206,21 @@ class _Writer:
     """Writes each row with its entities, a line each; one that cannot be read with its error."""
 
     def __init__(
-        self, ner: Ner, sink: IO[str], options: argparse.Namespace, labels: Labels | None, done: Done
+        self,
+        ner: Ner,
+        target: Target,
+        sink: IO[str],
+        options: argparse.Namespace,
+        labels: Labels | None,
+        done: Done,
     ):
         from toner_jax.tasks.recognized import Coverage
 
-        self._ner, self._sink, self._options, self._labels = ner, sink, options, labels
+        self._ner, self._target, self._sink = ner, target, sink
+        self._options, self._labels = options, labels
         self._waiting: deque[rows.Row] = deque()
         self._bad, self._first_error = done.bad, done.first_error
-        self._in_part = self._unknown = 0
-        self._lost = self._nothing = Coverage()
+        self._unread, self._nothing = done.unread, Coverage()
 
     def write(self, given: Iterator[rows.Row]) -> Iterator[None]:
         """Yields after each row. Entities are written as they are found: those of a long text need not be in memory
@@ -228,9 +240,9 @@ class _Writer:
                 yield from self._write_errors()
                 begun, coverage, separator = True, self._nothing, ""
                 entry = _own_keys(self._waiting.popleft())
-                self._sink.write(json.dumps(entry, ensure_ascii=False)[:-1] + ', "entities": [')
+                self._put(to_json(entry)[:-1] + ', "entities": [')
             for span in part.entities:
-                self._sink.write(separator + json.dumps(span, ensure_ascii=False))
+                self._put(separator + to_json(span))
                 separator = ", "
             coverage += part.coverage
             if part.is_last:
@@ -239,18 +251,16 @@ class _Writer:
                 yield
         yield from self._write_errors()
 
-    def finish(self, target: Target) -> int:
+    def finish(self) -> int:
         """Says what was not read. Returns the exit status."""
-        if self._in_part:
-            lost = self._lost.describe(texts_mostly_unknown=self._unknown)
-            texts = f"{self._in_part:,} text{'s' * (self._in_part > 1)}"
-            warn(f"not all was read of {texts}, whose rows have a coverage: {lost}")
+        if unread := self._unread.describe():
+            warn(unread)
         if self._bad:
             count = f"{self._bad:,} row{'s' * (self._bad > 1)}"
-            if target.form.holds_errors:
+            if self._target.form.holds_errors:
                 warn(f"{self._first_error} ({count} could not be read and stand in the output with an error)")
             else:
-                warn(f"{target.output}: {count} left out")  # each has been named
+                warn(f"{self._target.output}: {count} left out")  # each has been named
         return BAD_ROWS if self._bad else cli.OK
 
     def _texts(self, given: Iterator[rows.Row]) -> Iterator[Text]:
@@ -265,17 +275,20 @@ class _Writer:
         while self._waiting and self._waiting[0].error:
             row = self._waiting.popleft()
             self._bad, self._first_error = self._bad + 1, self._first_error or row.error
-            self._sink.write(json.dumps({**_own_keys(row), "error": row.error}, ensure_ascii=False) + "\n")
-            self._sink.flush()
+            self._put(to_json({**_own_keys(row), "error": row.error}) + "\n", flush=True)
             yield
 
     def _end(self, coverage: Coverage) -> None:
-        self._sink.write("]" if coverage.whole else f'], "coverage": {json.dumps(coverage.to_json())}')
-        self._sink.write("}\n")
-        self._sink.flush()
+        said = "" if coverage.whole else f', "coverage": {to_json(coverage.to_json())}'
+        self._put(f"]{said}}}\n", flush=True)
         if not coverage.whole:
-            self._in_part, self._lost = self._in_part + 1, self._lost + coverage
-            self._unknown += coverage.mostly_unknown
+            self._unread += Unread.of(coverage.to_json())
+
+    def _put(self, text: str, flush: bool = False) -> None:
+        with self._target.named():
+            self._sink.write(text)
+            if flush:
+                self._sink.flush()
 
 
 def _own_keys(row: rows.Row) -> dict[str, Any]:

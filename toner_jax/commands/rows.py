@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
+from toner_jax.common.files import naming
 from toner_jax.data.reading import shown
 from toner_jax.errors import UserError
 
@@ -35,6 +36,8 @@ _MARKS = {
 _WITHOUT_MARK = re.compile(rb"[^\0]\0[^\0]\0|\0[^\0]\0[^\0]|[^\0]\0\0\0|\0\0\0[^\0]")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, as "surrogateescape" gives them
 _DEEPEST = 200  # what nests deeper may be read and yet not written
+# Characters that are held in memory at a time, of a row or of an array: a small file may decompress to any number.
+_LONGEST = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,13 @@ def format_of(name: str, format: str = "auto") -> str:
 
 @contextmanager
 def open_bytes(name: str) -> Iterator[IO[bytes]]:
-    """A file or standard input, decompressed if it is gzip's; opened once, as a pipe gives what it holds but once."""
+    """A file or standard input, decompressed if it is gzip's; opened once, as a pipe gives what it holds but once.
+
+    Raises:
+      UserError: standard input is closed.
+    """
+    if name == STANDARD and sys.stdin is None:
+        raise UserError("standard input is closed; name a file of texts")
     with nullcontext(sys.stdin.buffer) if name == STANDARD else Path(name).open("rb") as opened:
         file = io.BufferedReader(cast("io.RawIOBase", opened))
         compressed = file.peek(2)[:2] == _GZIP
@@ -100,13 +109,16 @@ def read_rows(file: IO[bytes], name: str, format: str) -> Iterator[Row]:
         # What is not UTF-8 spoils its own row alone.
         errors = "surrogateescape" if encoding == "utf-8-sig" else "strict"
         lines = io.TextIOWrapper(buffered, encoding=encoding, errors=errors)
-        yield from _array(lines, name) if format == "json" else _lines(lines, name, format == "jsonl")
+        with naming(name):
+            yield from _array(lines, name) if format == "json" else _lines(lines, name, format == "jsonl")
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"{name}: cannot be read ({error})") from error
 
 
 def _lines(lines: IO[str], name: str, is_json: bool) -> Iterator[Row]:
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(iter(lambda: lines.readline(_LONGEST + 1), ""), 1):
+        if len(line) > _LONGEST and not line.endswith("\n"):
+            raise UserError(f"{name}:{number}: a line of more than {_LONGEST:,} characters; split it")
         text, location = line.rstrip("\n"), f"{name}:{number}"
         if _ESCAPED.search(text):
             yield Row({}, f"{location}: not UTF-8", location)
@@ -118,7 +130,11 @@ def _lines(lines: IO[str], name: str, is_json: bool) -> Iterator[Row]:
 
 def _array(lines: IO[str], name: str) -> Iterator[Row]:
     """The elements of an array, or one object on any number of lines; of a file that is neither, its lines."""
-    text = lines.read()
+    text = lines.read(_LONGEST + 1)
+    if len(text) > _LONGEST:
+        raise UserError(
+            f"{name}: an array of more than {_LONGEST:,} characters; write JSON lines, a row each"
+        )
     if wrong := _ESCAPED.search(text):
         raise UserError(f"{name}:{text.count(chr(10), 0, wrong.start()) + 1}: not UTF-8; convert the file")
     try:

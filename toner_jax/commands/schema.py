@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toner_jax.commands.config_file import add_no_cache
 from toner_jax.common import cli
+from toner_jax.common.console import say, show
 from toner_jax.errors import UserError
 
 if TYPE_CHECKING:
     from toner_jax.data.options import DataOptions
+    from toner_jax.schema import Schema
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -22,37 +24,36 @@ def main(arguments: Sequence[str]) -> None:
       UserError: bad input.
     """
     options = _read(arguments)
+    from toner_jax.data.formats.registry import said_format_of
     from toner_jax.data.infer import infer_schema, write_schema_file
 
     data = _data_options(options.keys)
     if options.output.exists():
         raise UserError(f"{options.output}: exists; give the schema a new file")
-    labels = [_labels(path, options.format, data) for path in options.input]
-    total = sum(labels, Counter[str]())
-    schema = infer_schema(total, options.output.stem)
+    formats = [said_format_of(path, options.format) for path in options.input]
+    inputs = list(zip(options.input, formats, strict=True))
+    labels = {label for path, format in inputs for label in _count(path, format, None, data)}
+    schema = infer_schema(labels, options.output.stem)
+    # Anew, as training will read them: where labels are one type, `I-PER` after `B-Per` begins no entity.
+    counts = [(path, _count(path, format, schema, data)) for path, format in inputs]
     write_schema_file(schema, options.output)
     for type_ in schema.types:
-        without = [
-            p.name
-            for p, its in zip(options.input, labels, strict=True)
-            if not any(its[t] for t in type_.tags)
-        ]
+        without = [path.name for path, its in counts if not its.get(type_.name)]
         absent = f", none in {', '.join(without)}" if without else ""
-        print(
-            f"{type_.name}: {sum(total[t] for t in type_.tags):,} entities ({', '.join(type_.tags)}){absent}"
-        )
+        times = sum(its.get(type_.name, 0) for _, its in counts)
+        show(f"{type_.name}: {times:,} entities ({', '.join(type_.tags)}){absent}")
 
 
-def _labels(path: Path, format: str, options: DataOptions) -> Counter[str]:
-    """The labels of a file or folder by how often; what was mended or left out in it is said."""
-    from toner_jax.common.console import say
+def _count(path: Path, format: str, schema: Schema | None, options: DataOptions) -> dict[str, int]:
+    """The types of a file or folder by how often, without a schema its labels; with one, what was mended or left out
+    in it is said."""
     from toner_jax.data.formats.format import count_labels
-    from toner_jax.data.formats.registry import read_path, said_format_of
+    from toner_jax.data.formats.registry import read_path
 
-    read = read_path(path, said_format_of(path, format), None, "", options)
-    for reason, times in read.repairs.items():
+    read = read_path(path, format, schema, "", options)
+    for reason, times in read.repairs.items() if schema else ():
         say(f"{path.name}: {reason}: {times:,}, the first at {read.repairs.places(reason)[0]}")
-    return Counter(count_labels(read))
+    return count_labels(read)
 
 
 def _data_options(keys: Sequence[tuple[str, str]]) -> DataOptions:
@@ -83,11 +84,12 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--output",
-        type=cli.path,
+        type=cli.output,
         required=True,
         metavar="FILE",
         help="the schema file to write, .json or .yaml",
     )
+    add_no_cache(parser)
     return parser.read(arguments)
 
 

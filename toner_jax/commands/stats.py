@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toner_jax.commands import config_file
 from toner_jax.common import cli
+from toner_jax.common.console import cell, say, show, show_json, show_rich
 
 if TYPE_CHECKING:
     from toner_jax.data.corpora.published import Comparison
@@ -41,7 +40,8 @@ def main(arguments: Sequence[str]) -> int:
     sizes = {split: (f["sentences"], f["entities"]) for split, f in figures.items()}
     raw = [split for split, sentences in dataset.splits.items() if any(s.raw for s in sentences)]
     text, matches = verdict(name, compare(name, sizes, raw), schemes(dataset))
-    print(text, file=sys.stderr if options.json else sys.stdout)
+    for line in text.split("\n"):
+        (say if options.json else show)(line)
     return cli.OK if matches else 1
 
 
@@ -72,6 +72,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "--check", action="store_true",
         help="compare with the published sizes and say which copy it is; exit status 1 if it is none",
     )  # fmt: skip
+    config_file.add_no_cache(parser)
     return parser.read(arguments)
 
 
@@ -82,23 +83,19 @@ def _more() -> str:
 def _picture(text: str) -> Path:
     if Path(text).suffix not in (".svg", ".png"):
         raise argparse.ArgumentTypeError(f"{text!r} is no .svg or .png file")
-    return Path(text)
+    return cli.output(text)
 
 
 def _show(name: str, figures: dict[str, Any], dataset: Dataset, options: argparse.Namespace) -> None:
     if options.json:
         for split, repairs in dataset.repairs.items() if options.repairs else ():
             figures[split]["repaired_at"] = repairs.to_json()
-        print(json.dumps(figures, indent=2))
+        show_json(figures)
     else:
-        from rich.console import Console
-
-        Console().print(tables(name, figures))
-        for note in dataset.notes:
-            print(note)
+        show_rich(tables(name, figures))
+        show(*dataset.notes)
         for split, repairs in dataset.repairs.items() if options.repairs else ():
-            for reason, place in ((r, place) for r in repairs for place in repairs.places(r)):
-                print(f"{split}: {reason}: {place}")
+            show(*(f"{split}: {reason}: {place}" for reason in repairs for place in repairs.places(reason)))
     if options.picture:
         from toner_jax.evaluation.charts import dataset_picture
 
@@ -135,15 +132,14 @@ def statistics(config: Any, dataset: Dataset, tokenizer: str | None) -> dict[str
 
 def tables(name: str, figures: dict[str, Any]) -> Any:
     """The figures as a table with a column for each split."""
-    from rich.markup import escape
     from rich.table import Table
 
-    table = Table("", *figures, title=escape(name))
+    table = Table("", *figures, title=cell(name, "italic"))
     for column in table.columns[1:]:
         column.justify = "right"
 
     def row(label: str, values: list[Any]) -> None:
-        table.add_row(escape(label), *(f"{v:.4f}" if isinstance(v, float) else f"{v:,}" for v in values))
+        table.add_row(cell(label), *(f"{v:.4f}" if isinstance(v, float) else f"{v:,}" for v in values))
 
     splits = list(figures.values())
     for key in ("sentences", "without_entities", "documents", "entities", "unreachable"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from toner_jax.commands import config_file
 from toner_jax.common import cli
+from toner_jax.common.console import show
+from toner_jax.common.files import describe_failure
 from toner_jax.errors import UserError
 from toner_jax.training.interrupts import Preempted, install
 
@@ -27,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.list_keys:
         from toner_jax.commands.keys import read_keys, table
 
-        print(table(read_keys()))
+        show(*table(read_keys()).split("\n"))
         return
     from toner_jax.validation import validate
 
@@ -52,19 +55,21 @@ def _run(config: ConfigDict, workdir: Path, options: Namespace) -> None:
 
     keep_compiled_programs()
     if options.dry_run:
-        print(describe(config, workdir, options.restart))
+        show(*describe(config, workdir, options.restart))
         return
     try:
         results = execute(config, workdir, options.restart)
     except BrokenPipeError:
         raise
     except OSError as error:  # a full disk, a folder that vanished: the user's to mend, like bad input
-        where = error.filename or workdir
-        raise UserError(
-            f"{where}: {error.strerror or error}; mend it and start the same command again"
-        ) from error
-    if "evaluate" in results:
+        mend = "mend it and start the same command again"
+        raise UserError(describe_failure(error, workdir, mend)) from error
+    if "evaluate" in results and sys.stdout is not None:
         show_run(workdir)
+
+
+def _stages(text: str) -> tuple[str, ...]:
+    return tuple(cli.some(text).split(","))
 
 
 def _read(arguments: Sequence[str]) -> Namespace:
@@ -88,8 +93,14 @@ def _read(arguments: Sequence[str]) -> Namespace:
         help="say what would be done, and how long it takes, without doing it",
     )
     parser.add_argument(
-        "--restart", action="store_true", help="train half-trained stages with changed settings anew"
+        "--restart",
+        type=_stages,
+        default=(),
+        metavar="STAGE[,STAGE]",
+        help="what may be trained anew where it has changed: matcher, generator or both; what it replaces goes once "
+        "the new one has a checkpoint",
     )
+    config_file.add_no_cache(parser)
     parser.add_argument("--keys", dest="list_keys", action="store_true", help="list every key, and end")
     options = parser.read(arguments)
     if options.config is None and not options.list_keys:

@@ -1,8 +1,8 @@
-"""What takes long to make, cached between runs: data sets as they were read, words as they were cut.
+"""The user's cache: what takes long to make, on disk between runs.
 
-An entry is a folder named by a digest of all that its content depends on, so a changed input has another
-entry. It is written beside its place and moved there whole, so several processes at once, or a kill, leave
-an entry complete or absent. A damaged entry is made again.
+An entry is a file named by a digest of what its content is made of and how. It is written beside its place and moved
+there whole, so a kill at any moment leaves it complete or absent; one that is damaged counts as absent. Nobody else may
+read the folder, and one that others may write to is not used. What is unused for longest goes when there is too much.
 """
 
 from __future__ import annotations
@@ -10,19 +10,31 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import shutil
-import uuid
-from collections.abc import Callable, Mapping
+import sys
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
+from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
+import xxhash
+from filelock import FileLock, Timeout
 
-_MOST_ENTRIES = 64  # of more, those unused for longest go
-_MANIFEST = "manifest.json"
+from toner_jax.common.console import warn
+
+MOST_BYTES = 4 << 30  # of a kind of entries
+
+_LOCK = ".lock"
+_HALF_WRITTEN = ".tmp"
+_LOCK_SECONDS = 10.0  # to wait for other processes; without the lock nothing is written
+_DAY = 86_400.0
+_CHECKSUM = 16  # bytes
 PACKAGE = Path(__file__).parents[1]
+_LIBRARIES = ("nltk", "regex", "sentencex", "spacy")  # that cut texts
 
 
 def user_cache() -> Path | None:
@@ -46,86 +58,170 @@ def digest(*parts: Any) -> str:
 
 
 def sources_digest(package: Path) -> str:
-    """A digest of a package's readers and of what cuts text into words and pieces, at any depth."""
-    folders = [path for name in ("data", "text") for path in (package / name).rglob("*.py")]
-    return digest(*(path.read_bytes() for path in sorted([*folders, package / "schema.py"])))
+    """A digest of a package's readers and of what cuts text into words, at any depth."""
+    folders = [path for name in ("common", "data", "text") for path in (package / name).rglob("*.py")]
+    return digest(
+        *(path.read_bytes() for path in sorted([*folders, package / "schema.py", package / "atoms.py"]))
+    )
 
 
 @cache
 def code_digest() -> str:
-    """The digest of this package's sources: their changes change results."""
-    return sources_digest(PACKAGE)
+    """The digest of all code that data are read with: its changes change results."""
+    versions: list[str] = [sys.version]
+    for name in _LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            versions.append(f"{name} {metadata.version(name)}")
+    return digest(sources_digest(PACKAGE), versions)
 
 
-def tree_state(folder: Path) -> list[tuple[str, int, int]]:
-    """(path, size, time of change in ns) of every file under a folder: what tells that one was changed."""
-    found = []
-    for root, _, files in os.walk(folder, followlinks=True):
-        for name in files:
-            path = Path(root, name)
-            try:
-                status = path.stat()
-            except OSError:
-                continue  # a link to nowhere; whoever needs it will say so
-            found.append((str(path), status.st_size, status.st_mtime_ns))
-    return sorted(found)
+# The folder.
 
 
-def cached(
-    kind: str, key: str, make: Callable[[], T], write: Callable[[T, Path], None], read: Callable[[Path], T]
-) -> T:
-    """What `make` gives, from the cache if it is there.
+def private_folder(kind: str) -> Path | None:
+    """The folder of a kind of entries, which nobody else may read, made if need be.
 
-    Args:
-      kind: a folder of its own for this kind of entries.
-      key: a digest of all that the result depends on.
-      write: puts a result into an empty folder; `read` gets it back.
-
-    A cache that is not there or cannot be written (no room, no right) is no error: the result is made each time.
+    None where there can be none: no home, no room, no right to write; or where it is not to be trusted, as another
+    user may write there, which is said.
     """
-    folder = user_cache()
+    whole = user_cache()
+    if whole is None:
+        return None
+    try:
+        return whole / kind if _is_private(whole) and _is_private(whole / kind) else None
+    except OSError:
+        return None
+
+
+@cache
+def _is_private(folder: Path) -> bool:
+    """Whether a folder, made if need be, is this user's alone; others may not even read it from now on."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name != "posix":
+        return True
+    problem = _problem(folder.stat())
+    if problem:
+        warn(
+            f"{folder}: not used as a cache, as {problem}; remove it, or let XDG_CACHE_HOME name a folder of your own"
+        )
+    elif folder.stat().st_mode & 0o077:
+        _shut(folder)
+    return not problem
+
+
+def _problem(status: os.stat_result) -> str:
+    """Why what others put there may be taken for this user's own; "" where none can."""
+    if status.st_uid != os.geteuid():
+        return "it is another user's"
+    return "others may write to it" if status.st_mode & 0o022 else ""
+
+
+def _shut(folder: Path) -> None:
+    """Takes the right to read from others. What they may write to is left to be refused if it is a folder, and goes
+    if it is a file."""
+    folder.chmod(0o700)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                status = entry.stat(follow_symlinks=False)
+                if entry.is_symlink():
+                    continue
+                if entry.is_dir():
+                    if not _problem(status):
+                        _shut(Path(entry.path))
+                elif _problem(status):
+                    os.unlink(entry.path)
+                else:
+                    os.chmod(entry.path, 0o600)
+
+
+# Entries.
+
+
+def fetch(kind: str, key: str) -> bytes | None:
+    """An entry, or None where it is absent, damaged, or cannot be read."""
+    folder = private_folder(kind)
     if folder is None:
-        return make()
-    entry = folder / kind / key
-    if os.path.isdir(entry):  # `Path.is_dir` raises where the folder may not be entered
+        return None
+    _tidy_once(folder)
+    try:
+        with (folder / key).open("rb") as file:
+            checksum, data = file.read(_CHECKSUM), file.read()
+        if xxhash.xxh3_128_digest(data) != checksum:
+            return None
+        os.utime(folder / key)  # used just now
+        return data
+    except OSError:
+        return None
+
+
+def store(kind: str, key: str, data: bytes) -> None:
+    """Writes an entry, in place of an older one. What cannot be written (no room, no right, no locks) is not cached,
+    and neither is what alone would be too much."""
+    folder = private_folder(kind)
+    if folder is None or len(data) > MOST_BYTES:
+        return
+    with suppress(OSError, Timeout, NotImplementedError), _locked(folder, _LOCK_SECONDS):
+        _remove_half_written(folder)
+        half = folder / f".{key}.{platform.node()}{_HALF_WRITTEN}"
+        opened = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            _check(entry)
-            value = read(entry)
-            with suppress(OSError):  # another user's
-                os.utime(entry)
-            return value
-        except Exception:  # whatever is wrong with an entry, it can be made again
-            shutil.rmtree(entry, ignore_errors=True)
-    value = make()
-    temporary = entry.with_name(f".{key}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
-    try:
-        temporary.mkdir(parents=True)
-        write(value, temporary)
-        (temporary / _MANIFEST).write_text(json.dumps(_files(temporary)))
-        temporary.rename(entry)  # fails where another process was first: its entry is as good
-    except OSError:
-        shutil.rmtree(temporary, ignore_errors=True)
-    _prune(entry.parent)
-    return value
+            with open(opened, "wb") as file:
+                file.write(xxhash.xxh3_128_digest(data))
+                file.write(data)
+            os.replace(half, folder / key)
+        finally:
+            half.unlink(missing_ok=True)
+        trim(folder)
 
 
-def _files(entry: Path) -> Mapping[str, str]:
-    return {
-        path.name: hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-        for path in sorted(entry.iterdir())
-        if path.name != _MANIFEST
-    }
+def _locked(folder: Path, seconds: float) -> FileLock:
+    """Who writes or removes holds this lock. The system lets go of it when a process ends, however it ends: what is
+    half written while one holds it has been left behind."""
+    return FileLock(folder / _LOCK, timeout=seconds, mode=0o600)
 
 
-def _check(entry: Path) -> None:
-    if json.loads((entry / _MANIFEST).read_text()) != _files(entry):
-        raise ValueError(f"{entry}: damaged")
+@cache
+def _tidy_once(folder: Path) -> None:
+    """Removes what dead processes have left, once in this process; not while another one is writing."""
+    with suppress(OSError, Timeout, NotImplementedError), _locked(folder, 0):
+        _remove_half_written(folder)
 
 
-def _prune(folder: Path) -> None:
-    try:
-        entries = [p for p in folder.iterdir() if not p.name.startswith(".")]
-        for path in sorted(entries, key=lambda p: p.stat().st_mtime)[:-_MOST_ENTRIES]:
-            shutil.rmtree(path, ignore_errors=True)
-    except OSError:
-        return  # another process is pruning, or there is no cache
+def _remove_half_written(folder: Path) -> None:
+    """Removes what dead processes have left, and what no entries are. Locks may not reach other machines: what one of
+    them may be writing goes after a day."""
+    for entry in _entries(folder):
+        with suppress(OSError):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif entry.name.endswith(_HALF_WRITTEN):
+                own = entry.name.endswith(f".{platform.node()}{_HALF_WRITTEN}")
+                if own or time.time() - entry.stat().st_mtime > _DAY:
+                    os.unlink(entry.path)
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as found:
+        yield from (entry for entry in found if entry.name != _LOCK)
+
+
+def trim(folder: Path) -> None:
+    """Removes the files of a folder that are unused for longest, until `MOST_BYTES` are left.
+
+    Raises:
+      OSError: the folder cannot be listed.
+    """
+    ages: list[tuple[float, int, str]] = []
+    for entry in _entries(folder):
+        with suppress(OSError):
+            status = entry.stat(follow_symlinks=False)
+            # Whoever does not say when it reads has it in the time of access, as far as the system keeps it.
+            ages.append((max(status.st_mtime, status.st_atime), status.st_size, entry.path))
+    left = MOST_BYTES - sum(size for _, size, _ in ages)
+    for _, size, path in sorted(ages):
+        if left >= 0:
+            return
+        with suppress(OSError):
+            os.unlink(path)
+            left += size

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import difflib
-import math
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn, TextIO
 
-from toner_jax.common.console import show_messages
+from toner_jax.common.console import printable, show_messages, standard_output
+from toner_jax.common.files import describe_failure, why_unwritable
+from toner_jax.common.memory import out_of_memory
 from toner_jax.errors import ParameterError, UserError
 
 PROGRAM = "toner-jax"
@@ -51,29 +52,74 @@ class Ended(Exception):
 def run(command: Callable[[], int | None]) -> int:
     """Runs a command and returns its exit status. What is the user's to mend is one line on standard error; a
     defect of ours keeps its traceback."""
+    _prepare_streams()
     show_messages()
     _given.flags, _given.takes_keys = (), False
     try:
-        status = command() or OK
-        sys.stdout.flush()
-        return status
-    except ParameterError as error:
-        return _fail(BAD_INPUT, _of_flag(error))
-    except UserError as error:
-        return _fail(BAD_INPUT, str(error))
-    except Ended as error:
-        return _fail(error.status, str(error))
-    except KeyboardInterrupt:
-        return _fail(INTERRUPTED, "interrupted")
-    except BrokenPipeError:
-        # What is still buffered has nowhere to go; the interpreter would try again, and complain, at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CLOSED_PIPE
-    except OSError as error:  # a full disk, a file that may not be read
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(BAD_INPUT, f"{where}{error.strerror or error}")
+        status = _status_of(command)
+        if sys.stdout is not None:
+            with standard_output() as stream:
+                stream.flush()
+    except (Exception, KeyboardInterrupt) as error:
+        ending = _ending(error)
+        if ending is None:
+            raise
+        status = _fail(*ending)
+    for stream in (sys.stdout, sys.stderr):
+        _settle(stream)
+    return status
+
+
+def _prepare_streams() -> None:
+    """Keeps other files from the numbers of standard streams that are closed, and has the others wait where a pipe is
+    full: data would be lost."""
+    for number in range(3):
+        try:
+            os.set_blocking(number, True)
+        except OSError:
+            with suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)  # which takes the lowest number that is free
+        except AttributeError:  # a system without
+            pass
+
+
+def _status_of(command: Callable[[], int | None]) -> int:
+    try:
+        return command() or OK
     except SystemExit as error:  # argparse's, after --help
         return error.code if isinstance(error.code, int) else OK
+
+
+def _ending(error: BaseException) -> tuple[int, str] | None:
+    """The status and the line with which a command ends, "" for none; None for a defect of ours."""
+    match error:
+        case ParameterError():
+            return BAD_INPUT, _of_flag(error)
+        case UserError():
+            return BAD_INPUT, _with_flags(str(error))
+        case Ended():
+            return error.status, str(error)
+        case KeyboardInterrupt():
+            return INTERRUPTED, "interrupted"
+        case BrokenPipeError():
+            return CLOSED_PIPE, ""
+        case OSError():  # a full disk, a file that may not be read
+            return BAD_INPUT, describe_failure(error)
+    if what := out_of_memory(error):
+        return BAD_INPUT, f"{what}; lower the sizes of batches, or give it less at a time"
+    return None
+
+
+def _settle(stream: TextIO | None) -> None:
+    """Writes what a standard stream still holds, or has it go nowhere: the interpreter would try again at its end, and
+    complain."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _of_flag(error: ParameterError) -> str:
@@ -88,8 +134,19 @@ def _of_flag(error: ParameterError) -> str:
     return f"{flag(error.name)}={error.value}: {reason}"
 
 
+def _with_flags(message: str) -> str:
+    """A message that tells to set a parameter, of the flag for it where the command has one."""
+    return re.sub(
+        r"\bset ([a-z_]+)=", lambda m: f"set {f'--{m[1]}' if f'--{m[1]}' in _given.flags else m[1]}=", message
+    )
+
+
 def _fail(status: int, message: str) -> int:
-    print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    """Says why a command ends, if there is a message, in one line; returns the status."""
+    if message and sys.stderr is not None:
+        line = printable(re.sub(r"[ \t\r\n]+", " ", message).strip())
+        with suppress(OSError):  # nobody hears of it any more
+            print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
     return status
 
 
@@ -147,6 +204,11 @@ class Parser(argparse.ArgumentParser):
         )
         self._more, self._takes_keys = more, takes_keys
 
+    def add_key_flag(self, flag: str, key: str, value: str, help: str) -> None:
+        """A flag that stands for `--config.KEY=VALUE`."""
+        pair = (key, value)
+        self.add_argument(flag, dest="key_flags", action="append_const", const=pair, default=[], help=help)
+
     def format_help(self) -> str:
         return super().format_help() + (f"\n{self._more()}\n" if self._more else "")
 
@@ -172,7 +234,7 @@ class Parser(argparse.ArgumentParser):
             raise UserError(
                 f"unexpected argument {stray[0]!r}; flags are written --name=value, see {self.prog} --help"
             )
-        options.keys = keys
+        options.keys = [*keys, *getattr(options, "key_flags", ())]
         return options
 
     def error(self, message: str) -> NoReturn:
@@ -226,6 +288,14 @@ def path(text: str) -> Path:
     return Path(some(text))
 
 
+def output(text: str) -> Path:
+    """A file or folder to be written; the folders above it are made if they are not there."""
+    found = path(text)
+    if reason := why_unwritable(found.parent):
+        raise argparse.ArgumentTypeError(f"{found} cannot be written ({reason}); choose another place")
+    return found
+
+
 def words(text: str) -> list[str]:
     """Words with commas between."""
     return [part.strip() for part in some(text).split(",")]
@@ -261,56 +331,3 @@ def one_of(*names: str) -> Callable[[str], str]:
         return text
 
     return choice
-
-
-# Values of configuration keys.
-
-_BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
-
-
-def parse_value(key: str, text: str, like: Any) -> Any:
-    """What `--config.KEY=TEXT` says, as a value of the type of `like`, the key's present value.
-
-    Raises:
-      UserError: it is none, or the key is a section.
-    """
-    if isinstance(like, str):
-        return text
-    if isinstance(like, bool):
-        if text.lower() in _BOOLEANS:
-            return _BOOLEANS[text.lower()]
-        raise ParameterError(key, text, "expected true or false")
-    if isinstance(like, int | float):
-        return _parse_number(key, text, type(like))
-    if isinstance(like, tuple):
-        return _parse_tuple(key, text, like)
-    raise ParameterError(
-        key, text, f"a section; set one of its keys: {', '.join(f'{key}.{k}' for k in like)}"
-    )
-
-
-def _parse_number(key: str, text: str, kind: type[int] | type[float]) -> int | float:
-    try:
-        value: int | float = kind(text)
-    except ValueError:
-        value = math.nan
-    if math.isnan(value):
-        raise ParameterError(key, text, f"expected a {'whole number' if kind is int else 'number'}")
-    return value
-
-
-def _parse_tuple(key: str, text: str, like: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A tuple as Python writes it, or plain words with commas between."""
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        value = text.split(",")
-        if not text or any(c in text for c in "()[]{}'\""):
-            value = None
-    value = tuple(value) if isinstance(value, list) else value
-    value = value if isinstance(value, tuple) or value is None else (value,)
-    kind = type(like[0]) if like else object
-    if value is None or not all(isinstance(v, kind) for v in value):
-        example = {int: "(-1,)", str: "('a', 'b')"}.get(kind, "('a', 'b')")
-        raise ParameterError(key, text, f'expected a tuple, as --config.{key}="{example}"')
-    return value

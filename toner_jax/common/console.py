@@ -1,22 +1,98 @@
-"""What is said to people: messages on the logger `toner_jax`, and progress.
+"""What is said to people: messages on the logger `toner_jax`, lines and tables of commands, and progress.
 
 A program that uses the package hears of it as of any other, through its own set-up of `logging`. The commands show
 every message as a bare line on standard error, so that standard output stays machine-readable.
+
+Names, labels and texts come from files that strangers wrote. Whatever goes to a terminal passes `printable`, so that
+nothing in them steers it; what goes into a table is a `cell`, so that brackets are no markup of rich's.
 """
 
 from __future__ import annotations
 
+import errno
 import io
+import json
 import logging
+import re
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
+
+from toner_jax.common.files import naming
 
 logger = logging.getLogger("toner_jax")
+
+STDOUT = "standard output"  # as errors name it
+
+# Characters that steer a terminal or turn round what stands beside them: the controls of ASCII and Latin-1, line and
+# paragraph separators, embeddings, overrides and isolates of direction; and halves of surrogate pairs.
+_STEERING = "\u2028-\u202e\u2066-\u206f\ud800-\udfff"
+_UNPRINTABLE = re.compile(f"[\0-\x1f\x7f-\x9f{_STEERING}]")
+_UNPRINTABLE_IN_JSON = re.compile(f"[\x7f-\x9f{_STEERING}]")  # those that JSON need not escape
+
+
+def printable(text: str) -> str:
+    """The text with escapes, as Python writes them, for characters that steer a terminal, line ends too."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def to_json(value: Any) -> str:
+    """A value as a line of JSON that may go to a terminal: escapes stand for what would steer it, and mean the same."""
+    return _escaped(json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(text: str) -> str:
+    return _UNPRINTABLE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+@contextmanager
+def standard_output() -> Iterator[TextIO]:
+    """Standard output, to be written to within.
+
+    Raises:
+      OSError: it takes no more, or is closed; the error names it.
+    """
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "it is closed", STDOUT)
+    with naming(STDOUT):
+        yield sys.stdout
+
+
+def show(*lines: str) -> None:
+    """Lines on standard output.
+
+    Raises:
+      OSError: it takes no more, or is closed; the error names it.
+    """
+    with standard_output():
+        for line in lines:
+            print(printable(line))
+
+
+def show_json(value: Any) -> None:
+    """A value as JSON on standard output; raises as `show`."""
+    with standard_output():
+        print(_escaped(json.dumps(value, indent=2)))
+
+
+def show_rich(content: Any, console: Any = None) -> None:
+    """A table or a text of rich's on standard output, or on a console of its; raises as `show`."""
+    from rich.console import Console
+
+    with standard_output():
+        (console or Console()).print(content)
+
+
+def cell(text: str, style: str = "") -> Any:
+    """Text for a table, a title or a line of rich's, as it is: no markup, no emoji names, and `printable`."""
+    from rich.text import Text
+
+    return Text(printable(text), style)
 
 
 def say(message: str) -> None:
@@ -35,7 +111,7 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             if sys.stderr is not None:
-                print(self.format(record), file=sys.stderr, flush=True)
+                print(printable(record.getMessage()), file=sys.stderr, flush=True)
         except Exception:
             self.handleError(record)
 
@@ -43,8 +119,23 @@ class _Lines(logging.Handler):
 _lines = _Lines()
 
 
+class _Warnings:
+    """Shows libraries' warnings as lines of ours, each kind once: that of a full compilation cache comes with every
+    program."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(self, message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        text = str(message).split("\n")[0]
+        kind = text.split("'")[0]  # without what it is about
+        if kind not in self._said:
+            self._said.add(kind)
+            warn(f"{category.__name__}: {text}")
+
+
 def show_messages() -> None:
-    """For a command: shows every message from now on, and progress.
+    """For a command: shows every message from now on, libraries' warnings among them, and progress.
 
     What the encoding of standard output or standard error lacks (`δ` on an ASCII terminal) is escaped from now on.
     """
@@ -54,6 +145,7 @@ def show_messages() -> None:
     logger.addHandler(_lines)  # once, however often
     logger.setLevel(logging.INFO)
     logger.propagate = False  # a library may have given the root logger a handler: not twice
+    warnings.showwarning = _Warnings()
 
 
 def as_utf8(stream: TextIO) -> TextIO:
@@ -62,6 +154,23 @@ def as_utf8(stream: TextIO) -> TextIO:
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace" if stream.writable() else "strict")
     return stream
+
+
+class _Terminal(io.TextIOBase):
+    """A terminal, that is to be shown data as they are."""
+
+    def __init__(self, terminal: TextIO):
+        self._terminal = terminal
+
+    def write(self, text: str, /) -> int:
+        self._terminal.write("\n".join(map(printable, text.split("\n"))))
+        return len(text)
+
+
+def for_terminal(stream: TextIO) -> TextIO:
+    """The stream, or if it is a terminal one that shows `printable` lines on it: files and pipes get data as they
+    are."""
+    return cast("TextIO", _Terminal(stream)) if stream.isatty() else stream
 
 
 def _shows_bars() -> bool:
@@ -87,7 +196,7 @@ class Progress:
                 progress.TextColumn("{task.fields[note]}", markup=False),
                 console=_stderr_console(),
             )
-            self._task = self._bar.add_task(title, total=total, completed=start, note="")
+            self._task = self._bar.add_task(printable(title), total=total, completed=start, note="")
 
     def __enter__(self) -> Progress:
         if self._bar:
@@ -103,7 +212,7 @@ class Progress:
         if self._bar:
             self._bar.update(self._task, completed=step)
             if note:
-                self._bar.tasks[0].fields["note"] = note
+                self._bar.tasks[0].fields["note"] = printable(note)
             return
         now = time.monotonic()
         if force or now - self._said >= self._every or step == self._total:

@@ -1,18 +1,16 @@
-"""A data set in memory, and as files of the cache."""
+"""A data set in memory, and as text for the cache."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 
 from toner_jax.data.repairs import Repairs
-from toner_jax.data.sentences import dump_sentences, load_sentences
+from toner_jax.data.sentences import dump_sentences, parse_sentences
 from toner_jax.schema import Schema, Sentence
 from toner_jax.text.words import AUTO
-
-_REST = "dataset.json"  # beside a file of sentences for each split
 
 
 @dataclass(frozen=True)
@@ -34,26 +32,29 @@ class Dataset:
     edges: str = AUTO
 
 
-def write_dataset(dataset: Dataset, folder: Path) -> None:
-    """Writes a data set into an empty folder, exactly."""
+def dump_dataset(dataset: Dataset) -> str:
+    """A data set as lines: its sentences follow one of all the rest."""
     rest = {
         "schema": dataset.schema.to_json(),
+        "sentences": {split: len(sentences) for split, sentences in dataset.splits.items()},
         "repairs": {split: repairs.to_json() for split, repairs in dataset.repairs.items()},
         "schemes": {split: repairs.scheme for split, repairs in dataset.repairs.items()},
         "notes": dataset.notes,
         "edges": dataset.edges,
     }
-    (folder / _REST).write_text(json.dumps(rest))
-    for split, sentences in dataset.splits.items():
-        (folder / f"{split}.jsonl").write_text(dump_sentences(sentences), encoding="utf-8")
+    return "".join([json.dumps(rest), "\n", *map(dump_sentences, dataset.splits.values())])
 
 
-def read_dataset(folder: Path) -> Dataset:
-    """Reads what `write_dataset` wrote."""
-    rest = json.loads((folder / _REST).read_text())
+def parse_dataset(text: str) -> Dataset:
+    """Reads what `dump_dataset` gave."""
+    lines = iter(text.splitlines())
+    rest = json.loads(next(lines))
     return Dataset(
         Schema.from_json(rest["schema"]),
-        {split: tuple(load_sentences(folder / f"{split}.jsonl")) for split in rest["repairs"]},
+        {
+            split: tuple(parse_sentences(islice(lines, count), split))
+            for split, count in rest["sentences"].items()
+        },
         {split: Repairs(places, rest["schemes"][split]) for split, places in rest["repairs"].items()},
         tuple(rest["notes"]),
         rest["edges"],

@@ -7,6 +7,7 @@ from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 
+from toner_jax.common import reads
 from toner_jax.data.dataset import Dataset
 from toner_jax.data.find import SPLITS, candidates, data_folder, find_path, missing_split, several
 from toner_jax.data.formats.format import Format, read_each
@@ -74,7 +75,7 @@ def locate_split(options: DataOptions, split: str, formats: Formats) -> tuple[st
         if format.read_split and format.recognizes and format.recognizes(Sample(root)):
             return name, None
     names = candidates(options, split, _suffixes(formats))
-    there = [path for path in (root / name for name in names) if path.is_file() or path.is_dir()]
+    there = [path for path in (root / name for name in names) if reads.is_file(path) or reads.is_folder(path)]
     if not there:
         raise missing_split(options, split, _suffixes(formats))
     return _choose(there, split, formats, root)
@@ -120,7 +121,7 @@ def _refuse_shared(options: DataOptions, paths: Mapping[str, Path], formats: For
     each = {s: paths.get(s) or find_path(options, s, suffixes, folders=True) for s in SPLITS}
     there = [(split, path) for split, path in each.items() if path]
     for (one, taken), (other, path) in combinations(there, 2):
-        if path.samefile(taken):
+        if reads.are_same(path, taken):
             raise UserError(f"{path}: data.{one} and data.{other} are the same file; give each its own")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from toner_jax.common import reads
 from toner_jax.common.files import expanded
 from toner_jax.data.options import DataOptions
 from toner_jax.data.reading import read_lines
@@ -32,7 +33,7 @@ def data_folder(options: DataOptions) -> Path:
     if not options.dir:
         raise missing(options, f"data.dir is empty: it names the folder that holds {options.name}")
     folder = expanded(options.dir)
-    if not folder.is_dir():
+    if not reads.is_folder(folder):
         raise missing(options, f"{folder}: no such folder (data.dir)")
     return folder
 
@@ -75,7 +76,7 @@ def find_path(
     """
     folder = data_folder(options)
     paths = (folder / name for name in candidates(options, split, suffixes))
-    return next((p for p in paths if (files and p.is_file()) or (folders and p.is_dir())), None)
+    return next((p for p in paths if (files and reads.is_file(p)) or (folders and reads.is_folder(p))), None)
 
 
 def find_paths(options: DataOptions, splits: Sequence[str], suffixes: Sequence[str]) -> dict[str, Path]:
@@ -98,7 +99,7 @@ def find_paths(options: DataOptions, splits: Sequence[str], suffixes: Sequence[s
         if split in splits and not given_names(options, split):
             _refuse_several(folder, split, suffixes, in_folders)
         for other, taken in found.items():
-            if path.samefile(taken):
+            if reads.are_same(path, taken):
                 raise UserError(f"{path}: data.{other} and data.{split} are the same file; give each its own")
         found[split] = path
     return {split: found[split] for split in splits}
@@ -107,9 +108,9 @@ def find_paths(options: DataOptions, splits: Sequence[str], suffixes: Sequence[s
 def _refuse_several(folder: Path, split: str, suffixes: Sequence[str], in_folders: bool) -> None:
     """Refuses several files under the usual names of a split, as dev.txt beside devel.txt."""
     paths = [folder / (stem + suffix) for stem in STEMS[split] for suffix in suffixes]
-    there = [path for path in paths if (path.is_dir() if in_folders else path.is_file())]
+    there = [path for path in paths if (reads.is_folder if in_folders else reads.is_file)(path)]
     for path in there[1:]:
-        if not path.samefile(there[0]):
+        if not reads.are_same(path, there[0]):
             raise several(there[0], path, split)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from pathlib import Path
 
+from toner_jax.common.files import write_atomically
 from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.errors import UserError
 from toner_jax.schema import EntityType, Schema, fold_label
@@ -81,7 +82,7 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 def write_schema_file(schema: Schema, path: Path) -> None:
     """Writes a schema as JSON that `data.schema` reads, each type with its description to fill in."""
-    path.write_text(json.dumps(schema.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_atomically(path, json.dumps(schema.to_json(), indent=2, ensure_ascii=False) + "\n")
 
 
 def _spelled(label: str) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
-from toner_jax.common import cache
+from toner_jax.common import cache, reads
 from toner_jax.common.files import expanded
+from toner_jax.common.memory import LESS_DATA, told_of_memory
 from toner_jax.data.carve import are_documents, carve_dev, carve_shares, check_shares
-from toner_jax.data.dataset import Dataset, read_dataset, write_dataset
+from toner_jax.data.dataset import Dataset, dump_dataset, parse_dataset
 from toner_jax.data.find import SPLITS, MissingData
-from toner_jax.data.formats.registry import get_format
+from toner_jax.data.formats.registry import are_ours, get_format
 from toner_jax.data.options import DataOptions
 from toner_jax.data.overlap import (
     describe_shared_sentences,
@@ -23,9 +24,11 @@ from toner_jax.data.repairs import Repairs
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.schema import Sentence
 
+_CACHED = "data"  # the kind of entries
+
 
 def load_dataset(options: DataOptions, splits: Sequence[str] = SPLITS) -> Dataset:
-    """Loads the splits that the options describe, from the cache where nothing has changed.
+    """Loads the splits that the options describe, from the cache if all that was looked at is as it was.
 
     Args:
       options: `name`, `schema` (a built-in name or a file; "" for the one called `name`, or else inferred
@@ -45,19 +48,27 @@ def load_dataset(options: DataOptions, splits: Sequence[str] = SPLITS) -> Datase
     for split in splits:
         if split not in SPLITS:
             raise UserError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
-    # Generated data take less time to make than to read; the hub keeps its own.
-    folder = expanded(options.dir)
-    if not options.cache or options.format == "generated" or not (options.dir and folder.is_dir()):
+    # Generated data take less time to make than to read.
+    if not options.cache or options.format == "generated" or not are_ours():
         return _load_and_compare(options, splits)
-    outside = [Path(options.schema), *map(expanded, options.tag_names)]
-    key = cache.digest(
-        asdict(options),
-        list(splits),
-        cache.code_digest(),
-        cache.tree_state(folder),
-        [file.read_bytes() if file.is_file() else None for file in outside],
-    )
-    return cache.cached("data", key, lambda: _load_and_compare(options, splits), write_dataset, read_dataset)
+    paths = [str(expanded(path)) for path in (options.dir, options.schema, *options.tag_names)]
+    key = cache.digest(asdict(options), paths, list(splits), cache.code_digest())
+    if dataset := _unchanged(cache.fetch(_CACHED, key)):
+        return dataset
+    with reads.recorded() as record:
+        dataset = _load_and_compare(options, splits)
+    if record.whole:
+        entry = f"{json.dumps(record.to_json())}\n{dump_dataset(dataset)}"
+        cache.store(_CACHED, key, entry.encode())
+    return dataset
+
+
+def _unchanged(entry: bytes | None) -> Dataset | None:
+    """The data set of an entry; None where there is none, or where reading would look at anything that has changed."""
+    if entry is None:
+        return None
+    answers, _, rest = entry.partition(b"\n")
+    return parse_dataset(rest.decode()) if reads.still_holds(json.loads(answers)) else None
 
 
 def _load_and_compare(options: DataOptions, splits: Sequence[str]) -> Dataset:
@@ -71,7 +82,8 @@ def _load_and_compare(options: DataOptions, splits: Sequence[str]) -> Dataset:
 
 
 def _load(options: DataOptions, splits: Sequence[str]) -> Dataset:
-    return get_format(options.format).load(options, splits)
+    with told_of_memory(f"{options.dir or options.name}: reading the data", LESS_DATA):
+        return get_format(options.format).load(options, splits)
 
 
 def _load_carved(options: DataOptions, splits: Sequence[str]) -> Dataset:

@@ -1,16 +1,16 @@
 """How the tags of one file are written: where the prefix stands, if there is one, and what separates it from the label.
 
-A file has one way of writing, which all its tags together tell: `B-PER` and its like (`B_PER`, `b-per`), `PER-B`, or
-labels alone (`PER`). The prefixes are B, I, E and S, and what other schemes call them: L and M and U and W. A label
-may hold separators of its own: `location-GPE` begins with no prefix. Where tags can be read in two ways, neither is
-taken: `data.tag_prefix` says which is meant.
+A file has one way of writing, which all its tags together tell: `B-PER` and its like (`B_PER`, `b-per`, `B.PER`),
+`PER-B`, or labels alone (`PER`). The prefixes are B, I, E and S, and what other schemes call them: L and M and U and W.
+A label may hold separators of its own: `location-GPE` begins with no prefix. Where tags can be read in two ways,
+neither is taken: `data.tag_prefix` says which is meant.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from toner_jax.data.reading import shown
@@ -87,7 +87,7 @@ def settle_notation(tags: Mapping[str, str], prefix: str) -> Notation:
         _refuse_strange(tag, at, prefix)
     if prefix == "none":
         return PLAIN
-    able = [n for n in _NOTATIONS if prefix in ("auto", n.prefix)]
+    able = [n for n in (*_NOTATIONS, *_rarer_notations(labels)) if prefix in ("auto", n.prefix)]
     fitting = {n: [tag for tag in labels if n.split(tag)] for n in able}
     best = max(able, key=lambda n: len(fitting[n]))  # the first of several
     other = next((tag for tag in labels if tag not in fitting[best]), None)
@@ -100,6 +100,29 @@ def settle_notation(tags: Mapping[str, str], prefix: str) -> Notation:
         return PLAIN
     unlike = f", unlike {shown(first)} ({labels[first]})" if (first := next(iter(fitting[best]), "")) else ""
     raise _error(labels[other], f"{_problem(other, best)}{unlike}", best, unlike != "")
+
+
+def _rarer_notations(labels: Collection[str]) -> list[Notation]:
+    """Those with another separator than usual, `B.PER`, that all labels fit, or two that only a prefix tells apart."""
+    whole = [tag for tag in labels if len(tag) > 2]
+    marks = dict.fromkeys(mark for tag in whole for mark in (tag[1], tag[-2]) if not mark.isalnum())
+    found = []
+    for notation in (
+        Notation(p, mark) for mark in marks if mark not in _SEPARATORS for p in ("first", "last")
+    ):
+        pairs = (its for its in _prefixes(notation, labels).values() if len(its) > 1 and its & _BEGINNING)
+        if all(map(notation.split, labels)) or any(pairs):
+            found.append(notation)
+    return found
+
+
+def _prefixes(notation: Notation, tags: Iterable[str]) -> Mapping[str, set[str]]:
+    """The prefixes of each label, in whatever case, of those tags that are written so."""
+    prefixes: defaultdict[str, set[str]] = defaultdict(set)
+    for tag in tags:
+        if found := notation.split(tag):
+            prefixes[found[1].casefold()].add(found[0])
+    return prefixes
 
 
 def _refuse_strange(tag: str, location: str, prefix: str) -> None:
@@ -162,16 +185,14 @@ def _is_sure(notation: Notation, labels: Sequence[str], tags: Mapping[str, str])
         return False
     if notation == Notation() and any(letter.isupper() for letter in letters):
         return True
-    prefixes: defaultdict[str, set[str]] = defaultdict(set)
-    for tag in labels:
-        if found := notation.split(tag):
-            prefixes[found[1].casefold()].add(found[0])
+    prefixes = _prefixes(notation, labels)
     if any(len(found) > 1 for found in prefixes.values()):
         return True
     # `b-per` beside `o`; `B_PER` and `B_ORG` beside `O`, but not `B_CELL` alone.
     cases = {outside.isupper() for outside in OUTSIDE if outside in tags}
     alike = cases == {letter.isupper() for letter in letters}
-    return notation.prefix == "first" and alike and (notation.separator == "-" or len(prefixes) > 1)
+    usual = notation.separator in _SEPARATORS  # `E.coli` and `B.subtilis` are names
+    return notation.prefix == "first" and alike and usual and (notation.separator == "-" or len(prefixes) > 1)
 
 
 def _problem(tag: str, notation: Notation) -> str:

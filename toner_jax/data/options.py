@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from toner_jax.common import reads
 from toner_jax.common.files import expanded
 from toner_jax.data.tag_names import Tagging
 from toner_jax.errors import UserError
@@ -80,7 +81,9 @@ class DataOptions:
     def tagging(self) -> Tagging:
         """How tags are written."""
         folder = expanded(self.dir)
-        return Tagging(self.tag_prefix, self.tag_names, folder if self.dir and folder.is_dir() else None)
+        return Tagging(
+            self.tag_prefix, self.tag_names, folder if self.dir and reads.is_folder(folder) else None
+        )
 
     @classmethod
     def from_section(cls, section: Mapping[str, Any]) -> Self:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from toner_jax.atoms import GLUE
+from toner_jax.common import reads
 from toner_jax.common.console import warn
 from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
@@ -36,7 +37,7 @@ def read_text(path: Path) -> str:
       UserError: the file cannot be read, is not UTF-8 or holds a NUL character, with the line.
     """
     try:
-        data = path.read_bytes()
+        data = reads.read(path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except OSError as error:
@@ -61,8 +62,7 @@ def first_line(path: Path) -> str:
     """The first line that is not blank, as far as its first kilobyte goes; "" in a file that has none or
     cannot be read, about which its reader has more to say."""
     try:
-        with path.open("rb") as opened:
-            start = opened.read(1024).decode("utf-8-sig", errors="replace")
+        start = reads.read_head(path, 1024).decode("utf-8-sig", errors="replace")
     except OSError:
         return ""
     return next((line.strip() for line in start.split("\n") if line.strip()), "")

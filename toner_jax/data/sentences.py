@@ -1,4 +1,4 @@
-"""Sentences as JSON lines, exactly as they were read: what a work directory keeps of its data."""
+"""Sentences as JSON lines, exactly as they were read: what a work directory and the cache keep of data."""
 
 from __future__ import annotations
 
@@ -41,6 +41,18 @@ def load_sentences(path: Path) -> list[Sentence]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
+    return parse_sentences(lines, str(path))
+
+
+def parse_sentences(lines: Iterable[str], source: str) -> list[Sentence]:
+    """The sentences that `dump_sentences` wrote as lines.
+
+    Args:
+      source: names the lines in errors.
+
+    Raises:
+      UserError: a line is damaged.
+    """
     sentences = []
     for number, line in enumerate(lines, 1):
         try:
@@ -54,5 +66,5 @@ def load_sentences(path: Path) -> list[Sentence]:
                 Sentence(entry["id"], words, offsets, text, entities, entry["doc_id"], lost, entry["raw"])
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}:{number}: not a sentence ({error!r})") from error
+            raise UserError(f"{source}:{number}: not a sentence ({error!r})") from error
     return sentences

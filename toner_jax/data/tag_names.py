@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from toner_jax.common import reads
 from toner_jax.common.files import expanded
 from toner_jax.data.reading import read_lines, read_text, shown
 from toner_jax.errors import ParameterError, UserError
@@ -55,8 +56,8 @@ def find_names(tagging: Tagging) -> tuple[Mapping[int, str], str] | None:
     if len(tagging.names) == 1 and Path(tagging.names[0]).suffix in _SUFFIXES:
         given = expanded(tagging.names[0])
         beside = tagging.folder / given if tagging.folder else given
-        path = beside if beside.is_file() else given
-        if not path.is_file():
+        path = beside if reads.is_file(beside) else given
+        if not reads.is_file(path):
             raise ParameterError(
                 _KEY, tagging.names[0], f"no such file, nor one in {tagging.folder or 'data.dir'}"
             )
@@ -64,7 +65,7 @@ def find_names(tagging: Tagging) -> tuple[Mapping[int, str], str] | None:
     if tagging.names:
         return _numbered(enumerate(tagging.names), _KEY), _KEY
     beside_data = [tagging.folder / name for name in _USUAL] if tagging.folder else []
-    found = {path: read_names(path) for path in beside_data if path.is_file()}
+    found = {path: read_names(path) for path in beside_data if reads.is_file(path)}
     for path, names in found.items():
         if names != (first := next(iter(found.values()))):
             number = next(n for n in sorted({*first, *names}) if first.get(n) != names.get(n))

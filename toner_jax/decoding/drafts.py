@@ -9,13 +9,13 @@ Shapes: B rows, P tape positions.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from toner_jax.atoms import memoised_if_short
 from toner_jax.decoding.automaton import AutomatonState, first_true, value_at
 from toner_jax.decoding.tape import DraftPlan, Tape, TapeLayout, starts, type_starts
 from toner_jax.tasks.grammar import Grammar
@@ -52,7 +52,7 @@ def make_draft_plans(
     return tape._replace(draft_plan=DraftPlan(np.where(start < p, start, -1), ends, kind))
 
 
-@functools.lru_cache(maxsize=1 << 16)
+@memoised_if_short
 def _looks_like_a_name(word: str, begins: bool) -> bool:
     """Whether a word looks like part of an entity; the first word's capital says nothing."""
     if any(c.isdigit() for c in word):

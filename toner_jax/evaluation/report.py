@@ -87,6 +87,7 @@ class Report:
       types: T′; None without type matching.
       coverage: how much of the sentences was read.
       detokenized: the same sentences written as running text and read as `predict` reads it; None where they came so.
+      made_by: what stands behind the figures: the steps that were chosen, with what each was selected under, and δ.
     """
 
     split: str
@@ -101,6 +102,7 @@ class Report:
     types: MatchedTypes | None = None
     coverage: Coverage = field(default_factory=Coverage)
     detokenized: Detokenized | None = None
+    made_by: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """What the file holds, in its order."""
@@ -130,11 +132,18 @@ class Report:
                 "on_empty_sentences": dict(self.types.on_empty_sentences),
             }
             baseline["type_prior"] = self.types.type_prior.to_json()
+        if self.made_by:
+            report["made_by"] = dict(self.made_by)
         return report
 
 
-def make_report(evaluated: Evaluated, reference: Reference, detokenized: Detokenized | None = None) -> Report:
-    """The figures of a split."""
+def make_report(
+    evaluated: Evaluated,
+    reference: Reference,
+    detokenized: Detokenized | None = None,
+    made_by: Mapping[str, Any] | None = None,
+) -> Report:
+    """The figures of a split; `detokenized` and `made_by` as a `Report` has them."""
     e, sentences = evaluated, evaluated.sentences
     predicted = [r.entities for r in e.counted]
     strings = {s.surface(entity) for s in reference.train for entity in s.entities}
@@ -154,6 +163,7 @@ def make_report(evaluated: Evaluated, reference: Reference, detokenized: Detoken
         types=None if e.matched is None else _matched_types(sentences, e.matched, reference),
         coverage=sum((r.coverage for r in e.found), Coverage()),
         detokenized=detokenized,
+        made_by=made_by or {},
     )
 
 

@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 import json
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+
+from toner_jax.common.console import cell, printable, show_rich
 
 _COLORS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
 def show_run(workdir: Path, console: Console | None = None, sentences: int = 6) -> None:
     """Prints the test report and a few of its sentences."""
-    console = console or Console()
     report = json.loads((workdir / "report" / "test.json").read_text(encoding="utf-8"))
-    console.print(result_table(report))
+    show_rich(result_table(report), console)
     shown = 0
     with (workdir / "predictions" / "test.jsonl").open(encoding="utf-8") as file:
         for line in file:
             entry = json.loads(line)
             if entry["predicted"] and shown < sentences:
-                console.print(highlight(entry, tuple(report["per_type"])))
+                show_rich(highlight(entry, tuple(report["per_type"])), console)
                 shown += 1
-    console.print(f"\nreports, predictions and checkpoints: {workdir}", highlight=False, markup=False)
+    show_rich(cell(""), console)
+    show_rich(cell(f"reports, predictions and checkpoints: {workdir}"), console)
 
 
 def result_table(report: dict[str, Any]) -> Table:
     """Headline, parts and baselines of one report."""
-    table = Table(
-        title=f"{escape(report['split'])}: {report['sentences']:,} sentences, {report['entities']:,} entities"
-    )
+    title = f"{report['split']}: {report['sentences']:,} sentences, {report['entities']:,} entities"
+    table = Table(title=cell(title, "italic"))
     table.add_column("")
     for name in ("precision", "recall", "F1"):
         table.add_column(name, justify="right")
 
     def row(label: str, scores: dict[str, float], style: str = "") -> None:
-        table.add_row(label, *(f"{scores[k]:.4f}" for k in ("precision", "recall", "f1")), style=style)
+        table.add_row(cell(label), *(f"{scores[k]:.4f}" for k in ("precision", "recall", "f1")), style=style)
 
     row("strict spans", report["strict"], "bold")
     for name, scores in report["per_type"].items():
@@ -63,13 +64,19 @@ def result_table(report: dict[str, Any]) -> Table:
     lost = f"{report['unreachable']:,} gold entities out of reach; " if report["unreachable"] else ""
     if unread := report["coverage"]["unread"]:
         lost += f"{unread}; "
-    table.caption = f"{lost}alignment ceiling {ceiling:.4f}; dropped items: {dropped}{calibration}"
+    delta = report.get("made_by", {}).get("type_threshold")
+    if delta and delta["here"] != delta["training"]:
+        lost += f"T′ at δ {delta['here']:.4f}, {delta['training']:.4f} in training; "
+    caption = f"{lost}alignment ceiling {ceiling:.4f}; dropped items: {dropped}{calibration}"
+    table.caption = cell(caption, "dim italic")
     return table
 
 
 def highlight(entry: dict[str, Any], types: tuple[str, ...]) -> Text:
     """A sentence with its predicted entities coloured and labelled; nested ones underlined."""
-    text = Text(entry["text"])
+    # Escapes of a character are several: where each character of the text stands now.
+    at = [0, *accumulate(len(printable(character)) for character in entry["text"])]
+    text = cell(entry["text"])
     labels: list[tuple[int, str, str]] = []
     for span in entry["predicted"]:
         color = _COLORS[types.index(span["label"]) % len(_COLORS)]
@@ -77,12 +84,12 @@ def highlight(entry: dict[str, Any], types: tuple[str, ...]) -> Text:
             o is not span and o["start"] <= span["start"] and span["end"] <= o["end"]
             for o in entry["predicted"]
         )
-        text.stylize(f"underline {color}" if inside else f"bold {color}", span["start"], span["end"])
-        labels.append((span["end"], span["label"], color))
-    out, at = Text("• "), 0
+        text.stylize(f"underline {color}" if inside else f"bold {color}", at[span["start"]], at[span["end"]])
+        labels.append((at[span["end"]], span["label"], color))
+    out, begun = Text("• "), 0
     for end, label, color in sorted(labels, key=lambda item: item[0]):
-        out.append_text(text[at:end])
-        out.append(f" {label}", style=f"dim {color}")
-        at = end
-    out.append_text(text[at:])
+        out.append_text(text[begun:end])
+        out.append_text(cell(f" {label}", f"dim {color}"))
+        begun = end
+    out.append_text(text[begun:])
     return out

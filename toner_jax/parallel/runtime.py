@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from toner_jax.common.cache import user_cache
+from toner_jax.common import cache
 
 _LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
 _JAX_LEAST_SECONDS = 1.0  # its default
@@ -17,18 +18,16 @@ _JAX_LEAST_SECONDS = 1.0  # its default
 def keep_compiled_programs() -> None:
     """Keeps compiled programs between processes, so that a second start does not compile again.
 
-    Only where JAX's own settings name no folder for them, and the user has a cache that can be written.
+    Only where JAX's own settings name no folder for them, and the user has a private cache that can be written.
     """
-    folder = user_cache()
-    if jax.config.values["jax_compilation_cache_dir"] or folder is None:
+    if jax.config.values["jax_compilation_cache_dir"]:
         return
-    try:
-        (folder / "xla").mkdir(parents=True, exist_ok=True)
-    except OSError:
+    folder = cache.private_folder("xla")
+    if folder is None or not os.access(folder, os.W_OK):
         return
-    if not os.access(folder / "xla", os.W_OK):
-        return
-    jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
+    with suppress(OSError):
+        cache.trim(folder)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
     if jax.config.values[_LEAST_SECONDS] == _JAX_LEAST_SECONDS and _LEAST_SECONDS.upper() not in os.environ:
         jax.config.update(_LEAST_SECONDS, 0.5)
 

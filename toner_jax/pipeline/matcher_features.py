@@ -8,6 +8,7 @@ import numpy as np
 
 from toner_jax.atoms import whole_words
 from toner_jax.common.console import warn
+from toner_jax.common.memo import Memo
 from toner_jax.schema import Schema
 from toner_jax.text.ids import MOST_WORDS, Ids
 from toner_jax.text.tokenizers import WordPieceTokenizer
@@ -21,7 +22,7 @@ class MatcherFeatures:
     def __init__(self, tokenizer: WordPieceTokenizer, max_length: int = 512, told: Iterable[Schema] = ()):
         """`told`: the schemas whose long descriptions have been named before."""
         self.tokenizer = tokenizer
-        self._words: dict[str, Ids] = {}
+        self._words: Memo[str, Ids] = Memo(tokenizer.encode, MOST_WORDS)
         self._told = set(told)
         self.max_length = max_length
         self.shortened = 0  # inputs so far that were longer than the model's positions
@@ -30,8 +31,8 @@ class MatcherFeatures:
         """int32 ids. Pieces past `max_length` are left out, and counted, in the matcher's view alone: T′ is
         a summary of the whole sentence; the generator still encodes every word."""
         words = whole_words(words)
-        self.prepare(words)
-        ids = [i for w in words for i in self._words[w]]
+        known = self._words.holding(words)
+        ids = [i for w in words for i in known[w]]
         room = self.max_length - 2
         self.shortened += len(ids) > room
         return np.array([self.tokenizer.cls_id, *ids[:room], self.tokenizer.sep_id], np.int32)
@@ -39,16 +40,12 @@ class MatcherFeatures:
     def is_shortened(self, words: Sequence[str]) -> bool:
         """Whether `encode` leaves some of it out."""
         words = whole_words(words)
-        self.prepare(words)
-        return sum(len(self._words[w]) for w in words) > self.max_length - 2
+        known = self._words.holding(words)
+        return sum(len(known[w]) for w in words) > self.max_length - 2
 
     def prepare(self, words: Iterable[str]) -> None:
         """Tokenizes all words not yet known in one call; as `WordIds` it memoises only so many."""
-        asked = dict.fromkeys(whole_words(words))
-        new = [w for w in asked if w not in self._words]
-        if len(self._words) + len(new) > MOST_WORDS:
-            self._words = {w: self._words[w] for w in asked if w in self._words}
-        self._words.update(zip(new, self.tokenizer.encode(new), strict=True))
+        self._words.holding(whole_words(words))
 
     def descriptions(self, schema: Schema) -> list[np.ndarray]:
         """D_t of every type, in schema order; of one that is too long the beginning, said so."""

@@ -11,19 +11,21 @@ from ml_collections import ConfigDict
 from toner_jax.common.files import write_atomically
 from toner_jax.config import base, short
 from toner_jax.errors import UserError
+from toner_jax.runs.marker import as_json, digest_of
 
 CONFIG = "config.json"
 
 # The layout of a work directory and of a folder of `save_pretrained`. It grows when a reader of the former layout
 # would fail or be wrong: another meaning of a key, another name or content of a file.
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 FORMAT_KEY = "format_version"
+_DIGEST = "digest"  # of the other values, in `CONFIG`
 
 
 def save(config: ConfigDict, path: Path) -> None:
-    """Writes the whole configuration as JSON, with the format version of the folder that it describes."""
-    values = {FORMAT_KEY: FORMAT_VERSION, **config.to_dict()}
-    write_atomically(path, json.dumps(values, indent=2, default=list) + "\n")
+    """Writes the whole configuration as JSON, with the format version of the folder that it describes, and a digest."""
+    values = as_json({FORMAT_KEY: FORMAT_VERSION, **config.to_dict()})
+    write_atomically(path, json.dumps({**values, _DIGEST: digest_of(values)}, indent=2) + "\n")
 
 
 def load(path: Path) -> ConfigDict:
@@ -32,7 +34,7 @@ def load(path: Path) -> ConfigDict:
     Raises:
       UserError: the file is missing, damaged, or of another format version.
     """
-    values = read_versioned(path)
+    values = _read_whole(path)
     return from_json({key: value for key, value in values.items() if key != FORMAT_KEY}, str(path))
 
 
@@ -44,6 +46,17 @@ def check_format(workdir: Path) -> None:
     """
     if (workdir / CONFIG).exists():
         read_versioned(workdir / CONFIG)
+
+
+def _read_whole(path: Path) -> dict[str, Any]:
+    """The values of a `CONFIG`, less the digest, which they must have."""
+    values = read_versioned(path)
+    if values.pop(_DIGEST, None) != digest_of(values):
+        raise UserError(
+            f"{path}: other contents than were written; start the run again with its own settings, which writes it "
+            "anew (other settings are given to the run, not edited here)"
+        )
+    return values
 
 
 def read_versioned(path: Path) -> dict[str, Any]:

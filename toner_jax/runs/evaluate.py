@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from toner_jax.common.console import counted, say, warn
 from toner_jax.common.files import write_atomically
+from toner_jax.common.memory import told_of_memory
 from toner_jax.config import DEV
 from toner_jax.evaluation import html_report
 from toner_jax.evaluation.calibration_temperature import Fitted, fit_calibration_temperature
 from toner_jax.evaluation.detokenized import Detokenized, evaluate_detokenized
 from toner_jax.evaluation.evaluated import Evaluated, judge_found, write_predictions
 from toner_jax.evaluation.report import Reference, Report, make_report
-from toner_jax.inference.matching import TypeMatcher
 from toner_jax.inference.recognize import Recognizer, mark_shortened
 from toner_jax.runs import setup
 from toner_jax.runs.generator import FOLDER as GENERATOR
-from toner_jax.runs.generator import chosen_dev, read_types_if_enabled
+from toner_jax.runs.generator import chosen_dev
+from toner_jax.runs.marker import MARKER, read_marker, stage_result
+from toner_jax.runs.matched_types import FOLDER as TYPES
+from toner_jax.runs.matched_types import Matched, RestoredMatcher, restore_matcher, write_types
 from toner_jax.runs.matcher import FOLDER as MATCHER
-from toner_jax.runs.matcher import read_similarities, read_type_threshold
+from toner_jax.runs.options import SMALLER_DECODING
 from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
-from toner_jax.runs.restore import stage_result
 from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Schema, Sentence
@@ -31,17 +34,21 @@ from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.recognized import Recognized
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text.ids import WordIds
-from toner_jax.training.metrics import MetricsWriter, read_metrics
+from toner_jax.training.metrics import LOG, MetricsWriter, logged_digest, read_metrics
 
 FOLDER = "evaluate"
+SPLITS = ("dev", "test")  # those that it evaluates
 
 READS = Reads(
-    result=("dtype", "text", "decode", "data.edges", "data.language", "data.split_sentences"),
+    result=(
+        "dtype", "text", "decode", "data.edges", "data.language", "data.split_sentences",
+        "eval.dev_max_sentences",  # on how many a calibration temperature is fitted
+    ),
     earlier=(
         "tokenizer.ids", "matcher.enabled", "matcher.type_threshold_beta",
         "generator.dropout", "generator.remat",  # of the models, which are only run forward here
         "matcher.dropout", "matcher.remat",
-        "seed", "eval.dev_max_sentences",  # which sentences a calibration temperature is fitted on
+        "seed",  # which sentences a calibration temperature is fitted on
     ),
     manner=(
         "tokenizer.backend",  # the ids are the same
@@ -52,16 +59,15 @@ READS = Reads(
 )  # fmt: skip
 
 
-class _Matcher(NamedTuple):
-    """The type matching model of the run, for sentences that no stage has seen."""
+class _Types(NamedTuple):
+    """Where T′ comes from: the type matching model, and δ of evaluation."""
 
-    matcher: TypeMatcher
-    params: Any
+    restored: RestoredMatcher
     type_threshold: float
 
-    def __call__(self, sentences: Sequence[Sentence], schema: Schema) -> list[tuple[str, ...]]:
-        """T′ of each."""
-        return self.matcher.types(self.params, sentences, schema, self.type_threshold)
+    def __call__(self, sentences: Sequence[Sentence], schema: Schema) -> Matched:
+        with told_of_memory(f"{FOLDER}: type matching", SMALLER_DECODING):
+            return self.restored.match(sentences, schema, self.type_threshold)
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,11 @@ class _Trained:
     params: Any
     recognizer: Recognizer
     type_recognizer: Recognizer | None
-    types: _Matcher | None
+    types: _Types | None
+
+    def match(self, sentences: Sequence[Sentence], schema: Schema) -> Matched | None:
+        """T′ of each; None without type matching."""
+        return None if self.types is None else self.types(sentences, schema)
 
     def recognize(
         self,
@@ -79,17 +89,39 @@ class _Trained:
         matched: Sequence[Sequence[str]] | None,
         calibration_temperature: float,
     ) -> list[Recognized]:
-        found = self.recognizer(self.params, sentences, matched, calibration_temperature)
+        with told_of_memory(f"{FOLDER}: decoding", SMALLER_DECODING):
+            found = self.recognizer(self.params, sentences, matched, calibration_temperature)
         if self.types is not None:
-            found = mark_shortened(found, self.types.matcher.shortened(sentences))
+            found = mark_shortened(found, self.types.restored.matcher.shortened(sentences))
         return found
 
     def name_types(self, split: str, sentences: Sequence[Sentence]) -> Sequence[Iterable[str]] | None:
         """The types it names for each sentence (§3.4); None where it did not learn to."""
         if self.type_recognizer is None:
             return None
-        with counted(f"{FOLDER}: types of {split}", len(sentences)):
+        what = f"{FOLDER}: types of {split}"
+        with told_of_memory(what, SMALLER_DECODING), counted(what, len(sentences)):
             return [r.types for r in self.type_recognizer(self.params, sentences, None)]
+
+    def evaluate(
+        self,
+        split: str,
+        sentences: Sequence[Sentence],
+        matched: Matched | None,
+        calibration_temperature: float,
+    ) -> Evaluated:
+        """What is found in a split's sentences, of whatever score."""
+        types = _types_of(matched)
+        with counted(f"{FOLDER}: {split}", len(sentences)):
+            found = self.recognize(sentences, types, calibration_temperature)
+        return Evaluated(
+            split=split,
+            sentences=sentences,
+            found=found,
+            matched=types,
+            named=self.name_types(split, sentences),
+            calibration_temperature=calibration_temperature,
+        )
 
 
 def evaluate_run(config: Settings, run: Run, generator: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,33 +138,27 @@ def evaluate_run(config: Settings, run: Run, generator: Mapping[str, Any]) -> di
     metrics = MetricsWriter(run.workdir)
     metrics.resume(FOLDER, -1)  # an interrupted evaluation starts over
     wanted = config.decode.calibration_temperature
-    fitted = _fit_on_dev(config, run, trained) if wanted == DEV else None
+    _check_log(run.workdir)
+    matched = {name: trained.match(run.splits[name], run.schema) for name in SPLITS}
+    fitted = _fit_on_dev(config, run, trained, matched["dev"]) if wanted == DEV else None
     calibration_temperature = fitted.calibration_temperature if fitted else float(wanted)
     reference = make_reference(config, run.splits["train"], run.splits["dev"], run.schema, word_ids)
     result: dict[str, Any] = {
         "calibration_temperature": calibration_temperature,
         "fitted": fitted and fitted.to_json(),
     }
-    for name in ("dev", "test"):
-        sentences = run.splits[name]
-        matched = read_types_if_enabled(config, run.workdir, name, sentences)
-        with counted(f"{FOLDER}: {name}", len(sentences)):
-            found = trained.recognize(sentences, matched, calibration_temperature)
-        evaluated = Evaluated(
-            split=name,
-            sentences=sentences,
-            found=found,
-            matched=matched,
-            named=trained.name_types(name, sentences),
+    made_by = made_by_run(config, run.workdir)
+    for name in SPLITS:
+        evaluated = replace(
+            trained.evaluate(name, run.splits[name], matched[name], calibration_temperature),
             threshold=config.decode.threshold,
-            calibration_temperature=calibration_temperature,
             fitted=fitted,
         )
-        report = make_report(evaluated, reference, _detokenized(config, run, trained, evaluated))
-        _write(config, run, evaluated, report)
+        report = make_report(evaluated, reference, _detokenized(config, run, trained, evaluated), made_by)
+        _write(config, run, evaluated, report, matched[name])
         strict = report.scores.strict.to_json()
         metrics.write(FOLDER, step, {f"{name}_{k}": v for k, v in strict.items()})
-        say(f"evaluate: {name}: strict span F1 {strict['f1']:.4f} on {len(sentences):,} sentences")
+        say(f"evaluate: {name}: strict span F1 {strict['f1']:.4f} on {len(run.splits[name]):,} sentences")
         if unread := report.coverage.describe():
             warn(f"evaluate: {name}: not all was read: {unread}")
         result[name] = strict
@@ -159,36 +185,77 @@ def _load(config: Settings, run: Run, word_ids: WordIds, generator: Mapping[str,
     return _Trained(params, recognizer, type_recognizer, _load_types(config, run))
 
 
-def _load_types(config: Settings, run: Run) -> _Matcher | None:
+def _load_types(config: Settings, run: Run) -> _Types | None:
     if not config.matcher.enabled:
         return None
-    encoder, result = setup.build_matcher(config, run.workdir), stage_result(run.workdir, MATCHER)
-    stage = run.workdir / MATCHER
-    params = setup.restore_params(stage, result["step"], encoder, run.mesh, config.sharding)
-    features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, encoder)
-    matcher = TypeMatcher(encoder, features, run.mesh, config.decode.batch_size)
-    return _Matcher(matcher, params, result["type_threshold"])
+    delta = type_threshold(config, run.workdir)
+    return _Types(restore_matcher(config, run, config.decode.batch_size), delta)
+
+
+def type_threshold(config: Settings, workdir: Path) -> float:
+    """δ of evaluation: `decode.type_threshold`, or that of training."""
+    own = config.decode.type_threshold
+    return float(stage_result(workdir, TYPES)["type_threshold"] if own == "" else own)
 
 
 def _detokenized(config: Settings, run: Run, trained: _Trained, evaluated: Evaluated) -> Detokenized | None:
     """What the split's sentences give as running text."""
 
     def recognize(sentences: Sequence[Sentence]) -> list[Recognized]:
-        matched = None if trained.types is None else trained.types(sentences, run.schema)
+        types = _types_of(trained.match(sentences, run.schema))
         with counted(f"{FOLDER}: {evaluated.split} as running text", len(sentences)):
-            found = trained.recognize(sentences, matched, evaluated.calibration_temperature)
+            found = trained.recognize(sentences, types, evaluated.calibration_temperature)
         return [r.above(evaluated.threshold) for r in found]
 
     return evaluate_detokenized(evaluated.sentences, recognize, reading_of(config))
 
 
-def _fit_on_dev(config: Settings, run: Run, trained: _Trained) -> Fitted:
+def types_path(workdir: Path, split: str) -> Path:
+    """Where the stage keeps T′ of a split, at the δ of evaluation."""
+    return workdir / FOLDER / "types" / f"{split}.jsonl"
+
+
+def _check_log(workdir: Path) -> None:
+    """The curves of training are drawn from its log, which nothing else depends on."""
+    for stage in (MATCHER, GENERATOR):
+        marker = read_marker(workdir / stage / MARKER)
+        if marker and marker.complete and marker.logged != logged_digest(workdir, stage):
+            warn(
+                f"{workdir / LOG}: other lines of {stage} than were written; its curves in the report may be wrong"
+            )
+
+
+def _types_of(matched: Matched | None) -> Sequence[tuple[str, ...]] | None:
+    return None if matched is None else matched.types
+
+
+def made_by_run(config: Settings, workdir: Path, here: float | None = None) -> dict[str, Any]:
+    """What a report says of the models behind it: the steps that were chosen, each with what it was selected under,
+    and δ, in training and `here`; None: that of the configuration."""
+    stages = [MATCHER, GENERATOR] if config.matcher.enabled else [GENERATOR]
+    markers = {stage: read_marker(workdir / stage / MARKER) for stage in stages}
+    made: dict[str, Any] = {
+        "selected": {
+            stage: {"step": marker.result.get("step"), "under": dict(marker.selection)}
+            for stage, marker in markers.items()
+            if marker
+        }
+    }
+    if config.matcher.enabled:
+        trained = stage_result(workdir, TYPES)["type_threshold"]
+        here = type_threshold(config, workdir) if here is None else here
+        made["type_threshold"] = {"training": trained, "here": here}
+    return made
+
+
+def _fit_on_dev(config: Settings, run: Run, trained: _Trained, matched: Matched | None) -> Fitted:
     """The calibration temperature that suits at most `eval.dev_max_sentences` of dev."""
-    sentences, types = chosen_dev(config, run)
-    fitted = fit_calibration_temperature(
-        # Without a look at coverage, which no temperature changes.
-        lambda t: judge_found(sentences, trained.recognizer(trained.params, sentences, types, t))
-    )
+    sentences, types = chosen_dev(config, run.splits["dev"], _types_of(matched))
+    with told_of_memory(f"{FOLDER}: decoding dev", SMALLER_DECODING):
+        fitted = fit_calibration_temperature(
+            # Without a look at coverage, which no temperature changes.
+            lambda t: judge_found(sentences, trained.recognizer(trained.params, sentences, types, t))
+        )
     found = (
         f"evaluate: calibration temperature {fitted.calibration_temperature:.3f}, "
         f"fitted on {len(sentences):,} dev sentences"
@@ -200,17 +267,18 @@ def _fit_on_dev(config: Settings, run: Run, trained: _Trained) -> Fitted:
     return fitted
 
 
-def _write(config: Settings, run: Run, evaluated: Evaluated, report: Report) -> None:
-    """A split's predictions, its report and its page."""
+def _write(config: Settings, run: Run, evaluated: Evaluated, report: Report, matched: Matched | None) -> None:
+    """A split's T′, its predictions, its report and its page."""
     name = evaluated.split
     write_predictions(run.workdir / "predictions" / f"{name}.jsonl", evaluated)
     write_atomically(run.workdir / "report" / f"{name}.json", json.dumps(report.to_json(), indent=2) + "\n")
-    log = run.workdir / "metrics.jsonl"
+    log = run.workdir / LOG
     matching: dict[str, Any] = {}
-    if evaluated.matched is not None:
+    if matched is not None:
+        write_types(types_path(run.workdir, name), evaluated.sentences, matched, run.schema)
         matching = {
-            "similarities": read_similarities(run.workdir, name, evaluated.sentences, run.schema),
-            "type_threshold": read_type_threshold(run.workdir),
+            "similarities": matched.similarities,
+            "type_threshold": type_threshold(config, run.workdir),
         }
     page = html_report.Page(
         title=f"ToNER on {config.data.name}",

@@ -4,7 +4,7 @@ recognition samples; the step to keep is the one with the best strict span F1 on
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from jax.sharding import Mesh
@@ -16,9 +16,9 @@ from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.pipeline.samples import GeneratorSamples, dev_sample
 from toner_jax.runs import options, setup
-from toner_jax.runs.matcher import read_types
+from toner_jax.runs.matched_types import read_types, types_path
 from toner_jax.runs.recognizers import make_programs, make_recognizer
-from toner_jax.runs.stage import Run
+from toner_jax.runs.stage import Run, settle
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Sentence
 from toner_jax.training import state as train_state
@@ -30,7 +30,7 @@ FOLDER = "generator"
 READS = Reads(
     result=(
         "seed", "dtype", "tokenizer.generator", "tokenizer.generator_vocab_size", "tokenizer.ids", "text",
-        "generator", "eval.every", "eval.start", "eval.dev_max_sentences", "matcher.enabled",
+        "generator", "matcher.enabled",
     ),
     manner=(
         *options.FIT_KEYS,
@@ -38,6 +38,7 @@ READS = Reads(
         "eval.batch_size",  # sentences decoded at a time: their logits are the same up to rounding
         "sharding",  # where parameters and moments live: the same sums, up to rounding
     ),
+    selection=("eval.every", "eval.start", "eval.dev_max_sentences"),
 )  # fmt: skip
 
 # Between two evaluations pass at least so many training samples for each dev sentence: decoding one costs
@@ -54,7 +55,7 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
     """
     model = setup.build_generator(config, run.workdir, run.schema)
     features = setup.generator_features(config, run.workdir / setup.TOKENIZERS, run.schema)
-    matched = read_types_if_enabled(config, run.workdir, "train", run.splits["train"])
+    matched = _read_types(config, run, "train")
     samples = make_samples(config, features, run.splits["train"], matched, run.mesh)
     tx = make_optimizer(options.generator_optimizer(config), samples.steps)
     state = setup.create_state(config, model, tx, run.mesh)
@@ -71,17 +72,17 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
         mesh=run.mesh,
         dev=DevEvaluation(scores, evaluations(config, samples, len(run.splits["dev"]))),
         options=options.fit_options(config),
+        lower=options.SMALLER_GENERATOR_STEPS,
+        committed=partial(settle, run.workdir, FOLDER),
     )
     _, step, score = fit(job, state)
     say(f"{FOLDER}: step {step} is best, strict span F1 {score:.4f} on dev")
     return {"step": step, "dev_f1": score, "tasks": [task.name for task in features.tasks]}
 
 
-def read_types_if_enabled(
-    config: Settings, workdir: Path, split: str, sentences: Sequence[Sentence]
-) -> list[tuple[str, ...]] | None:
-    """T′ of a split from the matcher stage, or None when type matching is off."""
-    return read_types(workdir, split, sentences) if config.matcher.enabled else None
+def _read_types(config: Settings, run: Run, split: str) -> list[tuple[str, ...]] | None:
+    """T′ of train or dev at the δ of training, or None when type matching is off."""
+    return read_types(types_path(run.workdir, split), run.splits[split]) if config.matcher.enabled else None
 
 
 def make_samples(
@@ -109,10 +110,10 @@ def evaluations(config: Settings, samples: GeneratorSamples, dev: int) -> frozen
     return evaluation_steps(samples.steps, every, start, samples.steps_per_epoch, apart)
 
 
-def chosen_dev(config: Settings, run: Run) -> tuple[list[Sentence], list[tuple[str, ...]] | None]:
-    """The dev sentences that stand for all, at most `eval.dev_max_sentences`, and their T′."""
-    dev = run.splits["dev"]
-    matched = read_types_if_enabled(config, run.workdir, "dev", dev)
+def chosen_dev(
+    config: Settings, dev: Sequence[Sentence], matched: Sequence[tuple[str, ...]] | None
+) -> tuple[list[Sentence], list[tuple[str, ...]] | None]:
+    """The dev sentences that stand for all, at most `eval.dev_max_sentences`, and their T′ of `matched`."""
     chosen = dev_sample(config.seed, len(dev), config.eval.dev_max_sentences)
     return [dev[i] for i in chosen], None if matched is None else [matched[i] for i in chosen]
 
@@ -126,7 +127,7 @@ def _evaluation(
     ends its output would otherwise cost far more than it can tell. `decode.*` has no part in this, so
     that it can be changed without training again.
     """
-    sentences, types = chosen_dev(config, run)
+    sentences, types = chosen_dev(config, run.splits["dev"], _read_types(config, run, "dev"))
     # By default the room is that of the evaluation after training, whose programs are then compiled already.
     decode = DecodeOptions(
         max_source=features.max_source,

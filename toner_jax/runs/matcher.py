@@ -1,46 +1,40 @@
-"""The type matching stage (§3.2): trains E_TM by Eq. 4, chooses δ, writes T′ of every split."""
+"""The type matching stage (§3.2): trains E_TM by Eq. 4; the step to keep is the one with the best T′ on dev."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jax.sharding import Mesh
 
 from toner_jax.common.console import say
-from toner_jax.common.files import write_atomically
 from toner_jax.config import DEV
-from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import type_counts
 from toner_jax.inference.matching import TypeMatcher, choose_type_threshold, matched_types
 from toner_jax.pipeline.features import present_types
 from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.pipeline.samples import MatcherSamples
 from toner_jax.runs import options, setup
-from toner_jax.runs.stage import Run
+from toner_jax.runs.stage import Run, settle
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training import state as train_state
-from toner_jax.training.checkpoint import Checkpoints
 from toner_jax.training.loop import DevEvaluation, Fit, evaluation_steps, fit
 from toner_jax.training.optimizer import make_optimizer
 
 FOLDER = "matcher"
 
 READS = Reads(
-    result=(
-        "seed", "dtype", "tokenizer.matcher", "tokenizer.matcher_vocab_size", "matcher",
-        "eval.every", "eval.start",
-    ),
+    result=("seed", "dtype", "tokenizer.matcher", "tokenizer.matcher_vocab_size", "matcher"),
     manner=(
         *options.FIT_KEYS,
         "tokenizer.backend",  # the ids are the same
         "eval.batch_size",  # sentences encoded at a time: their cosines are the same up to rounding
         "sharding",  # where parameters and moments live: the same sums, up to rounding
     ),
+    selection=("eval.every", "eval.start", "matcher.type_threshold", "matcher.type_threshold_beta"),
 )  # fmt: skip
 
 
@@ -48,7 +42,7 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
     """Trains or resumes the stage.
 
     Returns:
-      {"type_threshold", "step", "dev"}: δ, the step whose weights are used, and type P/R/F on dev at δ.
+      {"step", "dev_f_beta"}: the step whose weights are used, and type F-β of T′ on dev.
     """
     model = setup.build_matcher(config, run.workdir)
     # What is wrong with descriptions was said before the stage began (toner_jax.runs.checks).
@@ -67,11 +61,11 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
         mesh=run.mesh,
         dev=DevEvaluation(_evaluation(config, run, matcher), evaluations(config, run, samples), "f_beta"),
         options=options.fit_options(config),
+        lower=options.SMALLER_MATCHER_STEPS,
+        committed=partial(settle, run.workdir, FOLDER),
     )
-    last, step, _ = fit(job, state)
-    with Checkpoints(job.checkpoints, read_only=True) as checkpoints:
-        params = checkpoints.restore_params(step, last["params"])
-    return {"step": step, **_write_types(config, run, matcher, params)}
+    _, step, score = fit(job, state)
+    return {"step": step, "dev_f_beta": score}
 
 
 def make_samples(
@@ -95,14 +89,18 @@ def _evaluation(config: Settings, run: Run, matcher: TypeMatcher) -> Callable[[A
 
     def evaluate(params: Any) -> dict[str, float]:
         similarities = matcher.similarities(params, [s.words for s in dev], run.schema)
-        delta, _ = _type_threshold(config, similarities, present_types(dev, run.schema))
+        delta, _ = choose_delta(config, similarities, present_types(dev, run.schema))
         return {"type_threshold": delta, **type_scores(similarities, dev, run.schema, delta, beta)}
 
     return evaluate
 
 
-def _type_threshold(config: Settings, similarities: np.ndarray, present: np.ndarray) -> tuple[float, str]:
-    """δ, and where it comes from."""
+def choose_delta(config: Settings, similarities: np.ndarray, present: np.ndarray) -> tuple[float, str]:
+    """δ of training, and where it comes from.
+
+    Args:
+      similarities: cosines [N, K] of the dev sentences; `present`: bool [N, K], the types that occur in each.
+    """
     if config.matcher.type_threshold != DEV:
         return float(config.matcher.type_threshold), "config"
     return choose_type_threshold(similarities, present, config.matcher.type_threshold_beta)[0], "dev"
@@ -123,77 +121,3 @@ def type_scores(
         "type_f1": counts.f1,
         "f_beta": counts.f_beta(beta),
     }
-
-
-def _write_types(config: Settings, run: Run, matcher: TypeMatcher, params: Any) -> dict[str, Any]:
-    """Chooses δ on dev, and writes it and T′ of every split."""
-    schema, dev = run.schema, run.splits["dev"]
-    similarities = {
-        name: matcher.similarities(params, [s.words for s in sentences], schema)
-        for name, sentences in run.splits.items()
-    }
-    delta, source = _type_threshold(config, similarities["dev"], present_types(dev, schema))
-    scores = type_scores(similarities["dev"], dev, schema, delta, config.matcher.type_threshold_beta)
-    write_atomically(
-        run.workdir / FOLDER / "thresholds.json",
-        json.dumps({"type_threshold": delta, "from": source, "dev": scores}, indent=2) + "\n",
-    )
-    for name, sentences in run.splits.items():
-        lines = (
-            json.dumps(
-                {
-                    "id": s.id,
-                    "types": matched_types(row, schema, delta),
-                    "similarities": {t: round(float(v), 6) for t, v in zip(schema.names, row, strict=True)},
-                }
-            )
-            for s, row in zip(sentences, similarities[name], strict=True)
-        )
-        write_atomically(_types_path(run.workdir, name), "".join(f"{line}\n" for line in lines))
-    features = matcher.features
-    if features.shortened:
-        say(f"{FOLDER}: {features.shortened} inputs were longer than {features.max_length} pieces")
-    say(f"{FOLDER}: δ = {delta:.4f} (from {source}); types of T′ on dev: F1 {scores['type_f1']:.4f}")
-    return {"type_threshold": delta, "dev": scores}
-
-
-def _types_path(workdir: Path, split: str) -> Path:
-    return workdir / FOLDER / "types" / f"{split}.jsonl"
-
-
-def read_types(workdir: Path, split: str, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:
-    """T′ of each sentence of a split, as the stage wrote it.
-
-    Raises:
-      UserError: the file is missing, damaged, or of other sentences.
-    """
-    return [tuple(entry["types"]) for entry in _read_entries(workdir, split, sentences)]
-
-
-def read_similarities(
-    workdir: Path, split: str, sentences: Sequence[Sentence], schema: Schema
-) -> list[list[float]]:
-    """The cosines [N][K] behind T′, in schema order; errors as `read_types`."""
-    entries = _read_entries(workdir, split, sentences)
-    return [[entry["similarities"][name] for name in schema.names] for entry in entries]
-
-
-def read_type_threshold(workdir: Path) -> float:
-    """δ of the stage."""
-    path = workdir / FOLDER / "thresholds.json"
-    try:
-        return float(json.loads(path.read_text(encoding="utf-8"))["type_threshold"])
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: does not hold δ ({error!r}); run the matcher stage") from error
-
-
-def _read_entries(workdir: Path, split: str, sentences: Sequence[Sentence]) -> list[dict[str, Any]]:
-    path = _types_path(workdir, split)
-    try:
-        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        by_id = {entry["id"]: entry for entry in entries}
-        return [by_id[s.id] for s in sentences]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{path}: does not hold T′ of the {split} split ({error!r}); run the matcher stage"
-        ) from error

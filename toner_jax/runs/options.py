@@ -20,6 +20,15 @@ FIT_KEYS = (
 )
 
 
+# What takes less memory, for the messages where it runs out.
+SMALLER_MODEL = "take a smaller model, or split it over more devices with mesh.fsdp"
+SMALLER_MATCHER_STEPS = "lower matcher.batch_size, set matcher.remat=True, or raise mesh.fsdp"
+SMALLER_GENERATOR_STEPS = (
+    "lower generator.batch_size or text.max_source, set generator.remat=True, or raise mesh.fsdp"
+)
+SMALLER_DECODING = "lower decode.batch_size, text.max_source or decode.max_length"
+
+
 def fit_options(config: Settings) -> FitOptions:
     return FitOptions(
         checkpoint_every=config.checkpoint.every,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,14 @@ _FLOPS_PER_PARAMETER = 6
 _MFU = 0.4
 
 
-def describe(config: ConfigDict, workdir: Path, restart: bool = False) -> str:
-    """The plan: stages and what each would do, lengths, models, steps, memory.
+def describe(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> list[str]:
+    """The plan, in lines: stages and what each would do, lengths, models, steps, memory; `restart` as for a run.
 
     Raises:
       UserError: what would stop the run at its start.
     """
     with ready(config, workdir, restart) as r:
-        return "\n".join([f"work directory: {workdir}", *_lines(r)])
+        return [f"work directory: {workdir}", *_lines(r)]
 
 
 def _lines(ready: Ready) -> list[str]:
@@ -49,10 +49,16 @@ def _lines(ready: Ready) -> list[str]:
     return [
         f"types: {', '.join(schema.names)}",
         f"mesh: {dict(mesh.shape)}",
-        *(f"stage {name}: {action}" for name, action in ready.actions.items()),
+        *(f"stage {name}: {_action(ready, name)}" for name in ready.actions),
         *(_coverage(config, features.tasks[0], *split) for split in dataset.splits.items()),
         *_training(ready, samples),
     ]
+
+
+def _action(ready: Ready, name: str) -> str:
+    """What a stage would do, and what that would give up."""
+    action, held = ready.actions[name], ready.stages[name].holds(ready.workdir)
+    return f"{action}, giving up {held}" if action == "start" and held else action
 
 
 def _training(ready: Ready, samples: GeneratorSamples) -> list[str]:

@@ -19,10 +19,12 @@ from toner_jax.data.sentences import load_sentences
 from toner_jax.evaluation.detokenized import evaluate_detokenized
 from toner_jax.evaluation.evaluated import Evaluated, write_predictions
 from toner_jax.evaluation.report import make_report
-from toner_jax.runs.evaluate import make_reference
+from toner_jax.runs.chain import DATA, whole
+from toner_jax.runs.evaluate import made_by_run, make_reference
+from toner_jax.runs.generator import FOLDER as GENERATOR
+from toner_jax.runs.marker import MARKER, read_marker
 from toner_jax.runs.restore import read_work_config
 from toner_jax.runs.setup import read_work_schema
-from toner_jax.runs.stage import read_marker
 from toner_jax.runs.workdir import split_path
 from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks.recognized import Recognized, checked_score
@@ -89,7 +91,12 @@ def changed_config(workdir: Path, changes: Iterable[tuple[str, str]]) -> ConfigD
 
 
 def read_splits(workdir: Path, split: str) -> dict[str, Sequence[Sentence]]:
-    """A split as the run has read it, and train and dev, which the baselines in its report are made of."""
+    """A split as the run has read it, and train and dev, which the baselines in its report are made of.
+
+    Raises:
+      UserError: a file of them is missing or damaged.
+    """
+    whole(workdir, DATA)
     names = dict.fromkeys(("train", "dev", split))
     return {name: load_sentences(split_path(workdir, name)) for name in names}
 
@@ -122,12 +129,19 @@ def read_input(workdir: Path, config: ConfigDict, path: Path, format: str = "") 
 
 def say_choices(workdir: Path, ner: Model, type_threshold: float | None) -> None:
     """Says where the step and δ are not those that the run has chosen."""
-    marker = read_marker(workdir / "generator" / "stage.json")
-    chosen = marker["result"].get("step") if marker else None
+    marker = read_marker(workdir / GENERATOR / MARKER)
+    chosen = marker.result.get("step") if marker else None
     if ner.step != chosen:
         say(f"generator step: {chosen or 'none yet'} was chosen on dev, {ner.step} here")
     if type_threshold is not None:
         say(f"δ: {ner.type_threshold:.4f} in training, {type_threshold} here")
+
+
+def made_by(workdir: Path, ner: Model, type_threshold: float | None) -> dict[str, Any]:
+    """What stands behind an evaluation of a run's models at δ = `type_threshold`; None for theirs."""
+    made = made_by_run(ner.config, workdir, type_threshold)
+    made["selected"][GENERATOR]["step_here"] = ner.step
+    return made
 
 
 def evaluate(
@@ -136,10 +150,12 @@ def evaluate(
     name: str,
     threshold: float | None = None,
     type_threshold: float | None = None,
+    made_by: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Evaluates one of the splits.
 
     Args:
+      made_by: as a `Report` has it.
       threshold: the least score of the entities that count; None for the run's `decode.threshold`.
       type_threshold: δ of T′; None for the run's.
 
@@ -149,16 +165,12 @@ def evaluate(
     config, sentences = ner.config, splits[name]
     with counted(name, len(sentences)):
         found, matched = ner.recognize(sentences, type_threshold=type_threshold)
-    named = None
-    if TypeRecognition.name in ner.tasks:
-        with counted(f"types of {name}", len(sentences)):
-            named = ner.name_types(sentences)
     evaluated = Evaluated(
         name,
         sentences,
         found,
         matched,
-        named=named,
+        named=_named_types(ner, name, sentences),
         threshold=config.decode.threshold if threshold is None else checked_score(threshold),
         calibration_temperature=ner.calibration_temperature,
     )
@@ -170,7 +182,15 @@ def evaluate(
 
     reference = make_reference(config, splits["train"], splits["dev"], ner.schema, ner.word_ids)
     detokenized = evaluate_detokenized(sentences, recognize, ner.reading)
-    report = make_report(evaluated, reference, detokenized)
+    report = make_report(evaluated, reference, detokenized, made_by)
     if unread := report.coverage.describe():
         warn(f"{name}: not all was read: {unread}")
     return Evaluation(report.to_json(), evaluated)
+
+
+def _named_types(ner: Model, name: str, sentences: Sequence[Sentence]) -> Sequence[Iterable[str]] | None:
+    """The types that the generator names for each sentence; None where it did not learn to."""
+    if TypeRecognition.name not in ner.tasks:
+        return None
+    with counted(f"types of {name}", len(sentences)):
+        return ner.name_types(sentences)

@@ -23,11 +23,13 @@ from toner_jax.models.encoder import Encoder
 from toner_jax.models.hf import weights as hf_weights
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.runtime import compute_dtype
-from toner_jax.runs import config_files, setup
+from toner_jax.runs import chain, config_files, setup
+from toner_jax.runs.evaluate import FOLDER as EVALUATE
+from toner_jax.runs.evaluate import type_threshold
 from toner_jax.runs.export import pretrained
 from toner_jax.runs.generator import FOLDER as GENERATOR
+from toner_jax.runs.marker import MARKER, read_marker
 from toner_jax.runs.matcher import FOLDER as MATCHER
-from toner_jax.runs.stage import read_marker
 from toner_jax.schema import Schema
 from toner_jax.text.tokenizer_files import SETTINGS
 
@@ -84,25 +86,12 @@ def read_work_config(workdir: Path) -> ConfigDict:
     return config_files.load(workdir / config_files.CONFIG)
 
 
-def stage_result(workdir: Path, stage: str) -> dict[str, Any]:
-    """What a complete stage recorded.
-
-    Raises:
-      UserError: it is not complete.
-    """
-    marker = read_marker(workdir / stage / "stage.json")
-    if marker is None or not marker["complete"]:
-        raise UserError(f"{workdir}: its {stage} stage is not complete; finish the run first")
-    result: dict[str, Any] = marker["result"]
-    return result
-
-
 def _calibration_temperature(config: ConfigDict, workdir: Path) -> float:
     """That of the configuration, or the one that the evaluate stage has fitted."""
     if config.decode.calibration_temperature != DEV:
         return float(config.decode.calibration_temperature)
-    marker = read_marker(workdir / "evaluate" / "stage.json")
-    fitted = marker["result"].get("fitted") if marker and marker["complete"] else None
+    marker = read_marker(workdir / EVALUATE / MARKER)
+    fitted = marker.result.get("fitted") if marker and marker.complete else None
     if fitted is None:
         warn(
             f"decode.calibration_temperature={DEV}: no evaluate stage with this setting is complete, so the scores "
@@ -116,21 +105,20 @@ def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | Non
     def params(stage: str, at: int, model: Any) -> Any:
         return setup.restore_params(workdir / stage, at, model, mesh, config.sharding)
 
+    trained = chain.trained(workdir, matcher=config.matcher.enabled, unfinished=step is not None)
     schema = setup.read_work_schema(workdir)
     generator = setup.build_generator(config, workdir, schema)
-    step = stage_result(workdir, GENERATOR)["step"] if step is None else step
-    marker = read_marker(workdir / GENERATOR / "stage.json")
-    if marker and marker["complete"]:
-        tasks = tuple(marker["result"]["tasks"])
-    else:  # a step of a stage that is not complete
-        tasks = setup.training_tasks(read_work_config(workdir))
+    result = trained[GENERATOR].result
+    step = result["step"] if step is None else step
+    # A stage that is not complete has recorded no tasks yet.
+    tasks = tuple(result["tasks"] if result else setup.training_tasks(read_work_config(workdir)))
     restored: dict[str, Any] = {}
     if config.matcher.enabled:
-        result, matcher = stage_result(workdir, MATCHER), setup.build_matcher(config, workdir)
+        matcher = setup.build_matcher(config, workdir)
         restored = {
             "matcher": matcher,
-            "matcher_params": params(MATCHER, result["step"], matcher),
-            "type_threshold": result["type_threshold"],
+            "matcher_params": params(MATCHER, trained[MATCHER].result["step"], matcher),
+            "type_threshold": type_threshold(config, workdir),
         }
     return Restored(
         config,
@@ -150,7 +138,8 @@ def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Res
         saved = config_files.read_versioned(folder / PRETRAINED)
         schema = Schema.from_json(saved["schema"], str(folder / PRETRAINED))
         config = config or config_files.from_json(saved["config"], str(folder / PRETRAINED))
-        step, delta, tasks = int(saved["step"]), float(saved["type_threshold"]), tuple(saved["tasks"])
+        step, tasks, own = int(saved["step"]), tuple(saved["tasks"]), config.decode.type_threshold
+        delta = float(saved["type_threshold"] if own == "" else own)
         wanted = config.decode.calibration_temperature
         calibration_temperature = float(saved["calibration_temperature"] if wanted == DEV else wanted)
     except UserError:

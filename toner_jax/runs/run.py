@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from jax.sharding import Mesh
@@ -15,35 +14,72 @@ from ml_collections import ConfigDict
 
 from toner_jax.common.console import say, warn
 from toner_jax.common.files import write_atomically
+from toner_jax.config import DEV
 from toner_jax.data.dataset import Dataset
 from toner_jax.data.load import load_dataset
 from toner_jax.data.options import DataOptions
 from toner_jax.data.sentences import dump_sentences
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 from toner_jax.parallel.mesh import make_mesh
-from toner_jax.runs import evaluate, generator, matcher, setup
+from toner_jax.runs import evaluate, generator, matched_types, matcher, parts, setup
+from toner_jax.runs.chain import DATA, SETUP
 from toner_jax.runs.checks import Planned, check_training
 from toner_jax.runs.config_files import CONFIG, check_format, save
-from toner_jax.runs.stage import PlannedStage, Run, Stage, data_digest, fingerprint_digest
-from toner_jax.runs.view import View
-from toner_jax.runs.workdir import check_writable, locked, prepare_workdir, split_path
+from toner_jax.runs.environment import environment
+from toner_jax.runs.marker import digest_of
+from toner_jax.runs.refusal import Refusal, Refused
+from toner_jax.runs.stage import PlannedStage, Run, Stage, data_digest
+from toner_jax.runs.view import Reads, View, covers
+from toner_jax.runs.workdir import (
+    check_writable,
+    locked,
+    prepare_workdir,
+    remove_leftovers,
+    scratch,
+    split_path,
+)
 from toner_jax.validation import validate
 
 SPLITS = ("train", "dev", "test")
 
-# The stages in their order, each with what its result depends on: keys of the configuration, splits, earlier stages.
+_GENERATOR_PARTS = (*parts.model_parts("generator"), matched_types.FOLDER)
+_TYPES_PARTS = (*parts.model_parts("matcher"), matcher.FOLDER)
+
+# The stages in their order, each with what its result depends on: keys of the configuration, digests of splits
+# (`input_digests`), earlier stages and what these made.
 STAGES = (
-    Stage("setup", setup.READS, ("train",), (setup.SCHEMA, setup.MODELS, setup.TOKENIZERS)),
-    # Test sentences get their T′ from the matcher; their labels are not read.
-    Stage(matcher.FOLDER, matcher.READS, ("train", "dev", "test words"), (matcher.FOLDER,)),
-    Stage(generator.FOLDER, generator.READS, ("train", "dev", "matcher"), (generator.FOLDER,)),
+    Stage(DATA, Reads(result=()), ("train", "dev", "test", "ids"), (DATA,)),
+    Stage(SETUP, setup.READS, ("train",), (setup.SCHEMA, setup.MODELS, setup.TOKENIZERS)),
+    Stage(
+        matcher.FOLDER, matcher.READS, ("train",), (matcher.FOLDER,),
+        selects=("dev",), parts=parts.model_parts("matcher"),
+    ),
+    # No label of test is read before the evaluation, nor any word of it.
+    Stage(
+        matched_types.FOLDER,
+        matched_types.READS,
+        ("train words", "train ids", "dev words", "dev ids", "dev for δ", "matcher"),
+        (matched_types.FOLDER,),
+        own=("train ids", "dev words", "dev ids"),
+        parts=_TYPES_PARTS,
+    ),
+    Stage(
+        generator.FOLDER, generator.READS, ("train", "types"), (generator.FOLDER,),
+        selects=("dev",), parts=_GENERATOR_PARTS,
+    ),
     Stage(
         evaluate.FOLDER,
         evaluate.READS,
-        ("train", "dev", "matcher", "generator", "test"),
+        ("train", "dev", "test", "ids", "matcher", "types", "generator"),
         (evaluate.FOLDER, "predictions", "report"),
+        parts=tuple(dict.fromkeys((*_TYPES_PARTS, *_GENERATOR_PARTS, generator.FOLDER))),
     ),
-)
+)  # fmt: skip
+
+# Those that hold checkpoints.
+TRAINED = (matcher.FOLDER, generator.FOLDER)
+# Of these, a run without type matching has none.
+_OF_MATCHING = (matcher.FOLDER, matched_types.FOLDER)
 
 
 @dataclass(frozen=True)
@@ -51,6 +87,7 @@ class Ready:
     """A run that may begin, as far as can be told without training.
 
     Attributes:
+      workdir: where it is to be.
       config: with `data.edges` as the data have it.
       dataset, mesh: what it works on.
       stages: those that `config.stages` names.
@@ -58,6 +95,7 @@ class Ready:
       prepared: a folder with all that the setup stage makes.
     """
 
+    workdir: Path
     config: ConfigDict
     dataset: Dataset
     mesh: Mesh
@@ -67,33 +105,41 @@ class Ready:
 
 
 @contextmanager
-def ready(config: ConfigDict, workdir: Path, restart: bool = False) -> Iterator[Ready]:
+def ready(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> Iterator[Ready]:
     """Finds out whether a run may begin; nothing is written into the work directory.
+
+    Args:
+      restart: the stages that may be trained anew.
 
     Raises:
       UserError: bad settings or data, or a work directory that holds something else.
     """
     validate(config)
+    _check_restart(restart)
     check_writable(workdir)
     check_format(workdir)
     dataset = read_data(config)
     config = config.copy_and_resolve_references()
     config.data.edges = dataset.edges  # `predict` will read text as training did
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
-    stages = plan_stages(config, dataset)
-    actions = {name: stage.check(workdir, restart) for name, stage in stages.items()}
+    stages = plan_stages(config, dataset, workdir)
+    actions = _actions(stages, workdir, restart)
     with ExitStack() as folders:
         prepared = workdir
-        if actions["setup"] != "skip":
-            prepared = Path(folders.enter_context(TemporaryDirectory()))
-            setup.prepare(STAGES[0].view(config), prepared, dataset.splits["train"], dataset.schema)
+        if actions[SETUP] != "skip":
+            prepared = folders.enter_context(scratch())
+            setup.prepare(_by_name(SETUP).view(config), prepared, dataset.splits["train"], dataset.schema)
         planned = Planned(prepared, dataset.splits, dataset.schema, mesh)
         check_training(config, planned, [name for name, action in actions.items() if action != "skip"])
-        yield Ready(config, dataset, mesh, stages, actions, prepared)
+        yield Ready(workdir, config, dataset, mesh, stages, actions, prepared)
 
 
-def execute(config: ConfigDict, workdir: Path, restart: bool = False) -> dict[str, dict[str, Any]]:
+def execute(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> dict[str, dict[str, Any]]:
     """Runs the stages that `config.stages` names and that are not done yet.
+
+    Args:
+      restart: the trained stages that may be trained anew, where their settings or data have changed or their files
+        are damaged; what they held is given up.
 
     Returns:
       Each stage's result, by name.
@@ -104,30 +150,43 @@ def execute(config: ConfigDict, workdir: Path, restart: bool = False) -> dict[st
     with ready(config, workdir, restart) as r:
         prepare_workdir(workdir)
         with locked(workdir):
-            for name, stage in r.stages.items():
-                if stage.check(workdir, restart) != r.actions[name]:
-                    raise UserError(
-                        f"{workdir}: another run has changed it just now; start the same command again"
-                    )
+            if _actions(r.stages, workdir, restart) != r.actions:
+                raise UserError(
+                    f"{workdir}: another run has changed it just now; start the same command again"
+                )
+            remove_leftovers(workdir)
             save(r.config, workdir / CONFIG)
-            for name, sentences in r.dataset.splits.items():
-                write_atomically(split_path(workdir, name), dump_sentences(sentences))
             return _execute_stages(r, Run(workdir, r.dataset.splits, r.dataset.schema, r.mesh), restart)
 
 
-def _execute_stages(ready: Ready, run: Run, restart: bool) -> dict[str, dict[str, Any]]:
+def _execute_stages(ready: Ready, run: Run, restart: Collection[str]) -> dict[str, dict[str, Any]]:
     results: dict[str, dict[str, Any]] = {}
     work: dict[str, Callable[[View], Mapping[str, Any]]] = {
-        "setup": lambda view: setup.install(ready.prepared, run.workdir),
+        DATA: lambda _: _write_data(run),
+        SETUP: lambda _: setup.install(ready.prepared, run.workdir),
         "matcher": lambda view: matcher.train_matcher(view, run),
+        "types": lambda view: matched_types.write_training_types(view, run),
         "generator": lambda view: generator.train_generator(view, run),
         "evaluate": lambda view: evaluate.evaluate_run(view, run, results["generator"]),
     }
+    made_with = environment(run.mesh)
     for stage in STAGES:
         if stage.name in ready.stages:
             do, view = work[stage.name], stage.view(ready.config)
-            results[stage.name] = ready.stages[stage.name].run(run.workdir, partial(do, view), restart)
+            results[stage.name] = ready.stages[stage.name].run(
+                run.workdir, partial(do, view), restart, made_with
+            )
     return results
+
+
+def _by_name(name: str) -> Stage:
+    return next(stage for stage in STAGES if stage.name == name)
+
+
+def _write_data(run: Run) -> dict[str, Any]:
+    for name, sentences in run.splits.items():
+        write_atomically(split_path(run.workdir, name), dump_sentences(sentences))
+    return {}
 
 
 def read_data(config: ConfigDict) -> Dataset:
@@ -157,15 +216,74 @@ def read_data(config: ConfigDict) -> Dataset:
     return dataset
 
 
-def plan_stages(config: ConfigDict, dataset: Dataset) -> dict[str, PlannedStage]:
-    """The stages that `config.stages` names, each with everything its result depends on."""
+def input_digests(config: ConfigDict, dataset: Dataset) -> dict[str, str]:
+    """Digests of what stages read of the splits."""
     schema, splits = dataset.schema, dataset.splits
-    digests = {name: data_digest(splits[name], schema) for name in SPLITS}
-    digests["test words"] = data_digest(splits["test"], schema, labels=False)
-    off = () if config.matcher.enabled else (matcher.FOLDER,)
+    whole = {name: data_digest(splits[name], schema) for name in SPLITS}
+    words = {f"{name} words": data_digest(splits[name], schema, labels=False) for name in SPLITS}
+    ids = {f"{name} ids": digest_of([s.id for s in splits[name]]) for name in SPLITS}
+    chosen = {"dev for δ": whole["dev"]} if config.matcher.type_threshold == DEV else {}
+    return {**whole, **words, **ids, **chosen, "ids": digest_of(ids)}
+
+
+def plan_stages(config: ConfigDict, dataset: Dataset, workdir: Path | None = None) -> dict[str, PlannedStage]:
+    """The stages that `config.stages` names and those that belong to any run, each with everything its result
+    depends on.
+
+    Args:
+      workdir: where the run is, or may be: a stage that is there already, under the same settings, keeps the
+        fingerprint that it was made under.
+    """
+    digests = input_digests(config, dataset)
+    named = {DATA, SETUP, *config.stages}
+    if matcher.FOLDER in named:
+        named.add(matched_types.FOLDER)
+    off = () if config.matcher.enabled else _OF_MATCHING
     planned: dict[str, PlannedStage] = {}
     for stage in STAGES:
-        if stage.name in ("setup", *config.stages) and stage.name not in off:
+        if stage.name in named and stage.name not in off:
             planned[stage.name] = stage.plan(config, digests)
-            digests[stage.name] = fingerprint_digest(planned[stage.name].fingerprint)
+            digests[stage.name] = planned[stage.name].digest(workdir)
     return planned
+
+
+def changed_by(key: str) -> dict[str, str]:
+    """What another value of a key means to each stage of a finished run that it means something to.
+
+    Args:
+      key: of the configuration, dotted. What a key of `data` brings is told from the data that are read under it.
+
+    Returns:
+      Stage → "result": it is made anew; or "selection": its step stays as it was chosen.
+    """
+    found: dict[str, str] = {}
+    for stage in STAGES:
+        reads = stage.reads
+        if any(found.get(earlier) == "result" for earlier in stage.inputs) or (
+            covers(reads.result, key) and not covers((*reads.manner, *reads.selection), key)
+        ):
+            found[stage.name] = "result"
+        elif covers(reads.selection, key):
+            found[stage.name] = "selection"
+    return found
+
+
+def _actions(stages: Mapping[str, PlannedStage], workdir: Path, restart: Collection[str]) -> dict[str, str]:
+    """What each stage would do, in their order; all that stand in the way are told at once."""
+    actions: dict[str, str] = {}
+    refusals: list[Refusal] = []
+    for name, stage in stages.items():
+        pending = [earlier for earlier, action in actions.items() if action != "skip"]
+        try:
+            actions[name] = stage.check(workdir, restart, pending=pending)
+        except Refused as error:
+            refusals += error.refusals
+    if refusals:
+        raise Refused(refusals)
+    return actions
+
+
+def _check_restart(restart: Collection[str]) -> None:
+    for name in restart:
+        if name not in TRAINED:
+            raise ParameterError("restart", name, f"name stages that are trained: {', '.join(TRAINED)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,8 @@ import jax
 import optax
 from jax.sharding import Mesh
 
-from toner_jax.common.files import write_atomically
+from toner_jax.common.files import copy_file, write_atomically
+from toner_jax.common.memory import told_of_memory
 from toner_jax.errors import UserError
 from toner_jax.models import registry
 from toner_jax.models.architecture import Kind
@@ -26,6 +26,7 @@ from toner_jax.parallel.sharding import ShardingRules, state_shardings
 from toner_jax.pipeline.corpus import generator_corpus, matcher_corpus
 from toner_jax.pipeline.features import GeneratorFeatures, check_room
 from toner_jax.pipeline.matcher_features import MatcherFeatures
+from toner_jax.runs import options
 from toner_jax.runs.export import pretrained
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Schema, Sentence, read_schema
@@ -107,11 +108,12 @@ def _copy_tokenizer(config: Settings, source: str, folder: Path, kind: Kind, wan
 def install(prepared: Path, workdir: Path) -> dict[str, Any]:
     """Puts into the work directory what `prepare` made elsewhere, before it was known that the run may begin."""
     # One by one: the work directory keeps its own mode, which is not that of a temporary folder.
-    for made in prepared.iterdir():
+    for made in sorted(prepared.rglob("*")):
+        target = workdir / made.relative_to(prepared)
         if made.is_dir():
-            shutil.copytree(made, workdir / made.name, dirs_exist_ok=True)
+            target.mkdir(exist_ok=True)
         else:
-            shutil.copyfile(made, workdir / made.name)
+            copy_file(made, target)
     return {}
 
 
@@ -189,28 +191,36 @@ def build_generator(config: Settings, workdir: Path, schema: Schema) -> ToNER:
 def create_state(
     config: Settings, model: Any, tx: optax.GradientTransformation, mesh: Mesh
 ) -> train_state.State:
-    """A model's train state, born sharded from the configuration's checkpoint, or from random weights."""
+    """A model's train state, born sharded from the configuration's checkpoint, or from random weights.
+
+    Raises:
+      UserError: memory runs out.
+    """
     architecture = registry.of(model.config)
-    return train_state.create_state(
-        registry.initializer(model),
-        tx,
-        config.seed,
-        mesh,
-        config.sharding,
-        architecture.sharding,
-        pretrained.loader(getattr(config, architecture.kind).checkpoint, architecture.hf),
-    )
+    with told_of_memory(f"{architecture.kind}: parameters and moments", options.SMALLER_MODEL):
+        return train_state.create_state(
+            registry.initializer(model),
+            tx,
+            config.seed,
+            mesh,
+            config.sharding,
+            architecture.sharding,
+            pretrained.loader(getattr(config, architecture.kind).checkpoint, architecture.hf),
+        )
 
 
 def restore_params(stage: Path, step: int, model: Any, mesh: Mesh, preset: str) -> Any:
     """A model's parameters from a stage's folder at a step, placed as training places them.
 
     Raises:
-      UserError: there is no such step, or it is damaged.
+      UserError: there is no such step, it is damaged, or memory runs out.
     """
     shapes = jax.eval_shape(registry.initializer(model), jax.random.key(0))
     targets = parameter_targets(shapes, mesh, preset, registry.of(model.config).sharding)
-    with Checkpoints(stage / "checkpoints", read_only=True) as checkpoints:
+    with (
+        told_of_memory(f"{stage}: restoring parameters", options.SMALLER_MODEL),
+        Checkpoints(stage / "checkpoints", read_only=True) as checkpoints,
+    ):
         return checkpoints.restore_params(step, targets)
 
 

@@ -1,9 +1,10 @@
-"""A stage of a run: what it reads and writes, and the fingerprint that tells whether its result is still good.
+"""A stage of a run: what it reads and writes, and whether its result is still good.
 
-Its marker, `<stage>/stage.json`, is written when the stage begins and marked complete when it ends. On the next
-start of the same command, a complete stage with the same fingerprint is skipped, an incomplete one goes
-on from its checkpoint, a complete one with another fingerprint runs again. What would throw away a
-half-trained stage is refused, key by key, unless a restart was asked for.
+Its marker is written when the stage begins and marked complete when it ends (`toner_jax.runs.marker`). On the next
+start of the same command, a complete stage whose settings, inputs and files are as they were is skipped, an incomplete
+one goes on from its checkpoint, any other runs again: unless that would remove a checkpoint, of a finished stage too.
+That is refused, key by key, until a restart of the stage is asked for; what it replaces is moved aside until its own
+first checkpoint is committed.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,25 @@ from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
 from toner_jax.common.console import say
-from toner_jax.common.files import write_atomically
-from toner_jax.errors import UserError
+from toner_jax.runs import environment, parts
+from toner_jax.runs.marker import (
+    MARKER,
+    DamagedMarker,
+    Fingerprint,
+    Marker,
+    as_json,
+    damage,
+    digest_of,
+    files_of,
+    held_steps,
+    read_marker,
+)
+from toner_jax.runs.refusal import Refusal, Refused
 from toner_jax.runs.view import Reads, View
 from toner_jax.schema import Schema, Sentence
+from toner_jax.training.metrics import logged_digest
 
-# Everything that a stage's result depends on, as a flat dict.
-Fingerprint = dict[str, Any]
+_ABSENT = "(absent)"
 
 
 @dataclass(frozen=True)
@@ -47,25 +61,45 @@ class Stage:
     Attributes:
       name: its folder in the work directory.
       reads: the keys of the configuration that it reads.
-      inputs: what else its result depends on: splits ("test words" is test without its labels) and earlier stages.
+      inputs: what else its result depends on: digests of splits (`run.input_digests`) and earlier stages.
       outputs: paths in the work directory that it writes, removed when it starts anew.
+      own: those of its inputs that later stages do not depend on through it.
+      selects: inputs that its step was chosen on, and that change nothing else.
+      parts: what it reads of what earlier stages made (`toner_jax.runs.parts`).
     """
 
     name: str
     reads: Reads
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    own: tuple[str, ...] = ()
+    selects: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     def view(self, config: ConfigDict) -> View:
         """What the stage gets of a configuration."""
         return View(config, self.name, self.reads)
 
     def plan(self, config: ConfigDict, digests: Mapping[str, str]) -> PlannedStage:
-        """The stage with its fingerprint; `digests` are of its inputs, less the stages that this run does not have."""
-        inputs = {name: digests[name] for name in self.inputs if name in digests}
+        """The stage with its fingerprint; `digests` are of its inputs, less those that this run does not have."""
+        apart = (*self.reads.manner, *self.reads.selection)
         keys = config_keys(config, self.reads.result)
-        own = {key: value for key, value in keys.items() if key not in self.reads.manner}
-        return PlannedStage(self.name, {**own, **inputs}, self.outputs)
+        return PlannedStage(
+            self.name,
+            {**{k: v for k, v in keys.items() if k not in apart}, **_those(self.inputs, digests)},
+            self.outputs,
+            selection={**config_keys(config, self.reads.selection), **_those(self.selects, digests)},
+            own=self.own,
+            parts=tuple(p for p in self.parts if config.matcher.enabled or p not in _OF_MATCHER),
+        )
+
+
+# What a run without type matching does not have.
+_OF_MATCHER = (*(p for p in parts.model_parts("matcher") if "matcher" in p), "matcher", "types")
+
+
+def _those(names: Iterable[str], digests: Mapping[str, str]) -> dict[str, str]:
+    return {name: digests[name] for name in names if name in digests}
 
 
 @dataclass(frozen=True)
@@ -73,60 +107,142 @@ class PlannedStage:
     """A stage of a certain run.
 
     Attributes:
-      name, outputs: as a `Stage` has them.
+      name, outputs, own, parts: as a `Stage` has them.
       fingerprint: everything its result depends on.
+      selection: what its step is chosen under, besides: a finished stage keeps its choice.
     """
 
     name: str
     fingerprint: Fingerprint
     outputs: tuple[str, ...]
+    selection: Fingerprint = field(default_factory=dict)
+    own: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
-    def check(self, workdir: Path, restart: bool = False) -> str:
+    def digest(self, workdir: Path | None) -> str:
+        """One short string for a later stage's fingerprint to hold: of what the stage was made under, where that
+        still holds, so that a key which a new version adds changes nothing of it."""
+        previous = self._previous(workdir) if workdir else None
+        unchanged = previous is not None and not differences(previous.fingerprint, as_json(self.fingerprint))
+        fingerprint = previous.fingerprint if previous and unchanged else as_json(self.fingerprint)
+        return digest_of({k: v for k, v in fingerprint.items() if k not in self.own})
+
+    def check(self, workdir: Path, restart: Collection[str] = (), *, pending: Collection[str] = ()) -> str:
         """What `run` would do: "skip", "resume" or "start".
 
-        Raises:
-          UserError: the work directory holds a half-trained stage with other settings.
-        """
-        previous = read_marker(self._marker(workdir))
-        if previous is None:
-            return "start"
-        if previous["fingerprint"] == self._current():
-            return "skip" if previous["complete"] else "resume"
-        if not previous["complete"] and not restart and (workdir / self.name / "checkpoints").is_dir():
-            changes = "; ".join(describe_changes(previous["fingerprint"], self._current()))
-            raise UserError(
-                f"{workdir / self.name}: half trained with other settings: {changes}. Run with the former "
-                "settings, choose another workdir, or pass restart=True to train this stage anew"
-            )
-        return "start"
+        Args:
+          restart: the stages that may be trained anew.
+          pending: earlier stages that will run first, so that what they make is not known yet.
 
-    def run(self, workdir: Path, work: Callable[[], Mapping[str, Any]], restart: bool) -> dict[str, Any]:
-        """Does the stage's work if it is not done, and returns its result."""
-        marker = self._marker(workdir)
-        action = self.check(workdir, restart)
-        previous = read_marker(marker)
+        Raises:
+          Refused: the stage would have to be trained anew, and that was not asked for.
+        """
+        return self._plan(workdir, restart, pending)[0]
+
+    def run(
+        self,
+        workdir: Path,
+        work: Callable[[], Mapping[str, Any]],
+        restart: Collection[str] = (),
+        made_with: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Does the stage's work if it is not done, and returns its result.
+
+        Args:
+          restart: as for `check`.
+          made_with: this process's `environment.environment`.
+
+        Raises:
+          Refused: as `check`.
+        """
+        action, reason = self._plan(workdir, restart, ())
+        previous = self._previous(workdir) if action != "start" else None
         if action == "skip" and previous is not None:
-            say(f"{self.name}: complete, skipped")
-            return dict(previous["result"])
-        if action == "start":
-            if previous is not None:
-                changes = describe_changes(previous["fingerprint"], self._current())
-                say(f"{self.name}: runs again: {'; '.join(changes) or 'restarted'}")
+            say(f"{self.name}: complete, skipped{self._selected(previous)}")
+            return dict(previous.result)
+        now = dict(made_with or {})
+        marker = Marker(
+            as_json(self.fingerprint), as_json(self.selection), parts.digests(workdir, self.parts), [now]
+        )
+        if previous is not None:
+            if differ := environment.describe(previous.made_with[-1], now):
+                say(f"{self.name}: begun with another environment, so the last bits may differ: {differ}")
+                marker = replace(marker, made_with=[*previous.made_with, now])
+        else:
+            if reason:
+                say(f"{self.name}: runs again: {reason}")
             self._clear(workdir)
-            _write_marker(marker, self._current(), complete=False, result={})
+            marker.write(workdir / self.name / MARKER)
         result = dict(work())
-        _write_marker(marker, self._current(), complete=True, result=result)
+        settle(workdir, self.name)
+        files = files_of(workdir, self.outputs, result)
+        logged = logged_digest(workdir, self.name)
+        done = replace(marker, complete=True, result=result, logged=logged, files=files)
+        done.write(workdir / self.name / MARKER)
         return result
 
-    def _marker(self, workdir: Path) -> Path:
-        return workdir / self.name / "stage.json"
+    def _plan(self, workdir: Path, restart: Collection[str], pending: Collection[str]) -> tuple[str, str]:
+        """(what is to do, why a stage that was begun before starts anew)."""
+        folder = workdir / self.name
+        steps, asked = held_steps(folder), self.name in restart
+        try:
+            previous = read_marker(folder / MARKER)
+        except DamagedMarker as error:
+            if steps and not asked:
+                raise self._refusal(workdir, f"{error}", "put back a copy of it") from error
+            return "start", str(error)
+        if previous is None:
+            if steps and not asked:
+                raise self._refusal(
+                    workdir, f"{MARKER} is missing beside its checkpoints", "put back a copy of it"
+                )
+            return "start", ""
+        why = "; ".join(describe_changes(previous.fingerprint, as_json(self.fingerprint)))
+        other, mend = "changed settings or data", "run with the former ones, choose another workdir"
+        if not why and previous.complete and (found := damage(workdir, previous)):
+            why, other, mend = found, "damaged", "put back a copy of the file"
+        if not why and not pending and (changed := parts.changed(workdir, previous.made_from)):
+            why = f"made from another {', another '.join(changed)} than lies there"
+        reselect = describe_changes(previous.selection, as_json(self.selection))
+        if not why and reselect and (asked or not previous.complete):
+            why = "; ".join(reselect)
+        if not why:
+            return "skip" if previous.complete else "resume", ""
+        if steps and not asked:
+            state = "finished" if previous.complete else "half trained"
+            raise self._refusal(workdir, f"{state}, {other}: {why}", mend)
+        return "start", why
 
-    def _current(self) -> Fingerprint:
-        """The fingerprint as JSON gives it back."""
-        current: Fingerprint = json.loads(json.dumps(self.fingerprint, default=list))
-        return current
+    def _refusal(self, workdir: Path, what: str, mend: str) -> Refused:
+        return Refused([Refusal(self.name, f"{workdir / self.name}: {what}", mend, self.holds(workdir))])
+
+    def holds(self, workdir: Path) -> str:
+        """What a restart would give up, in words; "" where there are no checkpoints."""
+        steps = held_steps(workdir / self.name)
+        return (
+            f"{steps[-1]:,} trained steps (checkpoints of {', '.join(f'{s:,}' for s in steps)})"
+            if steps
+            else ""
+        )
+
+    def _selected(self, previous: Marker) -> str:
+        changes = describe_changes(previous.selection, as_json(self.selection))
+        kept = f"; its step stays as it was selected, under other settings: {'; '.join(changes)}"
+        return kept if changes else ""
+
+    def _previous(self, workdir: Path) -> Marker | None:
+        try:
+            return read_marker(workdir / self.name / MARKER)
+        except DamagedMarker:
+            return None
 
     def _clear(self, workdir: Path) -> None:
+        """Removes what an earlier run of the stage has left, and moves its checkpoints aside."""
+        folder, aside = workdir / self.name, _aside(workdir, self.name)
+        if held := self.holds(workdir):
+            say(f"{self.name}: {held} moved to {aside}, until there are new ones")
+            shutil.rmtree(aside, ignore_errors=True)
+            folder.rename(aside)
         for output in self.outputs:
             path = workdir / output
             if path.is_dir():
@@ -135,35 +251,42 @@ class PlannedStage:
                 path.unlink(missing_ok=True)
 
 
-def read_marker(path: Path) -> dict[str, Any] | None:
-    """What a stage's marker says; None where there is none.
-
-    Raises:
-      UserError: the file is damaged.
-    """
-    if not path.exists():
-        return None
-    try:
-        marker = json.loads(path.read_text(encoding="utf-8"))
-        return {k: marker[k] for k in ("fingerprint", "complete", "result")}
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{path}: damaged ({error!r}); remove {path.parent} to run this stage anew"
-        ) from error
+def settle(workdir: Path, stage: str) -> None:
+    """Removes what a restart of a stage has moved aside, once there is a checkpoint in its place."""
+    if held_steps(workdir / stage):
+        shutil.rmtree(_aside(workdir, stage), ignore_errors=True)
 
 
-def _write_marker(path: Path, fingerprint: Fingerprint, *, complete: bool, result: Mapping[str, Any]) -> None:
-    marker = {"fingerprint": fingerprint, "complete": complete, "result": result}
-    write_atomically(path, json.dumps(marker, indent=2) + "\n")
+def _aside(workdir: Path, stage: str) -> Path:
+    return workdir / f"{stage}.replaced"
+
+
+def differences(old: Fingerprint, new: Fingerprint) -> list[str]:
+    """The keys that differ. One that the old fingerprint lacks, as a former version did not have it, is the same if
+    it has its default."""
+    defaults = _defaults()
+    return [
+        key
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key, defaults.get(key, _ABSENT)) != new.get(key, _ABSENT)
+    ]
+
+
+@cache
+def _defaults() -> Fingerprint:
+    """Of every key of the configuration."""
+    base = configuration.base()
+    defaults: Fingerprint = as_json(config_keys(base, base))
+    return defaults
 
 
 def describe_changes(old: Fingerprint, new: Fingerprint) -> list[str]:
-    """`key: old → new` for every difference."""
-    absent = "(absent)"
+    """`key: old → new` for every difference; of a digest, that it is another."""
     return [
-        f"{key}: {old.get(key, absent)} → {new.get(key, absent)}"
-        for key in dict.fromkeys([*old, *new])
-        if old.get(key, absent) != new.get(key, absent)
+        f"{key}: other than it was made from"
+        if key not in _defaults()
+        else f"{key}: {old.get(key, _ABSENT)} → {new.get(key, _ABSENT)}"
+        for key in differences(old, new)
     ]
 
 
@@ -174,7 +297,7 @@ def config_keys(config: ConfigDict, keys: Iterable[str]) -> Fingerprint:
         value = configuration.get(config, key)
         if isinstance(value, ConfigDict):
             values.update(config_keys(config, [f"{key}.{k}" for k in sorted(value)]))
-        elif key in configuration.NUMBERS_OR_DEV and value != configuration.DEV:
+        elif key in configuration.NUMBERS_OR and value != configuration.NUMBERS_OR[key]:
             values[key] = float(value)  # 0 is 0.0, as it is for keys of type float
         else:
             values[key] = value
@@ -188,9 +311,3 @@ def data_digest(sentences: Sequence[Sentence], schema: Schema, labels: bool = Tr
         entities = [(e.start, e.end, e.type) for e in s.gold] if labels else []
         digest.update(json.dumps([s.words, entities]).encode())
     return digest.hexdigest()
-
-
-def fingerprint_digest(fingerprint: Fingerprint) -> str:
-    """One short string for another stage's fingerprint to hold."""
-    text = json.dumps(fingerprint, sort_keys=True, default=list)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

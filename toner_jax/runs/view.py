@@ -6,11 +6,16 @@ declared, which would leave a stale result in place when it changes, fails at th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ml_collections import ConfigDict
+
+
+def covers(declared: Iterable[str], key: str) -> bool:
+    """Whether a key, or its section, is among dotted keys and sections."""
+    return any(f"{key}.".startswith(f"{one}.") for one in declared)
 
 
 class Settings(Protocol):
@@ -29,14 +34,17 @@ class Reads:
         stage's fingerprint holds that.
       manner: how it runs. Its result does not depend on them, so no fingerprint holds them, also where `result` has
         their section.
+      selection: what chooses among the steps that it trains, also where `result` has their section. A finished stage
+        keeps its choice, and its marker says what it was made under.
     """
 
     result: tuple[str, ...]
     earlier: tuple[str, ...] = ()
     manner: tuple[str, ...] = ()
+    selection: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[str]:
-        yield from self.result + self.earlier + self.manner
+        yield from self.result + self.earlier + self.manner + self.selection
 
 
 class UndeclaredKeyError(Exception):
@@ -85,7 +93,7 @@ class View:
         return values
 
     def _covers(self, key: str) -> bool:
-        return any(key == declared or key.startswith(f"{declared}.") for declared in self._reads)
+        return covers(self._reads, key)
 
     def _undeclared(self, key: str) -> UndeclaredKeyError:
         return UndeclaredKeyError(

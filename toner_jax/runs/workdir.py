@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
+from toner_jax.common.files import describe_failure, is_full, naming, why_unwritable
 from toner_jax.errors import UserError
 
 _LOCK = ".lock"
+_SCRATCH = "toner_jax-setup-"
 _OWNER = ".owner"  # a file beside it: on Windows, nobody else may read a file that is locked
 
 
@@ -36,13 +41,36 @@ def locked(workdir: Path) -> Iterator[None]:
             "workdir"
         ) from None
     except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and is_full(error):
+            raise UserError(describe_failure(error, workdir / _LOCK)) from error
         raise UserError(f"{workdir / _LOCK}: cannot be locked ({error}); choose another workdir") from error
     try:
-        owner.write_text(str(os.getpid()), encoding="utf-8")
+        with naming(owner):
+            owner.write_text(str(os.getpid()), encoding="utf-8")
         yield
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
+
+
+def remove_leftovers(workdir: Path) -> None:
+    """Removes temporary files that a killed run has left behind; to be called under the lock, so that they are
+    nobody's."""
+    for path in workdir.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A temporary folder, where what has to be made before it is known that a run may begin is made; those of
+    processes that are no more go."""
+    mine = f"{_SCRATCH}{os.getpid()}-"
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        pid = folder.name.removeprefix(_SCRATCH).split("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)  # another user's stays
+    with tempfile.TemporaryDirectory(prefix=mine) as made:
+        yield Path(made)
 
 
 def _read_owner(path: Path) -> str:
@@ -57,13 +85,8 @@ def check_writable(workdir: Path) -> None:
     Raises:
       UserError: it or a folder above it is a file, or read-only.
     """
-    folder = workdir.absolute()
-    while not os.path.lexists(folder):
-        folder = folder.parent
-    if not folder.is_dir():
-        raise _unwritable(workdir, f"{folder} is no folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise _unwritable(workdir, f"{folder} is read-only")
+    if reason := why_unwritable(workdir):
+        raise _unwritable(workdir, reason)
 
 
 def prepare_workdir(workdir: Path) -> None:
@@ -78,6 +101,8 @@ def prepare_workdir(workdir: Path) -> None:
         probe.write_text("")
         probe.unlink()
     except OSError as error:
+        if is_full(error):
+            raise UserError(describe_failure(error, workdir)) from error
         raise _unwritable(workdir, error.strerror) from error
 
 

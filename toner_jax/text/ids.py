@@ -9,15 +9,12 @@ where a piece would cross an atom's end (`-2`) or the format (`3)`, `)),`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
-from pathlib import Path
-
-import numpy as np
+from itertools import chain
 
 from toner_jax.atoms import GLUE, bare, parts
-from toner_jax.common import cache
+from toner_jax.common.memo import Memo
 from toner_jax.errors import UserError
 from toner_jax.text.tokenizer_files import AddedToken
 from toner_jax.text.tokenizers import SentencePieceTokenizer
@@ -29,19 +26,6 @@ Phrase = str | tuple[str, ...]
 # Words that are memoised: texts without end bring new ones all the time.
 MOST_WORDS = 200_000
 _MOST_PHRASES = 10_000  # names of types, and lists of them in many orders
-
-_MANY = 2_000  # words; for fewer, tokenizing takes no time
-
-
-def _write(rows: Sequence[Ids], folder: Path) -> None:
-    ends = np.cumsum([len(ids) for ids in rows])
-    np.savez(folder / "ids.npz", ids=np.fromiter(chain.from_iterable(rows), np.int32, ends[-1]), ends=ends)
-
-
-def _read(folder: Path) -> list[Ids]:
-    with np.load(folder / "ids.npz") as arrays:
-        ids, ends = arrays["ids"].tolist(), arrays["ends"].tolist()
-    return [tuple(ids[a:b]) for a, b in pairwise([0, *ends])]
 
 
 @dataclass(frozen=True)
@@ -85,9 +69,9 @@ class WordIds:
         """`by`: what ids are made of: "atoms", or whole "words", as joint tokenization makes them."""
         self.tokenizer = tokenizer
         self._by = by
-        self._words: dict[str, Ids] = {}
-        self._glued: dict[str, Ids] = {}
-        self._phrases: dict[Phrase, Ids] = {}
+        self._words = Memo(self._encode, MOST_WORDS)
+        self._glued: Memo[str, Ids] = Memo(lambda texts: map(self._make_glued, texts), _MOST_PHRASES)
+        self._phrases: Memo[Phrase, Ids] = Memo(lambda all: map(self._make_phrase, all), _MOST_PHRASES)
         (self._glue_prefix,) = tokenizer.encode([GLUE])
         self.symbols = Symbols(
             open=self.word("["),
@@ -104,18 +88,9 @@ class WordIds:
         return unread_tokens(self.tokenizer.added, by_atoms=self._by == ATOMS)
 
     def prepare(self, words: Iterable[str]) -> None:
-        """Tokenizes all words not yet known in one batched call. Those of a whole data set are cached between
-        runs. When there are too many to memoise, those not asked for now are dropped."""
-        asked = dict.fromkeys(words)
-        new = [w for w in asked if w not in self._words]
-        if len(self._words) + len(new) > MOST_WORDS:
-            self._words = {w: self._words[w] for w in asked if w in self._words}
-        if len(new) >= _MANY:
-            key = cache.digest(self.tokenizer.digest, cache.code_digest(), self._by, new)
-            ids = cache.cached("pieces", key, lambda: self._encode(new), _write, _read)
-            self._words.update(zip(new, ids, strict=True))
-        elif new:
-            self._words.update(zip(new, self._encode(new), strict=True))
+        """Tokenizes all words not yet known in one batched call. When there are too many to memoise, those not asked
+        for now are dropped."""
+        self._words.holding(words)
 
     def _encode(self, words: Sequence[str]) -> list[Ids]:
         """The ids of words, atom by atom."""
@@ -133,14 +108,12 @@ class WordIds:
 
     def word(self, word: str) -> Ids:
         """The ids of a word after white space, or of a glued one without; none for a word the tokenizer cannot see."""
-        if word not in self._words:
-            self.prepare([word])
         return self._words[word]
 
     def words(self, words: Sequence[str]) -> Ids:
         """The ids of the words of a text."""
-        self.prepare(words)
-        return tuple(chain.from_iterable(self._words[w] for w in words))
+        known = self._words.holding(words)
+        return tuple(chain.from_iterable(known[w] for w in words))
 
     def glued(self, text: str) -> Ids:
         """The ids of `text` when its first word follows other characters without white space.
@@ -148,39 +121,34 @@ class WordIds:
         Raises:
           UserError: the ids do not spell `text`, so that no output could be read back.
         """
-        if text not in self._glued:
-            first, *rest = text.split(" ")
-            (ids,) = self.tokenizer.encode([GLUE + first])
-            if ids[: len(self._glue_prefix)] != self._glue_prefix:
-                raise UserError(f"the tokenizer merges U+E000 with {first!r}; it cannot be used")
-            ids = ids[len(self._glue_prefix) :] + self._whole(rest)
-            if self.decode(ids) != text:
-                raise UserError(
-                    f"the tokenizer cannot spell {text!r}, it reads {self.decode(ids)!r}; "
-                    "use other characters in the names of types, or another tokenizer"
-                )
-            if len(self._glued) >= _MOST_PHRASES:
-                self._glued.clear()
-            self._glued[text] = ids
         return self._glued[text]
+
+    def _make_glued(self, text: str) -> Ids:
+        first, *rest = text.split(" ")
+        (ids,) = self.tokenizer.encode([GLUE + first])
+        if ids[: len(self._glue_prefix)] != self._glue_prefix:
+            raise UserError(f"the tokenizer merges U+E000 with {first!r}; it cannot be used")
+        ids = ids[len(self._glue_prefix) :] + self._whole(rest)
+        if self.decode(ids) != text:
+            raise UserError(
+                f"the tokenizer cannot spell {text!r}, it reads {self.decode(ids)!r}; "
+                "use other characters in the names of types, or another tokenizer"
+            )
+        return ids
 
     def phrase(self, text: str) -> Ids:
         """The ids of words of ours, joined by single spaces: of whole words, not of atoms; memoised as a whole."""
-        return self._memoised(text, lambda: self._whole(text.split(" ")))
+        return self._phrases[text]
 
     def _whole(self, words: Sequence[str]) -> Ids:
         return tuple(chain.from_iterable(self.tokenizer.encode(words)))
 
     def type_list(self, names: Sequence[str]) -> Ids:
         """The ids of `[type, type]`, memoised as a whole."""
-        return self._memoised(tuple(names), lambda: self._type_list(names))
+        return self._phrases[tuple(names)]
 
-    def _memoised(self, phrase: Phrase, make: Callable[[], Ids]) -> Ids:
-        if phrase not in self._phrases:
-            if len(self._phrases) >= _MOST_PHRASES:
-                self._phrases.clear()
-            self._phrases[phrase] = make()
-        return self._phrases[phrase]
+    def _make_phrase(self, phrase: Phrase) -> Ids:
+        return self._whole(phrase.split(" ")) if isinstance(phrase, str) else self._type_list(phrase)
 
     def _type_list(self, names: Sequence[str]) -> Ids:
         parts: list[Ids] = [self.symbols.open]

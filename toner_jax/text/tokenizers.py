@@ -55,7 +55,6 @@ class Tokenizer(Protocol):
 
 class SentencePieceTokenizer(Tokenizer, Protocol):
     eos_id: int
-    digest: str  # of all that the ids depend on
 
 
 class WordPieceTokenizer(Tokenizer, Protocol):

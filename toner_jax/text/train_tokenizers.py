@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from toner_jax.atoms import GLUE
+from toner_jax.common.files import write_atomically
 from toner_jax.errors import ParameterError
 from toner_jax.text.vocabularies import SENTENCEPIECE_FILE, WORDPIECE_FILE, encodable
 
@@ -62,8 +63,7 @@ def train_sentencepiece(folder: str | Path, corpus: Corpus, vocab_size: int) -> 
         if piece.type == piece.NORMAL:
             piece.score = math.log(counts[i] + 1) - total
     path = Path(folder) / SENTENCEPIECE_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(model.SerializeToString())
+    write_atomically(path, model.SerializeToString())
     return path
 
 
@@ -100,8 +100,7 @@ def train_wordpiece(folder: str | Path, corpus: Corpus, vocab_size: int) -> Path
         if learned and len(pieces) < vocab_size:
             pieces[learned] = None
     path = Path(folder) / WORDPIECE_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
+    write_atomically(path, "".join(f"{piece}\n" for piece in pieces))
     return path
 
 

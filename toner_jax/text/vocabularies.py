@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from toner_jax.atoms import GLUE
-from toner_jax.common.cache import digest
 from toner_jax.errors import UserError
 from toner_jax.text.added_tokens import AddedTokens
 from toner_jax.text.tokenizer_files import TOKENIZER_JSON, TokenizerFolder
@@ -107,7 +106,6 @@ class SentencePieceVocabulary(_WithAddedTokens):
         self.normalizer = Precompiled(charsmap) if charsmap else None
         self._joins = continues_without_space(folder)
         self._add(folder, pieces, self.normalizer)
-        self.digest = digest(type(self).__name__, self.bytes, repr(self.added), self._joins)
 
     def _encode_after(self, strings: Sequence[str]) -> list[tuple[int, ...]]:
         if not self._joins:

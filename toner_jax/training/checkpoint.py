@@ -3,24 +3,30 @@
 A step directory holds the train state and a small JSON record: the step, `best_step`, the metrics not
 yet logged. Orbax restores flipped bits without a word, so a manifest of every file's size and xxh3 is
 written once a step is committed; a step without a manifest that matches is never loaded.
+
+Before a step is written, `manifests/STEP.begun` says so, and it goes once the manifest is there. So what a kill left
+half written is told from a step whose manifest was lost: the former is removed, the latter is an error.
 """
 
 from __future__ import annotations
 
+import gc
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
-import xxhash
 
 from toner_jax.common.console import warn
-from toner_jax.common.files import write_atomically
+from toner_jax.common.files import file_digest, write_atomically
+from toner_jax.common.memory import out_of_memory
 from toner_jax.errors import UserError
 from toner_jax.parallel.sharding import path_string
 from toner_jax.training.quiet_orbax import (
@@ -31,16 +37,72 @@ from toner_jax.training.quiet_orbax import (
     without_orbax_messages,
 )
 
-_MANIFESTS = "manifests"
+MANIFESTS = "manifests"
+_BEGUN = ".begun"
+# In the stage's folder: steps that were found damaged, kept for whoever can mend them.
+_DAMAGED = "damaged"
+
+
+def committed_steps(directory: Path) -> list[int]:
+    """The steps under a directory that were committed, damaged or not."""
+    manifests = directory / MANIFESTS
+    return sorted(
+        int(p.stem) for p in manifests.glob("*.json") if p.stem.isdigit() and (directory / p.stem).is_dir()
+    )
+
+
+def step_damage(directory: Path, step: int) -> str | None:
+    """What is wrong with a step's files, or None; reads all of them."""
+    manifest = directory / MANIFESTS / f"{step}.json"
+    try:
+        listed = json.loads(manifest.read_text(encoding="utf-8")).items()
+        expected = {name: (int(size), str(digest)) for name, (size, digest) in listed}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        return f"its manifest {manifest.name} cannot be read ({error})"
+    root = directory / str(step)
+    for name, (size, digest) in expected.items():
+        path = root / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != size:
+            return f"{name} has {path.stat().st_size} bytes instead of {size}"
+        if file_digest(path) != digest:
+            return f"{name} has other contents than were written"
+    extra = sorted(set(_files(root)) - set(expected)) if root.is_dir() else []
+    return f"{extra[0]} does not belong to it" if extra else None
+
+
+def without_manifest(directory: Path) -> list[int]:
+    """The steps under a directory that were written whole and have lost their manifest."""
+    if not directory.is_dir():
+        return []
+    manifests, committed = directory / MANIFESTS, set(committed_steps(directory))
+    found = [int(p.name) for p in directory.iterdir() if p.name.isdigit() and p.is_dir()]
+    return sorted(s for s in found if s not in committed and not (manifests / f"{s}{_BEGUN}").exists())
 
 
 class Checkpoints:
     """The checkpoints under one directory; a context manager that waits for pending saves."""
 
-    def __init__(self, directory: Path, keep: int = 2, read_only: bool = False):
+    def __init__(
+        self,
+        directory: Path,
+        keep: int = 2,
+        read_only: bool = False,
+        committed: Callable[[], None] = lambda: None,
+    ):
+        """Args:
+          keep: how many of the latest steps are kept, besides the best.
+          committed: called, in the background, whenever a step is committed.
+
+        Raises:
+          UserError: read-only, and there are none; or a step has lost its manifest.
+        """
         self.directory = directory.absolute()
+        self._committed = committed
         self._read_only = read_only
         self._pending: tuple[int, Future[None]] | None = None
+        self._failed = False  # a save, which has been told
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         if read_only and not self.directory.is_dir():
             raise UserError(f"{self.directory}: no checkpoints there; train the run first")
@@ -60,10 +122,28 @@ class Checkpoints:
         self._within.enter_context(without_orbax_messages())
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         with self._within:
             self._committer.shutdown()
+            told, failure = error is not None or self._failed, self._close()
+            if failure is not None and not told:
+                raise failure
+
+    def _close(self) -> UserError | None:
+        """Closes Orbax's manager, which raises what a save has raised before; returns that."""
+        step, failure = self._pending[0] if self._pending else None, None
+        try:
             self._manager.close()
+        except Exception as error:  # as in `save`
+            failure = self._failure(step, error)
+        if self._failed:
+            with suppress(Exception):
+                self._manager.close()  # the rest of it
+            # What the save has left half done is cleared while nobody hears of it, not at the interpreter's end.
+            self._pending = None
+            del self._manager
+            gc.collect()
+        return failure
 
     def save(self, step: int, state: Any, record: Mapping[str, Any]) -> None:
         """Writes in the background, once the save before is done; `record["best_step"]` is kept.
@@ -75,11 +155,14 @@ class Checkpoints:
             state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(dict(record))
         )
         self.wait()
-        self._best = record.get("best_step")
+        self._best, failure = record.get("best_step"), None
         try:
+            write_atomically(self.directory / MANIFESTS / f"{step}{_BEGUN}", "")
             self._manager.save(step, args=arguments, force=True)
         except Exception as error:  # Orbax and TensorStore have no common error class
-            raise self._failure(step, error) from error
+            failure = self._failure(step, error)
+        if failure:
+            raise failure  # without its cause, which would hold what the save has left half done
         self._pending = step, self._committer.submit(self._commit, step)
 
     def wait(self) -> None:
@@ -87,19 +170,21 @@ class Checkpoints:
         if self._pending is None:
             return
         step, commit = self._pending
-        self._pending = None
+        self._pending, failure = None, None
         try:
             commit.result()
         except Exception as error:  # as above
-            raise self._failure(step, error) from error
+            failure = self._failure(step, error)
+        del commit
+        if failure:
+            raise failure  # as above
 
     def steps(self) -> list[int]:
         """Committed steps, damaged or not."""
-        manifests = self.directory / _MANIFESTS
-        return sorted(int(p.stem) for p in manifests.glob("*.json") if (self.directory / p.stem).is_dir())
+        return committed_steps(self.directory)
 
     def latest_good(self) -> int | None:
-        """The newest undamaged step. Damaged ones on the way are named, and removed unless read-only."""
+        """The newest undamaged step. Damaged ones on the way are named, and moved aside unless read-only."""
         for step in reversed(self.steps()):
             damage = self.damage(step)
             if damage is None:
@@ -107,29 +192,12 @@ class Checkpoints:
                 return step
             warn(f"{self.directory / str(step)}: damaged, not used: {damage}")
             if not self._read_only:
-                self._manager.delete(step)
-                (self.directory / _MANIFESTS / f"{step}.json").unlink()
+                self._set_aside(step)
         return None
 
     def damage(self, step: int) -> str | None:
         """What is wrong with a step's files, or None; reads all of them."""
-        manifest = self.directory / _MANIFESTS / f"{step}.json"
-        try:
-            listed = json.loads(manifest.read_text(encoding="utf-8")).items()
-            expected = {name: (int(size), str(digest)) for name, (size, digest) in listed}
-        except (OSError, ValueError, AttributeError, TypeError) as error:
-            return f"its manifest {manifest.name} cannot be read ({error})"
-        root = self.directory / str(step)
-        for name, (size, digest) in expected.items():
-            path = root / name
-            if not path.is_file():
-                return f"{name} is missing"
-            if path.stat().st_size != size:
-                return f"{name} has {path.stat().st_size} bytes instead of {size}"
-            if _digest(path) != digest:
-                return f"{name} has other contents than were written"
-        extra = sorted(set(_files(root)) - set(expected))
-        return f"{extra[0]} does not belong to it" if extra else None
+        return step_damage(self.directory, step)
 
     def record(self, step: int) -> dict[str, Any]:
         restored = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))
@@ -202,24 +270,53 @@ class Checkpoints:
         if jax.process_index() != 0:
             return
         files = _files(self.directory / str(step))
-        manifest = {name: (path.stat().st_size, _digest(path)) for name, path in files.items()}
-        write_atomically(self.directory / _MANIFESTS / f"{step}.json", json.dumps(manifest, indent=0) + "\n")
-        for path in (self.directory / _MANIFESTS).glob("*.json"):  # of steps pruned since
+        manifest = {name: (path.stat().st_size, file_digest(path)) for name, path in files.items()}
+        manifests = self.directory / MANIFESTS
+        write_atomically(manifests / f"{step}.json", json.dumps(manifest, indent=0) + "\n")
+        (manifests / f"{step}{_BEGUN}").unlink(missing_ok=True)
+        for path in manifests.glob("*.json"):  # of steps pruned since
             if not (self.directory / path.stem).is_dir():
                 path.unlink(missing_ok=True)
+        self._committed()
 
     def _remove_uncommitted(self) -> None:
-        """Clears what a kill left behind: unfinished saves, and steps that no manifest vouches for."""
+        """Clears what a kill left behind: what Orbax had not finished, and steps that were begun and never vouched for.
+
+        Raises:
+          UserError: a step was vouched for once, and its manifest is gone.
+        """
         if jax.process_index() != 0 or not self.directory.is_dir():
             return
+        if lost := without_manifest(self.directory):
+            manifest = self.directory / MANIFESTS / f"{lost[-1]}.json"
+            raise UserError(
+                f"{manifest}: missing, so nothing vouches for step {lost[-1]}; put it back, or move the folder "
+                f"{self.directory / str(lost[-1])} away to do without that step"
+            )
         good = {str(step) for step in self.steps()}
         for path in self.directory.iterdir():
-            if path.name != _MANIFESTS and path.is_dir() and path.name not in good:
+            if path.name != MANIFESTS and path.is_dir() and path.name not in good:
                 shutil.rmtree(path)
+        for path in (self.directory / MANIFESTS).glob(f"*{_BEGUN}"):
+            path.unlink()
+
+    def _set_aside(self, step: int) -> None:
+        """Moves a damaged step where no run looks for it."""
+        aside = self.directory.parent / _DAMAGED / str(step)
+        aside.parent.mkdir(exist_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)  # an earlier one of the same step, made again since
+        (self.directory / str(step)).rename(aside)
+        (self.directory / MANIFESTS / f"{step}.json").replace(aside.with_suffix(".json"))
+        self._manager.reload()
 
     def _failure(self, step: int | None, error: Exception) -> UserError:
-        reason = str(error).strip().split("\n")[0][:200]
+        self._failed = True
+        reason = _reason(error)
         kept = f"step {self.steps()[-1]} is intact" if self.steps() else "no earlier step exists"
+        if what := out_of_memory(error):
+            return UserError(
+                f"{self.directory}: saving step {step}: {what}; {kept}. Lower the sizes of batches"
+            )
         return UserError(
             f"{self.directory}: the checkpoint of step {step} could not be written ({reason}); {kept}. Make room "
             "or permit writing, and start the same command again"
@@ -240,6 +337,15 @@ class _LatestAndBest(PreservationPolicy):  # type: ignore[misc]  # Orbax has no 
         return [c.step in newest or c.step == self.best() for c in checkpoints]
 
 
+def _reason(error: Exception) -> str:
+    """The first line of what a library says; of a full disk the file and that alone."""
+    text = str(error).strip().split("\n")[0]
+    if number := re.search(r"os_error_code='(\d+)'", text):
+        files = re.findall(r'"(/[^"]+)"', text)
+        return ": ".join([*files[-1:], os.strerror(int(number[1]))])
+    return text[:200]
+
+
 def _files(root: Path) -> dict[str, Path]:
     def walk(folder: Path) -> Iterator[Path]:
         for path in sorted(folder.iterdir()):
@@ -249,11 +355,3 @@ def _files(root: Path) -> dict[str, Path]:
                 yield path
 
     return {str(path.relative_to(root)): path for path in walk(root)}
-
-
-def _digest(path: Path) -> str:
-    digest = xxhash.xxh3_64()
-    with path.open("rb") as file:
-        while block := file.read(1 << 24):
-            digest.update(block)
-    return digest.hexdigest()

@@ -20,6 +20,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from toner_jax.common.console import Compilations, Progress, say, warn
+from toner_jax.common.files import naming
+from toner_jax.common.memory import told_of_memory
 from toner_jax.errors import UserError
 from toner_jax.parallel.mesh import shard_batch
 from toner_jax.pipeline.batching import HostBatch, Shape
@@ -66,11 +68,13 @@ class DevEvaluation:
       scores: params → dev metrics.
       steps: those after which to evaluate; the last one is among them.
       selection: the metric whose highest value decides.
+      lower: what takes less memory, for the message where it runs out.
     """
 
     scores: Callable[[Any], dict[str, float]]
     steps: frozenset[int]
     selection: str = "f1"
+    lower: str = "lower eval.batch_size"
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class Fit:
       stage: its name in metrics and messages, and its folder in the work directory.
       workdir: where the metrics are, too.
       train_step: (state, device batch) → (state, metrics), of which `skipped` is 1 where it changed nothing.
+      lower: what takes less memory, for the message where it runs out.
+      committed: called, in the background, whenever a checkpoint is committed.
     """
 
     stage: str
@@ -90,6 +96,8 @@ class Fit:
     mesh: Mesh
     dev: DevEvaluation
     options: FitOptions
+    lower: str
+    committed: Callable[[], None] = lambda: None
 
     @property
     def folder(self) -> Path:
@@ -117,16 +125,17 @@ def fit(job: Fit, state: State) -> tuple[State, int, float]:
       The last state, the step to use, and its dev score.
 
     Raises:
-      UserError: too many steps were skipped, or a checkpoint cannot be written.
+      UserError: too many steps were skipped, a checkpoint cannot be written, or memory runs out.
       Preempted: SIGTERM came; the step it came in is saved.
     """
-    with Checkpoints(job.checkpoints, job.options.checkpoint_keep) as checkpoints:
+    with Checkpoints(job.checkpoints, job.options.checkpoint_keep, committed=job.committed) as checkpoints:
         state, record, first = _resume(job, checkpoints, state)
         metrics = MetricsWriter(job.workdir)
         metrics.resume(job.stage, first)
         with Progress(job.stage, job.samples.steps, first) as progress, interrupts.deferred():
             loop = _Loop(job, checkpoints, metrics, record, progress)
-            state = loop.run(state, first)
+            with told_of_memory(f"{job.stage}: training", job.lower):
+                state = loop.run(state, first)
         checkpoints.wait()
     if first < job.samples.steps:
         loop.report(job.samples.steps - first)
@@ -221,7 +230,7 @@ class _Loop:
     def _write_skipped(self, step: int, ids: Sequence[str]) -> None:
         job, count = self._job, self._record.skipped
         path = job.folder / "skipped.jsonl"
-        with path.open("a", encoding="utf-8") as file:
+        with naming(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "sentences": list(ids)}) + "\n")
         warn(f"{job.stage}: step {step} skipped: loss or gradient is not finite (sentences in {path})")
         if count >= job.options.max_skipped:
@@ -245,7 +254,7 @@ class _Loop:
         """Dev scores of this step; True if they are the best so far."""
         job, record = self._job, self._record
         start = time.monotonic()
-        with interrupts.immediate():
+        with interrupts.immediate(), told_of_memory(f"{job.stage}: dev evaluation", job.dev.lower):
             scores = job.dev.scores(state["params"])
         self._evaluating += time.monotonic() - start
         self._metrics.write(job.stage, step, {f"dev_{k}": v for k, v in scores.items()})

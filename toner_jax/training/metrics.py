@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toner_jax.common.files import write_atomically
+import xxhash
+
+from toner_jax.common.files import naming, write_atomically
+from toner_jax.training.events import Events
+
+LOG = "metrics.jsonl"
 
 
 class MetricsWriter:
@@ -17,42 +22,55 @@ class MetricsWriter:
     """
 
     def __init__(self, workdir: Path):
-        self._path = workdir / "metrics.jsonl"
+        self._path = workdir / LOG
         self._events = workdir / "tensorboard"
-        self._writers: dict[str, Any] = {}
+        self._writers: dict[str, Events] = {}
 
     def resume(self, stage: str, step: int) -> None:
         """Forgets what `stage` logged after `step`, and a line torn by a kill."""
-        text = self._path.read_text(encoding="utf-8", errors="replace") if self._path.exists() else ""
+        text = _read(self._path)
+        lines = text.splitlines()
+        if text and not text.endswith("\n"):
+            del lines[-1]  # the torn one
+        # Other stages' lines stay as they are, those that nobody can read too: `logged_digest` tells of them.
         kept = [
-            json.dumps(entry) + "\n"
-            for entry in read_metrics(text)
-            if entry["stage"] != stage or entry["step"] <= step
+            line
+            for line in lines
+            if (entry := _parse(line)) is None or entry["stage"] != stage or entry["step"] <= step
         ]
-        write_atomically(self._path, "".join(kept))
-        from tensorboardX import SummaryWriter
-
-        self._writers[stage] = SummaryWriter(str(self._events / stage), purge_step=max(step, 0) + 1)
+        write_atomically(self._path, "".join(f"{line}\n" for line in kept))
+        self._writers[stage] = Events(self._events / stage, max(step, 0) + 1)
 
     def write(self, stage: str, step: int, values: Mapping[str, Any]) -> None:
         """Logs values of a stage that `resume` began."""
         line = json.dumps({"stage": stage, "step": step, **values}) + "\n"
-        with self._path.open("a", encoding="utf-8") as file:
+        with naming(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(line)
-        for name, value in values.items():
-            if isinstance(value, int | float):
-                self._writers[stage].add_scalar(name, value, step)
-        self._writers[stage].flush()
+        scalars = {name: value for name, value in values.items() if isinstance(value, int | float)}
+        self._writers[stage].write(step, scalars)
 
 
 def read_metrics(text: str) -> list[dict[str, Any]]:
-    """The entries of metrics.jsonl; a line torn by a kill is left out."""
-    entries = []
-    for line in text.splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and {"stage", "step"} <= entry.keys():
-            entries.append(entry)
-    return entries
+    """The entries of metrics.jsonl; what is none is left out."""
+    return [entry for line in text.splitlines() if (entry := _parse(line)) is not None]
+
+
+def logged_digest(workdir: Path, stage: str) -> str:
+    """The xxh3 of a stage's lines."""
+    entries = ((line, _parse(line)) for line in _read(workdir / LOG).splitlines())
+    return xxhash.xxh3_64_hexdigest(
+        "".join(f"{line}\n" for line, entry in entries if entry and entry["stage"] == stage).encode()
+    )
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    """The entry of a line; None if it is none."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and {"stage", "step"} <= entry.keys() else None

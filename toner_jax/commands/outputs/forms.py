@@ -56,13 +56,17 @@ def _write_jsonl(answers: Answers, file: IO[str]) -> None:
 
 def _write_columns(answers: Answers, file: IO[str]) -> None:
     """A document a row, an unread row too, so that they can be counted; a column of tags for each level of nesting."""
-    layers = (layers for answer in answers.read() for _, layers in _with_layers(answer, answers.tokenize))
-    depth = max([1, *map(len, layers)])
+    # As many as their characters need: where an entity begins or ends, so does a token.
+    depth = max((level + 1 for answer in answers.read() for level in _levels(answer)), default=1)
     for answer in answers:
         columns.begin_document(file, depth)
         if not answer.error:
             for tokens, layers_ in _with_layers(answer, answers.tokenize):
                 columns.write_sentence(file, tokens, layers_, depth)
+
+
+def _levels(answer: Answer) -> list[int]:
+    return columns.tag_levels((start, end) for start, end, *_ in answer.spans())
 
 
 def _with_layers(answer: Answer, tokenize: Tokenize) -> Iterator[tuple[list[str], list[list[str]]]]:
@@ -75,9 +79,10 @@ def _with_layers(answer: Answer, tokenize: Tokenize) -> Iterator[tuple[list[str]
 def _no_columns(answer: Answer, tokenize: Tokenize) -> str:
     if "\0" in answer.text:
         return "holds a NUL character, which no file of columns may; choose --output_format=jsonl"
-    for tokens, _ in sentences_of(answer, tokenize):
-        for token in filter(columns.is_unwritable, tokens):
-            return f"the word {shown(token)} cannot stand in a column; choose --output_format=jsonl"
+    if not answer.is_text or columns.may_be_unwritable(answer.text):  # or else it need not be cut into words
+        for tokens, _ in sentences_of(answer, tokenize):
+            for token in filter(columns.is_unwritable, tokens):
+                return f"the word {shown(token)} cannot stand in a column; choose --output_format=jsonl"
     return lone_surrogate(answer)
 
 

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import glob
 import gzip
 import io
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, Any, NamedTuple, cast
 
-from toner_jax.commands.outputs.answers import Answers, Tokenize
+from toner_jax.commands.outputs.answers import OURS, Answers, Tokenize
 from toner_jax.commands.outputs.forms import FORMS, JSONL, form_of
+from toner_jax.commands.outputs.unread import Unread
 from toner_jax.commands.rows import STANDARD
-from toner_jax.common.console import as_utf8, warn
+from toner_jax.common.console import STDOUT, as_utf8, for_terminal, standard_output, warn
+from toner_jax.common.files import naming, why_unwritable
 from toner_jax.errors import UserError
 
 
 class Done(NamedTuple):
-    """What an interrupted command has written: its rows, those that could not be read, and the first one's error."""
+    """What an interrupted command has written: its rows, those that could not be read and the first one's error, and
+    what was not read of others."""
 
     rows: int = 0
     bad: int = 0
     first_error: str = ""
+    unread: Unread = Unread()
 
 
 class Target:
@@ -72,11 +76,16 @@ class Target:
             raise UserError(f"{output}: is a folder, which only brat is; give the output a file")
         if form.is_folder and self._path.exists() and (self._path.is_file() or any(self._path.iterdir())):
             raise UserError(f"{output}: not an empty folder; give a new one")
-        if not self._path.parent.is_dir():
-            raise UserError(f"{output}: there is no folder {self._path.parent}; make it first")
+        if reason := why_unwritable(self._path.parent):
+            raise UserError(f"{output}: cannot be written ({reason}); choose another place")
         if self._resume and not self._lines.is_file():
             raise UserError(
                 f"--resume: there is no {self._lines}, which an interrupted command leaves; start without it"
+            )
+        if not self._resume and self._lines.exists() and not _is_ours(self._lines):
+            raise UserError(
+                f"{self._lines}: is in the way of what is written there until {output} is complete, and no rows of an "
+                "interrupted command; move it, or give the output another name"
             )
 
     def check_is_not(self, source: str) -> None:
@@ -100,18 +109,30 @@ class Target:
     def __enter__(self) -> Target:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._files.close()
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        try:
+            with naming(self._lines):
+                self._files.close()
+        except OSError:
+            if error is None:  # or else closing fails for the same reason
+                raise
 
     def open(self) -> tuple[IO[str], Done]:
         """What takes the JSON lines, which is closed with the target, and with `--resume` what stands in it.
 
         Raises:
-          OSError: it cannot be opened.
+          OSError: it cannot be opened, or is closed.
         """
-        if self.output == STANDARD and self._name == JSONL:
-            return as_utf8(sys.stdout), Done()
+        if self.output == STANDARD:
+            with standard_output() as stream:
+                if self._name == JSONL:
+                    return as_utf8(stream), Done()
         path = self._lines
+        if not self._streams:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(self._path)
+            if not self._resume and self._lines.exists() and self._lines.stat().st_size:
+                warn(f"{self._lines}: rows of an interrupted command, found anew; --resume goes on with them")
         if self._streams and self._name == JSONL:
             path = self._path
         elif self._streams:
@@ -130,7 +151,8 @@ class Target:
         """
         if self._sink is None:
             return  # standard output
-        self._sink.flush()
+        with self.named():
+            self._sink.flush()
         if self._streams and self._name == JSONL:
             return
         answers = Answers(self._lines, tokenize)
@@ -142,28 +164,39 @@ class Target:
             self._stream(answers)
             return
         self._sink.close()
-        written = self._path.with_name(f"{self._path.name}.writing")
-        shutil.rmtree(written) if written.is_dir() else written.unlink(missing_ok=True)
         if self._name == JSONL and not self._compressed:
             self._lines.replace(self._path)
             return
-        if self.form.write_path:
-            self.form.write_path(answers, written)
-        elif self.form.write_text:
-            with self._text(written) as file:
-                self.form.write_text(answers, file)
-        if self._path.is_dir():
-            self._path.rmdir()  # an empty one
-        written.replace(self._path)
+        written = _leftover(self._path, os.getpid())
+        try:
+            with naming(self._path):
+                self._write(answers, written)
+            if self._path.is_dir():
+                self._path.rmdir()  # an empty one
+            written.replace(self._path)
+        finally:
+            _remove(written)
         self._lines.unlink()
+
+    def named(self) -> AbstractContextManager[None]:
+        """Within, an error of writing rows names where they go to."""
+        return naming(STDOUT if self.output == STANDARD else self._lines)
+
+    def _write(self, answers: Answers, path: Path) -> None:
+        if self.form.write_path:
+            self.form.write_path(answers, path)
+        elif self.form.write_text:
+            with self._text(path) as file:
+                self.form.write_text(answers, file)
 
     def _stream(self, answers: Answers) -> None:
         if not self.form.write_text:
             raise TypeError(f"{self._name} is no text")
         if self.output == STANDARD:
-            self.form.write_text(answers, as_utf8(sys.stdout))
+            with standard_output() as stream:
+                self.form.write_text(answers, for_terminal(as_utf8(stream)))
         else:
-            with _text(self._path.open("wb")) as file:
+            with naming(self._path), _text(self._path.open("wb")) as file:
                 self.form.write_text(answers, file)
 
     @contextmanager
@@ -186,15 +219,69 @@ def _rewind(file: IO[bytes]) -> Done:
     """Goes to the end of the last whole row, and cuts what follows."""
     done, at = Done(), 0
     for line in file:
-        try:
-            row = json.loads(line)
-        except ValueError:  # of the last one, or of what a machine left that lost its power
-            break
-        if not line.endswith(b"\n") or not isinstance(row, dict):
+        row = _row(line)
+        if row is None:  # the last one, or what a machine left that lost its power
             break
         at += len(line)
-        error = row.get("error", "")
-        done = Done(done.rows + 1, done.bad + bool(error), done.first_error or error)
+        error, unread = row.get("error", ""), done.unread
+        if coverage := row.get("coverage"):
+            unread = unread + Unread.of(coverage)
+        done = Done(done.rows + 1, done.bad + bool(error), done.first_error or error, unread)
     file.seek(at)
     file.truncate()
     return done
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """A whole row with its end; None of anything else."""
+    try:
+        row = json.loads(line) if line.endswith(b"\n") else None
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file begins with a row that a command has written, or is one that it had just opened."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        line = file.readline()
+    row = _row(line)
+    return (
+        row is not None and not row.keys().isdisjoint(OURS)
+        if line.endswith(b"\n")
+        else line[:1] in (b"", b"{")
+    )
+
+
+def _leftover(path: Path, process: int | str) -> Path:
+    """Where a process writes what is to stand at a path, for a name that no file of a user's has."""
+    return path.with_name(f".{path.name}.{process}.writing")
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Removes what commands that were killed have left of a form."""
+    for found in path.parent.glob(_leftover(Path(glob.escape(str(path))), "*").name):
+        process = found.name.split(".")[-2]
+        if process.isdecimal() and not _is_running(int(process)):
+            _remove(found)
+
+
+def _is_running(process: int) -> bool:
+    if os.name != "posix":
+        return True  # there, asking would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # another user's
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from toner_jax.atoms import Range
+from toner_jax.common import reads
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.find import check_all_found, read_document_list
 from toner_jax.data.formats.sample import Sample
@@ -68,15 +69,15 @@ def read_ace(
 def recognizes_ace(sample: Sample) -> bool:
     """Whether a folder holds its annotations, or a file is a document or lists those in the data folder."""
     root = sample.listed_root
-    if root is not None and next(root.rglob(f"*{ANNOTATION_SUFFIX}"), None):
+    if root is not None and reads.holds(root, ANNOTATION_SUFFIX):
         return True
     is_document = not sample.is_folder and sample.path.name.endswith((TEXT_SUFFIX, ANNOTATION_SUFFIX))
-    return is_document or sample.holds(f"*{ANNOTATION_SUFFIX}")
+    return is_document or sample.holds(ANNOTATION_SUFFIX)
 
 
 def _locate(path: Path, root: Path) -> dict[str, Path]:
     """Document id → its `.apf.xml` file, in the order in which they are read."""
-    if path.is_dir():
+    if reads.is_folder(path):
         return find_pairs(path)
     if path.name.endswith((TEXT_SUFFIX, ANNOTATION_SUFFIX)):
         name = _document_id(path.name)
@@ -98,7 +99,7 @@ def find_pairs(root: Path) -> dict[str, Path]:
       UserError: there are none, or several of one document.
     """
     found: dict[str, list[Path]] = {}
-    for path in sorted(root.rglob(f"*{ANNOTATION_SUFFIX}")):
+    for path in reads.files_below(root, [ANNOTATION_SUFFIX]):
         found.setdefault(_document_id(path.name), []).append(path)
     if not found:
         raise UserError(f"{root}: no {ANNOTATION_SUFFIX} files in it")
@@ -124,7 +125,7 @@ class _Mention(NamedTuple):
 
 def _document(name: str, annotation: Path, repairs: Repairs, reading: Reading) -> Document:
     source = annotation.with_name(annotation.name.removesuffix(ANNOTATION_SUFFIX) + TEXT_SUFFIX)
-    if not source.is_file():
+    if not reads.is_file(source):
         raise UserError(f"{annotation}: {source.name} is not beside it; an ACE document is both files")
     text, (begin, end), cuts = _read_source(source)
     spans: list[tuple[int, int, _Mention]] = []

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from toner_jax.common import reads
 from toner_jax.data.corpora.conll2012 import RawSentence, read_conll2012
 from toner_jax.data.corpora.name_files import read_name_file
 from toner_jax.data.find import check_all_found, read_document_list
@@ -34,14 +35,14 @@ _SPLIT_FOLDERS: Mapping[str, tuple[str, ...]] = {
 _OTHER_LANGUAGES = ("arabic", "chinese")
 
 
-def find_files(root: Path) -> list[Path]:
+def find_files(root: Path, *, lenient: bool = False) -> list[Path]:
     """The annotation files below a folder, in the order of their paths: those with the first of `SUFFIXES`
-    that any file has, less the folders of other languages than English."""
+    that any file has, less the folders of other languages than English. `lenient` as for `reads.files_below`."""
     files: dict[str, list[Path]] = {suffix: [] for suffix in SUFFIXES}
-    for path in sorted(root.rglob("*")):
+    for path in reads.files_below(root, SUFFIXES, lenient=lenient):
         if not {part.lower() for part in path.relative_to(root).parts[:-1]} & set(_OTHER_LANGUAGES):
             for suffix in SUFFIXES:
-                if path.name.endswith(suffix) and path.is_file():
+                if path.name.endswith(suffix):
                     files[suffix].append(path)
     return next((found for found in files.values() if found), [])
 
@@ -119,11 +120,11 @@ def read_ontonotes(
 def recognizes_ontonotes(sample: Sample) -> bool:
     """Whether a folder holds its files, or a file is one of them or lists documents in the data folder."""
     if sample.is_folder:
-        return bool(find_files(sample.path))
+        return bool(find_files(sample.path, lenient=True))
     if sample.path.name.endswith(SUFFIXES) or sample.first.startswith(BEGINNINGS):
         return True
     root = sample.listed_root
-    return root is not None and bool(find_files(root))
+    return root is not None and bool(find_files(root, lenient=True))
 
 
 def _locate(path: Path | None, root: Path, split: str) -> tuple[Path, list[Path], Mapping[str, None]]:
@@ -131,7 +132,7 @@ def _locate(path: Path | None, root: Path, split: str) -> tuple[Path, list[Path]
     all."""
     if path is None:
         return root, files_of_split(root, split), {}
-    if path.is_dir():
+    if reads.is_folder(path):
         if files := find_files(path):
             return path, files, {}
         raise UserError(f"{path}: no files that end in {', '.join(SUFFIXES)} in it")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from toner_jax.common import reads
 from toner_jax.common.files import expanded
 from toner_jax.errors import UserError
 from toner_jax.schema import EntityType, Schema, read_schema
@@ -123,7 +124,7 @@ def get_schema(name_or_path: str) -> Schema:
     if name_or_path in BUILTIN:
         return BUILTIN[name_or_path]
     path = expanded(name_or_path)
-    if path.is_file() or path.suffix.lower() in _SCHEMA_SUFFIXES or len(path.parts) > 1:
+    if reads.is_file(path) or path.suffix.lower() in _SCHEMA_SUFFIXES or len(path.parts) > 1:
         return read_schema(path)
     raise UserError(
         f"schema {name_or_path!r}: not one of {', '.join(BUILTIN)}, nor the path of a JSON or YAML file"

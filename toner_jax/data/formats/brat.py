@@ -13,6 +13,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from toner_jax.atoms import Range, bare
+from toner_jax.common import reads
+from toner_jax.common.files import describe_failure
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.offsets import Annotation, place_all
 from toner_jax.data.formats.sample import Sample
@@ -58,7 +60,7 @@ def read_brat(
     if discontinuous not in _DISCONTINUOUS:
         reason = f"choose one of {', '.join(_DISCONTINUOUS)}"
         raise ParameterError("data.discontinuous", repr(discontinuous), reason)
-    if not folder.is_dir():
+    if not reads.is_folder(folder):
         raise UserError(f"{folder}: no such folder; brat's format is a folder of .txt and .ann files")
     repairs = Repairs()
     documents = _documents(folder, discontinuous, repairs)
@@ -71,7 +73,7 @@ def read_brat(
 
 def recognizes_brat(sample: Sample) -> bool:
     """Whether a folder holds `.ann` files."""
-    return sample.holds("*.ann")
+    return sample.holds(".ann")
 
 
 def write_brat(sentences: Iterable[Sentence], folder: Path) -> None:
@@ -125,10 +127,11 @@ def write_document(folder: Path, name: str, text: str, spans: Iterable[tuple[int
         lines.append(f"T{number}\t{'_'.join(label.split())} {start} {end}\t{surface}\n")
     stem = file_stem(name)
     for suffix, content in ((".txt", text), (".ann", "".join(lines))):
+        path = folder / f"{stem}{suffix}"
         try:
-            (folder / f"{stem}{suffix}").write_text(content, encoding="utf-8", newline="\n")
+            path.write_text(content, encoding="utf-8", newline="\n")
         except OSError as error:
-            raise UserError(f"{folder / stem}{suffix}: cannot be written ({error.strerror})") from error
+            raise UserError(describe_failure(error, path)) from error
 
 
 def file_stem(name: str) -> str:
@@ -139,7 +142,7 @@ def file_stem(name: str) -> str:
 def _stems(folder: Path, repairs: Repairs) -> list[Path]:
     """The annotated texts' paths without their suffixes, in the order of reading."""
     annotations, texts = (
-        {p.with_suffix("") for p in folder.rglob(f"*{suffix}") if not p.name.startswith(".")}
+        {p.with_suffix("") for p in reads.files_below(folder, [suffix]) if not p.name.startswith(".")}
         for suffix in (".ann", ".txt")
     )
     if lonely := sorted(annotations - texts):

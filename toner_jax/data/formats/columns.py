@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from toner_jax.atoms import bare
+from toner_jax.atoms import Range, bare
+from toner_jax.common.files import naming
 from toner_jax.data.formats.column_rows import (
     DOCSTART,
     MEDLINE,
@@ -216,7 +217,7 @@ def write_columns(sentences: Iterable[Sentence], path: Path) -> None:
     layers = [tag_layers(len(s.words), s.entities) for s in sentences]
     depth = max([1, *map(len, layers)])
     document = None
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with naming(path), path.open("w", encoding="utf-8", newline="\n") as file:
         for s, levels in zip(sentences, layers, strict=True):
             if s.doc_id != document:
                 document = s.doc_id
@@ -231,6 +232,11 @@ def is_unwritable(word: str) -> bool:
     """Whether a word cannot stand in a column: it holds a tab, a line end or spaces at its edges, is empty, or reads as
     the beginning of a document."""
     return bool(_UNWRITABLE.search(word)) or word == DOCSTART or word.startswith(MEDLINE)
+
+
+def may_be_unwritable(text: str) -> bool:
+    """Whether a word of a text, which holds no white space, may be so."""
+    return DOCSTART in text or MEDLINE in text
 
 
 def begin_document(file: IO[str], depth: int) -> None:
@@ -249,13 +255,21 @@ def write_sentence(file: IO[str], words: Sequence[str], layers: Sequence[Sequenc
 def tag_layers(length: int, entities: Iterable[Entity]) -> list[list[str]]:
     """IOB2 tags of a sentence of `length` words: as few columns as hold the entities, which are sorted by their
     beginning, and none of which overlap in one."""
-    layers: list[list[str]] = []
-    ends: list[int] = []
-    for e in entities:
-        level = next((i for i, end in enumerate(ends) if end <= e.start), len(layers))
-        if level == len(layers):
-            layers.append(["O"] * length)
-            ends.append(0)
-        ends[level] = e.end
+    entities = list(entities)
+    levels = tag_levels((e.start, e.end) for e in entities)
+    layers = [["O"] * length for _ in range(max(levels, default=-1) + 1)]
+    for e, level in zip(entities, levels, strict=True):
         layers[level][e.start : e.end] = [f"B-{e.type}"] + [f"I-{e.type}"] * (e.end - e.start - 1)
     return layers
+
+
+def tag_levels(ranges: Iterable[Range]) -> list[int]:
+    """The column of tags that each of some ranges goes to, which are sorted by their beginning: the first in which
+    nothing overlaps it."""
+    levels: list[int] = []
+    ends: list[int] = []  # of each level's last
+    for start, end in ranges:
+        level = next((i for i, last in enumerate(ends) if last <= start), len(ends))
+        ends[level:] = [end, *ends[level + 1 :]]
+        levels.append(level)
+    return levels

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from toner_jax.atoms import Range
+from toner_jax.common import reads
+from toner_jax.common.files import naming
 from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.sample import Sample
 from toner_jax.data.reading import Read, check_not_empty, running_document, shown
@@ -19,6 +23,9 @@ from toner_jax.schema import Schema
 from toner_jax.text.words import READING, Reading
 
 SPAN_GROUP = "sc"  # the key that spaCy's own span categorizer reads and writes
+_MOST_BYTES = 2 << 30  # of a file, decompressed: some twenty million tokens
+_MOST_EXPANDED = 1032  # times as many bytes as a file has: zlib makes no more of them
+_PIECE = 1 << 20
 ENTS = "ents"  # what stands for a doc's own entities where a span group is asked for
 
 
@@ -84,18 +91,44 @@ def _docs(path: Path) -> Iterator[tuple[Any, str]]:
     import spacy
     from spacy.tokens import DocBin
 
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
     try:
-        docs = list(DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab))
+        data = reads.read(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    _check_size(data, path)
+    try:
+        docs = list(DocBin().from_bytes(data).get_docs(spacy.blank("xx").vocab))
         for doc in docs:  # looked up only where they are asked for
             [span.label_ for found in (doc.ents, *doc.spans.values()) for span in found]
             [sentence.start for sentence in doc.sents] if doc.has_annotation("SENT_START") else []
+    except MemoryError as error:  # which damaged bytes that claim to be long bring, too
+        raise UserError(f"{path}: damaged, or too large for this machine's memory") from error
     except Exception as error:  # whatever its compression, packing and arrays raise on damaged bytes
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
         raise UserError(f"{path}: not a spaCy DocBin, or damaged ({reason[:200]})") from error
     for i, doc in enumerate(docs):
         yield doc, f"{path}: doc {i}"
+
+
+def _check_size(data: bytes, path: Path) -> None:
+    """Decompresses a file's bytes piece by piece, and throws the pieces away.
+
+    Raises:
+      UserError: it holds more than can be read: zlib makes a thousand times as much of a file.
+    """
+    if len(data) * _MOST_EXPANDED <= _MOST_BYTES:
+        return
+    unpacked, size = zlib.decompressobj(), 0
+    with io.BytesIO(data) as file, suppress(zlib.error):  # one that is damaged is told about as it is read
+        while (block := unpacked.unconsumed_tail or file.read(_PIECE)) and size <= _MOST_BYTES:
+            size += len(unpacked.decompress(block, _PIECE))
+    if size > _MOST_BYTES:
+        raise UserError(
+            f"{path}: holds more than {_MOST_BYTES / 2**30:g} GiB when it is decompressed; write its docs into several "
+            "files, and name the folder or each of them"
+        )
 
 
 def _check_groups(docs: Sequence[Any], path: Path, span_group: str) -> None:
@@ -180,7 +213,8 @@ def write_docbin(texts: Iterable[TokenizedText], path: Path) -> None:
         if not flat:
             doc.spans[SPAN_GROUP] = spans
         docs.add(doc)
-    docs.to_disk(path)
+    with naming(path):
+        docs.to_disk(path)
 
 
 def _words(doc: Any, reading: Reading) -> tuple[tuple[Range, ...], ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from toner_jax.common import reads
 from toner_jax.common.files import expanded
 from toner_jax.data.find import STEMS
 from toner_jax.data.reading import Read, shown
@@ -39,11 +40,15 @@ def open_hub(source: str, *, subset: str = "", revision: str = "") -> Mapping[st
             f"{source}: data.format=hub needs the library datasets ({error}); install it with pip install datasets"
         ) from error
     folder = expanded(source)
+    reads.read_unrecorded()
     try:
         if is_saved(folder):
             loaded = datasets.load_from_disk(str(folder))
         else:
-            loaded = datasets.load_dataset(source, subset or None, revision=revision or None)
+            # The library keeps what it made of a folder's files until their times are others, which copies keep.
+            local = {"path": str(folder), "download_mode": "force_redownload"} if folder.is_dir() else {}
+            named = {"path": source, "name": subset or None, "revision": revision or None}
+            loaded = datasets.load_dataset(**{**named, **local})
     except Exception as error:  # of the network, the hub, the file formats and the library: no common class
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         hint = ""
@@ -59,8 +64,8 @@ def open_hub(source: str, *, subset: str = "", revision: str = "") -> Mapping[st
 
 def is_saved(folder: Path) -> bool:
     """Whether a folder is what `save_to_disk` wrote, of a whole set or of one split."""
-    return (folder / "dataset_dict.json").is_file() or (
-        (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
+    return reads.is_file(folder / "dataset_dict.json") or (
+        reads.is_file(folder / "state.json") and reads.is_file(folder / "dataset_info.json")
     )
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from toner_jax.atoms import Range, bare
+from toner_jax.common.files import naming
 from toner_jax.data.documents import Document, read_documents
 from toner_jax.data.formats.answers import accepted_by_prodigy, is_prodigy
 from toner_jax.data.formats.json_shapes import known_shape
@@ -111,7 +112,7 @@ def recognizes_jsonl(sample: Sample) -> bool:
 
 def write_jsonl(sentences: Iterable[Sentence], path: Path) -> None:
     """Writes sentences, one a line, such that `read_jsonl` gives the same ones back, raw text included."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with naming(path), path.open("w", encoding="utf-8", newline="\n") as file:
         for s in sentences:
             value: dict[str, Any] = {
                 "id": s.id,

@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from toner_jax.common import reads
 from toner_jax.common.console import say
+from toner_jax.common.memory import LESS_DATA, told_of_memory
 from toner_jax.data.corpora.ace import read_ace, recognizes_ace
 from toner_jax.data.corpora.ontonotes import read_ontonotes, recognizes_ontonotes
 from toner_jax.data.dataset import Dataset
@@ -56,6 +58,16 @@ def get_format(name: str) -> Format:
     return FORMATS[name]
 
 
+def are_ours() -> bool:
+    """Whether every format is the package's own: what others read, and with which code, nobody can tell."""
+    made = [
+        getattr(function, "func", function)
+        for format in FORMATS.values()
+        for function in (format.load, format.read, format.recognizes, format.resembles, format.read_split)
+    ]
+    return all(function is None or function.__module__.startswith("toner_jax.") for function in made)
+
+
 def format_of(path: Path, name: str) -> str:
     """The format to read one file or folder in: the one named, or what "auto" finds it to be.
 
@@ -64,7 +76,7 @@ def format_of(path: Path, name: str) -> str:
         a path that no format recognizes.
     """
     format = get_format(name)
-    if not path.exists():
+    if not reads.is_there(path):
         raise UserError(f"{path}: no such file or folder")
     if format.read is None:
         able = ", ".join(other for other, found in FORMATS.items() if found.read)
@@ -97,7 +109,10 @@ def read_path(path: Path, name: str, schema: Schema | None, split: str, options:
     read = FORMATS[format_of(path, name)].read
     if read is None:
         raise TypeError(f"{name}: format_of gave a format without a reader of single files")
-    return read(path, schema, split, replace(options, dir=str(path if path.is_dir() else path.parent)))
+    with told_of_memory(f"{path}: reading it", LESS_DATA):
+        return read(
+            path, schema, split, replace(options, dir=str(path if reads.is_folder(path) else path.parent))
+        )
 
 
 def _auto(path: Path, schema: Schema | None, split: str, options: DataOptions) -> Read:

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from toner_jax.common import reads
 from toner_jax.data.formats.json_values import read_values
 from toner_jax.errors import UserError
 
@@ -32,7 +33,7 @@ class Sample:
 
     def __init__(self, path: Path, root: Path | None = None):
         self.path, self.root = path, root
-        self.is_folder = path.is_dir()
+        self.is_folder = reads.is_folder(path)
 
     @cached_property
     def head(self) -> bytes:
@@ -44,8 +45,7 @@ class Sample:
         if self.is_folder:
             return b""
         try:
-            with self.path.open("rb") as file:
-                return file.read(_HEAD)
+            return reads.read_head(self.path, _HEAD)
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read ({error.strerror})") from error
 
@@ -100,6 +100,6 @@ class Sample:
         """The objects among `values`; raises as it."""
         return tuple(value for value in self.values if isinstance(value, dict))
 
-    def holds(self, pattern: str) -> bool:
-        """Whether a file below the folder fits the pattern."""
-        return self.is_folder and next(self.path.rglob(pattern), None) is not None
+    def holds(self, suffix: str) -> bool:
+        """Whether a file below the folder has a name that ends so."""
+        return self.is_folder and reads.holds(self.path, suffix)

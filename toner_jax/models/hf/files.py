@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
 
 CONFIG_FILE = "config.json"
@@ -42,7 +45,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_atomically(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
 @dataclass(frozen=True)
@@ -142,9 +145,7 @@ def write_tensors(
         # Contiguous, for safetensors writes the memory as it lies, whatever the strides.
         values = {t.name: np.ascontiguousarray(t.values(), dtype=dtype) for t in shard}
         if write:
-            partial = folder / f"{file}.partial"
-            save_file(values, partial, metadata={"format": "pt"})
-            os.replace(partial, folder / file)
+            _save(folder / file, values)
         weight_map |= dict.fromkeys(values, file)
     if not write:
         return
@@ -157,6 +158,19 @@ def write_tensors(
         for path in folder.glob(pattern):
             if path.name not in keep:
                 path.unlink()
+
+
+def _save(path: Path, values: Mapping[str, np.ndarray]) -> None:
+    """Writes a file whole or not at all; raises an OSError that names it, where safetensors has an error of its own."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        save_file(dict(values), partial, metadata={"format": "pt"})
+        os.replace(partial, path)
+    except SafetensorError as error:
+        number = int(found[1]) if (found := re.search(r"os error (\d+)", str(error))) else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _shards(tensors: Sequence[NewTensor], item_bytes: int, max_bytes: int) -> list[list[NewTensor]]:

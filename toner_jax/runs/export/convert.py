@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
+from toner_jax.common.files import describe_failure, is_full
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.models import registry
 from toner_jax.models.hf.hub import resolve
@@ -77,6 +78,8 @@ def _write(target: Path, write: Callable[[Path], None]) -> None:
             target.rmdir()  # empty; Windows replaces no folder
         os.replace(partial, target)
     except OSError as error:
+        if is_full(error):
+            raise UserError(describe_failure(error, target)) from error
         raise UserError(
             f"{target}: cannot be written ({error.strerror or error}); choose another target"
         ) from error

@@ -8,7 +8,6 @@ safetensors file is read tensor by tensor; that, and storage that has no memory 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from toner_jax.common.files import write_atomically
+from toner_jax.common.files import copy_file, write_atomically
 from toner_jax.errors import UserError
 from toner_jax.models import registry
 from toner_jax.models.architecture import Kind
@@ -106,7 +105,7 @@ def copy_tokenizer(source: Path, target: Path, file: str) -> None:
         return
     for name in (file, *COMMON_FILES):
         if (source / name).is_file():
-            shutil.copy(source / name, target / name)
+            copy_file(source / name, target / name)
         else:
             (target / name).unlink(missing_ok=True)
 

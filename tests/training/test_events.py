@@ -1,0 +1,56 @@
+"""TensorBoard's events: what a file holds, and a disk that is full."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+from toner_jax.training.events import Events
+
+
+def test_a_file_holds_its_scalars_and_hides_later_ones_of_others(tmp_path):
+    events = Events(tmp_path / "toy", 8)
+    events.write(8, {"loss": 0.5, "skipped": 2})
+    (file,) = (tmp_path / "toy").iterdir()
+    data, found = file.read_bytes(), []
+    while data:
+        (length,) = struct.unpack("<Q", data[:8])
+        found.append(Event.FromString(data[12 : 12 + length]))
+        data = data[16 + length :]
+    version, _, start, *scalars = found
+    assert version.file_version == "brain.Event:2"
+    assert (start.step, start.session_log.status) == (8, SessionLog.START)
+    assert [(e.step, e.summary.value[0].tag, e.summary.value[0].simple_value) for e in scalars] == [
+        (8, "loss", 0.5),
+        (8, "skipped", 2.0),
+    ]
+
+
+def test_a_file_that_cannot_grow_is_an_error_at_once(tmp_path, pythonpath):
+    """tensorboardX's own writer prints a traceback from its thread, and waits for it without end."""
+    program = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from toner_jax.common import cli\n"
+        "from toner_jax.training.events import Events\n"
+        "def command():\n"
+        "    events = Events(Path(sys.argv[1]), 1)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, -1))\n"
+        "    for step in range(200):\n"
+        "        events.write(step, {'loss': 0.5})\n"
+        "sys.exit(cli.run(command))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program, tmp_path / "toy"],
+        capture_output=True,
+        text=True,
+        env=pythonpath,
+        timeout=60,
+    )
+    says = (
+        f"toner-jax: {tmp_path}/toy: File too large; raise the limit of a file's size (ulimit -f), or choose"
+    )
+    assert (done.returncode, done.stderr) == (2, f"{says} another disk\n")

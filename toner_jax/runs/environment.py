@@ -1,0 +1,39 @@
+"""What a stage was made with: versions, devices, cores, mesh. The last bits of a result depend on them."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+from jax.sharding import Mesh
+
+_PACKAGES = ("toner_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "transformers")
+
+
+def environment(mesh: Mesh) -> dict[str, Any]:
+    """This process's, for a marker to record."""
+    kinds = sorted({device.device_kind for device in mesh.devices.flat})
+    return {
+        **{name: _version(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+        "devices": f"{mesh.size} × {', '.join(kinds)}",
+        "mesh": ", ".join(f"{axis} {size}" for axis, size in mesh.shape.items()),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def describe(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs, for people; "" if nothing does."""
+    return ", ".join(
+        f"{name} {before[name]} → {value}" for name, value in now.items() if before.get(name, value) != value
+    )

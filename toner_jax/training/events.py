@@ -1,0 +1,48 @@
+"""Scalars as TensorBoard events.
+
+tensorboardX's own writer hands them to a thread. Where that cannot write, of a full disk, it ends with a traceback, and
+some events later the training waits for it without end. Here each event is written as it comes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from toner_jax.common.files import naming
+
+
+class Events:
+    """A new file of events in a folder."""
+
+    def __init__(self, folder: Path, first: int):
+        """`first`: TensorBoard shows nothing that other files of the folder have of this step and later ones.
+
+        Raises:
+          OSError: it cannot be written; the error names it.
+        """
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        with naming(folder):
+            self._file = EventsWriter(str(folder / "events"))
+        self._put(Event(step=first, file_version="brain.Event:2"))
+        self._put(Event(step=first, session_log=SessionLog(status=SessionLog.START)))
+
+    def write(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Writes the values of a step; raises as the constructor."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
+        for name, value in scalars.items():
+            self._put(Event(step=step, wall_time=time.time(), summary=scalar(name, value)))
+        with naming(self._folder):
+            self._file.flush()
+
+    def _put(self, event: Any) -> None:
+        with naming(self._folder):
+            self._file.write_event(event)
