@@ -88,8 +88,10 @@ def test_what_runs_where():
 @pytest.mark.parametrize(("platform", "default"), [("cpu", "cores-4"), ("gpu", "batching-8")])
 def test_the_default_way_to_decode_is_measured(platform, default):
     subject = Subject(None, None, mesh(platform), (), None, ())
-    names = [c.name for c in ours.contenders(subject, (8, 16))]
+    contenders = ours.contenders(subject, (8, 16))
+    names = [c.name for c in contenders]
     assert names[-1] == default
+    assert {s.threads for c in contenders for s in c.settings} == {2 if platform == "cpu" else 1}
     assert {"cores-4", "batching-8"} - set(names) != set()
 
 
