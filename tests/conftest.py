@@ -47,6 +47,14 @@ def cache(tmp_path_factory, worker_id):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _whole_products():
+    """On a GPU, XLA rounds the factors of fp32 products by default, and tests compare with PyTorch's on a CPU, where
+    the setting would only keep programs from being shared with the commands that tests start."""
+    if jax.devices()[0].platform != "cpu":
+        jax.config.update("jax_default_matmul_precision", "highest")
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _compiled(cache):
     """The tests themselves share them, too."""
     jax.config.update("jax_compilation_cache_dir", str(cache))

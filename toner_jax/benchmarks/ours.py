@@ -30,7 +30,7 @@ _REQUESTS_PER_ROW = Techniques().requests_per_row
 
 def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
     """From plain greedy search to what the package does by default, on CPU (`cores-4`) or elsewhere (`batching-8`)."""
-    settings = tuple(Setting(b) for b in batches)
+    settings = _settings(subject, batches)
 
     def contender(name: str, title: str, make: Callable[[Setting], Run]) -> Contender:
         return Contender(name, title, settings, make)
@@ -69,6 +69,11 @@ def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
     ]
 
 
+def _settings(subject: Subject, batches: Sequence[int]) -> tuple[Setting, ...]:
+    threads = THREADS if on_cpu(subject.mesh) else 1
+    return tuple(Setting(b, threads=threads) for b in batches)
+
+
 def _default(
     subject: Subject, settings: tuple[Setting, ...], grammar: Callable[..., Callable[[Setting], Run]]
 ) -> Contender:
@@ -86,7 +91,7 @@ def _default(
 
 def floor(subject: Subject, batches: Sequence[int]) -> list[Contender]:
     """What no way to decode can do without."""
-    settings = tuple(Setting(b) for b in batches)
+    settings = _settings(subject, batches)
 
     def encode(function: Callable[[Any, jax.Array], Any]) -> Callable[[Setting], Run]:
         return lambda setting: _encode(subject, function, setting.batch)

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from toner_jax.common import console
 
@@ -23,7 +24,8 @@ def number(value: float | None, form: str) -> str:
 
 def terminal_table(title: str, columns: Columns, report: dict[str, Any], notes: Sequence[str]) -> Table:
     """A row for each contender of the report."""
-    out = Table(title=console.cell(title, "italic"), caption="\n".join(notes), box=box.SIMPLE)
+    lines = [console.cell(note) for note in notes]
+    out = Table(title=console.cell(title, "italic"), caption=Text("\n").join(lines), box=box.SIMPLE)
     out.add_column("", no_wrap=True)
     for header, _ in columns:
         out.add_column(header.replace("-", "\n"), justify="right", no_wrap=True)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import jax
 
 from toner_jax.benchmarks.train_subject import TrainSubject
+from toner_jax.common.console import Compilations
 from toner_jax.models import registry
 from toner_jax.parallel.mesh import shard_batch
 from toner_jax.parallel.peak import peak_bytes
@@ -74,8 +75,10 @@ class Ours:
         begun = time.perf_counter()
         loss = self._subject.objective.loss(self._subject.model)
         step: Any = make_train_step(loss, self._tx, self._state)
+        compilations = Compilations("train step", self._subject.shapes)
         for batch, arrays in zip(self._subject.batches, self._batches, strict=True):
             if batch.shape not in self._programs:
+                compilations.begin(batch.shape)  # of a large model, minutes
                 program = step.lower(self._state, arrays).compile()
                 self._programs[batch.shape] = program
                 self.planned_bytes = max(self.planned_bytes or 0, _planned(program))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from toner_jax.inference.windows import readable_windows
 from toner_jax.models import registry
+from toner_jax.parallel.peak import measured_flops
 from toner_jax.pipeline.samples import GeneratorSamples
 from toner_jax.runs import setup
 from toner_jax.runs.generator import evaluations, make_samples
@@ -79,8 +80,8 @@ def _training(ready: Ready, samples: GeneratorSamples) -> list[str]:
         f"generator: {count:,} parameters; with AdamW {16 * count / shards / 2**30:.2f} GiB a device",
         f"generator: {samples.steps:,} steps of {config.generator.batch_size} samples, {samples.steps_per_epoch:,} an "
         f"epoch, {evaluated} dev evaluations",
-        f"generator: about {flops:.2g} FLOPs, so very roughly {_duration(flops)} on the "
-        f"{jax.device_count()} device(s) here",
+        f"generator: about {flops:.2g} FLOPs, so very roughly {_duration(flops, mesh, model.dtype)} on the "
+        f"{mesh.size} device(s) here",
     ]
 
 
@@ -101,16 +102,8 @@ def _coverage(config: ConfigDict, task: Task, split: str, sentences: Sequence[Se
     )
 
 
-def _duration(flops: float) -> str:
+def _duration(flops: float, mesh: Mesh, dtype: Any) -> str:
     """Time for so many FLOPs on all devices, from the speed of one large matrix product."""
-    size = 2048
-    x = jnp.ones((size, size), jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
-    product = jax.jit(lambda a: a @ a)
-    product(x).block_until_ready()
-    started, count = time.perf_counter(), 0
-    while time.perf_counter() - started < 0.3:
-        product(x).block_until_ready()
-        count += 1
-    speed = count * 2 * size**3 / (time.perf_counter() - started) * jax.device_count() * _MFU
+    speed = measured_flops(mesh.devices.flat[0], dtype) * mesh.size * _MFU
     minutes = flops / speed / 60
     return f"{minutes / 60:.1f} hours" if minutes > 90 else f"{max(1, round(minutes))} minutes"
