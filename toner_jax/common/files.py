@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = unfinished(path, "tmp")
         try:
             if isinstance(content, str):
                 temporary.write_text(content, encoding="utf-8")
@@ -37,9 +38,42 @@ def write_atomically(path: Path, content: str | bytes) -> None:
                 temporary.write_bytes(content)
             os.replace(temporary, path)
         except BaseException:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            remove(temporary)
             raise
+
+
+def unfinished(path: Path, ending: str) -> Path:
+    """Where this process writes what is to stand at a path once it is whole: a name that no file of a user's has."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{ending}")
+
+
+def remove_leftovers(path: Path, ending: str) -> None:
+    """Removes what processes that were killed have left `unfinished`."""
+    for found in path.parent.glob(f".{glob.escape(path.name)}.*.{ending}"):
+        process = found.name.removesuffix(f".{ending}").rpartition(".")[2]
+        if process.isdecimal() and not _is_running(int(process)):
+            remove(found)
+
+
+def _is_running(process: int) -> bool:
+    if os.name != "posix":
+        return True  # there, asking would end it
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass  # another user's
+    return True
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it is there and as far as that may be."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def copy_file(source: Path, target: Path) -> None:

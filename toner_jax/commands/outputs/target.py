@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import glob
 import gzip
 import io
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -19,7 +17,7 @@ from toner_jax.commands.outputs.forms import FORMS, JSONL, form_of
 from toner_jax.commands.outputs.unread import Unread
 from toner_jax.commands.rows import STANDARD
 from toner_jax.common.console import STDOUT, as_utf8, for_terminal, standard_output, warn
-from toner_jax.common.files import naming, why_unwritable
+from toner_jax.common.files import naming, remove, remove_leftovers, unfinished, why_unwritable
 from toner_jax.errors import UserError
 
 
@@ -130,7 +128,7 @@ class Target:
         path = self._lines
         if not self._streams:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _remove_leftovers(self._path)
+            remove_leftovers(self._path, "writing")
             if not self._resume and self._lines.exists() and self._lines.stat().st_size:
                 warn(f"{self._lines}: rows of an interrupted command, found anew; --resume goes on with them")
         if self._streams and self._name == JSONL:
@@ -167,7 +165,7 @@ class Target:
         if self._name == JSONL and not self._compressed:
             self._lines.replace(self._path)
             return
-        written = _leftover(self._path, os.getpid())
+        written = unfinished(self._path, "writing")
         try:
             with naming(self._path):
                 self._write(answers, written)
@@ -175,7 +173,7 @@ class Target:
                 self._path.rmdir()  # an empty one
             written.replace(self._path)
         finally:
-            _remove(written)
+            remove(written)
         self._lines.unlink()
 
     def named(self) -> AbstractContextManager[None]:
@@ -253,35 +251,3 @@ def _is_ours(path: Path) -> bool:
         if line.endswith(b"\n")
         else line[:1] in (b"", b"{")
     )
-
-
-def _leftover(path: Path, process: int | str) -> Path:
-    """Where a process writes what is to stand at a path, for a name that no file of a user's has."""
-    return path.with_name(f".{path.name}.{process}.writing")
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Removes what commands that were killed have left of a form."""
-    for found in path.parent.glob(_leftover(Path(glob.escape(str(path))), "*").name):
-        process = found.name.split(".")[-2]
-        if process.isdecimal() and not _is_running(int(process)):
-            _remove(found)
-
-
-def _is_running(process: int) -> bool:
-    if os.name != "posix":
-        return True  # there, asking would end it
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # another user's
-    return True
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

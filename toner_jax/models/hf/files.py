@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from toner_jax.common.files import write_atomically
+from toner_jax.common.files import remove, unfinished, write_atomically
 from toner_jax.errors import UserError
 
 CONFIG_FILE = "config.json"
@@ -162,7 +162,7 @@ def write_tensors(
 
 def _save(path: Path, values: Mapping[str, np.ndarray]) -> None:
     """Writes a file whole or not at all; raises an OSError that names it, where safetensors has an error of its own."""
-    partial = path.with_name(f"{path.name}.partial")
+    partial = unfinished(path, "tmp")
     try:
         save_file(dict(values), partial, metadata={"format": "pt"})
         os.replace(partial, path)
@@ -170,7 +170,7 @@ def _save(path: Path, values: Mapping[str, np.ndarray]) -> None:
         number = int(found[1]) if (found := re.search(r"os error (\d+)", str(error))) else errno.EIO
         raise OSError(number, os.strerror(number), str(path)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        remove(partial)
 
 
 def _shards(tensors: Sequence[NewTensor], item_bytes: int, max_bytes: int) -> list[list[NewTensor]]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 
-from toner_jax.common.files import describe_failure, is_full
+from toner_jax.common.files import describe_failure, is_full, remove, remove_leftovers, unfinished
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.models import registry
 from toner_jax.models.hf.hub import resolve
@@ -69,9 +68,10 @@ def _import(source: str, target: Path, dtype: str) -> str:
 
 def _write(target: Path, write: Callable[[Path], None]) -> None:
     """Has a folder written beside the target and put in its place when it is complete."""
-    partial = target.with_name(f".{target.name}.partial")
+    partial = unfinished(target, "partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_leftovers(target, "partial")
+        remove(partial)  # of another process that had this number
         partial.mkdir(parents=True)
         write(partial)
         if target.is_dir():
@@ -84,4 +84,4 @@ def _write(target: Path, write: Callable[[Path], None]) -> None:
             f"{target}: cannot be written ({error.strerror or error}); choose another target"
         ) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove(partial)
