@@ -71,7 +71,7 @@ def test_what_is_wrong_within_an_exported_folder_is_told_as_it_is(tmp_path, part
 
 
 def test_messages_below_the_commands_name_parameters_and_no_flags():
-    commands = {"main.py", "predict.py", "__main__.py", "commands", "benchmarks", "cli.py"}
+    commands = {"main.py", "predict.py", "__main__.py", "commands", "benchmarks", "cli.py", "values.py"}
     package = Path(toner_jax.__file__).parent
     found = [
         f"{path.relative_to(package)}:{node.lineno}"

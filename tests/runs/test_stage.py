@@ -231,5 +231,8 @@ def test_digests():
 
 
 def test_a_stage_that_is_not_complete_is_named(tmp_path):
-    with pytest.raises(UserError, match="its train stage is not complete; finish the run first"):
+    with pytest.raises(
+        UserError,
+        match=r"its train stage is not complete \(there is no train/stage\.json\); finish the run first",
+    ):
         complete(tmp_path, "train")

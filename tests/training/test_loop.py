@@ -157,6 +157,12 @@ def test_sigterm_saves_the_step_it_came_in(whole, tmp_path, monkeypatch):
     np.testing.assert_array_equal(state["params"]["w"], whole[1]["params"]["w"])
 
 
+def _collect_and_wait(callback) -> None:
+    gc.collect()
+    gc.callbacks.remove(callback)
+    time.sleep(5)
+
+
 def test_a_stop_that_would_be_swallowed_comes_again(monkeypatch):
     """Python ignores what is raised in callbacks of its garbage collector; JAX has one there."""
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGALRM)
@@ -169,9 +175,7 @@ def test_a_stop_that_would_be_swallowed_comes_again(monkeypatch):
     gc.callbacks.append(_xla_gc_callback)
     try:
         with pytest.raises(interrupts.Preempted):
-            gc.collect()
-            gc.callbacks.remove(_xla_gc_callback)
-            time.sleep(5)
+            _collect_and_wait(_xla_gc_callback)
     finally:
         signal.signal(signal.SIGTERM, before[0])
         signal.signal(signal.SIGALRM, before[1])
