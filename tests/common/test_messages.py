@@ -69,3 +69,19 @@ def test_an_ascii_terminal_shows_escapes(pythonpath):
     out, err = printed(first, **ascii)
     assert out == "T\\u2032 \\u2265 \\u03b4\n"
     assert "50% of them: \\u03b4 unknown" in err
+
+
+def test_a_command_shows_each_kind_of_warning_once_and_in_one_line(pythonpath):
+    """A full compilation cache brings one with every program."""
+    first = """
+import warnings
+show_messages()
+for i in range(3):
+    warnings.warn(f"Error writing the entry for 'jit_{i}'\\x1b[2J:\\nno room")
+warnings.warn("another", DeprecationWarning)
+"""
+    _, err = printed(first, **pythonpath)
+    lines = err.splitlines()
+    assert lines[0] == "UserWarning: Error writing the entry for 'jit_0'\\x1b[2J:"
+    assert lines[1] in ("DeprecationWarning: another", "read 3 files")
+    assert err.count("Warning") == 1 + (lines[1] != "read 3 files")

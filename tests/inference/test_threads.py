@@ -82,12 +82,10 @@ def test_the_matchers_ids(monkeypatch):
 
 def test_predictions(ner, monkeypatch):
     texts = [
-        f"Judge Ivan Borca{a}{b} met Rita of Lim{a} in {i} towns."
-        for i, a in enumerate("abcd")
-        for b in "xyz"
+        f"Judge Ivan Borca{a}{b} met Rita of Lim{a} in {i} towns." for i, a in enumerate("abc") for b in "xy"
     ]
     expected = [ner.predict([text]) for text in texts]
     monkeypatch.setattr(ner.word_ids._words, "_most", 12)
     monkeypatch.setattr(ner._matcher.features._words, "_most", 12)
     with ThreadPoolExecutor(THREADS) as pool:
-        assert list(pool.map(lambda text: ner.predict([text]), texts * 3)) == expected * 3
+        assert list(pool.map(lambda text: ner.predict([text]), texts * 2)) == expected * 2
