@@ -35,6 +35,7 @@ from toner_jax.runs.workdir import (
     locked,
     prepare_workdir,
     remove_leftovers,
+    remove_scratch,
     scratch,
     split_path,
 )
@@ -118,6 +119,7 @@ def ready(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> I
     _check_restart(restart)
     check_writable(workdir)
     check_format(workdir)
+    remove_scratch()
     dataset = read_data(config)
     config = config.copy_and_resolve_references()
     config.data.edges = dataset.edges  # `predict` will read text as training did

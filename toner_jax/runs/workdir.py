@@ -62,15 +62,17 @@ def remove_leftovers(workdir: Path) -> None:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A temporary folder, where what has to be made before it is known that a run may begin is made; those of
-    processes that are no more go."""
-    mine = f"{_SCRATCH}{os.getpid()}-"
+    """A temporary folder, where what has to be made before it is known that a run may begin is made."""
+    with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-") as made:
+        yield Path(made)
+
+
+def remove_scratch() -> None:
+    """Removes the folders of `scratch` whose processes are no more."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
         pid = folder.name.removeprefix(_SCRATCH).split("-")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)  # another user's stays
-    with tempfile.TemporaryDirectory(prefix=mine) as made:
-        yield Path(made)
 
 
 def _read_owner(path: Path) -> str:
