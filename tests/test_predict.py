@@ -44,6 +44,7 @@ def test_predict_is_what_evaluation_found(ner, finished):
         assert entry["types"] == list(types)
 
 
+@pytest.mark.slow
 def test_a_file_of_texts_is_evaluated_as_predict_reads_it(ner, finished, tmp_path):
     """The same documents in the same order: the report's scores are those of `predict`, to the last bit, and the
     annotation has no part in what is found."""

@@ -42,6 +42,7 @@ def test_command_line(ner, finished, tmp_path):
     assert found[1]["entities"] == []
 
 
+@pytest.mark.slow
 def test_rows_of_words_and_of_pretokenized_texts(ner, finished, tmp_path, capsys):
     """Words give places in words, a text gives them in characters; what was not read stands in the row."""
     text = "  Judge Ivan Borcalski came   to Selqua ."

@@ -246,6 +246,7 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs(finished):
     (code,) = blocks(ROOT / "README.md", "python")
     names: dict = {}

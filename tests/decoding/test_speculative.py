@@ -182,6 +182,7 @@ def test_the_case_has_something_to_compare():
     assert ((scores == 0) & (tokens > 0)).sum() > 50  # forced
 
 
+@pytest.mark.slow
 def test_larger_blocks_take_fewer_passes():
     c = case()
     one, seven = (int(decode(c, b, 13, slots=b * 40).passes) for b in (1, 7))

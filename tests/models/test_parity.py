@@ -41,6 +41,7 @@ def test_logits_and_loss(t5):
     assert loss < LOGITS
 
 
+@pytest.mark.slow
 def test_every_gradient_of_t5(t5):
     errors = compare_models.t5_gradients(t5)
     assert {name: e for name, e in errors.items() if e > GRADIENT} == {}
@@ -127,6 +128,7 @@ def test_cached_logits_are_the_uncached_ones(t5, blocks):
     assert compare_models.cached_logits(t5, blocks) < LOGITS
 
 
+@pytest.mark.slow
 def test_logits_of_chosen_tokens_after_taking_back_wrong_ones(t5):
     assert compare_models.rewound_logits(t5) < LOGITS
 
@@ -181,6 +183,7 @@ def test_gte_embedding(bert):
     assert compare_models.bert_embeddings(bert) < compare_models.EMBEDDING
 
 
+@pytest.mark.slow
 def test_every_gradient_of_bert(bert):
     errors = compare_models.bert_gradients(bert)
     assert {name: e for name, e in errors.items() if e > GRADIENT} == {}

@@ -293,6 +293,7 @@ def test_its_weights_go_out_and_come_back(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, again, params)
 
 
+@pytest.mark.slow
 def test_it_is_no_generator(tmp_path):
     hf_weights.save(tmp_path, LAYOUT, parameters(Rotary(RotaryConfig())), RotaryConfig())
     with pytest.raises(

@@ -21,7 +21,9 @@ UNAFFECTED = {
 }
 
 
-@pytest.mark.parametrize("kind", damaged_runs.DAMAGES)
+@pytest.mark.parametrize(
+    "kind", ["changed", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("cut", "removed"))]
+)
 def test_a_damaged_file_is_named_or_made_anew(finished, tmp_path, kind):
     whole, copy = finished[0], tmp_path / "run"
     config = read_work_config(whole)

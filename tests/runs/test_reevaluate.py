@@ -15,6 +15,7 @@ from toner_jax.runs import reevaluate
 JSONL = '{"text": "Ivan Borcalski slept.", "entities": [{"start": 0, "end": 14, "label": "person"}]}\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content", "options", "format"),
     [

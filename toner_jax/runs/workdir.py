@@ -17,6 +17,7 @@ from toner_jax.errors import UserError
 
 _LOCK = ".lock"
 _SCRATCH = "toner_jax-setup-"
+_PROBE = ".write-"
 _OWNER = ".owner"  # a file beside it: on Windows, nobody else may read a file that is locked
 
 
@@ -56,7 +57,7 @@ def locked(workdir: Path) -> Iterator[None]:
 def remove_leftovers(workdir: Path) -> None:
     """Removes temporary files that a killed run has left behind; to be called under the lock, so that they are
     nobody's."""
-    for path in workdir.rglob(".*.tmp"):
+    for path in (*workdir.rglob(".*.tmp"), *workdir.glob(f"{_PROBE}*")):
         path.unlink(missing_ok=True)
 
 
@@ -99,7 +100,7 @@ def prepare_workdir(workdir: Path) -> None:
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        probe = workdir / f".write-{os.getpid()}"
+        probe = workdir / f"{_PROBE}{os.getpid()}"
         probe.write_text("")
         probe.unlink()
     except OSError as error:
