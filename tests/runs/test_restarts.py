@@ -255,7 +255,9 @@ def other_value(config: Any, key: str) -> Any:
     copy = config.copy_and_resolve_references()
     section, _, name = key.rpartition(".")
     with copy.unlocked():
-        (configuration.get(copy, section) if section else copy)[name] = value
+        owner = configuration.get(copy, section) if section else copy
+        del owner[name]  # it may take another type
+        owner[name] = value
     return copy
 
 
