@@ -21,6 +21,8 @@ from toner_jax.models.t5.flops import training_flops
 from toner_jax.parallel.peak import peak_flops
 from toner_jax.pipeline.batching import HostBatch
 
+pytestmark = pytest.mark.slow  # PyTorch's trainings
+
 TINY = T5Config(vocab_size=64, d_model=16, d_kv=4, d_ff=24, num_layers=1, num_decoder_layers=1, num_heads=3)
 CONTENDERS = ["toner_jax", "transformers-eager", "transformers-sdpa"]
 

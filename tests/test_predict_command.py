@@ -86,6 +86,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 def test_a_bad_row_costs_no_other(ner, finished, tmp_path, capsys):
     lines = [json.dumps({"text": TEXTS[0]}), *BAD, json.dumps({"text": TEXTS[0], "id": 7})]
     source, sink = tmp_path / "in.jsonl", tmp_path / "out.jsonl"

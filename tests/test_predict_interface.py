@@ -69,6 +69,7 @@ def places(found):
     return [[(e.start, e.end, e.label) for e in entities] for entities in found]
 
 
+@pytest.mark.slow
 def test_texts_come_in_anything_that_can_be_iterated_over(ner):
     expected = places(ner.predict(TEXTS))
     assert any(expected)
@@ -132,6 +133,7 @@ def test_threads_share_one(ner):
             assert list(pool.map(lambda g: places(ner.predict(*g)), given)) == expected
 
 
+@pytest.mark.slow
 def test_info_says_how_much_was_read(ner):
     limit = ner.config.text.max_source
     texts = [TEXTS[0], "", "word " * 400, f"Rain in {'x1' * limit} fell.", "한국 ⵣ ދ ጳ ᚠ", "Ivan. " * limit]

@@ -114,7 +114,10 @@ sys.exit(main(["--model=x", *sys.argv[2:]]))
 """
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv", "columns", "html", "brat", "json"])
+@pytest.mark.parametrize(
+    "form",
+    ["jsonl", *(pytest.param(f, marks=pytest.mark.slow) for f in ("csv", "columns", "html", "brat", "json"))],
+)
 @pytest.mark.skipif(sys.platform == "win32", reason="a system without limits of files")
 def test_an_output_that_does_not_fit_is_named_and_goes_on(tmp_path, form, pythonpath):
     """A limit of a file's size stands for a disk that is full: of the rows, and of what is made of them."""

@@ -47,6 +47,7 @@ def test_an_output_that_takes_nothing(shell, redirection, status, says):
     assert (done.returncode, done.stderr) == (status, says)
 
 
+@pytest.mark.slow
 def test_every_command_that_prints_says_so(shell, tmp_path):
     row = json.dumps({"text": "Ajax sank.", "entities": [{"start": 0, "end": 4, "label": "SHIP"}]})
     for split in ("train", "dev", "test"):
@@ -76,7 +77,7 @@ sys.exit(app.main(["predict", "--model=x", "--input=-", *sys.argv[1:]]))
 """
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("form", ["jsonl", pytest.param("csv", marks=pytest.mark.slow)])
 def test_predict_to_a_full_output_and_from_a_closed_input(shell, form):
     program = f"-c {shlex.quote(PREDICT)} --output_format={form}"
     done = shell(program, ">/dev/full", "a\nb\n")

@@ -171,6 +171,7 @@ for k in range(10_000):
 """
 
 
+@pytest.mark.slow
 def test_killed_while_it_writes(folder, monkeypatch):
     """At many moments of writing: the entry is whole or absent, and what is left goes with the next process."""
     left = 0

@@ -236,6 +236,7 @@ def test_what_is_not_detected_is_refused(tmp_path, name, content, problem):
     assert problem in str(caught.value)
 
 
+@pytest.mark.slow
 def test_jnlpba_test_split_is_the_shared_tasks(own, shared):
     section = data("jnlpba", shared / "data" / "jnlpba")
     assert {split: locate_split(section, split, FORMATS)[0] for split in SPLITS} == {

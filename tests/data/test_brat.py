@@ -178,6 +178,7 @@ def test_no_document_is_written_elsewhere(tmp_path, doc_id):
     assert [s.words for s in read_brat(tmp_path / "out", CONLL, pretokenized=True).sentences] == [("a",)]
 
 
+@pytest.mark.slow
 def test_jnlpba_training_abstracts(tmp_path, own, shared):
     """Our own three, or a tenth of the 2,000; every T line is an entity."""
     source, abstracts = shared / "data/jnlpba/brat_train", 3 if shared == own else 200

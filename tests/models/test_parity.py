@@ -63,6 +63,7 @@ def test_padding_changes_no_real_position_of_t5(t5):
     np.testing.assert_allclose(alone[0], logits[row, :t], atol=LOGITS)
 
 
+@pytest.mark.slow
 def test_what_stands_in_padding_does_not_matter(t5, bert):
     source, mask, target = oracles.random_batch()
     garbage = np.where(mask == 1, source, 77)
@@ -133,6 +134,7 @@ def test_logits_of_chosen_tokens_after_taking_back_wrong_ones(t5):
     assert compare_models.rewound_logits(t5) < LOGITS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [40, pytest.param(200, marks=pytest.mark.slow)])
 def test_greedy_tokens_are_those_of_generate(t5, rows):
     decoded = compare_models.decode_random(t5, rows)

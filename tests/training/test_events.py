@@ -29,6 +29,7 @@ def test_a_file_holds_its_scalars_and_hides_later_ones_of_others(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_grow_is_an_error_at_once(tmp_path, pythonpath):
     """tensorboardX's own writer prints a traceback from its thread, and waits for it without end."""
     program = (
