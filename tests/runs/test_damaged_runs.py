@@ -17,8 +17,8 @@ import damaged_runs
 import toner_jax
 from toner_jax.runs.restore import read_work_config
 
-# What no use of a finished run depends on: locks, what TensorBoard alone reads, and the lines of which a report's curves
-# are drawn, with a warning where they were changed.
+# What no use of a finished run depends on: locks, what TensorBoard alone reads, and the lines of which the curves of a
+# report are drawn, with a warning where they were changed.
 UNAFFECTED = (".lock", "tensorboard/", "metrics.jsonl")
 
 

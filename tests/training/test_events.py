@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 
+import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from toner_jax.training.events import Events
