@@ -16,9 +16,10 @@ from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.pipeline.samples import GeneratorSamples, dev_sample
 from toner_jax.runs import options, setup
+from toner_jax.runs.aside import settle
 from toner_jax.runs.matched_types import read_types, types_path
 from toner_jax.runs.recognizers import make_programs, make_recognizer
-from toner_jax.runs.stage import Run, settle
+from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Sentence
 from toner_jax.training import state as train_state

@@ -16,7 +16,7 @@ import xxhash
 
 from toner_jax.common.files import file_digest, write_atomically
 from toner_jax.errors import UserError
-from toner_jax.training.manifests import MANIFESTS, committed_steps, step_damage
+from toner_jax.training.manifests import DAMAGED, MANIFESTS, step_damage
 
 MARKER = "stage.json"
 CHECKPOINTS = "checkpoints"  # in a stage's folder
@@ -26,7 +26,7 @@ Fingerprint = dict[str, Any]
 
 _DIGEST = "digest"
 # Written while a stage runs and read by nobody but people.
-_UNREAD = ("skipped.jsonl",)
+_UNREAD = ("skipped.jsonl", DAMAGED)
 
 
 class DamagedMarker(UserError):
@@ -111,7 +111,7 @@ def files_of(workdir: Path, outputs: Iterable[str], result: Mapping[str, Any]) -
 def _walk(path: Path) -> Iterator[Path]:
     if path.is_dir():
         for inner in sorted(path.iterdir()):
-            if inner.name not in (CHECKPOINTS, MARKER, *_UNREAD):
+            if inner.name not in (CHECKPOINTS, MARKER, *_UNREAD) and not inner.name.startswith("."):
                 yield from _walk(inner)
     elif path.exists():
         yield path
@@ -136,11 +136,6 @@ def damage(workdir: Path, marker: Marker, *, weights: bool = True) -> str | None
             if found := step_damage(checkpoints, int(path.stem)):
                 return f"{checkpoints / path.stem}: {found}"
     return None
-
-
-def held_steps(folder: Path) -> list[int]:
-    """The steps whose checkpoints a stage's folder holds."""
-    return committed_steps(folder / CHECKPOINTS)
 
 
 def complete(workdir: Path, stage: str) -> Marker:

@@ -17,7 +17,8 @@ from toner_jax.pipeline.features import present_types
 from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.pipeline.samples import MatcherSamples
 from toner_jax.runs import options, setup
-from toner_jax.runs.stage import Run, settle
+from toner_jax.runs.aside import settle
+from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training import state as train_state

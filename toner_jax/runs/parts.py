@@ -39,8 +39,10 @@ def part_digest(workdir: Path, part: str) -> str:
         if part == setup.SCHEMA:
             return file_digest(workdir / part)
         if part.startswith(_TOKENIZER):
-            files = sorted((workdir / part).rglob("*"))
-            return digest_of({str(p.relative_to(workdir)): file_digest(p) for p in files if p.is_file()})
+            files = [
+                p for p in sorted((workdir / part).rglob("*")) if p.is_file() and not p.name.startswith(".")
+            ]
+            return digest_of({p.relative_to(workdir).as_posix(): file_digest(p) for p in files})
         if part.startswith(_MODEL):
             models = json.loads((workdir / setup.MODELS).read_text(encoding="utf-8"))
             return digest_of(models[part.removeprefix(_MODEL)])

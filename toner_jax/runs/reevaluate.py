@@ -22,7 +22,8 @@ from toner_jax.evaluation.report import make_report
 from toner_jax.runs.chain import DATA, whole
 from toner_jax.runs.evaluate import made_by_run, make_reference
 from toner_jax.runs.generator import FOLDER as GENERATOR
-from toner_jax.runs.marker import MARKER, read_marker
+from toner_jax.runs.marker import MARKER, read_marker, stage_result
+from toner_jax.runs.matched_types import FOLDER as TYPES
 from toner_jax.runs.restore import read_work_config
 from toner_jax.runs.setup import read_work_schema
 from toner_jax.runs.workdir import split_path
@@ -133,8 +134,9 @@ def say_choices(workdir: Path, ner: Model, type_threshold: float | None) -> None
     chosen = marker.result.get("step") if marker else None
     if ner.step != chosen:
         say(f"generator step: {chosen or 'none yet'} was chosen on dev, {ner.step} here")
-    if type_threshold is not None:
-        say(f"δ: {ner.type_threshold:.4f} in training, {type_threshold} here")
+    if type_threshold is not None and ner.config.matcher.enabled:
+        trained = stage_result(workdir, TYPES)["type_threshold"]
+        say(f"δ: {trained:.4f} in training, {type_threshold} here")
 
 
 def made_by(workdir: Path, ner: Model, type_threshold: float | None) -> dict[str, Any]:

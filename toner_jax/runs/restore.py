@@ -23,7 +23,7 @@ from toner_jax.models.encoder import Encoder
 from toner_jax.models.hf import weights as hf_weights
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.runtime import compute_dtype
-from toner_jax.runs import chain, config_files, setup
+from toner_jax.runs import chain, config_files, parts, setup
 from toner_jax.runs.evaluate import FOLDER as EVALUATE
 from toner_jax.runs.evaluate import type_threshold
 from toner_jax.runs.export import pretrained
@@ -92,6 +92,8 @@ def _calibration_temperature(config: ConfigDict, workdir: Path) -> float:
         return float(config.decode.calibration_temperature)
     marker = read_marker(workdir / EVALUATE / MARKER)
     fitted = marker.result.get("fitted") if marker and marker.complete else None
+    if marker and fitted and parts.changed(workdir, marker.made_from):
+        fitted = None  # of other weights
     if fitted is None:
         warn(
             f"decode.calibration_temperature={DEV}: no evaluate stage with this setting is complete, so the scores "
@@ -175,6 +177,8 @@ def _pretrained_model(
 def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32) -> None:
     """Writes both models as Hugging Face folders, `generator/` and `matcher/`, with their tokenizers, and
     `toner.json` with the rest. The type head serves training alone and is left out."""
+    if (folder / config_files.CONFIG).exists() and not (folder / PRETRAINED).exists():
+        raise UserError(f"{folder}: the work directory of a run; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     r = restored
     _save_model(folder / GENERATOR, r.generator, r.generator_params, r.tokenizers / GENERATOR, dtype)

@@ -49,7 +49,7 @@ _TYPES_PARTS = (*parts.model_parts("matcher"), matcher.FOLDER)
 # The stages in their order, each with what its result depends on: keys of the configuration, digests of splits
 # (`input_digests`), earlier stages and what these made.
 STAGES = (
-    Stage(DATA, Reads(result=()), ("train", "dev", "test", "ids"), (DATA,)),
+    Stage(DATA, Reads(result=()), ("train text", "dev text", "test text"), (DATA,)),
     Stage(SETUP, setup.READS, ("train",), (setup.SCHEMA, setup.MODELS, setup.TOKENIZERS)),
     Stage(
         matcher.FOLDER, matcher.READS, ("train",), (matcher.FOLDER,),
@@ -71,7 +71,7 @@ STAGES = (
     Stage(
         evaluate.FOLDER,
         evaluate.READS,
-        ("train", "dev", "test", "ids", "matcher", "types", "generator"),
+        ("train", "dev text", "test text", "matcher", "types", "generator"),
         (evaluate.FOLDER, "predictions", "report"),
         parts=tuple(dict.fromkeys((*_TYPES_PARTS, *_GENERATOR_PARTS, generator.FOLDER))),
     ),
@@ -79,6 +79,7 @@ STAGES = (
 
 # Those that hold checkpoints.
 TRAINED = (matcher.FOLDER, generator.FOLDER)
+_NAMED = ("matcher", "generator", "evaluate")
 # Of these, a run without type matching has none.
 _OF_MATCHING = (matcher.FOLDER, matched_types.FOLDER)
 
@@ -126,6 +127,7 @@ def ready(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> I
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
     stages = plan_stages(config, dataset, workdir)
     actions = _actions(stages, workdir, restart)
+    _check_others(config, dataset, {*stages, *restart}, workdir)
     with ExitStack() as folders:
         prepared = workdir
         if actions[SETUP] != "skip":
@@ -224,8 +226,10 @@ def input_digests(config: ConfigDict, dataset: Dataset) -> dict[str, str]:
     whole = {name: data_digest(splits[name], schema) for name in SPLITS}
     words = {f"{name} words": data_digest(splits[name], schema, labels=False) for name in SPLITS}
     ids = {f"{name} ids": digest_of([s.id for s in splits[name]]) for name in SPLITS}
+    # All that is kept of a sentence: its text, offsets and document too, which predictions and reports show.
+    texts = {f"{name} text": digest_of([schema.to_json(), dump_sentences(splits[name])]) for name in SPLITS}
     chosen = {"dev for δ": whole["dev"]} if config.matcher.type_threshold == DEV else {}
-    return {**whole, **words, **ids, **chosen, "ids": digest_of(ids)}
+    return {**whole, **words, **ids, **texts, **chosen}
 
 
 def plan_stages(config: ConfigDict, dataset: Dataset, workdir: Path | None = None) -> dict[str, PlannedStage]:
@@ -279,10 +283,26 @@ def _actions(stages: Mapping[str, PlannedStage], workdir: Path, restart: Collect
         try:
             actions[name] = stage.check(workdir, restart, pending=pending)
         except Refused as error:
+            actions[name] = "refused"
             refusals += error.refusals
     if refusals:
         raise Refused(refusals)
     return actions
+
+
+def _check_others(config: ConfigDict, dataset: Dataset, stages: Collection[str], workdir: Path) -> None:
+    """Makes sure that stages which this start does not name, and which hold trained steps, stay usable: their settings
+    are those that the work directory is about to have.
+
+    Raises:
+      UserError: they are not.
+    """
+    whole = config.copy_and_resolve_references()
+    whole.stages = tuple(name for name in _NAMED)
+    off = () if config.matcher.enabled else _OF_MATCHING
+    for name, stage in plan_stages(whole, dataset, workdir).items():
+        if name in TRAINED and name not in (*stages, *off):
+            stage.check_settings(workdir)
 
 
 def _check_restart(restart: Collection[str]) -> None:

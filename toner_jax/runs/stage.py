@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -23,8 +22,9 @@ from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
 from toner_jax.common.console import say
-from toner_jax.runs import environment, parts
+from toner_jax.runs import aside, environment, parts
 from toner_jax.runs.marker import (
+    CHECKPOINTS,
     MARKER,
     DamagedMarker,
     Fingerprint,
@@ -33,12 +33,12 @@ from toner_jax.runs.marker import (
     damage,
     digest_of,
     files_of,
-    held_steps,
     read_marker,
 )
 from toner_jax.runs.refusal import Refusal, Refused
 from toner_jax.runs.view import Reads, View
 from toner_jax.schema import Schema, Sentence
+from toner_jax.training.manifests import MANIFESTS, without_manifest
 from toner_jax.training.metrics import logged_digest
 
 _ABSENT = "(absent)"
@@ -128,7 +128,8 @@ class PlannedStage:
         return digest_of({k: v for k, v in fingerprint.items() if k not in self.own})
 
     def check(self, workdir: Path, restart: Collection[str] = (), *, pending: Collection[str] = ()) -> str:
-        """What `run` would do: "skip", "resume" or "start".
+        """What `run` would do: "skip", "resume" or "start"; or "put back", where a restart was given up before its
+        first checkpoint, and what it was to replace is what is asked for.
 
         Args:
           restart: the stages that may be trained anew.
@@ -138,6 +139,21 @@ class PlannedStage:
           Refused: the stage would have to be trained anew, and that was not asked for.
         """
         return self._plan(workdir, restart, pending)[0]
+
+    def check_settings(self, workdir: Path) -> None:
+        """Makes sure that what the stage holds was made under these settings and data, though it is not to run.
+
+        Raises:
+          Refused: trained steps were made under others.
+        """
+        previous = self._previous(workdir)
+        if previous is None or not aside.held_steps(workdir / self.name):
+            return
+        if why := "; ".join(describe_changes(previous.fingerprint, as_json(self.fingerprint))):
+            what = f"not among the stages of this start, and made under other settings or data: {why}"
+            raise self._refusal(
+                workdir, what, "start with the former ones, choose another workdir, name the stage"
+            )
 
     def run(
         self,
@@ -156,35 +172,56 @@ class PlannedStage:
           Refused: as `check`.
         """
         action, reason = self._plan(workdir, restart, ())
+        if action == "put back":
+            say(
+                f"{self.name}: {aside.aside(workdir, self.name)} is put back, as its restart has no checkpoint yet"
+            )
+            aside.put_back(workdir, self.name)
+            action, reason = self._plan(workdir, restart, ())
         previous = self._previous(workdir) if action != "start" else None
         if action == "skip" and previous is not None:
             say(f"{self.name}: complete, skipped{self._selected(previous)}")
             return dict(previous.result)
-        now = dict(made_with or {})
-        marker = Marker(
-            as_json(self.fingerprint), as_json(self.selection), parts.digests(workdir, self.parts), [now]
-        )
-        if previous is not None:
-            if differ := environment.describe(previous.made_with[-1], now):
-                say(f"{self.name}: begun with another environment, so the last bits may differ: {differ}")
-                marker = replace(marker, made_with=[*previous.made_with, now])
-        else:
-            if reason:
-                say(f"{self.name}: runs again: {reason}")
-            self._clear(workdir)
-            marker.write(workdir / self.name / MARKER)
+        marker = self._begin(workdir, previous, reason, dict(made_with or {}))
         result = dict(work())
-        settle(workdir, self.name)
+        aside.settle(workdir, self.name)
         files = files_of(workdir, self.outputs, result)
         logged = logged_digest(workdir, self.name)
         done = replace(marker, complete=True, result=result, logged=logged, files=files)
         done.write(workdir / self.name / MARKER)
         return result
 
+    def _begin(
+        self, workdir: Path, previous: Marker | None, reason: str, made_with: Mapping[str, Any]
+    ) -> Marker:
+        """The marker of the work that begins, or of `previous` work that goes on."""
+        marker = Marker(
+            as_json(self.fingerprint),
+            as_json(self.selection),
+            parts.digests(workdir, self.parts),
+            [made_with],
+        )
+        if previous is not None:
+            if differ := environment.describe(previous.made_with[-1], made_with):
+                say(f"{self.name}: begun with another environment, so the last bits may differ: {differ}")
+                marker = replace(marker, made_with=[*previous.made_with, made_with])
+            return marker
+        if reason:
+            say(f"{self.name}: runs again: {reason}")
+        if moved := aside.clear(workdir, self.name, self.outputs):
+            say(f"{self.name}: {moved} moved to {aside.aside(workdir, self.name)}, until there are new ones")
+        marker.write(workdir / self.name / MARKER)
+        return marker
+
     def _plan(self, workdir: Path, restart: Collection[str], pending: Collection[str]) -> tuple[str, str]:
         """(what is to do, why a stage that was begun before starts anew)."""
         folder = workdir / self.name
-        steps, asked = held_steps(folder), self.name in restart
+        steps, asked = aside.held_steps(folder), self.name in restart
+        if not steps and aside.held_steps(aside.aside(workdir, self.name)):
+            return self._plan_beside(workdir, asked)
+        if (lost := without_manifest(folder / CHECKPOINTS)) and not asked:
+            what = f"{CHECKPOINTS}/{MANIFESTS}/{lost[-1]}.json is missing, so nothing vouches for step {lost[-1]}"
+            raise self._refusal(workdir, what, "put back a copy of it")
         try:
             previous = read_marker(folder / MARKER)
         except DamagedMarker as error:
@@ -213,17 +250,39 @@ class PlannedStage:
             raise self._refusal(workdir, f"{state}, {other}: {why}", mend)
         return "start", why
 
+    def _plan_beside(self, workdir: Path, asked: bool) -> tuple[str, str]:
+        """What to do where a restart was begun, and has no checkpoint yet."""
+        kept = aside.aside(workdir, self.name)
+
+        def holds_for(folder: Path) -> Marker | None:
+            """Its marker, if it is of these settings."""
+            try:
+                marker = read_marker(folder / MARKER)
+            except DamagedMarker:
+                return None
+            same = marker and not differences(marker.fingerprint, as_json(self.fingerprint))
+            return marker if same else None
+
+        begun = holds_for(workdir / self.name)
+        if begun is not None and not describe_changes(begun.selection, as_json(self.selection)):
+            return "resume", ""
+        if not asked and holds_for(kept) is not None:
+            return "put back", ""
+        if not asked:
+            raise self._refusal(
+                workdir,
+                f"a restart with other settings was begun, and {kept} holds what it was to replace",
+                "run with the settings of either",
+            )
+        return "start", "restarted"
+
     def _refusal(self, workdir: Path, what: str, mend: str) -> Refused:
         return Refused([Refusal(self.name, f"{workdir / self.name}: {what}", mend, self.holds(workdir))])
 
     def holds(self, workdir: Path) -> str:
         """What a restart would give up, in words; "" where there are no checkpoints."""
-        steps = held_steps(workdir / self.name)
-        return (
-            f"{steps[-1]:,} trained steps (checkpoints of {', '.join(f'{s:,}' for s in steps)})"
-            if steps
-            else ""
-        )
+        kept = aside.aside(workdir, self.name)
+        return aside.describe_held(workdir / self.name) or aside.describe_held(kept)
 
     def _selected(self, previous: Marker) -> str:
         changes = describe_changes(previous.selection, as_json(self.selection))
@@ -235,30 +294,6 @@ class PlannedStage:
             return read_marker(workdir / self.name / MARKER)
         except DamagedMarker:
             return None
-
-    def _clear(self, workdir: Path) -> None:
-        """Removes what an earlier run of the stage has left, and moves its checkpoints aside."""
-        folder, aside = workdir / self.name, _aside(workdir, self.name)
-        if held := self.holds(workdir):
-            say(f"{self.name}: {held} moved to {aside}, until there are new ones")
-            shutil.rmtree(aside, ignore_errors=True)
-            folder.rename(aside)
-        for output in self.outputs:
-            path = workdir / output
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-
-
-def settle(workdir: Path, stage: str) -> None:
-    """Removes what a restart of a stage has moved aside, once there is a checkpoint in its place."""
-    if held_steps(workdir / stage):
-        shutil.rmtree(_aside(workdir, stage), ignore_errors=True)
-
-
-def _aside(workdir: Path, stage: str) -> Path:
-    return workdir / f"{stage}.replaced"
 
 
 def differences(old: Fingerprint, new: Fingerprint) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from toner_jax.common.files import describe_failure, is_full, naming, why_unwritable
+from toner_jax.common.files import describe_failure, is_full, naming, remove, why_unwritable
 from toner_jax.errors import UserError
 
 _LOCK = ".lock"
@@ -58,7 +59,9 @@ def remove_leftovers(workdir: Path) -> None:
     """Removes temporary files that a killed run has left behind; to be called under the lock, so that they are
     nobody's."""
     for path in (*workdir.rglob(".*.tmp"), *workdir.glob(f"{_PROBE}*")):
-        path.unlink(missing_ok=True)
+        process = re.search(rf"\.(\d+)\.tmp$|{re.escape(_PROBE)}(\d+)$", path.name)
+        if process and not psutil.pid_exists(int(process[1] or process[2])):
+            remove(path)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from toner_jax.errors import UserError
 from toner_jax.parallel.sharding import path_string
 from toner_jax.training.manifests import (
     BEGUN,
+    DAMAGED,
     MANIFESTS,
     committed_steps,
     files_under,
@@ -41,9 +42,6 @@ from toner_jax.training.quiet_orbax import (
     ocp,
     without_orbax_messages,
 )
-
-# In the stage's folder: steps that were found damaged, kept for whoever can mend them.
-_DAMAGED = "damaged"
 
 
 class Checkpoints:
@@ -149,15 +147,27 @@ class Checkpoints:
         return committed_steps(self.directory)
 
     def latest_good(self) -> int | None:
-        """The newest undamaged step. Damaged ones on the way are named, and moved aside unless read-only."""
+        """The newest undamaged step. Damaged ones on the way are named, and moved aside unless read-only.
+
+        Raises:
+          UserError: not read-only, and none is whole: who goes on would begin at step 0.
+        """
+        damages: dict[int, str] = {}
         for step in reversed(self.steps()):
             damage = self.damage(step)
             if damage is None:
+                for other in damages if not self._read_only else ():
+                    self._set_aside(other)
                 self._best = self.record(step).get("best_step")  # or the next save would prune it
                 return step
+            damages[step] = damage
             warn(f"{self.directory / str(step)}: damaged, not used: {damage}")
-            if not self._read_only:
-                self._set_aside(step)
+        if damages and not self._read_only:
+            stage = self.directory.parent
+            raise UserError(
+                f"{self.directory}: none of its checkpoints is whole; put back copies of what is named above, or move "
+                f"{stage} away to train this stage anew"
+            )
         return None
 
     def damage(self, step: int) -> str | None:
@@ -260,14 +270,17 @@ class Checkpoints:
             )
         good = {str(step) for step in self.steps()}
         for path in self.directory.iterdir():
-            if path.name != MANIFESTS and path.is_dir() and path.name not in good:
+            begun = path.name.isdigit() and path.name not in good
+            if path.is_dir() and (
+                begun or ".orbax-checkpoint-tmp" in path.name
+            ):  # whatever else is the user's
                 shutil.rmtree(path)
         for path in (self.directory / MANIFESTS).glob(f"*{BEGUN}"):
             path.unlink()
 
     def _set_aside(self, step: int) -> None:
         """Moves a damaged step where no run looks for it."""
-        aside = self.directory.parent / _DAMAGED / str(step)
+        aside = self.directory.parent / DAMAGED / str(step)
         aside.parent.mkdir(exist_ok=True)
         shutil.rmtree(aside, ignore_errors=True)  # an earlier one of the same step, made again since
         (self.directory / str(step)).rename(aside)

@@ -15,6 +15,8 @@ from toner_jax.common.files import file_digest
 
 MANIFESTS = "manifests"
 BEGUN = ".begun"
+# In the stage's folder: steps that were found damaged, kept for whoever can mend them.
+DAMAGED = "damaged"
 
 
 def committed_steps(directory: Path) -> list[int]:
@@ -42,7 +44,13 @@ def step_damage(directory: Path, step: int) -> str | None:
             return f"{name} has {path.stat().st_size} bytes instead of {size}"
         if file_digest(path) != digest:
             return f"{name} has other contents than were written"
-    extra = sorted(set(files_under(root)) - set(expected)) if root.is_dir() else []
+    # What a file manager or a network file system leaves is hidden, and no reader looks at it.
+    found = (
+        [name for name, path in files_under(root).items() if not path.name.startswith(".")]
+        if root.is_dir()
+        else []
+    )
+    extra = sorted(set(found) - set(expected))
     return f"{extra[0]} does not belong to it" if extra else None
 
 
