@@ -20,6 +20,7 @@ def arguments(config: str, folder: Path | str, *more: str) -> list[str]:
     return [f"--config={ROOT / 'configs' / config}", f"--config.data.dir={folder}", *more]
 
 
+@pytest.mark.slow
 @needs_shared
 def test_wnut17(capsys, tmp_path):
     picture = tmp_path / "wnut17.svg"

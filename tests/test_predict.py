@@ -31,6 +31,7 @@ def test_predict_gives_slices_of_the_text(ner):
             assert 0 < e["score"] <= 1
 
 
+@pytest.mark.slow
 def test_predict_is_what_evaluation_found(ner, finished):
     """The same path: the test split's own texts give the predictions that the run wrote."""
     lines = (finished[0] / "predictions/test.jsonl").read_text().splitlines()

@@ -77,7 +77,8 @@ sys.exit(app.main(["predict", "--model=x", "--input=-", *sys.argv[1:]]))
 """
 
 
-@pytest.mark.parametrize("form", ["jsonl", pytest.param("csv", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
 def test_predict_to_a_full_output_and_from_a_closed_input(shell, form):
     program = f"-c {shlex.quote(PREDICT)} --output_format={form}"
     done = shell(program, ">/dev/full", "a\nb\n")

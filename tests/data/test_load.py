@@ -233,6 +233,7 @@ def test_reading_data_imports_neither_jax_nor_tensorflow():
     assert done.stdout == "set()\n"
 
 
+@pytest.mark.slow
 def test_wnut17_loads_whole(own, shared):
     data = config(
         dir=str(shared / "data" / "wnut17"),

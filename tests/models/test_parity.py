@@ -120,6 +120,7 @@ def test_remat_changes_nothing_in_bert(bert):
     assert_remat_changes_nothing(shallow, bert.params, loss)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "blocks",
     [pytest.param([1] * 11, marks=pytest.mark.slow), [3, 1, 3, 3, 1]],

@@ -9,9 +9,10 @@ import pytest
 
 from toner_jax.errors import UserError
 from toner_jax.runs.aside import settle
+from toner_jax.runs.fingerprint import data_digest, describe_changes
 from toner_jax.runs.marker import MARKER, DamagedMarker, complete, digest_of, read_marker
 from toner_jax.runs.refusal import Refused
-from toner_jax.runs.stage import PlannedStage, data_digest, describe_changes
+from toner_jax.runs.stage import PlannedStage
 from toner_jax.schema import Entity, EntityType, Schema, make_sentence
 
 

@@ -47,7 +47,8 @@ def save(tmp_path, pythonpath):
     return run
 
 
-@pytest.mark.parametrize("how", ["wait", pytest.param("close", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["wait", "close"])
 def test_a_checkpoint_that_does_not_fit_is_one_line(tmp_path, save, how):
     """Whether the failure is heard of as the save is waited for, or as all is closed."""
     done = save(1 << 17, how)

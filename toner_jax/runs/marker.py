@@ -30,7 +30,14 @@ _UNREAD = ("skipped.jsonl", DAMAGED)
 
 
 class DamagedMarker(UserError):
-    """A marker's contents are not what was written. The same command, started again, says what it takes to mend it."""
+    """A marker's contents are not what was written."""
+
+    def __init__(self, path: Path, reason: str):
+        super().__init__(f"{path}: {reason}; start the run again, which says what it takes to mend it")
+        self.path, self.reason = path, reason
+
+    def __reduce__(self) -> tuple[type[DamagedMarker], tuple[Path, str]]:
+        return type(self), (self.path, self.reason)
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ def read_marker(path: Path) -> Marker | None:
         return Marker(**values)
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         reason = "not a marker" if isinstance(error, KeyError | AttributeError | TypeError) else str(error)
-        raise DamagedMarker(f"{path}: damaged ({reason})") from error
+        raise DamagedMarker(path, f"damaged ({reason})") from error
 
 
 def files_of(workdir: Path, outputs: Iterable[str], result: Mapping[str, Any]) -> dict[str, tuple[int, str]]:

@@ -26,9 +26,10 @@ from toner_jax.runs.chain import DATA, SETUP
 from toner_jax.runs.checks import Planned, check_training
 from toner_jax.runs.config_files import CONFIG, check_format, save
 from toner_jax.runs.environment import environment
+from toner_jax.runs.fingerprint import data_digest
 from toner_jax.runs.marker import digest_of
 from toner_jax.runs.refusal import Refusal, Refused
-from toner_jax.runs.stage import PlannedStage, Run, Stage, data_digest
+from toner_jax.runs.stage import PlannedStage, Run, Stage
 from toner_jax.runs.view import Reads, View, covers
 from toner_jax.runs.workdir import (
     check_writable,

@@ -9,20 +9,17 @@ first checkpoint is committed.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from toner_jax import config as configuration
 from toner_jax.common.console import say
 from toner_jax.runs import aside, environment, parts
+from toner_jax.runs.fingerprint import config_keys, describe_changes, differences
 from toner_jax.runs.marker import (
     CHECKPOINTS,
     MARKER,
@@ -40,8 +37,6 @@ from toner_jax.runs.view import Reads, View
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training.manifests import MANIFESTS, without_manifest
 from toner_jax.training.metrics import logged_digest
-
-_ABSENT = "(absent)"
 
 
 @dataclass(frozen=True)
@@ -220,19 +215,21 @@ class PlannedStage:
         if not steps and aside.held_steps(aside.aside(workdir, self.name)):
             return self._plan_beside(workdir, asked)
         if (lost := without_manifest(folder / CHECKPOINTS)) and not asked:
-            what = f"{CHECKPOINTS}/{MANIFESTS}/{lost[-1]}.json is missing, so nothing vouches for step {lost[-1]}"
-            raise self._refusal(workdir, what, "put back a copy of it")
+            manifest = folder / CHECKPOINTS / MANIFESTS / f"{lost[-1]}.json"
+            what = f"missing, so nothing vouches for step {lost[-1]}"
+            raise self._refusal(workdir, what, "put back a copy of it", manifest)
         try:
             previous = read_marker(folder / MARKER)
         except DamagedMarker as error:
             if steps and not asked:
-                raise self._refusal(workdir, f"{error}", "put back a copy of it") from error
+                raise self._refusal(
+                    workdir, error.reason, "put back a copy of it", folder / MARKER
+                ) from error
             return "start", str(error)
         if previous is None:
             if steps and not asked:
-                raise self._refusal(
-                    workdir, f"{MARKER} is missing beside its checkpoints", "put back a copy of it"
-                )
+                what = "missing beside the stage's checkpoints"
+                raise self._refusal(workdir, what, "put back a copy of it", folder / MARKER)
             return "start", ""
         why = "; ".join(describe_changes(previous.fingerprint, as_json(self.fingerprint)))
         other, mend = "changed settings or data", "run with the former ones, choose another workdir"
@@ -276,8 +273,11 @@ class PlannedStage:
             )
         return "start", "restarted"
 
-    def _refusal(self, workdir: Path, what: str, mend: str) -> Refused:
-        return Refused([Refusal(self.name, f"{workdir / self.name}: {what}", mend, self.holds(workdir))])
+    def _refusal(self, workdir: Path, what: str, mend: str, at: Path | None = None) -> Refused:
+        """`at`: the file at fault; None for the stage's folder."""
+        return Refused(
+            [Refusal(self.name, f"{at or workdir / self.name}: {what}", mend, self.holds(workdir))]
+        )
 
     def holds(self, workdir: Path) -> str:
         """What a restart would give up, in words; "" where there are no checkpoints."""
@@ -294,55 +294,3 @@ class PlannedStage:
             return read_marker(workdir / self.name / MARKER)
         except DamagedMarker:
             return None
-
-
-def differences(old: Fingerprint, new: Fingerprint) -> list[str]:
-    """The keys that differ. One that the old fingerprint lacks, as a former version did not have it, is the same if
-    it has its default."""
-    defaults = _defaults()
-    return [
-        key
-        for key in dict.fromkeys([*old, *new])
-        if old.get(key, defaults.get(key, _ABSENT)) != new.get(key, _ABSENT)
-    ]
-
-
-@cache
-def _defaults() -> Fingerprint:
-    """Of every key of the configuration."""
-    base = configuration.base()
-    defaults: Fingerprint = as_json(config_keys(base, base))
-    return defaults
-
-
-def describe_changes(old: Fingerprint, new: Fingerprint) -> list[str]:
-    """`key: old → new` for every difference; of a digest, that it is another."""
-    return [
-        f"{key}: other than it was made from"
-        if key not in _defaults()
-        else f"{key}: {old.get(key, _ABSENT)} → {new.get(key, _ABSENT)}"
-        for key in differences(old, new)
-    ]
-
-
-def config_keys(config: ConfigDict, keys: Iterable[str]) -> Fingerprint:
-    """The values of dotted keys; a section stands for all keys in it."""
-    values: Fingerprint = {}
-    for key in keys:
-        value = configuration.get(config, key)
-        if isinstance(value, ConfigDict):
-            values.update(config_keys(config, [f"{key}.{k}" for k in sorted(value)]))
-        elif key in configuration.NUMBERS_OR and value != configuration.NUMBERS_OR[key]:
-            values[key] = float(value)  # 0 is 0.0, as it is for keys of type float
-        else:
-            values[key] = value
-    return values
-
-
-def data_digest(sentences: Sequence[Sentence], schema: Schema, labels: bool = True) -> str:
-    """A digest of the words, and of the annotation unless `labels` is False."""
-    digest = hashlib.blake2b(json.dumps(schema.to_json()).encode(), digest_size=8)
-    for s in sentences:
-        entities = [(e.start, e.end, e.type) for e in s.gold] if labels else []
-        digest.update(json.dumps([s.words, entities]).encode())
-    return digest.hexdigest()
