@@ -17,7 +17,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,17 +49,18 @@ def run_with_kills(
 
 
 def with_kills(
-    command: Sequence[str],
+    command: Sequence[str] | Callable[[], Sequence[str]],
     environment: dict[str, str],
     moments: Sequence[float],
     signals: Sequence[signal.Signals],
     log: Path | None = None,
 ) -> list[int]:
-    """The same of any command."""
+    """The same of any command, or of one that is made anew for each start."""
     statuses: list[int] = []
     sink = log.open("a") if log else subprocess.DEVNULL
     for moment, what in [*zip(moments, signals, strict=True), (None, None)]:
-        process = subprocess.Popen(command, cwd=tiny.ROOT, env=environment, stdout=sink, stderr=sink)
+        now = command() if callable(command) else command
+        process = subprocess.Popen(now, cwd=tiny.ROOT, env=environment, stdout=sink, stderr=sink)
         try:
             process.wait(timeout=moment)
         except subprocess.TimeoutExpired:
@@ -147,7 +149,8 @@ class Trial:
                 f"--model={self.finished}",
                 f"--input={self.texts}",
             ]
-            return [*program, f"--output={target}", "--resume"]
+            resume = ["--resume"] if target.with_name(f"{target.name}.partial").exists() else []
+            return [*program, f"--output={target}", *resume]
         more = ("--config.seed=1", "--restart=matcher,generator") if self.of == "restart" else ()
         return tiny.command(target, *FASTER, *more)
 
@@ -199,7 +202,9 @@ def main() -> int:
         trial.prepare(target)
         count = min(4, arguments.kills - kills)
         moments = [rng.uniform(0.5, trial.seconds) for _ in range(count)]
-        statuses = with_kills(trial.command(target), trial.environment, moments, [what] * count, trial.log)
+        statuses = with_kills(
+            partial(trial.command, target), trial.environment, moments, [what] * count, trial.log
+        )
         ended = [status for status in statuses if status in STATUSES[arguments.signal]]
         found = trial.compare(target) if statuses[-1] == 0 else []
         found += [f"status {status}" for status in statuses if status not in (0, *STATUSES[arguments.signal])]
