@@ -70,7 +70,8 @@ def test_second_start_does_nothing(finished, cache):
 def test_changed_decoding_evaluates_again_and_trains_nothing(finished, cache, tmp_path):
     workdir = tmp_path / "copy"
     shutil.copytree(finished[0], workdir)
-    again = tiny.run(tiny.command(workdir, "--config.decode.max_length=3"), tiny.environment(cache))
+    other = ("--config.decode.max_length=3", "--config.decode.type_threshold=-1.0")
+    again = tiny.run(tiny.command(workdir, *other), tiny.environment(cache))
     assert again.returncode == 0, again.stderr
     assert "generator: complete, skipped" in again.stderr
     assert "evaluate: runs again: decode.max_length: 0 → 3" in again.stderr
@@ -81,6 +82,13 @@ def test_changed_decoding_evaluates_again_and_trains_nothing(finished, cache, tm
     assert all(row["dropped"] for row in rows if row["output"] not in ("", "[]"))
     assert not any(row["predicted"] for row in rows)
     report = json.loads((workdir / "report/test.json").read_text())
+    # Another δ: T′ of the evaluation alone, and the report says so.
+    assert (workdir / "types/dev.jsonl").read_bytes() == (finished[0] / "types/dev.jsonl").read_bytes()
+    assert all(set(row["types"]) == set(report["per_type"]) for row in rows)
+    trained = json.loads((workdir / "types/thresholds.json").read_text())["type_threshold"]
+    assert report["made_by"]["type_threshold"] == {"training": trained, "here": -1.0}
+    assert "δ of T′: " in (workdir / "report/test.html").read_text()
+    assert "-1.0000 here" in (workdir / "report/test.html").read_text()
     assert report["dropped"].get("truncated", 0) == sum(len(row["dropped"]) for row in rows) > 0
     evaluated = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     assert len([e for e in evaluated if e["stage"] == "evaluate"]) == 2
