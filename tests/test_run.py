@@ -101,7 +101,7 @@ def test_changed_training_settings_train_again_from_that_stage_on(finished, cach
     changed = ("--config.generator.lambda_c=0.2", "--config.generator.epochs=0.2")
     refused = tiny.run(tiny.command(workdir, *changed, "--dry_run"), tiny.environment(cache))
     assert refused.returncode == 2
-    assert "generator.lambda_c: 0.1 → 0.2; generator.epochs: 1.5 → 0.2" in refused.stderr
+    assert "generator.epochs: 1.5 → 0.2; generator.lambda_c: 0.1 → 0.2" in refused.stderr
     assert "set --restart=generator to train anew, which gives up 58 trained steps" in refused.stderr
     restart = (*changed, "--restart=generator", "--dry_run")
     again = tiny.run(tiny.command(workdir, *restart), tiny.environment(cache))
