@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import subprocess
+import sys
 
 import jax
 import own_data
@@ -116,3 +117,12 @@ def shared(request, own):
 def pythonpath():
     """The environment that a program of its own needs to import the package, and no more."""
     return {"PYTHONPATH": str(tiny.ROOT)}
+
+
+@pytest.fixture
+def busy_switching():
+    """Threads take turns far more often than they usually do."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)

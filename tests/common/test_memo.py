@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import random
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from toner_jax.common.memo import Memo
 
-
-@pytest.fixture(autouse=True)
-def _busy_switching():
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
+pytestmark = pytest.mark.usefixtures("busy_switching")
 
 
 def test_what_a_thread_asked_for_is_there_whatever_others_ask_for():

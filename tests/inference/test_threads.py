@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,12 +14,7 @@ from toner_jax.text.ids import WordIds
 THREADS, ROUNDS = 8, 300
 
 
-@pytest.fixture(autouse=True)
-def _busy_switching():
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
+pytestmark = pytest.mark.usefixtures("busy_switching")
 
 
 class Letters:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from test_restarts import TRAINED, checkpoints, settings, world  # noqa: F401
+from faked_runs import TRAINED, checkpoints, settings
 from test_views import KEYS, changed
 
 from toner_jax import config as configuration
@@ -26,7 +26,7 @@ def other_value(config: Any, key: str) -> Any:
     return copy
 
 
-def test_what_another_value_of_each_key_means_to_a_finished_run(world):  # noqa: F811
+def test_what_another_value_of_each_key_means_to_a_finished_run(world):
     """`run.changed_by`, of which docs/configuration.md is made, beside what a start does."""
     workdir, data, _ = world
     config = settings(data)

@@ -3,123 +3,19 @@ run is what the documentation says."""
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 from dataclasses import replace
-from itertools import count
-from pathlib import Path
-from typing import Any
 
 import pytest
+from faked_runs import TRAINED, Killed, checkpoints, settings, write_data
 
 from toner_jax import config as configuration
-from toner_jax.common.files import file_digest
 from toner_jax.data.sentences import load_sentences
 from toner_jax.errors import UserError
-from toner_jax.runs import evaluate, generator, matched_types, matcher, run, setup
-from toner_jax.runs.aside import settle
+from toner_jax.runs import marker, run
 from toner_jax.runs.refusal import Refused
 from toner_jax.runs.workdir import split_path
-
-SCHEMA = {"name": "s", "types": [{"name": "person", "description": "People."}, {"name": "place"}]}
-TRAINED = ("matcher", "generator")
-TOKENS = count()
-
-
-class Killed(Exception):
-    """Stands for SIGKILL."""
-
-
-def write_data(folder: Path, split: str, version: int) -> None:
-    folder.mkdir(exist_ok=True)
-    rows = [{"text": f"Ann {version} left .", "entities": [{"start": 0, "end": 3, "label": "person"}]}] * 3
-    (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
-def settings(folder: Path) -> Any:
-    c = configuration.base()
-    configuration.set_scratch(c)
-    c.data.format, c.data.dir, c.data.schema = "jsonl", str(folder), str(folder / "schema.json")
-    return c
-
-
-@pytest.fixture
-def world(tmp_path, monkeypatch):
-    """(work directory, data folder, an object whose `kill_at` says after how many writes the run dies)."""
-    data, workdir = tmp_path / "data", tmp_path / "run"
-    for split in run.SPLITS:
-        write_data(data, split, 0)
-    (data / "schema.json").write_text(json.dumps(SCHEMA))
-    state = type("State", (), {"kill_at": None})()
-
-    def tick():
-        if state.kill_at is not None:
-            state.kill_at -= 1
-            if state.kill_at < 0:
-                raise Killed
-
-    def train(stage: str):
-        def do(config, work: run.Run) -> dict[str, Any]:
-            folder = work.workdir / stage / "checkpoints"
-            for step in (10, 20):
-                if (folder / "manifests" / f"{step}.json").exists():
-                    continue
-                tick()
-                (folder / "manifests").mkdir(parents=True, exist_ok=True)
-                (folder / str(step)).mkdir(exist_ok=True)
-                (folder / str(step) / "w").write_text(f"{next(TOKENS)}")
-                manifest = {
-                    "w": [(folder / str(step) / "w").stat().st_size, file_digest(folder / str(step) / "w")]
-                }
-                (folder / "manifests" / f"{step}.json").write_text(json.dumps(manifest))
-                settle(work.workdir, stage)
-            tick()
-            return {"step": 10, "tasks": ["ner"]}
-
-        return do
-
-    def types(config, work: run.Run) -> dict[str, Any]:
-        tick()
-        (work.workdir / "types").mkdir(exist_ok=True)
-        (work.workdir / "types" / "train.jsonl").write_text(f"{config.matcher.type_threshold}\n")
-        words = [s.words for s in work.splits["train"]]
-        return {"identity": json.dumps([str(config.matcher.type_threshold), words]), "type_threshold": 0.5}
-
-    def report(config, work: run.Run, result) -> dict[str, Any]:
-        (work.workdir / "report").mkdir(exist_ok=True)
-        (work.workdir / "report" / "test.json").write_text("{}")
-        tick()
-        return {}
-
-    def prepare(config, folder: Path, train, schema) -> None:
-        (folder / "schema.json").write_text(json.dumps(schema.to_json()))
-        (folder / "models.json").write_text(json.dumps({kind: {} for kind in TRAINED}))
-        for kind in TRAINED:
-            (folder / "tokenizers" / kind).mkdir(parents=True)
-            (folder / "tokenizers" / kind / "vocabulary").write_text(str(config.tokenizer.matcher_vocab_size))
-
-    monkeypatch.setattr(matcher, "train_matcher", train("matcher"))
-    monkeypatch.setattr(generator, "train_generator", train("generator"))
-    monkeypatch.setattr(matched_types, "write_training_types", types)
-    monkeypatch.setattr(evaluate, "evaluate_run", report)
-    monkeypatch.setattr(setup, "prepare", prepare)
-    monkeypatch.setattr(run, "check_training", lambda *_: None)
-    return workdir, data, state
-
-
-def checkpoints(workdir: Path, *folders: str) -> dict[str, set[str]]:
-    """Stage → what its committed checkpoints hold, wherever they lie."""
-    return {
-        stage: {
-            path.read_text()
-            for folder in (workdir / name.format(stage) for name in folders or ("{}", "{}.replaced"))
-            for path in folder.glob("checkpoints/[0-9]*/w")
-            if (path.parents[1] / "manifests" / f"{path.parent.name}.json").exists()
-        }
-        for stage in TRAINED
-    }
-
 
 CHANGES = (
     ("seed", (0, 1)),
@@ -238,6 +134,17 @@ def test_what_vouches_for_trained_steps_is_lost(world, lost):
     config.stages = ("matcher", "generator", "evaluate")
     run.execute(config, workdir, ["generator"])
     assert (workdir / "generator" / "checkpoints" / "manifests" / "10.json").exists()
+
+
+def test_a_start_reads_each_checkpoint_once(world, monkeypatch):
+    """They can be large, and a start looks three times at what is to do."""
+    workdir, data, _ = world
+    config = settings(data)
+    run.execute(config, workdir)
+    read = []
+    monkeypatch.setattr(marker, "step_damage", lambda directory, step: read.append(directory.parent.name))
+    run.execute(config, workdir)
+    assert read == ["matcher", "generator"]
 
 
 def test_a_text_that_changes_in_its_white_space_is_evaluated_anew(world):

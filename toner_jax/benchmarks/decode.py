@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -13,15 +12,13 @@ from typing import Any
 
 import jax
 
-from toner_jax.benchmarks import ours, peers
+from toner_jax.benchmarks import ours, peers, tables
 from toner_jax.benchmarks.machine import machine
 from toner_jax.benchmarks.report import markdown, table
 from toner_jax.benchmarks.subject import Subject, load
-from toner_jax.benchmarks.tables import WIDTH
 from toner_jax.benchmarks.timing import Contender, Measured, Setting, measure
 from toner_jax.common import cli
-from toner_jax.common.console import say, show_rich
-from toner_jax.common.files import write_atomically
+from toner_jax.common.console import say
 from toner_jax.errors import UserError
 from toner_jax.tasks.output import Output
 
@@ -40,11 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--requests", type=cli.whole_number, default=100, help="sentences decoded one by one")
     parser.add_argument("--rounds", type=cli.whole_number, default=5, help="how often each is measured")
     parser.add_argument("--batches", default="16,32,64,128", help="batch sizes to choose from")
-    parser.add_argument("--only", default="", help="contenders by name, comma-separated; all by default")
-    parser.add_argument("--json", type=cli.output, metavar="FILE", help="write all figures as JSON")
-    parser.add_argument(
-        "--markdown", type=cli.output, metavar="FILE", help="write a table for docs/benchmarks/"
-    )
+    tables.add_options(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -53,8 +46,6 @@ def run(options: argparse.Namespace) -> None:
     Raises:
       UserError: an option that means nothing, or no finished run.
     """
-    from rich.console import Console
-
     batches = _batches(options.batches)
     if min(options.requests, options.rounds) < 1 or options.sentences < 0:
         raise UserError("--requests and --rounds are at least 1, --sentences at least 0")
@@ -75,11 +66,7 @@ def run(options: argparse.Namespace) -> None:
         "left_out": left_out,
         "contenders": _figures(subject, measured, batches, [r.name for r in rivals]),
     }
-    if options.json:
-        write_atomically(options.json, json.dumps(report, indent=2) + "\n")
-    if options.markdown:
-        write_atomically(options.markdown, markdown(report))
-    show_rich(table(report), Console(width=WIDTH))
+    tables.deliver(report, table(report), markdown(report), options)
 
 
 def _command(options: argparse.Namespace) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from toner_jax.common.versions import installed
 from toner_jax.errors import ParameterError
 
 THREADS = 2  # that each contender may use on CPU
@@ -49,12 +50,6 @@ def _has_plugin() -> bool:
 def machine(mesh: Mesh | None = None) -> dict[str, Any]:
     """Versions of what is installed, the number of processors, the devices, and the threads that each contender may
     use, which are None on an accelerator. Without a mesh no device has a part in what is measured."""
-    versions = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     devices: dict[str, Any] | None = None
     threads: int | None = THREADS
     if mesh is not None:
@@ -62,7 +57,7 @@ def machine(mesh: Mesh | None = None) -> dict[str, Any]:
         devices = {"kind": device.device_kind, "count": mesh.size}
         threads = THREADS if device.platform == "cpu" else None
     return {
-        "versions": versions,
+        "versions": {"python": platform.python_version(), **installed(_PACKAGES)},
         "system": f"{platform.system()} {platform.machine()}",
         "cpus": os.cpu_count(),
         "devices": devices,

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from toner_jax.common import console
+from toner_jax.common import cli, console
+from toner_jax.common.files import write_atomically
 
 Cell = Callable[[dict[str, Any]], str]
 Columns = Sequence[tuple[str, Cell]]
 
-WIDTH = 240  # wider than any table, which is not to be cut where the output is no terminal
+_WIDTH = 240  # wider than any table, which is not to be cut where the output is no terminal
 
 
 def number(value: float | None, form: str) -> str:
     """A figure, or nothing where there is none."""
     return "" if value is None else format(value, form)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The flags of every comparison of contenders: which, and where the figures go."""
+    parser.add_argument("--only", default="", help="contenders by name, comma-separated; all by default")
+    parser.add_argument("--json", type=cli.output, metavar="FILE", help="write all figures as JSON")
+    parser.add_argument(
+        "--markdown", type=cli.output, metavar="FILE", help="write a table for docs/benchmarks/"
+    )
+
+
+def deliver(report: dict[str, Any], table: Table, page: str, options: argparse.Namespace) -> None:
+    """Writes the files that `add_options` asks for, and shows the table."""
+    if options.json:
+        write_atomically(options.json, json.dumps(report, indent=2) + "\n")
+    if options.markdown:
+        write_atomically(options.markdown, page)
+    console.show_rich(table, Console(width=_WIDTH))
 
 
 def terminal_table(title: str, columns: Columns, report: dict[str, Any], notes: Sequence[str]) -> Table:

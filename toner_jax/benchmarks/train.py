@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Sequence
@@ -11,9 +10,8 @@ from typing import Any
 
 import jax
 
-from toner_jax.benchmarks import torch_trainers, train_subject
+from toner_jax.benchmarks import tables, torch_trainers, train_subject
 from toner_jax.benchmarks.machine import machine
-from toner_jax.benchmarks.tables import WIDTH
 from toner_jax.benchmarks.timing import turns
 from toner_jax.benchmarks.torch_trainers import ATTENTIONS, TorchModel, TorchTrainer
 from toner_jax.benchmarks.train_report import markdown, table
@@ -21,7 +19,6 @@ from toner_jax.benchmarks.train_subject import Asked, TrainSubject
 from toner_jax.benchmarks.trainers import Ours, Trainer
 from toner_jax.common import cli
 from toner_jax.common.console import say, warn
-from toner_jax.common.files import write_atomically
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.models.t5.config import T5Config
 from toner_jax.parallel.peak import measured_flops, peak_flops
@@ -47,11 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--check_steps", type=cli.whole_number, default=3,
         help="steps without dropout whose losses are compared with PyTorch's; 0 for none",
     )  # fmt: skip
-    parser.add_argument("--only", default="", help="contenders by name, comma-separated; all by default")
-    parser.add_argument("--json", type=cli.path, metavar="FILE", help="write all figures as JSON")
-    parser.add_argument(
-        "--markdown", type=cli.path, metavar="FILE", help="write a table for docs/benchmarks/"
-    )
+    tables.add_options(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -60,19 +53,13 @@ def run(options: argparse.Namespace) -> None:
     Raises:
       UserError: an option that means nothing, or no run.
     """
-    from rich.console import Console
-
     subject = _subject(options)
     reason = torch_trainers.left_out(subject.mesh)
     report = measure(subject, options, rivals=reason is None)
     if reason:
         report["left_out"].append(reason)
         say(reason)
-    if options.json:
-        write_atomically(options.json, json.dumps(report, indent=2) + "\n")
-    if options.markdown:
-        write_atomically(options.markdown, markdown(report))
-    Console(width=WIDTH).print(table(report))
+    tables.deliver(report, table(report), markdown(report), options)
 
 
 def measure(subject: TrainSubject, options: argparse.Namespace, rivals: bool) -> dict[str, Any]:

@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ import xxhash
 from filelock import FileLock, Timeout
 
 from toner_jax.common.console import warn
+from toner_jax.common.versions import installed
 
 MOST_BYTES = 4 << 30  # of a kind of entries
 
@@ -68,11 +68,8 @@ def sources_digest(package: Path) -> str:
 @cache
 def code_digest() -> str:
     """The digest of all code that data are read with: its changes change results."""
-    versions: list[str] = [sys.version]
-    for name in _LIBRARIES:
-        with suppress(metadata.PackageNotFoundError):
-            versions.append(f"{name} {metadata.version(name)}")
-    return digest(sources_digest(PACKAGE), versions)
+    versions = [f"{name} {version}" for name, version in installed(_LIBRARIES).items()]
+    return digest(sources_digest(PACKAGE), [sys.version, *versions])
 
 
 # The folder.

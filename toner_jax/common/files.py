@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import xxhash
 
 _BLOCK = 1 << 24  # bytes read at a time
@@ -51,20 +52,13 @@ def remove_leftovers(path: Path, ending: str) -> None:
     """Removes what processes that were killed have left `unfinished`."""
     for found in path.parent.glob(f".{glob.escape(path.name)}.*.{ending}"):
         process = found.name.removesuffix(f".{ending}").rpartition(".")[2]
-        if process.isdecimal() and not _is_running(int(process)):
+        if is_over(process):
             remove(found)
 
 
-def _is_running(process: int) -> bool:
-    if os.name != "posix":
-        return True  # there, asking would end it
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        pass  # another user's
-    return True
+def is_over(process: str) -> bool:
+    """Whether a part of a file's name is the number of a process that is no more."""
+    return process.isdecimal() and not psutil.pid_exists(int(process))
 
 
 def remove(path: Path) -> None:
@@ -128,6 +122,16 @@ def why_unwritable(folder: Path) -> str:
 def expanded(path: str | Path) -> Path:
     """The path with `~` as the home folder; as it is where there is no home, which `Path.expanduser` refuses."""
     return Path(os.path.expanduser(path))
+
+
+def file_damage(path: Path, size: int, digest: str) -> str | None:
+    """How a file differs from one of so many bytes with this xxh3: "missing", or what it has instead; None if it is
+    the same."""
+    if not path.is_file():
+        return "missing"
+    if path.stat().st_size != size:
+        return f"{path.stat().st_size} bytes instead of {size}"
+    return None if file_digest(path) == digest else "other contents than were written"
 
 
 def file_digest(path: Path) -> str:

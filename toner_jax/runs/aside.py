@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from toner_jax.common.files import remove
 from toner_jax.runs.marker import CHECKPOINTS
 from toner_jax.training.manifests import DAMAGED, committed_steps, without_manifest
 
@@ -47,11 +48,7 @@ def clear(workdir: Path, stage: str, outputs: Iterable[str]) -> str:
 def settle(workdir: Path, stage: str) -> None:
     """Removes what was moved aside, once there is a checkpoint in its place."""
     if committed_steps(workdir / stage / CHECKPOINTS):
-        target = aside(workdir, stage)
-        if target.is_symlink():
-            target.unlink()
-        else:
-            shutil.rmtree(target, ignore_errors=True)
+        remove(aside(workdir, stage))
 
 
 def put_back(workdir: Path, stage: str) -> None:

@@ -25,7 +25,7 @@ def whole(workdir: Path, stage: str) -> Marker:
       UserError: it is not complete, a file is missing or damaged, or it was made from other parts than lie there.
     """
     marker = complete(workdir, stage)
-    if found := damage(workdir, marker, weights=False):
+    if found := damage(workdir, marker):
         raise UserError(f"{found}; put back a copy of it, or start the run again, which says what it takes")
     _check_parts(workdir, stage, marker)
     return marker

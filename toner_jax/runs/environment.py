@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from importlib import metadata
 from typing import Any
 
 from jax.sharding import Mesh
+
+from toner_jax.common.versions import installed
 
 _PACKAGES = ("toner_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "transformers")
 
@@ -17,19 +18,12 @@ def environment(mesh: Mesh) -> dict[str, Any]:
     """This process's, for a marker to record."""
     kinds = sorted({device.device_kind for device in mesh.devices.flat})
     return {
-        **{name: _version(name) for name in _PACKAGES},
+        **installed(_PACKAGES),
         "python": platform.python_version(),
         "devices": f"{mesh.size} × {', '.join(kinds)}",
         "mesh": ", ".join(f"{axis} {size}" for axis, size in mesh.shape.items()),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def describe(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

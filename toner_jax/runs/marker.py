@@ -14,7 +14,7 @@ from typing import Any
 
 import xxhash
 
-from toner_jax.common.files import file_digest, write_atomically
+from toner_jax.common.files import file_damage, file_digest, write_atomically
 from toner_jax.errors import UserError
 from toner_jax.training.manifests import DAMAGED, MANIFESTS, step_damage
 
@@ -124,24 +124,20 @@ def _walk(path: Path) -> Iterator[Path]:
         yield path
 
 
-def damage(workdir: Path, marker: Marker, *, weights: bool = True) -> str | None:
-    """What is wrong with a complete stage's files, or None.
-
-    Args:
-      weights: read the checkpoint, too; not where it is about to be restored, which does so.
-    """
+def damage(workdir: Path, marker: Marker) -> str | None:
+    """What is wrong with a complete stage's files, weights apart, or None."""
     for name, (size, digest) in marker.files.items():
-        path = workdir / name
-        if not path.is_file():
-            return f"{path}: missing"
-        if path.stat().st_size != size:
-            return f"{path}: {path.stat().st_size} bytes instead of {size}"
-        if file_digest(path) != digest:
-            return f"{path}: other contents than were written"
-        if weights and path.parent.name == MANIFESTS:
-            checkpoints = path.parents[1]
-            if found := step_damage(checkpoints, int(path.stem)):
-                return f"{checkpoints / path.stem}: {found}"
+        if found := file_damage(workdir / name, size, digest):
+            return f"{workdir / name}: {found}"
+    return None
+
+
+def weights_damage(workdir: Path, marker: Marker) -> str | None:
+    """What is wrong with the checkpoint that a complete stage vouches for, or None; reads all of it."""
+    for manifest in (workdir / name for name in marker.files if Path(name).parent.name == MANIFESTS):
+        checkpoints = manifest.parents[1]
+        if found := step_damage(checkpoints, int(manifest.stem)):
+            return f"{checkpoints / manifest.stem}: {found}"
     return None
 
 

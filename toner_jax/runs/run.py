@@ -80,7 +80,6 @@ STAGES = (
 
 # Those that hold checkpoints.
 TRAINED = (matcher.FOLDER, generator.FOLDER)
-_NAMED = ("matcher", "generator", "evaluate")
 # Of these, a run without type matching has none.
 _OF_MATCHING = (matcher.FOLDER, matched_types.FOLDER)
 
@@ -126,9 +125,14 @@ def ready(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> I
     config = config.copy_and_resolve_references()
     config.data.edges = dataset.edges  # `predict` will read text as training did
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
-    stages = plan_stages(config, dataset, workdir)
+    planned_stages = plan_stages(config, dataset, workdir)
+    stages = {name: stage for name, stage in planned_stages.items() if _is_named(config, name)}
     actions = _actions(stages, workdir, restart)
-    _check_others(config, dataset, {*stages, *restart}, workdir)
+    for (
+        name
+    ) in TRAINED:  # what this start does not name stays usable, with the settings that the folder will have
+        if name in planned_stages and name not in (*stages, *restart):
+            planned_stages[name].check_settings(workdir)
     with ExitStack() as folders:
         prepared = workdir
         if actions[SETUP] != "skip":
@@ -224,34 +228,38 @@ def read_data(config: ConfigDict) -> Dataset:
 def input_digests(config: ConfigDict, dataset: Dataset) -> dict[str, str]:
     """Digests of what stages read of the splits."""
     schema, splits = dataset.schema, dataset.splits
-    whole = {name: data_digest(splits[name], schema) for name in SPLITS}
-    words = {f"{name} words": data_digest(splits[name], schema, labels=False) for name in SPLITS}
-    ids = {f"{name} ids": digest_of([s.id for s in splits[name]]) for name in SPLITS}
     # All that is kept of a sentence: its text, offsets and document too, which predictions and reports show.
-    texts = {f"{name} text": digest_of([schema.to_json(), dump_sentences(splits[name])]) for name in SPLITS}
-    chosen = {"dev for δ": whole["dev"]} if config.matcher.type_threshold == DEV else {}
-    return {**whole, **words, **ids, **texts, **chosen}
+    digests = {f"{name} text": digest_of([schema.to_json(), dump_sentences(splits[name])]) for name in SPLITS}
+    for name in ("train", "dev"):  # test is only ever evaluated
+        digests[name] = data_digest(splits[name], schema)
+        digests[f"{name} words"] = data_digest(splits[name], schema, labels=False)
+        digests[f"{name} ids"] = digest_of([s.id for s in splits[name]])
+    chosen = {"dev for δ": digests["dev"]} if config.matcher.type_threshold == DEV else {}
+    return {**digests, **chosen}
 
 
 def plan_stages(config: ConfigDict, dataset: Dataset, workdir: Path | None = None) -> dict[str, PlannedStage]:
-    """The stages that `config.stages` names and those that belong to any run, each with everything its result
-    depends on.
+    """All stages that a run can have, each with everything its result depends on.
 
     Args:
       workdir: where the run is, or may be: a stage that is there already, under the same settings, keeps the
         fingerprint that it was made under.
     """
     digests = input_digests(config, dataset)
-    named = {DATA, SETUP, *config.stages}
-    if matcher.FOLDER in named:
-        named.add(matched_types.FOLDER)
     off = () if config.matcher.enabled else _OF_MATCHING
     planned: dict[str, PlannedStage] = {}
     for stage in STAGES:
-        if stage.name in named and stage.name not in off:
+        if stage.name not in off:
             planned[stage.name] = stage.plan(config, digests)
             digests[stage.name] = planned[stage.name].digest(workdir)
     return planned
+
+
+def _is_named(config: ConfigDict, stage: str) -> bool:
+    """Whether a start does a stage: one that `config.stages` names, or that belongs to these."""
+    return stage in (DATA, SETUP, *config.stages) or (
+        stage == matched_types.FOLDER and matcher.FOLDER in config.stages
+    )
 
 
 def changed_by(key: str) -> dict[str, str]:
@@ -289,21 +297,6 @@ def _actions(stages: Mapping[str, PlannedStage], workdir: Path, restart: Collect
     if refusals:
         raise Refused(refusals)
     return actions
-
-
-def _check_others(config: ConfigDict, dataset: Dataset, stages: Collection[str], workdir: Path) -> None:
-    """Makes sure that stages which this start does not name, and which hold trained steps, stay usable: their settings
-    are those that the work directory is about to have.
-
-    Raises:
-      UserError: they are not.
-    """
-    whole = config.copy_and_resolve_references()
-    whole.stages = tuple(name for name in _NAMED)
-    off = () if config.matcher.enabled else _OF_MATCHING
-    for name, stage in plan_stages(whole, dataset, workdir).items():
-        if name in TRAINED and name not in (*stages, *off):
-            stage.check_settings(workdir)
 
 
 def _check_restart(restart: Collection[str]) -> None:

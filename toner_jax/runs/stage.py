@@ -31,6 +31,7 @@ from toner_jax.runs.marker import (
     digest_of,
     files_of,
     read_marker,
+    weights_damage,
 )
 from toner_jax.runs.refusal import Refusal, Refused
 from toner_jax.runs.view import Reads, View
@@ -113,6 +114,8 @@ class PlannedStage:
     selection: Fingerprint = field(default_factory=dict)
     own: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    # What was found of weights, by the marker that vouches for them.
+    _weights: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
 
     def digest(self, workdir: Path | None) -> str:
         """One short string for a later stage's fingerprint to hold: of what the stage was made under, where that
@@ -233,7 +236,7 @@ class PlannedStage:
             return "start", ""
         why = "; ".join(describe_changes(previous.fingerprint, as_json(self.fingerprint)))
         other, mend = "changed settings or data", "run with the former ones, choose another workdir"
-        if not why and previous.complete and (found := damage(workdir, previous)):
+        if not why and previous.complete and (found := self._damage(workdir, previous)):
             why, other, mend = found, "damaged", "put back a copy of the file"
         if not why and not pending and (changed := parts.changed(workdir, previous.made_from)):
             why = f"made from another {', another '.join(changed)} than lies there"
@@ -246,6 +249,14 @@ class PlannedStage:
             state = "finished" if previous.complete else "half trained"
             raise self._refusal(workdir, f"{state}, {other}: {why}", mend)
         return "start", why
+
+    def _damage(self, workdir: Path, marker: Marker) -> str | None:
+        """What is wrong with the stage's files. Its weights, which can be large, are read once in a start."""
+        if found := damage(workdir, marker):
+            return found
+        if marker.identity not in self._weights:
+            self._weights[marker.identity] = weights_damage(workdir, marker)
+        return self._weights[marker.identity]
 
     def _plan_beside(self, workdir: Path, asked: bool) -> tuple[str, str]:
         """What to do where a restart was begun, and has no checkpoint yet."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
 from filelock import FileLock, Timeout
 
-from toner_jax.common.files import describe_failure, is_full, naming, remove, why_unwritable
+from toner_jax.common.files import describe_failure, is_full, is_over, naming, remove, why_unwritable
 from toner_jax.errors import UserError
 
 _LOCK = ".lock"
@@ -59,8 +56,7 @@ def remove_leftovers(workdir: Path) -> None:
     """Removes temporary files that a killed run has left behind; to be called under the lock, so that they are
     nobody's."""
     for path in (*workdir.rglob(".*.tmp"), *workdir.glob(f"{_PROBE}*")):
-        process = re.search(rf"\.(\d+)\.tmp$|{re.escape(_PROBE)}(\d+)$", path.name)
-        if process and not psutil.pid_exists(int(process[1] or process[2])):
+        if is_over(path.name.removesuffix(".tmp").removeprefix(_PROBE).rpartition(".")[2]):
             remove(path)
 
 
@@ -74,9 +70,8 @@ def scratch() -> Iterator[Path]:
 def remove_scratch() -> None:
     """Removes the folders of `scratch` whose processes are no more."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
-        pid = folder.name.removeprefix(_SCRATCH).split("-")[0]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)  # another user's stays
+        if is_over(folder.name.removeprefix(_SCRATCH).split("-")[0]):
+            remove(folder)  # another user's stays
 
 
 def _read_owner(path: Path) -> str:

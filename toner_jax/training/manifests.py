@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from toner_jax.common.files import file_digest
+from toner_jax.common.files import file_damage
 
 MANIFESTS = "manifests"
 BEGUN = ".begun"
@@ -37,20 +37,15 @@ def step_damage(directory: Path, step: int) -> str | None:
         return f"its manifest {manifest.name} cannot be read ({error})"
     root = directory / str(step)
     for name, (size, digest) in expected.items():
-        path = root / name
-        if not path.is_file():
-            return f"{name} is missing"
-        if path.stat().st_size != size:
-            return f"{name} has {path.stat().st_size} bytes instead of {size}"
-        if file_digest(path) != digest:
-            return f"{name} has other contents than were written"
+        if found := file_damage(root / name, size, digest):
+            return f"{name} {'is' if found == 'missing' else 'has'} {found}"
     # What a file manager or a network file system leaves is hidden, and no reader looks at it.
-    found = (
+    visible = (
         [name for name, path in files_under(root).items() if not path.name.startswith(".")]
         if root.is_dir()
         else []
     )
-    extra = sorted(set(found) - set(expected))
+    extra = sorted(set(visible) - set(expected))
     return f"{extra[0]} does not belong to it" if extra else None
 
 
