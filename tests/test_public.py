@@ -147,9 +147,9 @@ def test_importing_loading_and_predicting_change_nothing_and_print_nothing(finis
 CACHE = """
 import json, sys
 {first}
-from toner_jax.parallel.runtime import keep_compiled_programs
+from toner_jax.parallel.runtime import set_up_compilation
 import jax
-keep_compiled_programs()
+set_up_compilation()
 names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
 print(json.dumps([jax.config.values[name] for name in names]))
 """

@@ -39,9 +39,9 @@ def load(model: str | Path) -> Ner:
       UserError: the folder is neither, is damaged, or holds an unfinished run.
     """
     from toner_jax.api import Ner
-    from toner_jax.parallel.runtime import keep_compiled_programs
+    from toner_jax.parallel.runtime import set_up_compilation
 
-    keep_compiled_programs()
+    set_up_compilation()
     return Ner(model)
 
 

@@ -69,10 +69,10 @@ def _more() -> str:
 def _evaluate(options: argparse.Namespace) -> None:
     from toner_jax.api import Ner
     from toner_jax.evaluation.summary import result_table
-    from toner_jax.parallel.runtime import keep_compiled_programs
+    from toner_jax.parallel.runtime import set_up_compilation
     from toner_jax.runs import reevaluate
 
-    keep_compiled_programs()
+    set_up_compilation()
     config = reevaluate.changed_config(options.workdir, options.keys)
     splits, name = reevaluate.read_splits(options.workdir, options.split), options.split
     if options.input:

@@ -39,9 +39,9 @@ def main(arguments: Sequence[str]) -> int:
       UserError: bad input.
     """
     options = _read(arguments)
-    from toner_jax.parallel.runtime import keep_compiled_programs
+    from toner_jax.parallel.runtime import set_up_compilation
 
-    keep_compiled_programs()
+    set_up_compilation()
     return _predict_file(options)
 
 

@@ -49,11 +49,11 @@ def main(arguments: Sequence[str]) -> None:
 
 def _run(config: ConfigDict, workdir: Path, options: Namespace) -> None:
     from toner_jax.evaluation.summary import show_run
-    from toner_jax.parallel.runtime import keep_compiled_programs
+    from toner_jax.parallel.runtime import set_up_compilation
     from toner_jax.runs.plan import describe
     from toner_jax.runs.run import execute
 
-    keep_compiled_programs()
+    set_up_compilation()
     if options.dry_run:
         show(*describe(config, workdir, options.restart))
         return
