@@ -26,7 +26,7 @@ _MODULES = {
 }
 
 
-def load(model: str | Path) -> Ner:
+def load(model: str | Path, *, accept_mixed: bool = False) -> Ner:
     """Both models of a finished run, ready for `predict` and `match_types`.
 
     Programs that it compiles are cached between processes, as the commands do, unless JAX's compilation cache is
@@ -34,15 +34,16 @@ def load(model: str | Path) -> Ner:
 
     Args:
       model: a work directory, or a folder from `Ner.save_pretrained`.
+      accept_mixed: stages of a work directory that do not belong together are a warning, as in `Ner`.
 
     Raises:
-      UserError: the folder is neither, is damaged, or holds an unfinished run.
+      UserError: the folder is neither, is damaged, or holds an unfinished run, or stages that do not belong together.
     """
     from toner_jax.api import Ner
     from toner_jax.parallel.runtime import set_up_compilation
 
     set_up_compilation()
-    return Ner(model)
+    return Ner(model, accept_mixed=accept_mixed)
 
 
 def __getattr__(name: str) -> Any:

@@ -38,23 +38,33 @@ MOST_RECOGNIZERS = 16  # label sets whose recognizers are kept
 class Ner:
     """Both trained models, ready for text; `toner_jax.load` makes one."""
 
-    def __init__(self, folder: str | Path, *, config: ConfigDict | None = None, step: int | None = None):
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        config: ConfigDict | None = None,
+        step: int | None = None,
+        accept_mixed: bool = False,
+    ):
         """Reads a work directory or a folder from `save_pretrained`.
 
         Args:
           config: another configuration than its own, of which `decode`, `text` and `dtype` are heeded.
           step: the generator's step, of a work directory; None for the one chosen on dev.
+          accept_mixed: stages of a work directory that were made from other parts than lie there are a warning,
+            which `mixed` keeps.
 
         Raises:
-          UserError: the folder is neither, is damaged, or holds an unfinished run; or `text.max_source` leaves no
-            room for text.
+          UserError: the folder is neither, is damaged, or holds an unfinished run, or stages that do not belong
+            together; or `text.max_source` leaves no room for text.
         """
         mesh = make_mesh(jax.device_count())
-        self._source = str(Path(folder).absolute()), config and config.to_dict(), step
+        self._source = str(Path(folder).absolute()), config and config.to_dict(), step, accept_mixed
         self._lock = threading.RLock()  # of what is memoised
         with told_of_memory(f"{folder}: loading", SMALLER_MODEL):
-            self._restored = r = restore(Path(folder), mesh, config, step)
+            self._restored = r = restore(Path(folder), mesh, config, step, accept_mixed)
         self.config, self.schema, self.step, self.tasks = r.config, r.schema, r.step, r.tasks
+        self.mixed = r.mixed
         self.type_threshold, self.calibration_temperature = r.type_threshold, r.calibration_temperature
         self.word_ids = setup.generator_word_ids(r.config, r.tokenizers)
         self.reading = reading_of(r.config)
@@ -310,5 +320,6 @@ class Ner:
         return read_labels(self.schema if labels is None else labels, self.schema)
 
 
-def _load(folder: str, config: dict[str, Any] | None, step: int | None) -> Ner:
-    return Ner(folder, config=None if config is None else ConfigDict(config), step=step)
+def _load(folder: str, config: dict[str, Any] | None, step: int | None, accept_mixed: bool) -> Ner:
+    chosen = None if config is None else ConfigDict(config)
+    return Ner(folder, config=chosen, step=step, accept_mixed=accept_mixed)

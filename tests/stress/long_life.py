@@ -53,10 +53,13 @@ def main() -> int:
     parser.add_argument(
         "--most", type=int, default=0, help="words that are memoised; the package's by default"
     )
+    parser.add_argument("--max_length", type=int, default=0, help="tokens of an output; the run's by default")
     options = parser.parse_args()
     if options.most:
         ids.MOST_WORDS = matcher_features.MOST_WORDS = options.most
-    ner = toner_jax.load(options.model)
+    config = toner_jax.load(options.model).config.copy_and_resolve_references()
+    config.decode.max_length = options.max_length or config.decode.max_length
+    ner = toner_jax.Ner(options.model, config=config)
     calls, seen, lock, begun = options.texts // BATCH, list[float](), threading.Lock(), time.monotonic()
 
     def ask(call: int) -> None:

@@ -52,6 +52,11 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--output", type=cli.output, metavar="DIR", help="a folder for predictions.jsonl and report.json"
     )
+    parser.add_argument(
+        "--accept-mixed",
+        action="store_true",
+        help="stages that do not belong together are a warning, kept in the report",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument(
         "--no-cache", action="store_true", help="as for train; of --input nothing is ever kept"
@@ -78,7 +83,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.input:
         name = options.input.name if options.input.name not in splits else str(options.input.resolve())
         splits[name] = reevaluate.read_input(options.workdir, config, options.input, options.format)
-    ner = Ner(options.workdir, config=config, step=options.step)
+    ner = Ner(options.workdir, config=config, step=options.step, accept_mixed=options.accept_mixed)
     reevaluate.say_choices(options.workdir, ner, options.type_threshold)
     made_by = reevaluate.made_by(options.workdir, ner, options.type_threshold)
     evaluation = reevaluate.evaluate(ner, splits, name, options.threshold, options.type_threshold, made_by)

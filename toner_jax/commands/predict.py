@@ -85,6 +85,9 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--resume", action="store_true", help="go on with what an interrupted command has written"
     )
+    parser.add_argument(
+        "--accept-mixed", action="store_true", help="stages that do not belong together are a warning"
+    )
     parser.add_argument("--batch", type=cli.positive, default=1024, help="sentences prepared at a time")
     parser.add_argument(
         "--no-cache", action="store_true", help="as for train; of --input nothing is ever kept"
@@ -178,10 +181,11 @@ def _load(options: argparse.Namespace) -> Ner:
     from toner_jax.api import Ner
 
     if not options.keys:
-        return Ner(options.model)
+        return Ner(options.model, accept_mixed=options.accept_mixed)
     from toner_jax.runs.reevaluate import changed_config
 
-    return Ner(options.model, config=changed_config(Path(options.model), options.keys))
+    config = changed_config(Path(options.model), options.keys)
+    return Ner(options.model, config=config, accept_mixed=options.accept_mixed)
 
 
 def _count(name: str, format: str) -> int:

@@ -87,7 +87,8 @@ class Report:
       types: T′; None without type matching.
       coverage: how much of the sentences was read.
       detokenized: the same sentences written as running text and read as `predict` reads it; None where they came so.
-      made_by: what stands behind the figures: the steps that were chosen, with what each was selected under, and δ.
+      made_by: what stands behind the figures: the steps that were chosen, with what each was selected under, δ, and
+        stages that do not belong together, where these were accepted.
     """
 
     split: str

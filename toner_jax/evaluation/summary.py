@@ -64,6 +64,8 @@ def result_table(report: dict[str, Any]) -> Table:
     lost = f"{report['unreachable']:,} gold entities out of reach; " if report["unreachable"] else ""
     if unread := report["coverage"]["unread"]:
         lost += f"{unread}; "
+    for line in report.get("made_by", {}).get("mixed", ()):
+        lost += f"{line}; "
     delta = report.get("made_by", {}).get("type_threshold")
     if delta and delta["here"] != delta["training"]:
         lost += f"T′ at δ {delta['here']:.4f}, {delta['training']:.4f} in training; "

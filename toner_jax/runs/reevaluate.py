@@ -45,6 +45,7 @@ class Model(Protocol):
     word_ids: WordIds
     tasks: tuple[str, ...]
     step: int
+    mixed: tuple[str, ...]
     type_threshold: float
     calibration_temperature: float
     reading: Reading
@@ -143,7 +144,7 @@ def made_by(workdir: Path, ner: Model, type_threshold: float | None) -> dict[str
     """What stands behind an evaluation of a run's models at δ = `type_threshold`; None for theirs."""
     made = made_by_run(ner.config, workdir, type_threshold)
     made["selected"][GENERATOR]["step_here"] = ner.step
-    return made
+    return {**made, "mixed": list(ner.mixed)} if ner.mixed else made
 
 
 def evaluate(

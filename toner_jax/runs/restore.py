@@ -42,7 +42,8 @@ class Restored:
 
     `step` is the generator's, `tasks` names what it was trained on (`toner_jax.tasks.registry`);
     `tokenizers` is a folder with `generator/` and `matcher/`, which hold the tokenizer files;
-    `calibration_temperature` is `decode.calibration_temperature`, or what was fitted for it; `type_threshold` is δ.
+    `calibration_temperature` is `decode.calibration_temperature`, or what was fitted for it; `type_threshold` is δ;
+    `mixed` tells of stages that do not belong together (`chain.Trained`).
     """
 
     config: ConfigDict
@@ -56,14 +57,22 @@ class Restored:
     matcher: Encoder | None = None
     matcher_params: Any = None
     type_threshold: float = 0.0
+    mixed: tuple[str, ...] = ()
 
 
-def restore(folder: Path, mesh: Mesh, config: ConfigDict | None = None, step: int | None = None) -> Restored:
+def restore(
+    folder: Path,
+    mesh: Mesh,
+    config: ConfigDict | None = None,
+    step: int | None = None,
+    accept_mixed: bool = False,
+) -> Restored:
     """Reads a work directory or a folder of `save_pretrained`.
 
     Args:
       config: another configuration than the folder's own.
       step: the generator's step, of a work directory; None for the one chosen on dev.
+      accept_mixed: stages of a work directory that do not belong together are a warning.
 
     Raises:
       UserError: the folder is neither, is damaged, or one of its stages is not complete.
@@ -72,7 +81,7 @@ def restore(folder: Path, mesh: Mesh, config: ConfigDict | None = None, step: in
         if step is not None:
             raise UserError(f"{folder}: holds a single set of weights, so no step can be chosen")
         return _from_pretrained(folder, mesh, config)
-    return _from_workdir(folder, mesh, config or read_work_config(folder), step)
+    return _from_workdir(folder, mesh, config or read_work_config(folder), step, accept_mixed)
 
 
 def read_work_config(workdir: Path) -> ConfigDict:
@@ -103,21 +112,25 @@ def _calibration_temperature(config: ConfigDict, workdir: Path) -> float:
     return float(fitted["calibration_temperature"])
 
 
-def _from_workdir(workdir: Path, mesh: Mesh, config: ConfigDict, step: int | None) -> Restored:
+def _from_workdir(
+    workdir: Path, mesh: Mesh, config: ConfigDict, step: int | None, accept_mixed: bool
+) -> Restored:
     def params(stage: str, at: int, model: Any) -> Any:
         return setup.restore_params(workdir / stage, at, model, mesh, config.sharding)
 
-    trained = chain.trained(workdir, matcher=config.matcher.enabled, unfinished=step is not None)
+    trained, mixed = chain.trained(
+        workdir, matcher=config.matcher.enabled, unfinished=step is not None, accept_mixed=accept_mixed
+    )
     schema = setup.read_work_schema(workdir)
     generator = setup.build_generator(config, workdir, schema)
     result = trained[GENERATOR].result
     step = result["step"] if step is None else step
     # A stage that is not complete has recorded no tasks yet.
     tasks = tuple(result["tasks"] if result else setup.training_tasks(read_work_config(workdir)))
-    restored: dict[str, Any] = {}
+    restored: dict[str, Any] = {"mixed": mixed}
     if config.matcher.enabled:
         matcher = setup.build_matcher(config, workdir)
-        restored = {
+        restored |= {
             "matcher": matcher,
             "matcher_params": params(MATCHER, trained[MATCHER].result["step"], matcher),
             "type_threshold": type_threshold(config, workdir),
