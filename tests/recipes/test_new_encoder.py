@@ -306,7 +306,7 @@ def test_a_work_directory_records_and_finds_it(tmp_path):
     """What a stage builds is of the architecture of the checkpoint that the run was set up with."""
     record = registry.config_to_json(RotaryConfig(hidden_size=16))
     (tmp_path / setup.MODELS).write_text(json.dumps({"matcher": record}))
-    model: Any = setup.build_matcher(configuration.base(), tmp_path)
+    model: Any = setup.build_matcher(configuration.base(), tmp_path, make_mesh())
     assert isinstance(model, Rotary)
     assert model.config.hidden_size == 16
 
@@ -316,7 +316,7 @@ def test_a_work_directory_without_a_model_type(tmp_path, recorded):
     path: Path = tmp_path / setup.MODELS
     path.write_text(json.dumps(recorded))
     with pytest.raises(UserError, match=r"models\.json: does not describe the matcher \(.*\)$") as error:
-        setup.build_matcher(configuration.base(), tmp_path)
+        setup.build_matcher(configuration.base(), tmp_path, make_mesh())
     assert "\n" not in str(error.value)
 
 

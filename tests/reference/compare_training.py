@@ -84,7 +84,7 @@ def train_generator(folder: Path, steps: int = STEPS) -> Trained:
     """L_g + λ·L_c (Eq. 6) on NER and type recognition samples; T′ is what the sentence holds."""
     config, mesh = settings(folder), make_mesh()
     c = config.generator
-    model = setup.build_generator(config, folder / "work", SCHEMA)
+    model = setup.build_generator(config, folder / "work", SCHEMA, mesh)
     features = setup.generator_features(config, folder / "work" / setup.TOKENIZERS, SCHEMA)
     samples = generator.make_samples(config, features, SENTENCES, [s.types() for s in SENTENCES], mesh)
     tx = make_optimizer(options.generator_optimizer(config), steps)
@@ -115,7 +115,7 @@ def train_matcher(folder: Path, steps: int = STEPS) -> Trained:
     """Eq. 4 over all types of the schema."""
     config, mesh = settings(folder), make_mesh()
     c = config.matcher
-    model = setup.build_matcher(config, folder / "work")
+    model = setup.build_matcher(config, folder / "work", mesh)
     features = setup.matcher_features(config, folder / "work" / setup.TOKENIZERS, model)
     samples = matcher.make_samples(config, features, SENTENCES, SCHEMA, mesh)
     tx = make_optimizer(options.matcher_optimizer(config), steps)

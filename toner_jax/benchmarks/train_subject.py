@@ -141,7 +141,7 @@ def of_run(workdir: Path, asked: Asked) -> TrainSubject:
     samples = make_samples(config, features, train, matched, mesh)
     return TrainSubject(
         name=config.data.name,
-        model=setup.build_generator(config, workdir, schema),
+        model=setup.build_generator(config, workdir, schema, mesh),
         objective=run_options.generator_objective(config),
         optimizer=run_options.generator_optimizer(config),
         batches=list(islice(samples.batches(0), asked.steps)),
@@ -161,7 +161,7 @@ def of_size(config: T5Config, source: int, target: int, asked: Asked) -> TrainSu
         name="random ids",
         model=ToNER(
             replace(config, dropout_rate=dropout),
-            compute_dtype(settings.dtype),
+            compute_dtype(settings.dtype, mesh),
             asked.remat,
             num_types=_TYPES,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -15,13 +16,19 @@ AXES = ("data", "fsdp", "tensor")
 BATCH = P(("data", "fsdp"))  # of arrays whose rows are samples
 
 
-def make_mesh(data: int = -1, fsdp: int = 1, tensor: int = 1) -> Mesh:
-    """A (data, fsdp, tensor) mesh over all devices; `data=-1` takes what the others leave.
+def make_mesh(
+    data: int = -1, fsdp: int = 1, tensor: int = 1, devices: Sequence[jax.Device] | None = None
+) -> Mesh:
+    """A (data, fsdp, tensor) mesh; `data=-1` takes what the others leave.
+
+    Args:
+      devices: None for all that are here; programs are compiled for others, too.
 
     Raises:
       UserError: the sizes do not multiply to the number of devices.
     """
-    count = jax.device_count()
+    devices = jax.devices() if devices is None else devices
+    count = len(devices)
     if data == -1:
         data = max(1, count // max(1, fsdp * tensor))
     if min(data, fsdp, tensor) < 1 or data * fsdp * tensor != count:
@@ -29,7 +36,7 @@ def make_mesh(data: int = -1, fsdp: int = 1, tensor: int = 1) -> Mesh:
             f"mesh.data={data}, mesh.fsdp={fsdp}, mesh.tensor={tensor}: their product must be the number "
             f"of devices, {count}"
         )
-    return jax.make_mesh((data, fsdp, tensor), AXES, axis_types=(AxisType.Auto,) * 3)
+    return jax.make_mesh((data, fsdp, tensor), AXES, axis_types=(AxisType.Auto,) * 3, devices=devices)
 
 
 def shard_batch(batch: Any, mesh: Mesh) -> Any:
@@ -46,6 +53,13 @@ def shard_batch(batch: Any, mesh: Mesh) -> Any:
         return jax.make_array_from_callback(rows.shape, sharding, lambda index: rows[index])
 
     return jax.tree.map(to_devices, batch)
+
+
+def abstract_batch(batch: Any, mesh: Mesh) -> Any:
+    """The shapes of a tree of host arrays, with the shardings that `shard_batch` gives them: what a program is
+    compiled for where its devices are not here."""
+    sharding = NamedSharding(mesh, BATCH)
+    return jax.tree.map(lambda rows: jax.ShapeDtypeStruct(rows.shape, rows.dtype, sharding=sharding), batch)
 
 
 def batch_divisor(mesh: Mesh | AbstractMesh) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from toner_jax.common import cache
 
@@ -66,8 +67,8 @@ def _heap_trim() -> Callable[[int], object] | None:
     return found
 
 
-def compute_dtype(name: str) -> Any:
-    """The dtype of activations by its name; "auto" is float32 on CPU and bfloat16 elsewhere."""
+def compute_dtype(name: str, mesh: Mesh) -> Any:
+    """The dtype of activations by its name; "auto" is float32 on a mesh of CPUs and bfloat16 elsewhere."""
     if name == "auto":
-        return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
+        return jnp.float32 if mesh.devices.flat[0].platform == "cpu" else jnp.bfloat16
     return jnp.dtype(name).type

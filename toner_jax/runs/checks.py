@@ -63,7 +63,7 @@ def _check_matcher(config: Settings, planned: Planned) -> None:
     if not any(s.gold for s in dev):
         raise UserError(_no_entities("the dev split has no entities", "neither δ nor a step"))
     _tell_batch(config, "matcher.batch_size", planned.mesh)
-    model = setup.build_matcher(config, planned.folder)
+    model = setup.build_matcher(config, planned.folder, planned.mesh)
     _check_weights(config, "matcher", model)
     features = setup.matcher_features(config, planned.folder / setup.TOKENIZERS, model)
     _tell_unread("matcher", unread_tokens(features.tokenizer.added, by_atoms=False))
@@ -78,7 +78,8 @@ def _check_matcher(config: Settings, planned: Planned) -> None:
 def _check_generator(config: Settings, planned: Planned) -> None:
     _check_dev(config, planned.splits["dev"])
     _tell_batch(config, "generator.batch_size", planned.mesh)
-    _check_weights(config, "generator", setup.build_generator(config, planned.folder, planned.schema))
+    model = setup.build_generator(config, planned.folder, planned.schema, planned.mesh)
+    _check_weights(config, "generator", model)
     features = setup.generator_features(config, planned.folder / setup.TOKENIZERS, planned.schema)
     for task in features.tasks:
         task.grammar()  # which spells every type

@@ -173,7 +173,7 @@ def make_reference(
 
 
 def _load(config: Settings, run: Run, word_ids: WordIds, generator: Mapping[str, Any]) -> _Trained:
-    model = setup.build_generator(config, run.workdir, run.schema)
+    model = setup.build_generator(config, run.workdir, run.schema, run.mesh)
     params = setup.restore_params(
         run.workdir / GENERATOR, generator["step"], model, run.mesh, config.sharding
     )

@@ -54,7 +54,7 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
       {"step", "dev_f1", "tasks"}: the step whose weights are used, its strict span F1 on dev, and the names of the
       tasks that it was trained on.
     """
-    model = setup.build_generator(config, run.workdir, run.schema)
+    model = setup.build_generator(config, run.workdir, run.schema, run.mesh)
     features = setup.generator_features(config, run.workdir / setup.TOKENIZERS, run.schema)
     matched = _read_types(config, run, "train")
     samples = make_samples(config, features, run.splits["train"], matched, run.mesh)

@@ -78,7 +78,7 @@ def at(similarities: np.ndarray, schema: Schema, delta: float) -> Matched:
 
 def restore_matcher(config: Settings, run: Run, batch_size: int) -> RestoredMatcher:
     """The matcher of a run whose matcher stage is complete, for `batch_size` sentences at a time."""
-    encoder, result = setup.build_matcher(config, run.workdir), stage_result(run.workdir, MATCHER)
+    encoder, result = setup.build_matcher(config, run.workdir, run.mesh), stage_result(run.workdir, MATCHER)
     params = setup.restore_params(run.workdir / MATCHER, result["step"], encoder, run.mesh, config.sharding)
     # What is wrong with descriptions was said before the run began (toner_jax.runs.checks).
     features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, encoder, told=(run.schema,))

@@ -45,7 +45,7 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
     Returns:
       {"step", "dev_f_beta"}: the step whose weights are used, and type F-β of T′ on dev.
     """
-    model = setup.build_matcher(config, run.workdir)
+    model = setup.build_matcher(config, run.workdir, run.mesh)
     # What is wrong with descriptions was said before the stage began (toner_jax.runs.checks).
     features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, model, told=(run.schema,))
     samples = make_samples(config, features, run.splits["train"], run.schema, run.mesh)

@@ -64,7 +64,7 @@ def _action(ready: Ready, name: str) -> str:
 def _training(ready: Ready, samples: GeneratorSamples) -> list[str]:
     """Lengths, sizes, steps and time of the generator's training."""
     config, mesh = ready.config, ready.mesh
-    model = setup.build_generator(config, ready.prepared, ready.dataset.schema)
+    model = setup.build_generator(config, ready.prepared, ready.dataset.schema, mesh)
     shapes = jax.eval_shape(registry.initializer(model), jax.random.key(0))
     count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes))
     shards = mesh.shape["fsdp"] * mesh.shape["tensor"]

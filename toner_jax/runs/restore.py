@@ -122,14 +122,14 @@ def _from_workdir(
         workdir, matcher=config.matcher.enabled, unfinished=step is not None, accept_mixed=accept_mixed
     )
     schema = setup.read_work_schema(workdir)
-    generator = setup.build_generator(config, workdir, schema)
+    generator = setup.build_generator(config, workdir, schema, mesh)
     result = trained[GENERATOR].result
     step = result["step"] if step is None else step
     # A stage that is not complete has recorded no tasks yet.
     tasks = tuple(result["tasks"] if result else setup.training_tasks(read_work_config(workdir)))
     restored: dict[str, Any] = {"mixed": mixed}
     if config.matcher.enabled:
-        matcher = setup.build_matcher(config, workdir)
+        matcher = setup.build_matcher(config, workdir, mesh)
         restored |= {
             "matcher": matcher,
             "matcher_params": params(MATCHER, trained[MATCHER].result["step"], matcher),
@@ -180,7 +180,7 @@ def _pretrained_model(
 ) -> tuple[Any, Any]:
     """(module, parameters) of a Hugging Face folder."""
     architecture = registry.of(sizes := registry.read_config(folder, kind))
-    model = architecture.module(sizes, compute_dtype(config.dtype), **heads)
+    model = architecture.module(sizes, compute_dtype(config.dtype, mesh), **heads)
     shapes = jax.eval_shape(registry.initializer(model), jax.random.key(0))
     targets = setup.parameter_targets(shapes, mesh, config.sharding, architecture.sharding)
     shardings = jax.tree.map(lambda t: t.sharding, targets)

@@ -173,17 +173,17 @@ def matcher_features(
     return MatcherFeatures(tokenizer, encoder.max_length, told)
 
 
-def build_matcher(config: Settings, workdir: Path) -> Encoder:
+def build_matcher(config: Settings, workdir: Path, mesh: Mesh) -> Encoder:
     """The type matching model, of the architecture that the work directory records."""
     c = replace(_recorded(workdir, "matcher"), dropout_rate=config.matcher.dropout)
-    model: Encoder = registry.of(c).module(c, compute_dtype(config.dtype), config.matcher.remat)
+    model: Encoder = registry.of(c).module(c, compute_dtype(config.dtype, mesh), config.matcher.remat)
     return model
 
 
-def build_generator(config: Settings, workdir: Path, schema: Schema) -> ToNER:
+def build_generator(config: Settings, workdir: Path, schema: Schema, mesh: Mesh) -> ToNER:
     """The generator, of the architecture that the work directory records."""
     c = replace(_recorded(workdir, "generator"), dropout_rate=config.generator.dropout)
-    dtype, remat = compute_dtype(config.dtype), config.generator.remat
+    dtype, remat = compute_dtype(config.dtype, mesh), config.generator.remat
     model: ToNER = registry.of(c).module(c, dtype, remat, num_types=len(schema.types))
     return model
 
