@@ -27,7 +27,7 @@ def split(x: jax.Array, *axes: Axes) -> jax.Array:
     Axes that do not divide their dimension are left out. So is the gradient's place.
     """
     sharding = _sharding(x, axes)
-    return x if sharding is None else jax.lax.with_sharding_constraint(x, sharding)
+    return x if sharding is None else _constrained(x, sharding)
 
 
 def gathered(weights: jax.Array, *axes: Axes) -> jax.Array:
@@ -47,9 +47,11 @@ def mesh_of(x: Any) -> AbstractMesh | None:
 
 def on_mesh(x: jax.Array, mesh: AbstractMesh | None, *axes: Axes) -> jax.Array:
     """`split` of an array that a program makes anew, and that lies nowhere yet."""
-    if mesh is None:
-        return x
-    placed: jax.Array = jax.lax.with_sharding_constraint(x, _fitting(x, mesh, axes))
+    return x if mesh is None else _constrained(x, _fitting(x, mesh, axes))
+
+
+def _constrained(x: jax.Array, sharding: NamedSharding) -> jax.Array:
+    placed: jax.Array = jax.lax.with_sharding_constraint(x, sharding)
     return placed
 
 
@@ -66,7 +68,7 @@ def _fitting(x: jax.Array, mesh: AbstractMesh, axes: tuple[Axes, ...]) -> NamedS
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _placed(x: jax.Array, sharding: NamedSharding) -> jax.Array:
-    return jax.lax.with_sharding_constraint(x, sharding)
+    return _constrained(x, sharding)
 
 
 def _placed_forward(x: jax.Array, sharding: NamedSharding) -> tuple[jax.Array, None]:

@@ -87,6 +87,8 @@ def _fitting(wanted: Sequence[tuple[str, ...]], shape: tuple[int, ...], mesh: Me
             if wanted[i] and shape[at] % _size(together, mesh) == 0:
                 split[at] = together
                 break
+    while split and not split[-1]:
+        split.pop()
     return P(*(axes if len(axes) > 1 else axes[0] if axes else None for axes in split))
 
 
