@@ -9,6 +9,7 @@ takes the other dimension. A preset says which of the mesh's axes stand behind t
 * "zero1": none for parameters; the moments are split over (data, fsdp) jointly, and over tensor.
 * "fsdp": as the names say, for parameters and moments alike.
 * "tensor": tensor alone for parameters; the moments are split over (data, fsdp) besides.
+* "auto": as the mesh asks: "fsdp" where it has that axis, or else "tensor" where it has that one, or else "zero1".
 
 Activations are split by rows, heads and hidden units under each of them (`parallel.activations`).
 """
@@ -25,7 +26,8 @@ import jax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-PRESETS = ("replicated", "zero1", "fsdp", "tensor")
+AUTO = "auto"
+PRESETS = ("replicated", "zero1", "fsdp", "tensor")  # besides AUTO
 
 Names = Mapping[str, tuple[str, ...]]  # the axes of the mesh behind a name in the table
 _JOINTLY: Names = {"fsdp": ("data", "fsdp"), "tensor": ("tensor",)}
@@ -101,21 +103,29 @@ def path_string(path: tuple[Any, ...]) -> str:
     return "/".join(str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path)
 
 
-def parameter_shardings(shapes: Any, mesh: Mesh, rules: ShardingRules, preset: str = "fsdp") -> Any:
-    """A `NamedSharding` per parameter of a tree of arrays or shapes, under one of `PRESETS`.
+def preset_on(mesh: Mesh, preset: str) -> str:
+    """One of `PRESETS`, or what "auto" is on this mesh."""
+    if preset != AUTO:
+        return preset
+    return "fsdp" if mesh.shape["fsdp"] > 1 else "tensor" if mesh.shape["tensor"] > 1 else "zero1"
+
+
+def parameter_shardings(shapes: Any, mesh: Mesh, rules: ShardingRules, preset: str = AUTO) -> Any:
+    """A `NamedSharding` per parameter of a tree of arrays or shapes, under one of `PRESETS` or "auto".
 
     Raises:
       ValueError: no rule covers a parameter.
     """
+    names = _OF_PARAMETERS[preset_on(mesh, preset)]
 
     def one(path: Any, leaf: Any) -> NamedSharding:
-        return NamedSharding(mesh, rules.spec(path_string(path), leaf.shape, mesh, _OF_PARAMETERS[preset]))
+        return NamedSharding(mesh, rules.spec(path_string(path), leaf.shape, mesh, names))
 
     return jax.tree_util.tree_map_with_path(one, shapes)
 
 
 def state_shardings(shapes: Mapping[str, Any], mesh: Mesh, preset: str, rules: ShardingRules) -> Any:
-    """Shardings of a train state `{"params", "opt_state", …}` under one of `PRESETS`.
+    """Shardings of a train state `{"params", "opt_state", …}` under one of `PRESETS` or "auto".
 
     A moment is recognised by its path, which ends in its parameter's.
 
@@ -124,11 +134,12 @@ def state_shardings(shapes: Mapping[str, Any], mesh: Mesh, preset: str, rules: S
     """
     params = jax.tree_util.tree_leaves_with_path(shapes["params"])
     owners = {path_string(path): leaf.shape for path, leaf in params}
+    names = _OF_MOMENTS[preset_on(mesh, preset)]
 
     def one(path: Any, leaf: Any) -> NamedSharding:
         name = path_string(path)
         owner = next((p for p in _suffixes(name) if owners.get(p) == leaf.shape), None)
-        spec = rules.spec(name, leaf.shape, mesh, _OF_MOMENTS[preset]) if owner else P()
+        spec = rules.spec(name, leaf.shape, mesh, names) if owner else P()
         return NamedSharding(mesh, spec)
 
     rest = {name: tree for name, tree in shapes.items() if name != "params"}

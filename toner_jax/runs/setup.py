@@ -122,7 +122,7 @@ def read_work_schema(workdir: Path) -> Schema:
     return read_schema(workdir / SCHEMA)
 
 
-def _recorded(workdir: Path, kind: Kind) -> Any:
+def recorded(workdir: Path, kind: Kind) -> Any:
     """The config of a model that `prepare` recorded.
 
     Raises:
@@ -175,14 +175,14 @@ def matcher_features(
 
 def build_matcher(config: Settings, workdir: Path, mesh: Mesh) -> Encoder:
     """The type matching model, of the architecture that the work directory records."""
-    c = replace(_recorded(workdir, "matcher"), dropout_rate=config.matcher.dropout)
+    c = replace(recorded(workdir, "matcher"), dropout_rate=config.matcher.dropout)
     model: Encoder = registry.of(c).module(c, compute_dtype(config.dtype, mesh), config.matcher.remat)
     return model
 
 
 def build_generator(config: Settings, workdir: Path, schema: Schema, mesh: Mesh) -> ToNER:
     """The generator, of the architecture that the work directory records."""
-    c = replace(_recorded(workdir, "generator"), dropout_rate=config.generator.dropout)
+    c = replace(recorded(workdir, "generator"), dropout_rate=config.generator.dropout)
     dtype, remat = compute_dtype(config.dtype, mesh), config.generator.remat
     model: ToNER = registry.of(c).module(c, dtype, remat, num_types=len(schema.types))
     return model
