@@ -284,3 +284,17 @@ def test_the_option_reaches_the_reader(read, tmp_path):
     options = replace(DataOptions.from_section(base().data), columns=("title", "ner"))
     found = read_path(tmp_path / "x.json", "auto", None, "", options)
     assert [s.surface(e) for s in found.sentences for e in s.gold] == ["of"]
+
+
+@pytest.mark.parametrize("key", ["was_cancelled", "skipped"])
+def test_a_flag_that_is_none_is_refused(read, key):
+    """Taken as true it would leave the task's labels out."""
+    for flag in ([{"start": 0, "end": 4, "labels": ["PER"]}], "no", {}):
+        for task in (
+            short(**{key: flag}),
+            {"data": {"text": TEXT}, "annotations": [{"result": [], key: flag}]},
+        ):
+            with pytest.raises(UserError, match=f'"{key}" is .*, neither true nor false'):
+                read(short() if "annotations" not in task else task, task)
+    for flag in (None, False, 0):
+        assert read(short(**{key: flag}))[1] == {}

@@ -155,7 +155,14 @@ def of_spans(found: Any) -> Iterator[Claim]:
 
 
 def of_tags(tags: list[str]) -> Iterator[Claim]:
-    """An entity begins at each B, and at an I after anything else than a tag of its label."""
+    """An entity begins at each B, and at an I after anything else than a tag of its label.
+
+    Where no tag has a prefix, one begins at each label after anything else.
+    """
+    named = [tag for tag in tags if tag != "O"]
+    if named and not any("-" in tag for tag in named):
+        yield from ((tag, None) for i, tag in enumerate(tags) if tag != "O" and tags[:i][-1:] != [tag])
+        return
     before = "O"
     for tag in tags:
         if tag != "O" and tag[:2] not in ("B-", "I-"):
