@@ -242,7 +242,7 @@ def test_regions_of_another_text_are_refused_whatever_is_asked_for(read):
     for tasks in ([task(data, fits, other)], [task(data, fits), task(data, other)]):
         for columns in ((), ("text",)):
             with pytest.raises(
-                UserError, match=r"regions label several texts \(t, title\); name one and its"
+                UserError, match=r"regions label several texts \('t', 'title'\); name one and its"
             ):
                 read(*tasks, columns=columns)
         assert read(*tasks, columns=("text", "ner"))[:2] == ([("Uma", "PER")], {"other_labels": 1})
@@ -266,7 +266,7 @@ def test_names_are_told_by_what_fits_or_asked_for(read):
     assert read(task(data, silent), columns=("body",))[0] == [("Uma", "PER")]
     other = {**fits, "from_name": "x"}
     assert read(task(data, fits, other), columns=("body", "ner"))[1] == {"other_labels": 1}
-    with pytest.raises(UserError, match=r"regions label several texts \(t, u\)"):
+    with pytest.raises(UserError, match=r"regions label several texts \('t', 'u'\)"):
         read(task(data, fits, {**fits, "to_name": "u"}))
     with pytest.raises(UserError, match='has no "tittle"; its keys are'):
         read(task(data, fits), columns=("tittle",))
