@@ -117,7 +117,9 @@ MISTAKES = {
     "train --config=quickstart --config.decode.beam_size=4": (
         "--config.decode.beam_size=4: beams are for free decoding; set --config.decode.grammar=False"
     ),
-    "train --config=quickstart --config.sharding=fsdb": "--config.sharding='fsdb': choose one of fsdp, zero1",
+    "train --config=quickstart --config.sharding=fsdb": (
+        "--config.sharding='fsdb': choose one of auto, replicated, zero1, fsdp, tensor"
+    ),
     # Data.
     "train --config=custom:scratch": f"data.dir is empty: it names the folder that holds custom. {CUSTOM}",
     "train --config=custom:scratch --config.data.dir=nowhere": (

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -19,7 +18,6 @@ from toner_jax.inference.matching import TypeMatcher, checked_cosine
 from toner_jax.inference.predicted import Part, PredictedEntity, predicted_entities
 from toner_jax.inference.recognize import Recognizer, mark_shortened
 from toner_jax.inference.texts import Text, checked_texts, sentence_groups, texts_or_words
-from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
 from toner_jax.runs.options import SMALLER_DECODING, SMALLER_MODEL
 from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
@@ -49,7 +47,8 @@ class Ner:
         """Reads a work directory or a folder from `save_pretrained`.
 
         Args:
-          config: another configuration than its own, of which `decode`, `text` and `dtype` are heeded.
+          config: another configuration than its own, of which `decode`, `text`, `dtype`, `mesh` and `sharding` are
+            heeded. Where the mesh is not for the devices here, each has the whole model and its share of the texts.
           step: the generator's step, of a work directory; None for the one chosen on dev.
           accept_mixed: stages of a work directory that were made from other parts than lie there are a warning,
             which `mixed` keeps.
@@ -58,17 +57,16 @@ class Ner:
           UserError: the folder is neither, is damaged, or holds an unfinished run, or stages that do not belong
             together; or `text.max_source` leaves no room for text.
         """
-        mesh = make_mesh(jax.device_count())
         self._source = str(Path(folder).absolute()), config and config.to_dict(), step, accept_mixed
         self._lock = threading.RLock()  # of what is memoised
         with told_of_memory(f"{folder}: loading", SMALLER_MODEL):
-            self._restored = r = restore(Path(folder), mesh, config, step, accept_mixed)
+            self._restored = r = restore(Path(folder), None, config, step, accept_mixed)
         self.config, self.schema, self.step, self.tasks = r.config, r.schema, r.step, r.tasks
         self.mixed = r.mixed
         self.type_threshold, self.calibration_temperature = r.type_threshold, r.calibration_temperature
         self.word_ids = setup.generator_word_ids(r.config, r.tokenizers)
         self.reading = reading_of(r.config)
-        self._mesh = mesh
+        self._mesh = r.mesh
         self._recognizers: OrderedDict[tuple[str, Schema], Recognizer] = OrderedDict()
         self._programs = make_programs(r.generator)  # of the trained types
         self._any_programs = make_programs(r.generator, any_schema=True)  # of all others
@@ -76,7 +74,7 @@ class Ner:
         self._matcher: TypeMatcher | None = None
         if r.matcher is not None:
             features = setup.matcher_features(r.config, r.tokenizers, r.matcher)
-            self._matcher = TypeMatcher(r.matcher, features, mesh, r.config.decode.batch_size)
+            self._matcher = TypeMatcher(r.matcher, features, r.mesh, r.config.decode.batch_size)
 
     def __repr__(self) -> str:
         return f"Ner({self._source[0]!r}, step={self.step}, types={list(self.schema.names)})"

@@ -164,8 +164,11 @@ def base() -> ConfigDict:
     c.checkpoint.every = 500  # steps between checkpoints within a stage
     c.checkpoint.keep = 2  # the latest ones; the best is kept besides
 
-    c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})  # devices along each axis; −1: all that remain
-    c.sharding = "fsdp"  # fsdp, or zero1: replicated parameters, sharded optimizer moments
+    # devices along each axis; −1: all that remain; with sharding=auto, −1, 1, 1 leave the choice to the model's size
+    c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})
+    # what of the state is split over the mesh: replicated, nothing; zero1, the optimizer's moments; fsdp, parameters
+    # and moments over mesh.fsdp, mesh.tensor; tensor, parameters over mesh.tensor, moments over all; auto: what suits
+    c.sharding = "auto"
 
     c.log_every = 50
     c.max_skipped = 10  # so many steps with a non-finite loss or gradient end a training
@@ -272,8 +275,10 @@ def override(config: ConfigDict, key: str, text: str) -> None:
       UserError: another or unknown key, or a value of another type.
     """
     get(config, key)  # an unknown key is told as such
-    if not key.startswith(("decode.", "text.", "mesh.", "tokenizer.backend", "dtype")):
-        raise UserError(f"{key}: fixed by training; decode.*, text.* and dtype can be changed")
+    if not key.startswith(("decode.", "text.", "mesh.", "sharding", "tokenizer.backend", "dtype")):
+        raise UserError(
+            f"{key}: fixed by training; decode.*, text.*, mesh.*, sharding and dtype can be changed"
+        )
     set_key(config, key, text)
 
 

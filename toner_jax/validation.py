@@ -22,7 +22,7 @@ _CHOICES = {
     "data.tag_prefix": ("auto", "first", "last", "none"),
     "generator.pool": ("text", "prompt"),
     "generator.loss_normalization": ("token", "sequence"),
-    "sharding": ("fsdp", "zero1"),
+    "sharding": ("auto", "replicated", "zero1", "fsdp", "tensor"),
 }
 
 # Keys, what their values must be, and how that is said.

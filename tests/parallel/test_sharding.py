@@ -10,8 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
-from jax.sharding import AbstractMesh
+from jax.sharding import AbstractMesh, Mesh
 from jax.sharding import PartitionSpec as P
 
 from toner_jax.models import registry
@@ -74,12 +76,12 @@ def parameters(request) -> tuple[ShardingRules, Shapes]:
 
 # Which dimensions are split, and over what, by what a parameter is; written apart from the table.
 EXPECTED = {
-    r"/(query|key|value|wi_0|wi_1|intermediate)/kernel$": ("fsdp", "tensor"),
+    r"/(query|key|value|wi_0|wi_1|intermediate)/kernel$|^type_head/dense/kernel$": ("fsdp", "tensor"),
     r"^lm_head/kernel$": ("fsdp", "tensor"),
-    r"/(wo|output)/kernel$|attention/out/kernel$": ("tensor", "fsdp"),
+    r"/(wo|output)/kernel$|(attention|type_head)/out/kernel$": ("tensor", "fsdp"),
     r"^(shared|word_embeddings)/embedding$": ("tensor", "fsdp"),
     r"^position_embeddings/embedding$": (None, "fsdp"),
-    r"relative_attention_bias|token_type_embeddings|type_head|pooler|/bias$|/scale$": (),
+    r"relative_attention_bias|token_type_embeddings|pooler|/bias$|/scale$": (),
 }
 
 
@@ -90,7 +92,12 @@ def test_every_parameter_is_where_it_should_be(parameters):
         matching = [spec for pattern, spec in EXPECTED.items() if re.search(pattern, path)]
         assert len(matching) == 1, path
         found = rules.spec(path, shape, CUBE)
-        assert tuple(found)[: len(shape)] == matching[0], path
+        assert tuple(found) == matching[0], path
+
+
+def axes_of(spec: P) -> list[str]:
+    """Of all dimensions together."""
+    return [axis for axes in spec if axes for axis in ((axes,) if isinstance(axes, str) else axes)]
 
 
 def held_by_a_device(rules: ShardingRules, shapes: Shapes, mesh: Any) -> int:
@@ -98,7 +105,7 @@ def held_by_a_device(rules: ShardingRules, shapes: Shapes, mesh: Any) -> int:
     total = 0
     for path, shape in shapes.items():
         spec = rules.spec(path, shape, mesh)
-        total += math.prod(shape) // math.prod(mesh.shape[axis] for axis in spec if axis)
+        total += math.prod(shape) // math.prod(mesh.shape[axis] for axis in axes_of(spec))
     return total
 
 
@@ -134,10 +141,39 @@ def test_a_parameter_without_a_rule_is_an_error(path):
             architecture.sharding.spec(path, (8, 8), CUBE)
 
 
-def test_an_axis_that_does_not_divide_is_left_out():
+def test_an_axis_that_does_not_divide_joins_another_or_is_left_out():
     rules = ShardingRules(((r"lm_head/kernel$", P("fsdp", "tensor")),))
-    assert rules.spec("lm_head/kernel", (6, 6), mesh_of(1, 4, 2)) == P(None, "tensor")
-    assert rules.spec("lm_head/kernel", (8, 7), mesh_of(1, 4, 2)) == P("fsdp", None)
+    for shape, expected in {
+        (6, 6): P(None, "tensor"),
+        (6, 8): P(None, ("fsdp", "tensor")),
+        (8, 7): P(("fsdp", "tensor")),
+        (4, 7): P("fsdp"),
+        (7, 7): P(),
+    }.items():
+        assert rules.spec("lm_head/kernel", shape, mesh_of(1, 4, 2)) == expected, shape
+
+
+@pytest.mark.parametrize(
+    ("preset", "parameter", "moment"),
+    [
+        ("replicated", P(), P()),
+        ("zero1", P(), P(("data", "fsdp"), "tensor")),
+        ("fsdp", P("fsdp", "tensor"), P("fsdp", "tensor")),
+        ("tensor", P(None, "tensor"), P(("data", "fsdp"), "tensor")),
+    ],
+)
+def test_a_preset_says_what_is_split_over_what(preset, parameter, moment):
+    mesh = Mesh(np.array(jax.devices() * 8).reshape(2, 2, 2), mesh_module.AXES)
+    shape = jax.ShapeDtypeStruct((16, 32), jnp.float32)
+    scalar = jax.ShapeDtypeStruct((), jnp.int32)
+    state = {"params": {"a": {"kernel": shape}}, "opt_state": ({"mu": {"a": {"kernel": shape}}}, scalar)}
+    rules = ShardingRules(((r"kernel$", P("fsdp", "tensor")),))
+    found = sharding.state_shardings(state, mesh, preset, rules)
+    assert found["params"]["a"]["kernel"].spec == parameter
+    assert found["opt_state"][0]["mu"]["a"]["kernel"].spec == moment
+    assert found["opt_state"][1].spec == P()
+    placed = jax.tree.map(lambda s, p: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=p), state, found)
+    assert sharding.gradient_shardings(placed)["a"]["kernel"].spec == moment
 
 
 def test_the_first_rule_decides():

@@ -6,11 +6,14 @@ Parameters are fp32 and cast to `dtype` where used; norms and softmax are comput
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+
+from toner_jax.parallel.activations import ROWS, TENSOR, gathered, split
 
 Dtype = Any
 Initializer = nn.initializers.Initializer
@@ -22,23 +25,32 @@ MASKED = -1e9
 
 class Linear(nn.Module):
     """y = x·W (+ b) with x [..., in]. Rows are flattened first: XLA's CPU gradient of a 3-D by 2-D
-    product is half as fast as that of two matrices."""
+    product is half as fast as that of two matrices.
+
+    Attributes:
+      tensor: what the mesh's tensor axis splits: the outputs (column-parallel), the inputs (row-parallel, whose
+        products are summed over it), or nothing.
+    """
 
     features: int
     kernel_init: Initializer
     use_bias: bool = False
     dtype: Dtype = jnp.float32
     out_dtype: Dtype | None = None  # of the sums; None for `dtype`
+    tensor: Literal["outputs", "inputs", ""] = ""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), jnp.float32)
+        inputs = TENSOR if self.tensor == "inputs" else None
+        outputs = TENSOR if self.tensor == "outputs" else None
+        weights = gathered(kernel.astype(self.dtype), inputs, outputs)  # cast first: half as much is moved
         rows = x.astype(self.dtype).reshape(-1, x.shape[-1])
-        y = jnp.dot(rows, kernel.astype(self.dtype), preferred_element_type=self.out_dtype or self.dtype)
+        y = jnp.dot(rows, weights, preferred_element_type=self.out_dtype or self.dtype)
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
             y = y + bias.astype(self.dtype)
-        return y.reshape(*x.shape[:-1], self.features)
+        return on_rows(y.reshape(*x.shape[:-1], self.features), outputs)
 
 
 class RMSNorm(nn.Module):
@@ -69,18 +81,48 @@ class Embedding(nn.Module):
         )
 
     def __call__(self, ids: jax.Array) -> jax.Array:
-        return jnp.take(self.embedding, ids, axis=0).astype(self.dtype)
+        looked_up = _look_up(self.embedding, ids, self.dtype, self.vocab_size)
+        return on_rows(looked_up) if ids.ndim > 1 else looked_up  # positions are no rows of a batch
 
     def attend(self, x: jax.Array) -> jax.Array:
         """x [..., D] against every row, in fp32: the logits of a tied output layer."""
         rows = x.reshape(-1, x.shape[-1]).astype(jnp.float32)
-        return (rows @ self.embedding.T).reshape(*x.shape[:-1], self.vocab_size)
+        logits = rows @ gathered(self.embedding, TENSOR).T
+        return on_rows(logits.reshape(*x.shape[:-1], self.vocab_size), TENSOR)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _look_up(table_VD: jax.Array, ids: jax.Array, dtype: Dtype, size: int) -> jax.Array:
+    """The table's rows in `dtype`; the gradient sums in fp32, as a token may occur often."""
+    return jnp.take(gathered(table_VD.astype(dtype), TENSOR), ids, axis=0)
+
+
+def _look_up_forward(
+    table_VD: jax.Array, ids: jax.Array, dtype: Dtype, size: int
+) -> tuple[jax.Array, jax.Array]:
+    return _look_up(table_VD, ids, dtype, size), ids
+
+
+def _look_up_backward(dtype: Dtype, size: int, ids: jax.Array, gradient: jax.Array) -> tuple[jax.Array, None]:
+    # Split by features, each device sums all rows of its own: nothing as large as the table is moved.
+    gradient = split(gradient, *[None] * (gradient.ndim - 1), ROWS)
+    table_VD = jnp.zeros((size, gradient.shape[-1]), jnp.float32).at[ids].add(gradient.astype(jnp.float32))
+    return split(table_VD, TENSOR, ROWS), None
+
+
+_look_up.defvjp(_look_up_forward, _look_up_backward)
+
+
+def on_rows(x: jax.Array, last: str | None = None) -> jax.Array:
+    """Activations [B, …, D] where they belong: the rows of a batch over the mesh's places for them, and the last
+    dimension over the axis `last`."""
+    return split(x, ROWS, *[None] * (x.ndim - 2), last)
 
 
 def split_heads(x_BSD: jax.Array, heads: int) -> jax.Array:
     """[B, S, H·Dh] → [B, H, S, Dh]; heads before positions is the layout matrix products want."""
     b, s, d = x_BSD.shape
-    return x_BSD.reshape(b, s, heads, d // heads).transpose(0, 2, 1, 3)
+    return split(x_BSD.reshape(b, s, heads, d // heads).transpose(0, 2, 1, 3), ROWS, TENSOR)
 
 
 def merge_heads(x_BHSD: jax.Array) -> jax.Array:

@@ -12,8 +12,13 @@ from toner_jax.models.pooling import mean_pool
 from toner_jax.models.t5.model import T5
 from toner_jax.parallel.sharding import ShardingRules
 
-# The head is small, and replicated.
-TYPE_HEAD_SHARDING = ShardingRules(((r"type_head/(dense|out)/(kernel|bias)$", P()),))
+TYPE_HEAD_SHARDING = ShardingRules(
+    (
+        (r"type_head/dense/kernel$", P("fsdp", "tensor")),
+        (r"type_head/out/kernel$", P("tensor", "fsdp")),
+        (r"type_head/(dense|out)/bias$", P()),
+    )
+)
 
 
 class TypeHead(nn.Module):
@@ -29,8 +34,8 @@ class TypeHead(nn.Module):
     @nn.compact
     def __call__(self, h_BD: jax.Array) -> jax.Array:
         init = nn.initializers.lecun_normal()
-        x = Linear(h_BD.shape[-1], init, use_bias=True, name="dense")(h_BD)
-        return Linear(self.num_types, init, use_bias=True, name="out")(jnp.tanh(x))
+        x = Linear(h_BD.shape[-1], init, use_bias=True, tensor="outputs", name="dense")(h_BD)
+        return Linear(self.num_types, init, use_bias=True, tensor="inputs", name="out")(jnp.tanh(x))
 
 
 class ToNER(T5):

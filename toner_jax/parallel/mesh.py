@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from toner_jax.errors import UserError
@@ -62,13 +62,13 @@ def abstract_batch(batch: Any, mesh: Mesh) -> Any:
     return jax.tree.map(lambda rows: jax.ShapeDtypeStruct(rows.shape, rows.dtype, sharding=sharding), batch)
 
 
-def batch_divisor(mesh: Mesh) -> int:
+def batch_divisor(mesh: Mesh | AbstractMesh) -> int:
     """What a batch size must be a multiple of."""
     rows: int = mesh.shape["data"] * mesh.shape["fsdp"]
     return rows
 
 
-def round_batch(size: int, mesh: Mesh) -> int:
+def round_batch(size: int, mesh: Mesh | AbstractMesh) -> int:
     """The smallest multiple of `batch_divisor` that is at least `size`."""
     n = batch_divisor(mesh)
     return -(-size // n) * n

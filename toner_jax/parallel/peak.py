@@ -79,6 +79,11 @@ def measured_flops(device: jax.Device, dtype: Any, seconds: float = 0.3) -> floa
     return count * 2 * size**3 / (time.perf_counter() - begun)
 
 
+def memory_limit(device: jax.Device) -> int | None:
+    """The bytes of a device that this process may use; None where the device does not tell."""
+    return (device.memory_stats() or {}).get("bytes_limit")
+
+
 def peak_bytes(device: jax.Device) -> int | None:
     """The most memory of a device that this process has used at a time; None where the device does not tell."""
     stats = device.memory_stats() or {}

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from toner_jax.inference.windows import readable_windows
 from toner_jax.models import registry
 from toner_jax.parallel.peak import measured_flops
+from toner_jax.parallel.sharding import preset_on
 from toner_jax.pipeline.samples import GeneratorSamples
 from toner_jax.runs import setup
 from toner_jax.runs.generator import evaluations, make_samples
@@ -48,7 +49,7 @@ def _lines(ready: Ready) -> list[str]:
     samples = make_samples(config, features, train, matched, mesh)
     return [
         f"types: {', '.join(schema.names)}",
-        f"mesh: {dict(mesh.shape)}",
+        f"mesh: {dict(mesh.shape)}, sharding {preset_on(mesh, config.sharding)}",
         *(f"stage {name}: {_action(ready, name)}" for name in ready.actions),
         *(_coverage(config, features.tasks[0], *split) for split in dataset.splits.items()),
         *_training(ready, samples),

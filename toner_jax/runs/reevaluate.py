@@ -19,6 +19,7 @@ from toner_jax.data.sentences import load_sentences
 from toner_jax.evaluation.detokenized import evaluate_detokenized
 from toner_jax.evaluation.evaluated import Evaluated, write_predictions
 from toner_jax.evaluation.report import make_report
+from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs.chain import DATA, whole
 from toner_jax.runs.evaluate import made_by_run, make_reference
 from toner_jax.runs.generator import FOLDER as GENERATOR
@@ -74,7 +75,7 @@ class Evaluation(NamedTuple):
         write_atomically(folder / "report.json", json.dumps(self.report, indent=2) + "\n")
 
 
-def changed_config(workdir: Path, changes: Iterable[tuple[str, str]]) -> ConfigDict:
+def changed_config(workdir: Path, changes: Sequence[tuple[str, str]]) -> ConfigDict:
     """The run's configuration with changed keys, each said.
 
     Args:
@@ -89,6 +90,8 @@ def changed_config(workdir: Path, changes: Iterable[tuple[str, str]]) -> ConfigD
         configuration.override(config, key, value)
         say(f"{key}: {old} in training, {configuration.get(config, key)} here")
     validate(config)
+    if any(key.startswith("mesh.") for key, _ in changes):
+        make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)  # raises what is wrong with it
     return config
 
 

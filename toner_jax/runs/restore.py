@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from toner_jax.runs.export import pretrained
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.marker import MARKER, read_marker
 from toner_jax.runs.matcher import FOLDER as MATCHER
+from toner_jax.runs.placement import serving_mesh
 from toner_jax.schema import Schema
 from toner_jax.text.tokenizer_files import SETTINGS
 
@@ -43,7 +44,7 @@ class Restored:
     `step` is the generator's, `tasks` names what it was trained on (`toner_jax.tasks.registry`);
     `tokenizers` is a folder with `generator/` and `matcher/`, which hold the tokenizer files;
     `calibration_temperature` is `decode.calibration_temperature`, or what was fitted for it; `type_threshold` is δ;
-    `mixed` tells of stages that do not belong together (`chain.Trained`).
+    `mesh` is where the parameters are; `mixed` tells of stages that do not belong together (`chain.Trained`).
     """
 
     config: ConfigDict
@@ -57,12 +58,13 @@ class Restored:
     matcher: Encoder | None = None
     matcher_params: Any = None
     type_threshold: float = 0.0
+    mesh: Mesh = field(kw_only=True)
     mixed: tuple[str, ...] = ()
 
 
 def restore(
     folder: Path,
-    mesh: Mesh,
+    mesh: Mesh | None = None,
     config: ConfigDict | None = None,
     step: int | None = None,
     accept_mixed: bool = False,
@@ -70,6 +72,8 @@ def restore(
     """Reads a work directory or a folder of `save_pretrained`.
 
     Args:
+      mesh: where parameters are to be; None for the mesh of the configuration, or, where the devices here are others
+        than it was made for, one of rows alone.
       config: another configuration than the folder's own.
       step: the generator's step, of a work directory; None for the one chosen on dev.
       accept_mixed: stages of a work directory that do not belong together are a warning.
@@ -113,8 +117,10 @@ def _calibration_temperature(config: ConfigDict, workdir: Path) -> float:
 
 
 def _from_workdir(
-    workdir: Path, mesh: Mesh, config: ConfigDict, step: int | None, accept_mixed: bool
+    workdir: Path, mesh: Mesh | None, config: ConfigDict, step: int | None, accept_mixed: bool
 ) -> Restored:
+    mesh = mesh or serving_mesh(config)
+
     def params(stage: str, at: int, model: Any) -> Any:
         return setup.restore_params(workdir / stage, at, model, mesh, config.sharding)
 
@@ -144,11 +150,12 @@ def _from_workdir(
         step,
         tasks,
         _calibration_temperature(config, workdir),
+        mesh=mesh,
         **restored,
     )
 
 
-def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Restored:
+def _from_pretrained(folder: Path, mesh: Mesh | None, config: ConfigDict | None) -> Restored:
     try:
         saved = config_files.read_versioned(folder / PRETRAINED)
         schema = Schema.from_json(saved["schema"], str(folder / PRETRAINED))
@@ -162,6 +169,8 @@ def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Res
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / PRETRAINED}: damaged ({error!r})") from error
 
+    mesh = mesh or serving_mesh(config)
+
     def model(kind: Kind, **heads: int) -> tuple[Any, Any]:
         return _pretrained_model(folder / kind, kind, mesh, config, heads)
 
@@ -171,7 +180,16 @@ def _from_pretrained(folder: Path, mesh: Mesh, config: ConfigDict | None) -> Res
         matcher, matcher_weights = model("matcher")
         restored = {"matcher": matcher, "matcher_params": matcher_weights, "type_threshold": delta}
     return Restored(
-        config, schema, folder, generator, weights, step, tasks, calibration_temperature, **restored
+        config,
+        schema,
+        folder,
+        generator,
+        weights,
+        step,
+        tasks,
+        calibration_temperature,
+        mesh=mesh,
+        **restored,
     )
 
 

@@ -20,7 +20,6 @@ from toner_jax.data.load import load_dataset
 from toner_jax.data.options import DataOptions
 from toner_jax.data.sentences import dump_sentences
 from toner_jax.errors import ParameterError, UserError
-from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import evaluate, generator, matched_types, matcher, parts, setup
 from toner_jax.runs.chain import DATA, SETUP
 from toner_jax.runs.checks import Planned, check_training
@@ -28,6 +27,7 @@ from toner_jax.runs.config_files import CONFIG, check_format, save
 from toner_jax.runs.environment import environment
 from toner_jax.runs.fingerprint import data_digest
 from toner_jax.runs.marker import digest_of
+from toner_jax.runs.placement import training_mesh
 from toner_jax.runs.refusal import Refusal, Refused
 from toner_jax.runs.stage import PlannedStage, Run, Stage
 from toner_jax.runs.view import Reads, View, covers
@@ -124,7 +124,6 @@ def ready(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> I
     dataset = read_data(config)
     config = config.copy_and_resolve_references()
     config.data.edges = dataset.edges  # `predict` will read text as training did
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
     planned_stages = plan_stages(config, dataset, workdir)
     stages = {name: stage for name, stage in planned_stages.items() if _is_named(config, name)}
     actions = _actions(stages, workdir, restart)
@@ -138,6 +137,7 @@ def ready(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> I
         if actions[SETUP] != "skip":
             prepared = folders.enter_context(scratch())
             setup.prepare(_by_name(SETUP).view(config), prepared, dataset.splits["train"], dataset.schema)
+        mesh = training_mesh(config, prepared)
         planned = Planned(prepared, dataset.splits, dataset.schema, mesh)
         check_training(config, planned, [name for name, action in actions.items() if action != "skip"])
         yield Ready(workdir, config, dataset, mesh, stages, actions, prepared)

@@ -22,7 +22,7 @@ from toner_jax.models.hf.hub import resolve
 from toner_jax.models.tokenizer import TokenizerKind
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.runtime import compute_dtype
-from toner_jax.parallel.sharding import ShardingRules, state_shardings
+from toner_jax.parallel.sharding import ShardingRules, parameter_shardings
 from toner_jax.pipeline.corpus import generator_corpus, matcher_corpus
 from toner_jax.pipeline.features import GeneratorFeatures, check_room
 from toner_jax.pipeline.matcher_features import MatcherFeatures
@@ -122,7 +122,7 @@ def read_work_schema(workdir: Path) -> Schema:
     return read_schema(workdir / SCHEMA)
 
 
-def _recorded(workdir: Path, kind: Kind) -> Any:
+def recorded(workdir: Path, kind: Kind) -> Any:
     """The config of a model that `prepare` recorded.
 
     Raises:
@@ -175,14 +175,14 @@ def matcher_features(
 
 def build_matcher(config: Settings, workdir: Path, mesh: Mesh) -> Encoder:
     """The type matching model, of the architecture that the work directory records."""
-    c = replace(_recorded(workdir, "matcher"), dropout_rate=config.matcher.dropout)
+    c = replace(recorded(workdir, "matcher"), dropout_rate=config.matcher.dropout)
     model: Encoder = registry.of(c).module(c, compute_dtype(config.dtype, mesh), config.matcher.remat)
     return model
 
 
 def build_generator(config: Settings, workdir: Path, schema: Schema, mesh: Mesh) -> ToNER:
     """The generator, of the architecture that the work directory records."""
-    c = replace(_recorded(workdir, "generator"), dropout_rate=config.generator.dropout)
+    c = replace(recorded(workdir, "generator"), dropout_rate=config.generator.dropout)
     dtype, remat = compute_dtype(config.dtype, mesh), config.generator.remat
     model: ToNER = registry.of(c).module(c, dtype, remat, num_types=len(schema.types))
     return model
@@ -226,7 +226,7 @@ def restore_params(stage: Path, step: int, model: Any, mesh: Mesh, preset: str) 
 
 def parameter_targets(shapes: Any, mesh: Mesh, preset: str, rules: ShardingRules) -> Any:
     """Shapes of parameters with the shardings that training gives them: what a restore asks for."""
-    shardings = state_shardings({"params": shapes}, mesh, preset, rules)["params"]
+    shardings = parameter_shardings(shapes, mesh, rules, preset)
     return jax.tree.map(
         lambda shape, sharding: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding),
         shapes,

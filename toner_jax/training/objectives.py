@@ -15,6 +15,8 @@ from toner_jax.inference.matching import embed
 from toner_jax.models.encoder import Encoder
 from toner_jax.models.t5.model import shift_right
 from toner_jax.models.toner import ToNER
+from toner_jax.parallel.activations import ROWS, mesh_of, on_mesh
+from toner_jax.parallel.mesh import round_batch
 from toner_jax.pipeline.batching import pad_rows
 from toner_jax.training.state import Loss
 
@@ -79,15 +81,19 @@ class MatcherObjective:
         Args:
           descriptions: ids of D_t of every type, in schema order; encoded once a step, not once a sentence.
         """
-        types = jnp.asarray(pad_rows(descriptions, max(len(d) for d in descriptions), len(descriptions)))
+        longest, count = max(len(d) for d in descriptions), len(descriptions)
         deterministic = model.config.dropout_rate == 0
 
         def loss(
             params: Any, batch: Mapping[str, jax.Array], key: jax.Array
         ) -> tuple[jax.Array, dict[str, jax.Array]]:
             text_key, type_key = jax.random.split(key)
+            # Each place of the mesh encodes its share of them, filled up so that the shares are equal.
+            mesh = mesh_of(batch["ids"])
+            rows = count if mesh is None else round_batch(count, mesh)
+            types = on_mesh(jnp.asarray(pad_rows(descriptions, longest, rows)), mesh, ROWS)
             x = embed(model, params, batch["ids"], deterministic, rngs={"dropout": text_key})
-            t = embed(model, params, types, deterministic, rngs={"dropout": type_key})
+            t = embed(model, params, types, deterministic, rngs={"dropout": type_key})[:count]
             value = losses.type_matching_loss(
                 x @ t.T, batch["present"], batch["weight"], self.tau, self.null_cosine
             )

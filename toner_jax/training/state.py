@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from toner_jax.parallel.sharding import ShardingRules, state_shardings
+from toner_jax.parallel.sharding import ShardingRules, gradient_shardings, state_shardings
 
 State = dict[str, Any]
 Loss = Callable[[Any, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
@@ -83,10 +83,12 @@ def make_train_step(loss: Loss, tx: optax.GradientTransformation, state: State) 
     `skipped` is True.
     """
     shardings = jax.tree.map(lambda x: x.sharding, state)
+    reduced = gradient_shardings(state)
 
     def step(state: State, batch: Mapping[str, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state["rng"]), state["step"])
         grads, metrics = jax.grad(loss, has_aux=True)(state["params"], batch, key)
+        grads = jax.lax.with_sharding_constraint(grads, reduced)
         updates, opt_state = tx.update(grads, state["opt_state"], state["params"])
         norm = optax.global_norm(grads)
         finite = jnp.isfinite(norm) & jnp.isfinite(metrics["loss"])

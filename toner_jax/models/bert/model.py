@@ -4,6 +4,9 @@ learned positions. GTE's embedding is the mean of the last states over real toke
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -44,14 +47,15 @@ class Attention(nn.Module):
         c = self.config
         heads, width = c.num_attention_heads, c.hidden_size
 
-        def project(name: str, h: jax.Array) -> jax.Array:
+        def project(name: str, h: jax.Array, tensor: Literal["outputs", "inputs"]) -> jax.Array:
             init = nn.initializers.normal(c.initializer_range)
-            return Linear(width, init, use_bias=True, dtype=self.dtype, name=name)(h)
+            return Linear(width, init, use_bias=True, dtype=self.dtype, tensor=tensor, name=name)(h)
 
-        q, k, v = (split_heads(project(name, x), heads) for name in ("query", "key", "value"))
+        q, k, v = (split_heads(project(name, x, "outputs"), heads) for name in ("query", "key", "value"))
         weights = attention_scores(q, k, bias, scale=(width // heads) ** -0.5)
         weights = nn.Dropout(c.dropout_rate)(weights, deterministic=deterministic)
-        return project("out", merge_heads(jnp.einsum("bhqk,bhkd->bhqd", weights.astype(self.dtype), v)))
+        h = merge_heads(jnp.einsum("bhqk,bhkd->bhqd", weights.astype(self.dtype), v))
+        return project("out", h, "inputs")
 
 
 class Layer(nn.Module):
@@ -67,9 +71,10 @@ class Layer(nn.Module):
         x = LayerNorm(c.layer_norm_eps, self.dtype, name="attention_norm")(
             x + drop(h, deterministic=deterministic)
         )
-        h = Linear(c.intermediate_size, init, use_bias=True, dtype=self.dtype, name="intermediate")(x)
+        linear = partial(Linear, kernel_init=init, use_bias=True, dtype=self.dtype)
+        h = linear(c.intermediate_size, tensor="outputs", name="intermediate")(x)
         h = nn.gelu(h, approximate=False)
-        h = Linear(c.hidden_size, init, use_bias=True, dtype=self.dtype, name="output")(h)
+        h = linear(c.hidden_size, tensor="inputs", name="output")(h)
         return LayerNorm(c.layer_norm_eps, self.dtype, name="output_norm")(
             x + drop(h, deterministic=deterministic)
         )

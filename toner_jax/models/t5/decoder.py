@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from toner_jax.models.decoder import DecoderCache, EncodedSource, KeysValues
-from toner_jax.models.layers import MASKED, mask_to_bias
+from toner_jax.models.layers import MASKED, mask_to_bias, on_rows
 from toner_jax.models.t5.model import T5, Attention
+from toner_jax.parallel.activations import ROWS, TENSOR, gathered, mesh_of, on_mesh
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,24 +94,27 @@ def _output_weights(t5: T5, ids_BU: jax.Array) -> jax.Array:
     """The output layer's weights of some tokens: [B, D, U]."""
     if t5.config.tie_embeddings:
         return jnp.take(t5.shared.embedding, ids_BU, axis=0).swapaxes(1, 2)
-    kernel_DV = t5.lm_head.variables["params"]["kernel"]
-    return jnp.take(kernel_DV, ids_BU, axis=1).swapaxes(0, 1).astype(t5.dtype)
+    kernel_DV = gathered(t5.lm_head.variables["params"]["kernel"].astype(t5.dtype), None, TENSOR)
+    return on_rows(jnp.take(kernel_DV, ids_BU, axis=1).swapaxes(0, 1))
 
 
 def _init_cache(t5: T5, rows: int, slots: int) -> DecoderCache:
     c = t5.config
     keys_BHdL, values_BHLd = (rows, c.num_heads, c.d_kv, slots), (rows, c.num_heads, slots, c.d_kv)
+    # No two tokens in the cache are farther apart than it has slots. Looking up a distance is far faster than
+    # computing its bucket.
+    distance_bias = t5.decoder.relative_attention_bias(slots, 1)[0, :, :, 0].T
+    mesh = mesh_of(distance_bias)
+
+    def zeros(shape: tuple[int, ...]) -> jax.Array:
+        return on_mesh(jnp.zeros(shape, t5.dtype), mesh, ROWS, TENSOR)
+
     return DecoderCache(
         slot=jnp.zeros((), jnp.int32),
-        length=jnp.zeros((rows,), jnp.int32),
-        positions=jnp.full((rows, slots), -1, jnp.int32),
-        # No two tokens in the cache are farther apart than it has slots. Looking up a distance is far faster than
-        # computing its bucket.
-        distance_bias=t5.decoder.relative_attention_bias(slots, 1)[0, :, :, 0].T,
-        layers=tuple(
-            KeysValues(jnp.zeros(keys_BHdL, t5.dtype), jnp.zeros(values_BHLd, t5.dtype))
-            for _ in range(c.num_decoder_layers)
-        ),
+        length=on_mesh(jnp.zeros((rows,), jnp.int32), mesh, ROWS),
+        positions=on_mesh(jnp.full((rows, slots), -1, jnp.int32), mesh, ROWS),
+        distance_bias=distance_bias,
+        layers=tuple(KeysValues(zeros(keys_BHdL), zeros(values_BHLd)) for _ in range(c.num_decoder_layers)),
     )
 
 

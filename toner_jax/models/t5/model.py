@@ -80,10 +80,10 @@ class Attention(nn.Module):
         c = self.config
         inner = c.num_heads * c.d_kv
         normal = nn.initializers.normal
-        self.query = Linear(inner, normal((c.d_model * c.d_kv) ** -0.5), dtype=self.dtype)
-        self.key = Linear(inner, normal(c.d_model**-0.5), dtype=self.dtype)
-        self.value = Linear(inner, normal(c.d_model**-0.5), dtype=self.dtype)
-        self.out = Linear(c.d_model, normal(inner**-0.5), dtype=self.dtype)
+        self.query = Linear(inner, normal((c.d_model * c.d_kv) ** -0.5), dtype=self.dtype, tensor="outputs")
+        self.key = Linear(inner, normal(c.d_model**-0.5), dtype=self.dtype, tensor="outputs")
+        self.value = Linear(inner, normal(c.d_model**-0.5), dtype=self.dtype, tensor="outputs")
+        self.out = Linear(c.d_model, normal(inner**-0.5), dtype=self.dtype, tensor="inputs")
         self.dropout = nn.Dropout(c.dropout_rate)
 
     def keys_values(self, x_BKD: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -115,13 +115,15 @@ class FeedForward(nn.Module):
         c = self.config
         normal = nn.initializers.normal
         if c.gated_gelu:
-            gate = Linear(c.d_ff, normal(c.d_model**-0.5), dtype=self.dtype, name="wi_0")(x)
-            up = Linear(c.d_ff, normal(c.d_model**-0.5), dtype=self.dtype, name="wi_1")(x)
+            gate = Linear(c.d_ff, normal(c.d_model**-0.5), dtype=self.dtype, tensor="outputs", name="wi_0")(x)
+            up = Linear(c.d_ff, normal(c.d_model**-0.5), dtype=self.dtype, tensor="outputs", name="wi_1")(x)
             h = nn.gelu(gate, approximate=True) * up
         else:
-            h = nn.relu(Linear(c.d_ff, normal(c.d_model**-0.5), dtype=self.dtype, name="wi")(x))
+            h = nn.relu(
+                Linear(c.d_ff, normal(c.d_model**-0.5), dtype=self.dtype, tensor="outputs", name="wi")(x)
+            )
         h = nn.Dropout(c.dropout_rate)(h, deterministic=deterministic)
-        return Linear(c.d_model, normal(c.d_ff**-0.5), dtype=self.dtype, name="wo")(h)
+        return Linear(c.d_model, normal(c.d_ff**-0.5), dtype=self.dtype, tensor="inputs", name="wo")(h)
 
 
 class EncoderLayer(nn.Module):
@@ -244,7 +246,9 @@ class T5(nn.Module):
         self.decoder = Decoder(c, self.dtype, self.remat)
         if not c.tie_embeddings:
             init = nn.initializers.normal(c.d_model**-0.5)
-            self.lm_head = Linear(c.vocab_size, init, dtype=self.dtype, out_dtype=jnp.float32)
+            self.lm_head = Linear(
+                c.vocab_size, init, dtype=self.dtype, out_dtype=jnp.float32, tensor="outputs"
+            )
 
     def __call__(
         self, source: jax.Array, source_mask: jax.Array, target_in: jax.Array, deterministic: bool = True

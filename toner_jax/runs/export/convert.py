@@ -51,7 +51,7 @@ def is_run(folder: Path) -> bool:
 
 
 def _export(workdir: Path, target: Path, step: int | None, dtype: str) -> str:
-    restored = restore(workdir, make_mesh(1, jax.device_count()), step=step)
+    restored = restore(workdir, make_mesh(1, len(jax.devices())), step=step)
     _write(target, lambda folder: save_pretrained(restored, folder, jnp.dtype(dtype)))
     models = "generator" if restored.matcher is None else "generator and matcher"
     return f"{target}: {models} of {workdir}, generator step {restored.step}, {dtype}"
@@ -59,7 +59,7 @@ def _export(workdir: Path, target: Path, step: int | None, dtype: str) -> str:
 
 def _import(source: str, target: Path, dtype: str) -> str:
     folder = resolve(source)
-    mesh = make_mesh(1, jax.device_count())
+    mesh = make_mesh(1, len(jax.devices()))
     config, params = pretrained.read_hugging_face(folder, mesh, jnp.dtype(dtype))
     _write(target, lambda to: pretrained.write_orbax(to, config, params, folder))
     key = f"{registry.of(config).kind}.checkpoint"

@@ -1,0 +1,84 @@
+"""Which mesh and which preset of sharding suit a training: by the bytes of its state, and by what a step moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toner_jax.parallel.mesh import AXES
+
+_PARAMETER, _STATE = 4, 16  # bytes of a parameter in fp32; with its gradient and both moments
+_HALF = 2  # bytes of a number that is moved, in bf16
+# The share of a device's memory that the state may take; activations and what the compiler needs take the rest.
+_SHARE = 0.6
+_TENSOR = 8  # devices that heads and hidden units are split over at most: those of one machine
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be trained.
+
+    Attributes:
+      parameters: of the model.
+      width: D, of its states.
+      heads: of an attention.
+      encoder_layers, decoder_layers: of the two stacks.
+      source, target: tokens of a step's batch, on either side.
+    """
+
+    parameters: int
+    width: int
+    heads: int
+    encoder_layers: int
+    decoder_layers: int
+    source: int
+    target: int
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A choice.
+
+    Attributes:
+      sizes: of the mesh's axes (data, fsdp, tensor).
+      preset: of `sharding.PRESETS`.
+      why: in words.
+    """
+
+    sizes: tuple[int, int, int]
+    preset: str
+    why: str
+
+    def __str__(self) -> str:
+        mesh = ", ".join(f"mesh.{axis}={size}" for axis, size in zip(AXES, self.sizes, strict=True))
+        return f"sharding={self.preset} with {mesh}: {self.why}"
+
+
+def choose(work: Work, devices: int, memory: int | None) -> Placement:
+    """The placement of a training on so many equal devices.
+
+    As long as whole parameters fit, every device has its own rows and all parameters, and moments are split (zero1): it
+    moves gradients and parameters once a step. What does not fit is split: over rows of the parameters (fsdp), which
+    moves each parameter three times a step, or over heads and hidden units (tensor), which moves activations; whichever
+    moves less.
+
+    Args:
+      memory: bytes of a device; None where that is not known, as on CPU: taken to suffice.
+    """
+    if devices == 1:
+        return Placement((1, 1, 1), "replicated", "a single device")
+    whole = (2 * _PARAMETER + (_STATE - 2 * _PARAMETER) / devices) * work.parameters
+    room = None if memory is None else _SHARE * memory
+    if room is None or whole <= room:
+        return Placement((devices, 1, 1), "zero1", f"{whole / 1e9:.1f} GB of state a device fit")
+    heads = max(n for n in range(1, _TENSOR + 1) if devices % n == 0 and work.heads % n == 0)
+    by_rows = 3 * _HALF * work.parameters
+    rest = devices // heads
+    # Two all-reduces a layer of the encoder and three of the decoder, in either direction; each moves its array twice.
+    passes = 2 * (2 * work.encoder_layers * work.source + 3 * work.decoder_layers * work.target)
+    by_heads = 2 * _HALF * work.width * passes / rest + by_rows / heads * (rest > 1)
+    less = f"{whole / 1e9:.1f} GB of whole parameters do not fit; a step moves {{:.1f}} GB a device, {{:.1f}} by {{}}"
+    if heads > 1 and by_heads < by_rows:
+        sizes = (1, rest, heads)
+        preset = "tensor" if rest == 1 else "fsdp"
+        return Placement(sizes, preset, less.format(by_heads / 1e9, by_rows / 1e9, "fsdp alone"))
+    return Placement((1, devices, 1), "fsdp", less.format(by_rows / 1e9, by_heads / 1e9, "tensor"))

@@ -1,0 +1,63 @@
+"""The mesh that a run works on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from toner_jax.common.console import say
+from toner_jax.errors import UserError
+from toner_jax.models import registry
+from toner_jax.parallel.mesh import make_mesh
+from toner_jax.parallel.peak import memory_limit
+from toner_jax.parallel.placement import Work, choose
+from toner_jax.parallel.sharding import AUTO
+from toner_jax.runs import setup
+
+_SOURCE, _TARGET = 128, 32  # tokens of a sample, as NER has them, for an estimate of what a step moves
+
+
+def training_mesh(config: ConfigDict, prepared: Path) -> Mesh:
+    """The mesh of the configuration, or, where that leaves it open, the one that suits the generator.
+
+    Args:
+      prepared: a folder that holds what `setup.prepare` made.
+
+    Raises:
+      UserError: its sizes do not multiply to the number of devices.
+    """
+    sizes = config.mesh.data, config.mesh.fsdp, config.mesh.tensor
+    devices = jax.devices()
+    if config.sharding != AUTO or sizes != (-1, 1, 1) or len(devices) == 1:
+        return make_mesh(*sizes)
+    chosen = choose(_work(config, prepared), len(devices), memory_limit(devices[0]))
+    say(f"mesh: {chosen}")
+    return make_mesh(*chosen.sizes)
+
+
+def serving_mesh(config: ConfigDict) -> Mesh:
+    """The mesh of a configuration, or, where the devices here are others than it was made for, one of rows alone."""
+    sizes = config.mesh.data, config.mesh.fsdp, config.mesh.tensor
+    try:
+        return make_mesh(*sizes)
+    except UserError:
+        return make_mesh()
+
+
+def _work(config: ConfigDict, prepared: Path) -> Work:
+    sizes = setup.recorded(prepared, "generator")
+    model = registry.of(sizes).module(sizes, num_types=1)
+    shapes = jax.eval_shape(registry.initializer(model), jax.random.key(0))
+    return Work(
+        parameters=sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes)),
+        width=sizes.d_model,
+        heads=sizes.num_heads,
+        encoder_layers=sizes.num_layers,
+        decoder_layers=sizes.num_decoder_layers,
+        source=config.generator.batch_size * _SOURCE,
+        target=config.generator.batch_size * _TARGET,
+    )
