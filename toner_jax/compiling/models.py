@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -14,6 +16,7 @@ from toner_jax.models import registry
 from toner_jax.models.architecture import Kind
 from toner_jax.models.bert.config import BertConfig
 from toner_jax.models.t5.config import T5Config
+from toner_jax.runs import setup
 from toner_jax.runs.export import pretrained
 from toner_jax.schema import EntityType, Schema
 
@@ -65,6 +68,20 @@ def depth(sizes: Any) -> int | None:
 def with_depth(sizes: Any, layers: int) -> Any:
     """The same model with so many layers, in each stack."""
     return replace(sizes, **{f.name: layers for f in fields(sizes) if f.name in _DEPTHS})
+
+
+def record(config: ConfigDict, folder: Path, layers: int | None = None) -> None:
+    """Writes of a configuration's models what a work directory records of them; `layers` of each stack, None for all.
+
+    Raises:
+      UserError: the sizes of one are not known.
+    """
+    kinds: list[Kind] = ["generator", "matcher"] if config.matcher.enabled else ["generator"]
+    sizes = {kind: model_config(config, kind) for kind in kinds}
+    if layers is not None:
+        sizes = {kind: with_depth(found, layers) for kind, found in sizes.items()}
+    models = {kind: registry.config_to_json(found) for kind, found in sizes.items()}
+    (folder / setup.MODELS).write_text(json.dumps(models))
 
 
 def types_of(config: ConfigDict, count: int | None) -> Schema:

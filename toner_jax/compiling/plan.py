@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,10 +16,11 @@ from toner_jax.compiling import models, targets
 from toner_jax.compiling.measure import measure
 from toner_jax.compiling.programs import Subject
 from toner_jax.compiling.report import Setting, make_report
-from toner_jax.parallel.mesh import make_mesh
 from toner_jax.parallel.peak import figures
 from toner_jax.parallel.runtime import compute_dtype
+from toner_jax.parallel.sharding import preset_on
 from toner_jax.pipeline.batching import Shape
+from toner_jax.runs.placement import training_mesh
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ def compile_programs(config: ConfigDict, name: str, target: targets.Target, aske
       UserError: the target or the mesh is none, or the sizes of a model are not known.
     """
     devices = targets.devices(target)
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor, devices)
+    with TemporaryDirectory() as made:
+        models.record(config, Path(made))
+        mesh = training_mesh(config, Path(made), devices)
     schema = models.types_of(config, asked.types)
     subject = Subject(config, schema, mesh, asked.shapes)
     known = figures(devices[0].device_kind)
@@ -69,7 +74,7 @@ def compile_programs(config: ConfigDict, name: str, target: targets.Target, aske
         platform=devices[0].platform,
         figures=known,
         mesh={axis: int(size) for axis, size in mesh.shape.items()},
-        preset=config.sharding,
+        preset=preset_on(mesh, config.sharding),
         dtype=jnp.dtype(compute_dtype(config.dtype, mesh)).name,
         types=len(schema.types),
         epoch=_samples(config, asked.examples) if asked.examples else {},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,11 +97,8 @@ class Subject:
 
     def _model(self, kind: Kind, layers: int | None) -> Any:
         """The model as a run builds it from what its work directory records."""
-        sizes = models.model_config(self.config, kind)
-        if layers is not None:
-            sizes = models.with_depth(sizes, layers)
         with TemporaryDirectory() as made:
-            (Path(made) / setup.MODELS).write_text(json.dumps({kind: registry.config_to_json(sizes)}))
+            models.record(self.config, Path(made), layers)
             if kind == "matcher":
                 return setup.build_matcher(self.config, Path(made), self.mesh)
             return setup.build_generator(self.config, Path(made), self.schema, self.mesh)

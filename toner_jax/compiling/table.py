@@ -22,7 +22,7 @@ def table(report: dict[str, Any]) -> Table:
     devices = report["devices"]
     mesh = ", ".join(f"{axis}={size}" for axis, size in report["mesh"].items())
     title = (
-        f"{report['config']} on {devices['count']} × {devices['kind']}: {mesh}, {report['sharding']}, "
+        f"{report['config']} on {devices['count']} × {devices['kind']}: {mesh}, sharding {report['sharding']}, "
         f"{report['dtype']}, {report['types']} types"
     )
     out = Table(title=console.cell(title, "italic"), box=box.SIMPLE)

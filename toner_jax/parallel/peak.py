@@ -80,8 +80,14 @@ def measured_flops(device: jax.Device, dtype: Any, seconds: float = 0.3) -> floa
 
 
 def memory_limit(device: jax.Device) -> int | None:
-    """The bytes of a device that this process may use; None where the device does not tell."""
-    return (device.memory_stats() or {}).get("bytes_limit")
+    """The bytes of a device that this process may use; of one that is not here, those that its maker says; None where
+    neither is known."""
+    try:
+        found = (device.memory_stats() or {}).get("bytes_limit")
+    except jax.errors.JaxRuntimeError:  # a device that programs are only compiled for
+        found = None
+    known = figures(device.device_kind)
+    return found or (known.memory if known else None)
 
 
 def peak_bytes(device: jax.Device) -> int | None:
