@@ -55,7 +55,7 @@ def model_config(config: ConfigDict, kind: Kind) -> Any:
         return pretrained.read_config(checkpoint, kind)
     raise UserError(
         f"{kind}.checkpoint={checkpoint}: no folder, and its sizes are not known here; give a folder with its "
-        f"config.json, or one of {', '.join(published)}"
+        "config.json, or a model by its name: google/flan-t5-*, google/t5-v1_1-*, google/mt5-*, thenlper/gte-*"
     )
 
 

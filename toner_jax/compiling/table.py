@@ -44,14 +44,10 @@ def _shown(cell: Cell, program: dict[str, Any]) -> str:
         return ""
 
 
-def _gigabytes(value: float) -> str:
-    return f"{value / 1e9:,.2f} GB"
-
-
 def _collectives(kind: str) -> Cell:
     def cell(program: dict[str, Any]) -> str:
         found = program["collectives"].get(kind)
-        return f"{found['count']:,.0f}, {_gigabytes(found['bytes'])}" if found else ""
+        return f"{found['count']:,.0f}, {console.in_bytes(found['bytes'])}" if found else ""
 
     return cell
 
@@ -70,19 +66,19 @@ _KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collectiv
 _ROWS: tuple[tuple[str, Cell], ...] = (
     ("examples, over all devices", lambda p: f"{p['examples']:,}"),
     ("fits", lambda p: p["fits"]),
-    ("memory", lambda p: _gigabytes(p["memory"]["bytes"])),
-    ("  arguments", lambda p: _gigabytes(p["memory"]["arguments"])),
-    ("  temporaries", lambda p: _gigabytes(p["memory"]["temporaries"])),
-    ("useful TFLOP, over all devices", lambda p: f"{p['flops']['useful'] / 1e12:,.3f}"),
-    ("computed TFLOP, over all devices", lambda p: f"{p['flops']['total'] / 1e12:,.3f}"),
+    ("memory", lambda p: console.in_bytes(p["memory"]["bytes"])),
+    ("  arguments", lambda p: console.in_bytes(p["memory"]["arguments"])),
+    ("  temporaries", lambda p: console.in_bytes(p["memory"]["temporaries"])),
+    ("useful TFLOP, over all devices", lambda p: f"{p['flops']['useful'] / 1e12:,.4g}"),
+    ("computed TFLOP, over all devices", lambda p: f"{p['flops']['total'] / 1e12:,.4g}"),
     ("  most products", lambda p: _products(p, 0)),
     ("  next", lambda p: _products(p, 1)),
     ("  next", lambda p: _products(p, 2)),
     ("kernels", lambda p: f"{p['kernels']:,.0f}"),
     *((f"{kind}: calls, bytes", _collectives(kind)) for kind in _KINDS),
     ("collectives with twice the batch", lambda p: f"{p['collectives_grow']:+.1%}"),
-    ("casts in loops", lambda p: _gigabytes(p["in_loops"]["casts"])),
-    ("copies in loops", lambda p: _gigabytes(p["in_loops"]["copies"])),
+    ("casts in loops", lambda p: console.in_bytes(p["in_loops"]["casts"])),
+    ("copies in loops", lambda p: console.in_bytes(p["in_loops"]["copies"])),
     ("roofline of kernels", lambda p: f"{1e3 * p['roofline']['kernels_seconds']:,.2f} ms"),
     ("roofline of collectives", lambda p: f"{1e3 * p['roofline']['collectives_seconds']:,.2f} ms"),
     ("MFU at most, without / with overlap", _overlap("mfu", ".1%")),

@@ -55,9 +55,10 @@ def find(text: str) -> Target:
     found = re.fullmatch(r"(?:(\d+)x)?(\w[\w-]*)", text.strip().lower())
     name = found.group(2) if found else ""
     if not found or name not in NAMES:
-        hint = did_you_mean(name, NAMES)
+        begun = [known for known in NAMES if name and known.startswith(name)]
+        hint = f"; did you mean {' or '.join(begun)}?" if begun else did_you_mean(name, NAMES)
         raise ParameterError(
-            "devices", text, f"no such device{hint}; write COUNTxNAME, with a name of {', '.join(NAMES)}"
+            "devices", text, f"no such device{hint}; write COUNTxNAME, NAME one of {', '.join(NAMES)}"
         )
     count = int(found.group(1) or 1)
     if name in _TPUS and count not in _TPUS[name]:

@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from toner_jax.common.console import in_bytes
 from toner_jax.inference.windows import readable_windows
 from toner_jax.parallel.peak import measured_flops
 from toner_jax.parallel.sharding import preset_on
@@ -80,7 +81,7 @@ def _training(ready: Ready, samples: GeneratorSamples) -> list[str]:
         f"source pieces: median {np.median(source):.0f}, 99 % {np.percentile(source, 99):.0f}, longest {source.max()}",
         f"target pieces: median {np.median(target):.0f}, 99 % {np.percentile(target, 99):.0f}, longest {target.max()}",
         f"training shapes: {' '.join(f'{s}×{t}' for s, t in samples.shapes)}",
-        f"generator: {count:,} parameters; with AdamW {_bytes(device_bytes(state))} a device",
+        f"generator: {count:,} parameters; with AdamW {in_bytes(device_bytes(state))} a device",
         *_matcher(ready),
         f"generator: {samples.steps:,} steps of {config.generator.batch_size} samples, {samples.steps_per_epoch:,} an "
         f"epoch, {evaluated} dev evaluations",
@@ -97,11 +98,7 @@ def _matcher(ready: Ready) -> list[str]:
     model = setup.build_matcher(config, ready.prepared, mesh)
     state = placed_state(config, model, make_optimizer(options.matcher_optimizer(config), 1), mesh)
     count = train_state.count_parameters(state["params"])
-    return [f"matcher: {count:,} parameters; with AdamW {_bytes(device_bytes(state))} a device"]
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e9:,.2f} GB" if count >= 1e9 else f"{count / 1e6:,.2f} MB"
+    return [f"matcher: {count:,} parameters; with AdamW {in_bytes(device_bytes(state))} a device"]
 
 
 def _coverage(config: ConfigDict, task: Task, split: str, sentences: Sequence[Sentence]) -> str:
