@@ -101,7 +101,9 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--no-growth", action="store_true", help="do not compile for twice the batch, too")
     parser.add_argument("--json", type=cli.output, metavar="FILE", help="write all figures as JSON")
-    parser.add_argument("--picture", type=cli.output, metavar="FILE.png", help="draw what fits where")
+    parser.add_argument(
+        "--picture", type=cli.picture, metavar="FILE", help="an .svg or .png file: what fits where"
+    )
     return parser.read(arguments)
 
 

@@ -97,8 +97,16 @@ def _products(program: dict[str, Any], place: int) -> str:
     return f"{name} {flops / max(program['flops']['total'], 1):.1%}"
 
 
+def _memories() -> dict[int, str]:
+    """Which devices have how many GB."""
+    found: dict[int, list[str]] = {}
+    for name, size in memories().items():
+        found.setdefault(round(size / 1e9), []).append(name)
+    return {size: ", ".join(names) for size, names in found.items()}
+
+
 def write_picture(report: dict[str, Any], path: Path) -> None:
-    """A PNG: the memory of each program, beside what devices have."""
+    """Draws the memory of each program beside what devices have; the name's suffix says in which form."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -112,17 +120,19 @@ def write_picture(report: dict[str, Any], path: Path) -> None:
     axes.barh(names, arguments, color="#1f4e79", label="arguments: state and batch")
     axes.barh(names, rest, left=arguments, color="#9fb8d0", label="temporaries and the rest")
     axes.invert_yaxis()
-    reach = 1.15 * max([*(a + b for a, b in zip(arguments, rest, strict=True)), 16.0])
-    for name, size in memories().items():
-        if size / 1e9 < 1.3 * reach:
-            axes.axvline(size / 1e9, color="#c2410c", linewidth=1, linestyle=":")
-            axes.text(size / 1e9, 1.01, name, transform=axes.get_xaxis_transform(), rotation=30, fontsize=7)
     devices = report["devices"]
+    largest = max([a + b for a, b in zip(arguments, rest, strict=True)], default=1.0)
+    reach = 1.1 * max(largest, (devices["memory_bytes"] or 0) / 1e9)
+    for size, held in _memories().items():
+        if size < reach:
+            axes.axvline(size, color="#c2410c", linewidth=1, linestyle=":")
+            axes.text(size, 1.02, held, transform=axes.get_xaxis_transform(), rotation=30, fontsize=7)
+    axes.set_xlim(0, reach)
     axes.set_xlabel(
         f"GB a device, of {devices['count']} × {devices['kind']}; lines: the memory of one device"
     )
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
     made = io.BytesIO()
-    figure.savefig(made, format="png", dpi=150)
+    figure.savefig(made, format=path.suffix.removeprefix("."), dpi=150)
     write_atomically(path, made.getvalue())
