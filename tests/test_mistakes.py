@@ -182,7 +182,7 @@ MISTAKES = {
         f"decode.max_lenght: no such configuration key; did you mean decode.max_length?; {KEYS}"
     ),
     "evaluate --workdir=run --config.generator.epochs=3": (
-        "generator.epochs: fixed by training; decode.*, text.* and dtype can be changed"
+        "generator.epochs: fixed by training; decode.*, text.*, mesh.*, sharding and dtype can be changed"
     ),
     # The others.
     "stats --config=quickstart --splits=exam": "split 'exam': expected one of train, dev, test",

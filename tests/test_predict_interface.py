@@ -120,7 +120,7 @@ def test_labels_come_back_as_they_were_written(ner):
 
 def test_it_is_shown_called_and_pickled(ner, finished):
     assert repr(ner).startswith(f"Ner('{finished[0]}', step={ner.step}, types=['person', ")
-    assert ner.__reduce__()[1] == (str(finished[0]), None, None)
+    assert ner.__reduce__()[1] == (str(finished[0]), None, None, False)
 
 
 @pytest.mark.slow

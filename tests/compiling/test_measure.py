@@ -126,6 +126,7 @@ def test_who_fits(memory, platform, fits):
 def test_what_the_compiler_refuses_does_not_fit():
     report = make_report(setting(), [Result(planned(), None, "out of memory on the device")])
     assert report["programs"][0]["fits"] == "no"
+    assert report["assumptions"][0] == "generator 8×4: out of memory on the device."
     assert table(report).row_count >= 2
 
 

@@ -76,12 +76,13 @@ def parameters(request) -> tuple[ShardingRules, Shapes]:
 
 # Which dimensions are split, and over what, by what a parameter is; written apart from the table.
 EXPECTED = {
-    r"/(query|key|value|wi_0|wi_1|intermediate)/kernel$|^type_head/dense/kernel$": ("fsdp", "tensor"),
+    r"/(query|key|value|wi_0|wi_1|intermediate)/kernel$": ("fsdp", "tensor"),
+    r"^(type_head/dense|pooler)/kernel$": ("fsdp", "tensor"),
     r"^lm_head/kernel$": ("fsdp", "tensor"),
     r"/(wo|output)/kernel$|(attention|type_head)/out/kernel$": ("tensor", "fsdp"),
     r"^(shared|word_embeddings)/embedding$": ("tensor", "fsdp"),
     r"^position_embeddings/embedding$": (None, "fsdp"),
-    r"relative_attention_bias|token_type_embeddings|pooler|/bias$|/scale$": (),
+    r"relative_attention_bias|token_type_embeddings|/bias$|/scale$": (),
 }
 
 

@@ -66,8 +66,8 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _more() -> str:
     return (
-        "--config.KEY=VALUE sets another value than the run's, of decode.*, text.*, mesh.*, dtype and\n"
-        "tokenizer.backend; the rest is fixed by training."
+        "--config.KEY=VALUE sets another value than the run's, of decode.*, text.*, mesh.*, sharding,\n"
+        "dtype and tokenizer.backend; the rest is fixed by training."
     )
 
 

@@ -47,10 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser("predict", "Finds the entities of texts.", _more, takes_keys=True)
-    parser.add_argument(
-        "--model", type=cli.some, required=True, metavar="DIR",
-        help="the work directory of a finished run, or a folder of save_pretrained",
-    )  # fmt: skip
+    _add_model(parser)
     parser.add_argument(
         "--input",
         type=cli.some,
@@ -85,14 +82,21 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--resume", action="store_true", help="go on with what an interrupted command has written"
     )
-    parser.add_argument(
-        "--accept-mixed", action="store_true", help="stages that do not belong together are a warning"
-    )
     parser.add_argument("--batch", type=cli.positive, default=1024, help="sentences prepared at a time")
     parser.add_argument(
         "--no-cache", action="store_true", help="as for train; of --input nothing is ever kept"
     )
     return parser.read(arguments)
+
+
+def _add_model(parser: cli.Parser) -> None:
+    parser.add_argument(
+        "--model", type=cli.some, required=True, metavar="DIR",
+        help="the work directory of a finished run, or a folder of save_pretrained",
+    )  # fmt: skip
+    parser.add_argument(
+        "--accept-mixed", action="store_true", help="stages that do not belong together are a warning"
+    )
 
 
 def _add_output(parser: cli.Parser) -> None:

@@ -161,7 +161,7 @@ def _assumptions(setting: Setting, results: Sequence[Result]) -> list[str]:
     f = setting.figures
     taken = f", of which JAX takes {_DEFAULT_SHARE:.0%} unless {MEMORY_FRACTION} says otherwise"
     taken *= setting.platform == "gpu"
-    said = []
+    said = [f"{r.planned.name}: {r.refusal}." for r in results if r.refusal]
     if f is None:
         said.append("Nothing is promised of this device's speed and memory, so there is no roofline.")
     else:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from toner_jax.parallel.activations import ROWS, TENSOR, gathered, split
+from toner_jax.parallel.activations import ROWS, TENSOR, gathered, mesh_of, split
 
 Dtype = Any
 Initializer = nn.initializers.Initializer
@@ -94,7 +94,9 @@ class Embedding(nn.Module):
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _look_up(table_VD: jax.Array, ids: jax.Array, dtype: Dtype, size: int) -> jax.Array:
     """The table's rows in `dtype`; the gradient sums in fp32, as a token may occur often."""
-    return jnp.take(gathered(table_VD.astype(dtype), TENSOR), ids, axis=0)
+    if mesh_of(table_VD) is not None:  # cast first: half as much is moved
+        table_VD = gathered(table_VD.astype(dtype), TENSOR)
+    return jnp.take(table_VD, ids, axis=0).astype(dtype)
 
 
 def _look_up_forward(

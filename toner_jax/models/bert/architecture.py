@@ -22,7 +22,7 @@ SHARDING = ShardingRules(
         (r"word_embeddings/embedding$", P("tensor", "fsdp")),
         (r"position_embeddings/embedding$", P(None, "fsdp")),
         (r"token_type_embeddings/embedding$", P()),
-        (r"pooler/kernel$", P()),
+        (r"pooler/kernel$", P("fsdp", "tensor")),
         (r"(scale|bias)$", P()),
     )
 )

@@ -94,8 +94,8 @@ def _output_weights(t5: T5, ids_BU: jax.Array) -> jax.Array:
     """The output layer's weights of some tokens: [B, D, U]."""
     if t5.config.tie_embeddings:
         return jnp.take(t5.shared.embedding, ids_BU, axis=0).swapaxes(1, 2)
-    kernel_DV = gathered(t5.lm_head.variables["params"]["kernel"].astype(t5.dtype), None, TENSOR)
-    return on_rows(jnp.take(kernel_DV, ids_BU, axis=1).swapaxes(0, 1))
+    kernel_DV = gathered(t5.lm_head.variables["params"]["kernel"], None, TENSOR)
+    return on_rows(jnp.take(kernel_DV, ids_BU, axis=1).swapaxes(0, 1).astype(t5.dtype))
 
 
 def _init_cache(t5: T5, rows: int, slots: int) -> DecoderCache:
