@@ -32,7 +32,7 @@ class Measured:
       casts, copies: bytes that kernels which do nothing else read and write inside loops.
       unknown_loops: loops that are taken to run once.
       kernel_seconds, collective_seconds: of its roofline; None for a device whose figures are not known.
-      compile_seconds: of the compiler on this machine, for all that was compiled.
+      compile_seconds: of tracing and compiling on this machine, all that was compiled together.
     """
 
     arguments: float
@@ -136,11 +136,10 @@ def _compile(planned: Planned, sizes: Sizes, figures: Figures | None) -> Measure
     which = "" if sizes.layers is None else f", {sizes.layers} of {planned.layers} layers"
     twice = ", twice the batch" if sizes.times == 2 else ""
     say(f"compiling {planned.name}{which}{twice}")
-    lowered = planned.lower(sizes)
     begun = time.monotonic()
     try:
         with silent_stderr():
-            compiled = lowered.compile()
+            compiled = planned.lower(sizes).compile()
     except jax.errors.JaxRuntimeError as error:
         if refusal := out_of_memory(error):
             return refusal
