@@ -36,6 +36,7 @@ FLAGS = {
     "stats": ("scripts/dataset_stats.py",),
     "schema": ("scripts/infer_schema.py",),
     "convert": ("scripts/convert_checkpoint.py",),
+    "compile": ("scripts/compile.py",),
     "bench": ("scripts/benchmark.py", "scripts/benchmarks/decode.py", "scripts/benchmarks/data.py"),
 }
 

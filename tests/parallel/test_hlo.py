@@ -165,6 +165,55 @@ def test_a_reduce_scatter_of_a_tpu():
     ]
 
 
+GATHER = "all-gather(%p), channel_id=7, replica_groups={{0,1,2,3}}, dimensions={0}"
+OVERLAPPED = f"""
+%starting (p: f32[4]) -> (f32[4], f32[16]) {{
+  %p = f32[4]{{0}} parameter(0)
+  %g = f32[16]{{0}} {GATHER}
+  ROOT %s = (f32[4]{{0}}, f32[16]{{0}}) custom-call(%g), custom_call_target="AsyncCollectiveStart"
+}}
+
+%meanwhile (p: f32[4], q: f32[16], x: f32[8,16], y: f32[16,4]) -> (f32[8,4], f32[16]) {{
+  %p = f32[4]{{0}} parameter(0)
+  %q = f32[16]{{0}} parameter(1)
+  %x = f32[8,16]{{1,0}} parameter(2)
+  %y = f32[16,4]{{1,0}} parameter(3)
+  %c = f32[8,4]{{1,0}} convolution(%x, %y), dim_labels=bf_io->bf
+  %g = f32[16]{{0}} {GATHER}
+  ROOT %t = (f32[8,4]{{1,0}}, f32[16]{{0}}) tuple(%c, %q)
+}}
+
+%ending (p: f32[4], q: f32[16]) -> f32[16] {{
+  %p = f32[4]{{0}} parameter(0)
+  %q = f32[16]{{0}} parameter(1)
+  %g = f32[16]{{0}} {GATHER}
+  ROOT %d = f32[16]{{0}} custom-call(%p, %q, %g), custom_call_target="AsyncCollectiveDone"
+}}
+"""
+
+
+def test_a_collective_behind_other_work_on_a_tpu():
+    """Three fusions name it, and it runs once; the work between counts."""
+    program = read_program(
+        entry(
+            "%a = f32[4]{0} parameter(0)",
+            "%x = f32[8,16]{1,0} parameter(1)",
+            "%y = f32[16,4]{1,0} parameter(2)",
+            "%s = (f32[4]{0}, f32[16]{0}) fusion(%a), kind=kCustom, calls=%starting",
+            "%b = f32[4]{0} get-tuple-element(%s), index=0",
+            "%c = f32[16]{0} get-tuple-element(%s), index=1",
+            "%m = (f32[8,4]{1,0}, f32[16]{0}) fusion(%b, %c, %x, %y), kind=kOutput, calls=%meanwhile",
+            "%e = f32[16]{0} get-tuple-element(%m), index=1",
+            "ROOT %d = f32[16]{0} fusion(%b, %e), kind=kCustom, calls=%ending",
+            before=OVERLAPPED,
+        )
+    )
+    assert [(c.kind, c.bytes, c.count) for c in program.collectives] == [("all-gather", 64, 1)]
+    assert [(k.name, k.flops, k.bytes) for k in program.kernels] == [
+        ("m", 2 * 8 * 16 * 4, 4 * (8 * 16 + 16 * 4 + 8 * 4))
+    ]
+
+
 # What a window of 3 places meets of a source of 4, with a place of padding at each side: 2, 3, 3 and 2 elements.
 PRODUCTS = [
     ("%p = bf16[8,4]{1,0} dot(%a, %b), lhs_contracting_dims={1}, rhs_contracting_dims={0}", (8, 16), (16, 4), 1024),

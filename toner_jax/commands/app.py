@@ -16,6 +16,7 @@ COMMANDS = {
     "stats": "say what a data set holds",
     "schema": "begin a schema file with the labels of annotated data",
     "convert": "turn a run into Hugging Face folders, or a Hugging Face model into a checkpoint",
+    "compile": "compile a run's programs for devices that are not here: what they take, how fast they can be",
     "bench": "measure the speed of decoding or of reading data",
 }
 

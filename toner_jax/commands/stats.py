@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toner_jax.commands import config_file
@@ -63,7 +62,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         help="a folder with spiece.model or tokenizer.json: lengths in pieces, what passes the limits, the alignment "
         "ceiling",
     )  # fmt: skip
-    parser.add_argument("--picture", type=_picture, metavar="FILE", help="an .svg or .png file to draw")
+    parser.add_argument("--picture", type=cli.picture, metavar="FILE", help="an .svg or .png file to draw")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument(
         "--repairs", action="store_true", help="list everything that was mended or left out, with its place"
@@ -78,12 +77,6 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _more() -> str:
     return "--config.KEY=VALUE as for train: --config.data.dir=DIR, where the data are."
-
-
-def _picture(text: str) -> Path:
-    if Path(text).suffix not in (".svg", ".png"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no .svg or .png file")
-    return cli.output(text)
 
 
 def _show(name: str, figures: dict[str, Any], dataset: Dataset, options: argparse.Namespace) -> None:

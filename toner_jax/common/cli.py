@@ -296,6 +296,13 @@ def output(text: str) -> Path:
     return found
 
 
+def picture(text: str) -> Path:
+    """As `output`, of a picture."""
+    if Path(text).suffix not in (".svg", ".png"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no .svg or .png file")
+    return output(text)
+
+
 def words(text: str) -> list[str]:
     """Words with commas between."""
     return [part.strip() for part in some(text).split(",")]

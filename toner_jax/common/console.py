@@ -95,6 +95,11 @@ def cell(text: str, style: str = "") -> Any:
     return Text(printable(text), style)
 
 
+def in_bytes(count: float) -> str:
+    """A size for people: in GB, or in MB where it is less than one."""
+    return f"{count / 1e9:,.2f} GB" if count >= 1e9 else f"{count / 1e6:,.2f} MB"
+
+
 def say(message: str) -> None:
     """One line for people."""
     logger.info(message, stacklevel=2)

@@ -32,7 +32,7 @@ from toner_jax.inference.request_groups import ONE_THREAD, GroupPlan, Planner, S
 from toner_jax.inference.sources import Source, make_source
 from toner_jax.inference.work import Work
 from toner_jax.models.decoder import MakeDecoder
-from toner_jax.parallel.mesh import shard_batch
+from toner_jax.parallel.mesh import abstract_batch, shard_batch
 from toner_jax.pipeline.batching import pad_rows
 from toner_jax.tasks.output import Input, Output, WrittenSpan
 from toner_jax.tasks.task import Task
@@ -144,19 +144,37 @@ class GrammarGenerator:
         ids = pad_rows([call.sources[i].ids for i in chosen], shape.source, shape.requests)
         # In few arrays, as each takes time to hand over.
         ids, tapes = shard_batch((ids, pack(tapes)), self._mesh)
-        options = SpeculativeOptions(
+        one_thread = self._one_thread if call.plan.threads > 1 and shape.requests > 1 else None
+        program = self._programs.get(_decode, self._automaton, compiler_options=one_thread)
+        self._programs.compilations.begin(self._compiled_for(shape))
+        requests, options = _Requests(ids, tapes, len(chosen), self._limit), self._speculative(shape)
+        decoded = program(call.params, requests, call.calibration_temperature, options=options)
+        return _Group(chosen, word_index, shape.rows, decoded)
+
+    def _speculative(self, shape: Shape) -> SpeculativeOptions:
+        return SpeculativeOptions(
             tokens_per_pass=self._tokens_per_pass,
             slots=shape.passes * self._tokens_per_pass,
             length=self._max_length,
             rows=shape.rows,
             unroll=self._unroll,
         )
-        one_thread = self._one_thread if call.plan.threads > 1 and shape.requests > 1 else None
-        program = self._programs.get(_decode, self._automaton, compiler_options=one_thread)
-        self._programs.compilations.begin(self._compiled_for(shape))
-        requests = _Requests(ids, tapes, len(chosen), self._limit)
-        decoded = program(call.params, requests, call.calibration_temperature, options=options)
-        return _Group(chosen, word_index, shape.rows, decoded)
+
+    def lower(self, params: Any, source: int) -> jax.stages.Lowered:
+        """The program that decodes many inputs, to be compiled for the mesh's devices, which need not be here.
+
+        Args:
+          params: shapes with their shardings.
+          source: what inputs are padded to.
+        """
+        plan = self._planner.plan(self._programs.make_decoder(params).width)
+        shape = Shape(plan.requests, plan.rows, source, plan.passes)
+        tapes, _ = self._tapes([], shape)
+        host = np.zeros((shape.requests, source), np.int32), pack(tapes)
+        ids, tapes = abstract_batch(host, self._mesh)
+        requests = _Requests(ids, tapes, shape.requests, self._limit)
+        program = self._programs.get(_decode, self._automaton)
+        return program.lower(params, requests, 1.0, options=self._speculative(shape))
 
     def _tapes(self, inputs: Sequence[Input], shape: Shape) -> tuple[Tape, list[np.ndarray]]:
         """The tapes of a group; those of requests that it lacks are of empty texts."""

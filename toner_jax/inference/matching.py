@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -29,6 +29,11 @@ def embed(
     return encoder.pool(states, mask)
 
 
+def embedding_program(encoder: Encoder) -> jax.stages.Wrapped:
+    """`embed` as a program, (params, ids) → embeddings."""
+    return jax.jit(lambda params, ids: embed(encoder, params, ids))
+
+
 class TypeMatcher:
     """Cosines of sentences and types. The descriptions of a schema are encoded once."""
 
@@ -40,7 +45,7 @@ class TypeMatcher:
         # Four at most, of those that texts have, too: any schema's descriptions bring no program of their own.
         self._description_buckets = (*self._buckets[:-1:2], self._buckets[-1])
         self._compilations = Compilations("matching")
-        self._embed: Callable[[Any, jax.Array], jax.Array] = jax.jit(lambda p, ids: embed(encoder, p, ids))
+        self._embed = embedding_program(encoder)
 
     def embeddings(
         self, params: Any, rows: Sequence[np.ndarray], buckets: tuple[int, ...] = ()

@@ -29,7 +29,7 @@ class Programs:
         self._any_schema = any_schema
         self.compilations = Compilations("decoding")
         self._lock = threading.Lock()
-        self._programs: dict[Hashable, Callable[..., Any]] = {}
+        self._programs: dict[Hashable, jax.stages.Wrapped] = {}
 
     def lengths(self, limit: int, overhead: int) -> tuple[int, ...]:
         """What sources of at most `limit` pieces are padded to, of which `overhead` stand around every text."""
@@ -40,7 +40,7 @@ class Programs:
         function: Callable[..., Any],
         *fixed: Any,
         compiler_options: dict[str, Any] | None = None,
-    ) -> Callable[..., Any]:
+    ) -> jax.stages.Wrapped:
         """A function of `make_decoder`, `fixed` (hashable) and what a call gives, of which `options` are static, as a
         program."""
         key = function, fixed, tuple((compiler_options or {}).items())

@@ -127,6 +127,9 @@ class Program:
         return sum(k.bytes * k.count for k in self.kernels if k.in_loop and k.moves == what)
 
 
+_Placed = tuple[Instruction, Computation]  # an instruction, and the computation that it stands in
+
+
 def read_program(text: str, rounds: int = 1) -> Program:
     """Reads the text of a compiled program.
 
@@ -150,6 +153,7 @@ class _Reader:
     collectives: list[Collective] = field(default_factory=list)
     kernels: list[Kernel] = field(default_factory=list)
     unknown_loops: int = 0
+    _started: set[str] = field(default_factory=set)  # channels of collectives that another fusion waits for
 
     def read(self, name: str, count: int, in_loop: bool) -> None:
         """Adds what `count` runs of a computation do."""
@@ -158,8 +162,11 @@ class _Reader:
             op = instruction.op
             if op in _FREE or op.endswith("-done") or instruction.target in _FREE_CALLS:
                 continue
-            if kind := self._collective_kind(instruction):
+            kind = op.removesuffix("-start")
+            if kind in _COLLECTIVES:
                 self._add_collective(kind, instruction, computation, count, in_loop)
+            elif op == "fusion" and (joint := self._collective_in(instruction)):
+                self._read_joint(instruction, computation, joint, count, in_loop)
             elif op == "while":
                 self._read_loop(instruction, count)
             elif op in ("call", "conditional", "async-start"):
@@ -176,19 +183,26 @@ class _Reader:
             if called := instruction.called_as(role):
                 self.read(called, count * rounds, True)
 
-    def _collective_kind(self, instruction: Instruction) -> str:
-        """What kind of collective it is, alone or as a whole fusion; "" if none."""
-        kind = instruction.op.removesuffix("-start")
-        if kind in _COLLECTIVES:
-            return kind
-        if instruction.op != "fusion":
-            return ""
-        inside = next((i for i in self._inside(instruction) if i[0].op in _COLLECTIVES), None)
-        if inside is None:
-            return ""
-        # On TPU a reduce-scatter is a fusion of an all-reduce and a slice.
-        sliced = any(called.startswith("all-reduce-scatter") for called in instruction.called)
-        return "reduce-scatter" if sliced else inside[0].op
+    def _collective_in(self, fusion: Instruction) -> _Placed | None:
+        """The collective in a fusion."""
+        return next((placed for placed in self._inside(fusion) if placed[0].op in _COLLECTIVES), None)
+
+    def _read_joint(
+        self, fusion: Instruction, computation: Computation, joint: _Placed, count: int, in_loop: bool
+    ) -> None:
+        """Adds a fusion that a TPU's compiler made of a collective and other work: of an all-reduce and a slice; or of
+        what goes on while a collective does that another fusion has started and a third one waits for."""
+        inside = [instruction for instruction, _ in self._inside(fusion)]
+        targets = {instruction.target for instruction in inside}
+        channel = _channel(joint[0])
+        if "AsyncCollectiveStart" in targets or channel not in self._started:
+            scattered = any(called.startswith("all-reduce-scatter") for called in fusion.called)
+            kind = "reduce-scatter" if scattered else joint[0].op
+            self._add_collective(kind, *joint, count, in_loop)
+        if "AsyncCollectiveStart" in targets:
+            self._started.add(channel)
+        elif any(instruction.op in ("dot", "convolution") for instruction in inside):
+            self._add_kernel(fusion, computation, count, in_loop)
 
     def _add_collective(
         self, kind: str, instruction: Instruction, computation: Computation, count: int, in_loop: bool
@@ -200,9 +214,6 @@ class _Reader:
             given = tuple(s for s in given[len(taken) :] if s.dims or not any(t.dims for t in taken))
         larger = max(taken, given, key=lambda side: sum(shape.bytes for shape in side))
         groups = read_groups(instruction.attributes)
-        if groups is None:
-            inside = (read_groups(i.attributes) for i, _ in self._inside(instruction) if i.op in _COLLECTIVES)
-            groups = next(inside, None)
         self.collectives.append(Collective(kind, larger, count, groups, instruction.op_name, in_loop))
 
     def _add_kernel(
@@ -226,7 +237,7 @@ class _Reader:
             )
         )
 
-    def _inside(self, instruction: Instruction) -> Iterator[tuple[Instruction, Computation]]:
+    def _inside(self, instruction: Instruction) -> Iterator[_Placed]:
         """The instructions of a fusion, those of fusions in it too, each with its computation."""
         if instruction.op not in ("fusion", "call"):
             return
@@ -254,16 +265,24 @@ class _Reader:
         return read + sum(_written(result, fused) for result in _results(fused))
 
 
+def _channel(collective: Instruction) -> str:
+    found = re.search(r"\bchannel_id=(\d+)", collective.attributes)
+    return found.group(1) if found else collective.name
+
+
 def _results(fused: Computation) -> list[Instruction]:
     root = fused.root
     return fused.operands(root) if root.op == "tuple" else [root]
 
 
 def _written(result: Instruction, fused: Computation) -> int:
-    """What a fusion writes of a result: of one that is updated in place, the update."""
+    """What a fusion writes of a result: of one that is updated in place, the update, and of one that a collective
+    gives or that it hands on, nothing."""
     found: Instruction = result
     while found.op == "bitcast":
         found = fused.operands(found)[0]
+    if found.op in _COLLECTIVES or (found.op == "parameter" and found is not fused.root):
+        return 0
     return fused.operands(found)[1].bytes if found.op == "dynamic-update-slice" else result.bytes
 
 
@@ -272,6 +291,8 @@ def _read_of(parameter: Instruction, fused: Computation) -> int:
     users = fused.users.get(parameter.name, [])
 
     def part(user: Instruction) -> int | None:
+        if user.op in _COLLECTIVES or (user.op == "tuple" and user is fused.root):
+            return 0
         if user.operands[0] != parameter.name or parameter.name in user.operands[1:]:
             return None
         if user.op in _SLICES:

@@ -1,32 +1,68 @@
-"""How fast a device multiplies matrices, and how much memory it has used."""
+"""How fast a device is, by its maker and measured, and how much memory it has used."""
 
 from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-# Dense bfloat16 products in TFLOP/s, by the `device_kind` that JAX tells, as the makers' data sheets have them.
-_PEAKS = (
-    (r"A100", 312.0),
-    (r"H100 \d+GB HBM3$", 989.0),  # SXM; the other forms of this card are slower
-    (r"H200$", 989.0),
-    (r"TPU v4$", 275.0),
-    (r"TPU v5 ?(lite|e)$", 197.0),
-    (r"TPU v5p?$", 459.0),
-    (r"TPU v6 ?(lite|e)$", 918.0),
-)
+
+@dataclass(frozen=True)
+class Figures:
+    """What the maker's data sheet promises of a device.
+
+    Attributes:
+      flops: of dense bfloat16 products, a second.
+      wide_flops: of products of float32 as JAX multiplies them by default: in TF32 on GPUs, in bfloat16 on TPUs.
+      bandwidth: bytes of its memory that are read or written a second.
+      link: bytes a second that it sends to others beside it while it receives as many: over NVLink, or over all links
+        of a TPU together.
+      memory: bytes.
+    """
+
+    flops: float
+    wide_flops: float
+    bandwidth: float
+    link: float
+    memory: int
+
+
+def _figures(tflops: float, wide: float, terabytes: float, link: float, memory: float) -> Figures:
+    return Figures(1e12 * tflops, 1e12 * wide, 1e12 * terabytes, 1e9 * link, round(memory * 2**30))
+
+
+# A short name, the `device_kind` that JAX tells, and of each: TFLOP/s, those of float32, TB/s, GB/s, GiB.
+_DEVICES = (
+    ("A100 40 GB", r"A100.*40GB", _figures(312, 156, 1.555, 300, 39.4)),
+    ("A100 80 GB", r"A100", _figures(312, 156, 2.0, 300, 79.2)),
+    ("H100", r"H100 \d+GB HBM3$", _figures(989, 494.5, 3.35, 450, 79.1)),  # SXM; the card's other forms are slower
+    ("H200", r"H200$", _figures(989, 494.5, 4.8, 450, 139.8)),
+    ("TPU v4", r"TPU v4$", _figures(275, 275, 1.2, 270, 32)),
+    ("TPU v5e", r"TPU v5 ?(lite|e)$", _figures(197, 197, 0.81, 180, 16)),
+    ("TPU v5p", r"TPU v5p?$", _figures(459, 459, 2.765, 540, 95)),
+    ("TPU v6e", r"TPU v6 ?(lite|e)$", _figures(918, 918, 1.64, 360, 32)),
+)  # fmt: skip
 _CPU_SIZE, _SIZE = 2048, 8192  # of the matrices that are multiplied to measure a device
+
+
+def figures(device_kind: str) -> Figures | None:
+    """Those of a device; None where they are not known."""
+    return next((found for _, pattern, found in _DEVICES if re.search(pattern, device_kind)), None)
+
+
+def memories() -> dict[str, int]:
+    """The bytes of memory of all devices whose figures are known, by a short name."""
+    return {name: found.memory for name, _, found in _DEVICES}
 
 
 def peak_flops(device_kind: str, dtype: Any) -> float | None:
     """FLOP/s that the maker promises a device for products of this dtype; None where that is not known."""
-    if jnp.dtype(dtype) != jnp.bfloat16:
-        return None
-    return next((1e12 * peak for pattern, peak in _PEAKS if re.search(pattern, device_kind)), None)
+    found = figures(device_kind)
+    return found.flops if found and jnp.dtype(dtype) == jnp.bfloat16 else None
 
 
 def measured_flops(device: jax.Device, dtype: Any, seconds: float = 0.3) -> float:
@@ -44,8 +80,14 @@ def measured_flops(device: jax.Device, dtype: Any, seconds: float = 0.3) -> floa
 
 
 def memory_limit(device: jax.Device) -> int | None:
-    """The bytes of a device that this process may use; None where the device does not tell."""
-    return (device.memory_stats() or {}).get("bytes_limit")
+    """The bytes of a device that this process may use; of one that is not here, those that its maker says; None where
+    neither is known."""
+    try:
+        found = (device.memory_stats() or {}).get("bytes_limit")
+    except jax.errors.JaxRuntimeError:  # a device that programs are only compiled for
+        found = None
+    known = figures(device.device_kind)
+    return found or (known.memory if known else None)
 
 
 def peak_bytes(device: jax.Device) -> int | None:

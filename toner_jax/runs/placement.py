@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -21,22 +22,23 @@ from toner_jax.runs import setup
 _SOURCE, _TARGET = 128, 32  # tokens of a sample, as NER has them, for an estimate of what a step moves
 
 
-def training_mesh(config: ConfigDict, prepared: Path) -> Mesh:
+def training_mesh(config: ConfigDict, prepared: Path, devices: Sequence[jax.Device] | None = None) -> Mesh:
     """The mesh of the configuration, or, where that leaves it open, the one that suits the generator.
 
     Args:
-      prepared: a folder that holds what `setup.prepare` made.
+      prepared: a folder that holds what `setup.prepare` made; its models are asked for alone.
+      devices: None for all that are here.
 
     Raises:
       UserError: its sizes do not multiply to the number of devices.
     """
     sizes = config.mesh.data, config.mesh.fsdp, config.mesh.tensor
-    devices = jax.devices()
+    devices = jax.devices() if devices is None else devices
     if config.sharding != AUTO or sizes != (-1, 1, 1) or len(devices) == 1:
-        return make_mesh(*sizes)
+        return make_mesh(*sizes, devices)
     chosen = choose(_work(config, prepared), len(devices), memory_limit(devices[0]))
     say(f"mesh: {chosen}")
-    return make_mesh(*chosen.sizes)
+    return make_mesh(*chosen.sizes, devices)
 
 
 def serving_mesh(config: ConfigDict) -> Mesh:

@@ -6,23 +6,25 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from toner_jax.common.console import in_bytes
 from toner_jax.inference.windows import readable_windows
-from toner_jax.models import registry
 from toner_jax.parallel.peak import measured_flops
 from toner_jax.parallel.sharding import preset_on
 from toner_jax.pipeline.samples import GeneratorSamples
-from toner_jax.runs import setup
+from toner_jax.runs import options, setup
 from toner_jax.runs.generator import evaluations, make_samples
+from toner_jax.runs.placed import device_bytes, placed_state
 from toner_jax.runs.recognizers import decode_options
 from toner_jax.runs.run import Ready, ready
 from toner_jax.schema import Sentence
 from toner_jax.tasks.recognized import MOST_UNKNOWN, Coverage
 from toner_jax.tasks.task import Task
+from toner_jax.training import state as train_state
+from toner_jax.training.optimizer import make_optimizer
 
 # The compute of one training token through one parameter: forward 2 FLOPs, backward 4.
 _FLOPS_PER_PARAMETER = 6
@@ -66,9 +68,10 @@ def _training(ready: Ready, samples: GeneratorSamples) -> list[str]:
     """Lengths, sizes, steps and time of the generator's training."""
     config, mesh = ready.config, ready.mesh
     model = setup.build_generator(config, ready.prepared, ready.dataset.schema, mesh)
-    shapes = jax.eval_shape(registry.initializer(model), jax.random.key(0))
-    count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes))
-    shards = mesh.shape["fsdp"] * mesh.shape["tensor"]
+    state = placed_state(
+        config, model, make_optimizer(options.generator_optimizer(config), samples.steps), mesh
+    )
+    count = train_state.count_parameters(state["params"])
     source = np.array([len(e.source) for e in samples.examples])
     target = np.array([len(e.target) for e in samples.examples])
     evaluated = len(evaluations(config, samples, len(ready.dataset.splits["dev"])))
@@ -78,7 +81,8 @@ def _training(ready: Ready, samples: GeneratorSamples) -> list[str]:
         f"source pieces: median {np.median(source):.0f}, 99 % {np.percentile(source, 99):.0f}, longest {source.max()}",
         f"target pieces: median {np.median(target):.0f}, 99 % {np.percentile(target, 99):.0f}, longest {target.max()}",
         f"training shapes: {' '.join(f'{s}×{t}' for s, t in samples.shapes)}",
-        f"generator: {count:,} parameters; with AdamW {16 * count / shards / 2**30:.2f} GiB a device",
+        f"generator: {count:,} parameters; with AdamW {in_bytes(device_bytes(state))} a device",
+        *_matcher(ready),
         f"generator: {samples.steps:,} steps of {config.generator.batch_size} samples, {samples.steps_per_epoch:,} an "
         f"epoch, {evaluated} dev evaluations",
         f"generator: about {flops:.2g} FLOPs, so very roughly {_duration(flops, mesh, model.dtype)} on the "
@@ -86,11 +90,22 @@ def _training(ready: Ready, samples: GeneratorSamples) -> list[str]:
     ]
 
 
+def _matcher(ready: Ready) -> list[str]:
+    """The size of the type matching model, where there is one."""
+    config, mesh = ready.config, ready.mesh
+    if not config.matcher.enabled:
+        return []
+    model = setup.build_matcher(config, ready.prepared, mesh)
+    state = placed_state(config, model, make_optimizer(options.matcher_optimizer(config), 1), mesh)
+    count = train_state.count_parameters(state["params"])
+    return [f"matcher: {count:,} parameters; with AdamW {in_bytes(device_bytes(state))} a device"]
+
+
 def _coverage(config: ConfigDict, task: Task, split: str, sentences: Sequence[Sentence]) -> str:
     """How much of a split is read, as far as that is known before anything is trained."""
     task.word_ids.prepare(w for s in sentences for w in s.words)
-    options = decode_options(config)
-    read = [readable_windows(i, s, task, options)[1] for i, s in enumerate(sentences)]
+    decoding = decode_options(config)
+    read = [readable_windows(i, s, task, decoding)[1] for i, s in enumerate(sentences)]
     total = sum(read, Coverage())
     in_windows, mostly_unknown = (
         sum(c.windows > 1 for c in read),

@@ -10,10 +10,8 @@ the other.
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
@@ -21,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from toner_jax.common.console import warn
-from toner_jax.common.environment import variable
+from toner_jax.common.environment import silent_stderr, variable
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.text.tokenizer_files import TOKENIZER_JSON, AddedToken, TokenizerFolder
 from toner_jax.text.vocabularies import (
@@ -195,7 +193,7 @@ def _import_tensorflow_text() -> tuple[Any, Any]:
     """
     if sys.modules.get("tensorflow_text") is None:
         # Its start-up lines come from C++; no environment variable stops all of them.
-        with variable("TF_CPP_MIN_LOG_LEVEL", "3"), _silent_stderr():
+        with variable("TF_CPP_MIN_LOG_LEVEL", "3"), silent_stderr():
             try:
                 import tensorflow as tf
                 import tensorflow_text  # noqa: F401
@@ -206,23 +204,3 @@ def _import_tensorflow_text() -> tuple[Any, Any]:
                 ) from error
             tf.config.set_visible_devices([], "GPU")
     return sys.modules["tensorflow"], sys.modules["tensorflow_text"]
-
-
-@contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Within, nothing of this process comes out at standard error, C++ included."""
-    try:
-        saved = os.dup(2)
-    except OSError:  # it is closed
-        yield
-        return
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    null = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)

@@ -1,0 +1,125 @@
+"""`toner-jax compile` on simulated CPU devices: what it says is what a run would hold, and moves."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import tiny
+
+SIZES = {
+    "generator.model.d_model": 64,
+    "generator.model.d_kv": 16,
+    "generator.model.d_ff": 256,
+    "generator.dropout": 0.0,
+    "matcher.model.hidden_size": 64,
+    "matcher.dropout": 0.0,
+    "mesh.fsdp": 4,
+    "mesh.data": 2,
+}
+
+
+def settings(**changed: object) -> list[str]:
+    every = {**tiny.SETTINGS, **SIZES, **changed}
+    return [f"--config.{key}={value}" for key, value in every.items()]
+
+
+def toner_jax(*arguments: str, devices: int = 0) -> subprocess.CompletedProcess[str]:
+    """Runs a command where there are so many devices; 0: it makes its own."""
+    flags = "--xla_backend_optimization_level=0"
+    if devices:
+        flags += f" --xla_force_host_platform_device_count={devices}"
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-m", "toner_jax", *arguments]
+    return subprocess.run(
+        command, cwd=tiny.ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """Of both train steps on eight devices."""
+    path = tmp_path_factory.mktemp("compile") / "report.json"
+    done = toner_jax(
+        "compile", "--devices=8xcpu", "--config=quickstart", "--types=6", "--shape=128,96", "--no-growth",
+        "--programs=generator,matcher", f"--json={path}", *settings(sharding="fsdp"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "generator 128×96" in done.stdout
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_the_mesh_is_that_of_the_configuration(report):
+    assert report["mesh"] == {"data": 2, "fsdp": 4, "tensor": 1}
+    assert (report["devices"]["count"], report["dtype"]) == (8, "float32")
+    assert all(program["collectives"] for program in report["programs"])
+
+
+def test_a_dry_run_says_what_the_programs_take(report, tmp_path):
+    """From shapes alone, within a tenth of the compiler's figures."""
+    said = toner_jax(
+        "train",
+        "--config=quickstart",
+        f"--workdir={tmp_path}",
+        "--dry_run",
+        *settings(sharding="fsdp"),
+        devices=8,
+    )
+    assert said.returncode == 0, said.stderr
+    for program in report["programs"]:
+        kind = program["name"].split()[0]
+        found = re.search(rf"{kind}: [\d,]+ parameters; with AdamW ([\d.]+) MB a device", said.stdout)
+        assert found, said.stdout
+        assert 1e6 * float(found[1]) == pytest.approx(program["memory"]["arguments"], rel=0.1)
+
+
+def test_useful_compute_is_no_more_than_what_is_computed(report):
+    for program in report["programs"]:
+        useful, total = program["flops"]["useful"], program["flops"]["total"]
+        assert 0.9 * useful <= total <= 1.5 * useful
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--devices=3xcpu", "--config=ontonotes:small", "--config.mesh.fsdp=2"), "number of devices, 3"),
+        (("--devices=cpu", "--config=quickstart"), "say how many types there are with --types=N"),
+        (("--devices=8xa100", "--config=ontonotes"), "--devices=8xa100: no such device; did you mean a100-40gb or"),
+        (("--devices=cpu", "--config=ontonotes", "--shape=128"), "--shape: expected two lengths"),
+        (("--config=ontonotes",), "--devices is missing"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line(arguments, message):
+    done = toner_jax("compile", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().split("\n")) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("devices", "module"), [("8xa100-80gb", "jax_plugins.xla_cuda12"), ("8xv5e", "libtpu")]
+)
+def test_devices_that_are_not_here(devices, module, tmp_path):
+    """One layer of Flan-T5-small, for an accelerator: it takes about a minute of one core."""
+    try:
+        found = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        pytest.skip(f"{module} is not here: pip install 'toner-jax[compile]'")
+    path = tmp_path / "report.json"
+    done = toner_jax(
+        "compile", f"--devices={devices}", "--config=ontonotes:small", "--config.mesh.fsdp=8", "--layers=1",
+        "--config.sharding=fsdp", "--programs=types", f"--json={path}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (program,) = json.loads(path.read_text(encoding="utf-8"))["programs"]
+    assert program["fits"] == "yes"
+    assert program["flops"]["total"] == pytest.approx(program["flops"]["useful"], rel=0.01)
+    assert 0 < program["roofline"]["without_overlap"]["mfu"] < program["roofline"]["with_overlap"]["mfu"] < 1

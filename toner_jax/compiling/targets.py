@@ -1,0 +1,137 @@
+"""Devices by name, here or not: `8xa100-80gb`, `h100`, `16xv5e`, `8xcpu`.
+
+Nothing here imports JAX before `prepare` is called: how many CPU devices there are, and that no accelerator is to be
+looked for, is settled when it starts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from toner_jax.common.cli import did_you_mean
+from toner_jax.common.environment import silent_stderr
+from toner_jax.compiling.cards import CARDS, target_config
+from toner_jax.errors import ParameterError, UserError
+
+if TYPE_CHECKING:
+    import jax
+
+EXTRA = "pip install 'toner-jax[compile]'"
+
+# The layouts that the makers rent out, by the number of chips.
+_FLAT = {1: "1x1", 4: "2x2", 8: "2x4", 16: "4x4", 32: "4x8", 64: "8x8", 128: "8x16", 256: "16x16"}
+_SOLID = {
+    1: "1x1x1", 4: "2x2x1", 8: "2x2x2", 16: "2x2x4", 32: "2x4x4", 64: "4x4x4", 128: "4x4x8", 256: "4x8x8",
+    512: "8x8x8",
+}  # fmt: skip
+_TPUS = {"v4": _SOLID, "v5e": _FLAT, "v5p": _SOLID, "v6e": _FLAT}
+_MEGACORE = ("v4", "v5p")  # both cores of a chip are one device
+_MOST_CPUS = 512
+
+NAMES = (*CARDS, *_TPUS, "cpu")
+
+
+@dataclass(frozen=True)
+class Target:
+    """So many devices of a name."""
+
+    name: str
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.count}x{self.name}"
+
+
+def find(text: str) -> Target:
+    """The target of a name, with a number before it or not.
+
+    Raises:
+      ParameterError: there is no such device, or not so many of them in one piece.
+    """
+    found = re.fullmatch(r"(?:(\d+)x)?(\w[\w-]*)", text.strip().lower())
+    name = found.group(2) if found else ""
+    if not found or name not in NAMES:
+        begun = [known for known in NAMES if name and known.startswith(name)]
+        hint = f"; did you mean {' or '.join(begun)}?" if begun else did_you_mean(name, NAMES)
+        raise ParameterError(
+            "devices", text, f"no such device{hint}; write COUNTxNAME, NAME one of {', '.join(NAMES)}"
+        )
+    count = int(found.group(1) or 1)
+    if name in _TPUS and count not in _TPUS[name]:
+        sizes = ", ".join(map(str, _TPUS[name]))
+        raise ParameterError("devices", text, f"there is no such slice; of {name} there are {sizes} chips")
+    if not 1 <= count <= _MOST_CPUS:
+        raise ParameterError("devices", text, f"choose 1 to {_MOST_CPUS} devices")
+    return Target(name, count)
+
+
+def prepare(target: Target) -> None:
+    """Starts JAX so that it compiles for a target and looks for no accelerator; it must not have started yet.
+
+    Raises:
+      UserError: what the target needs is not installed.
+    """
+    needed = {"gpu": "jax_plugins.xla_cuda12", "tpu": "libtpu"}.get(_platform(target))
+    if needed and not _installed(needed):
+        raise UserError(
+            f"compiling for {target.name} needs {needed.split('.')[-1]}, which is not here: {EXTRA}"
+        )
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ.setdefault("JAX_SKIP_CUDA_CONSTRAINTS_CHECK", "1")
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+    if target.name == "cpu":
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={target.count}".strip()
+    with silent_stderr():  # the plugins of accelerators that are not here say so, from C++
+        import jax  # noqa: F401
+
+
+def _platform(target: Target) -> str:
+    return "gpu" if target.name in CARDS else "tpu" if target.name in _TPUS else "cpu"
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package around it
+        return False
+
+
+def devices(target: Target) -> list[jax.Device]:
+    """The devices of a target, after `prepare`.
+
+    Raises:
+      UserError: the compiler has no such target.
+    """
+    import jax
+    from jax.experimental import topologies
+
+    if target.name == "cpu":
+        return list(jax.devices("cpu"))
+    platform, name, options = _topology(target)
+    try:
+        with silent_stderr():
+            found = topologies.get_topology_desc(name, platform, **options).devices
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        reason = str(error).split("\n")[0]
+        raise UserError(
+            f"{target}: the compiler has no such target ({reason}); {EXTRA} has one that has"
+        ) from error
+    if len(found) != target.count:
+        raise UserError(f"{target}: the compiler makes {len(found)} devices of it")
+    return list(found)
+
+
+def _topology(target: Target) -> tuple[str, str, dict[str, Any]]:
+    """(platform, topology, options) of `get_topology_desc`."""
+    if target.name in CARDS:
+        text = target_config(CARDS[target.name])
+        return "cuda", "", {"target_config": text, "topology": f"1x1x{target.count}"}
+    options: dict[str, Any] = {"chip_config_name": "megacore"} if target.name in _MEGACORE else {}
+    if target.count == 1:
+        options["chips_per_host_bounds"] = (1, 1, 1)
+    return "tpu", f"{target.name}:{_TPUS[target.name][target.count]}", options
