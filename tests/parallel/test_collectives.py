@@ -52,6 +52,11 @@ BY_ROWS = ("data replicated", "data zero1", "fsdp fsdp")
 OTHERS = ("tensor tensor", "cube fsdp", "cube zero1", "cube tensor")
 
 
+SMALL = (
+    100 * WIDTH
+)  # more than all parameters that are split over no axis, or over fsdp alone: norms, biases, positions
+
+
 def step_of(kind: str, mesh: Any, preset: str, rows: int) -> tuple[Any, Any, dict[str, Any]]:
     """A training step, shapes of its state, and a batch."""
     tx = adamw(linear_schedule(1e-3, 10, 0.1), weight_decay=0.01, beta2=0.99, clip_norm=1.0)
@@ -195,8 +200,8 @@ def test_every_preset_moves_what_it_should(every):
         small, large = programs[name]["32"], programs[name]["64"]
         assert moved(large, "all-gather") <= 1.02 * moved(small, "all-gather"), name
         assert moved(large) <= 2 * moved(small), name
-    # Whole parameters are reduced once, and moved nowhere: what is gathered of them is the table's gradient.
-    assert moved(programs["data replicated"]["32"], "all-gather") <= 4 * 521 * WIDTH
+    # Whole parameters are reduced once, and moved nowhere: what is gathered is the tables' gradients, and vectors.
+    assert moved(programs["data replicated"]["32"], "all-gather") <= 4 * (521 + SMALL // WIDTH) * WIDTH
 
 
 @pytest.mark.slow
@@ -207,7 +212,7 @@ def test_every_preset_holds_its_share_and_computes_its_share(every):
     whole = programs["one replicated"]["64"]
     for name, expected in bytes_of.items():
         found = programs[name]["64"]
-        assert found["arguments"] <= 1.25 * expected * found["parameters"], name
+        assert found["arguments"] <= 1.1 * expected * found["parameters"] + 12 * SMALL, name
         assert found["flops"] * DEVICES <= 1.1 * whole["flops"], name
 
 
