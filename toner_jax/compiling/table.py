@@ -132,7 +132,7 @@ def write_picture(report: dict[str, Any], path: Path) -> None:
         f"GB a device, of {devices['count']} × {devices['kind']}; lines: the memory of one device"
     )
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     made = io.BytesIO()
     figure.savefig(made, format=path.suffix.removeprefix("."), dpi=150)
     write_atomically(path, made.getvalue())
