@@ -72,7 +72,7 @@ def test_other_columns_and_splits_are_named(save, datasets):
     loaded = load(folder, columns=("w", "t"), train="b")
     assert found(loaded.splits["train"]) == SPANS
     with pytest.raises(
-        UserError, match=r"split b: no column tokens or words; its columns are w, t: name those"
+        UserError, match=r"split b: no column tokens or words; its columns are 'w', 't': name those"
     ):
         load(folder, train="b")
     with pytest.raises(UserError, match=r"no split train \(data\.train\); it has a, b$"):

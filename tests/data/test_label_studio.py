@@ -242,7 +242,7 @@ def test_regions_of_another_text_are_refused_whatever_is_asked_for(read):
     for tasks in ([task(data, fits, other)], [task(data, fits), task(data, other)]):
         for columns in ((), ("text",)):
             with pytest.raises(
-                UserError, match=r"regions label several texts \(t, title\); name one and its"
+                UserError, match=r"regions label several texts \('t', 'title'\); name one and its"
             ):
                 read(*tasks, columns=columns)
         assert read(*tasks, columns=("text", "ner"))[:2] == ([("Uma", "PER")], {"other_labels": 1})
@@ -266,7 +266,7 @@ def test_names_are_told_by_what_fits_or_asked_for(read):
     assert read(task(data, silent), columns=("body",))[0] == [("Uma", "PER")]
     other = {**fits, "from_name": "x"}
     assert read(task(data, fits, other), columns=("body", "ner"))[1] == {"other_labels": 1}
-    with pytest.raises(UserError, match=r"regions label several texts \(t, u\)"):
+    with pytest.raises(UserError, match=r"regions label several texts \('t', 'u'\)"):
         read(task(data, fits, {**fits, "to_name": "u"}))
     with pytest.raises(UserError, match='has no "tittle"; its keys are'):
         read(task(data, fits), columns=("tittle",))
@@ -284,3 +284,17 @@ def test_the_option_reaches_the_reader(read, tmp_path):
     options = replace(DataOptions.from_section(base().data), columns=("title", "ner"))
     found = read_path(tmp_path / "x.json", "auto", None, "", options)
     assert [s.surface(e) for s in found.sentences for e in s.gold] == ["of"]
+
+
+@pytest.mark.parametrize("key", ["was_cancelled", "skipped"])
+def test_a_flag_that_is_none_is_refused(read, key):
+    """Taken as true it would leave the task's labels out."""
+    for flag in ([{"start": 0, "end": 4, "labels": ["PER"]}], "no", {}):
+        for task in (
+            short(**{key: flag}),
+            {"data": {"text": TEXT}, "annotations": [{"result": [], key: flag}]},
+        ):
+            with pytest.raises(UserError, match=f'"{key}" is .*, neither true nor false'):
+                read(short() if "annotations" not in task else task, task)
+    for flag in (None, False, 0):
+        assert read(short(**{key: flag}))[1] == {}

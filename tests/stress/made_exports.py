@@ -13,7 +13,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any
 
 WORDS = "Uma left Rio with Bo Zhang and the 3 ships of Acme 😀 near Zürich IL-2 today".split()  # noqa: SIM905
@@ -155,12 +155,19 @@ def of_spans(found: Any) -> Iterator[Claim]:
 
 
 def of_tags(tags: list[str]) -> Iterator[Claim]:
-    """An entity begins at each B, and at an I after anything else than a tag of its label."""
+    """An entity begins at each B, and at an I after anything else than a tag of its label.
+
+    Where no tag has a prefix, one begins at each label after anything else.
+    """
+    named = [tag for tag in tags if tag != "O"]
+    if named and not any("-" in tag for tag in named):
+        yield from ((tag, None) for i, tag in enumerate(tags) if tag != "O" and tags[:i][-1:] != [tag])
+        return
     before = "O"
     for tag in tags:
-        if tag != "O" and tag[:2] not in ("B-", "I-"):
+        if tag != "O" and tag[:2].upper() not in ("B-", "I-"):
             raise Malformed(tag)
-        if tag[:1] == "B" or (tag[:1] == "I" and before[2:] != tag[2:]):
+        if tag[:1] in "Bb" or (tag[:1] in "Ii" and before[2:] != tag[2:]):
             yield tag[2:], None
         before = tag
 
@@ -206,8 +213,12 @@ def claims(form: str, content: str) -> list[Claim]:
         if form == "csv":
             rows = [line.strip().split(",") for line in content.strip().split("\n")]
             numbered = rows[0][0] == "Sentence #"
-            groups = groupby(rows[1:], lambda row: row[0] if numbered or row == [""] else "")
-            return [claim for _, group in groups for claim in of_tags([row[-1] or "O" for row in group])]
+            # A cell without a number goes on with the sentence above.
+            ids = accumulate(
+                (row[0].strip() if numbered or row == [""] else "" for row in rows[1:]), lambda a, b: b or a
+            )
+            groups = groupby(zip(ids, rows[1:], strict=True), lambda pair: pair[0])
+            return [claim for _, group in groups for claim in of_tags([row[-1] or "O" for _, row in group])]
         records = parsed(content, form in LINES)
         if form == "prodigy":
             return list(of_prodigy(records))

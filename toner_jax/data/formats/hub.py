@@ -155,8 +155,8 @@ def _column(rows: Any, names: Sequence[str], what: str, location: str) -> str:
     if len(found) != 1:
         problem = f"several columns may hold {what}" if found else f"no column {' or '.join(names)}"
         raise UserError(
-            f"{location}: {problem}; its columns are {', '.join(rows.column_names)}: name those of words and of "
-            "tags in data.columns"
+            f"{location}: {problem}; its columns are {', '.join(map(shown, rows.column_names))}: name those of words "
+            "and of tags in data.columns"
         )
     return found[0]
 

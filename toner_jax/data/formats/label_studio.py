@@ -146,8 +146,8 @@ def _check_texts(tasks: Sequence[Task]) -> None:
         texts |= task.texts
         if len(texts) > 1:
             raise UserError(
-                f"{task.location}: regions label several texts ({', '.join(sorted(texts))}); name one and its labels "
-                "with data.columns, or export each alone"
+                f"{task.location}: regions label several texts ({', '.join(map(shown, sorted(texts)))}); name one "
+                "and its labels with data.columns, or export each alone"
             )
 
 

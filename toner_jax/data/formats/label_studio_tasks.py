@@ -123,7 +123,7 @@ def _short(
         )
     seen: set[str] = set()
     for task, location in records:
-        if _cancelled(task):
+        if _cancelled(task, location):
             repairs.add("cancelled_annotations", location)
             continue
         # A record is an annotation here: those of several annotators share the task's id.
@@ -150,7 +150,7 @@ def _results(task: Record, location: str, repairs: Repairs) -> list[Record] | No
     for annotation in get_list(task, "annotations", location):
         if not isinstance(annotation, dict):
             raise UserError(f"{location}: annotation {shown(annotation)} is not an object")
-        cancelled, rejected = _cancelled(annotation), _rejected(annotation)
+        cancelled, rejected = _cancelled(annotation, location), _rejected(annotation)
         repairs.add("cancelled_annotations", location, cancelled)
         repairs.add("rejected_annotations", location, rejected and not cancelled)
         if not cancelled and not rejected:
@@ -201,8 +201,13 @@ def _region(value: Any, location: str) -> Record:
     return value
 
 
-def _cancelled(value: Record) -> bool:
-    return bool(value.get("was_cancelled") or value.get("skipped"))
+def _cancelled(value: Record, location: str) -> bool:
+    """Whether nothing is meant by it; what would be lost by a flag that is none is not read."""
+    flags = {key: value[key] for key in ("was_cancelled", "skipped") if value.get(key) is not None}
+    for key, flag in flags.items():
+        if not isinstance(flag, bool | int | float):
+            raise UserError(f'{location}: "{key}" is {shown(flag)}, neither true nor false')
+    return any(flags.values())
 
 
 def _rejected(annotation: Record) -> bool:
