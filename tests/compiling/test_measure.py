@@ -54,7 +54,7 @@ def test_a_roofline_by_hand():
 
 def measured(**figures: Any) -> Measured:
     every = dict.fromkeys(
-        ("arguments", "outputs", "aliased", "temporaries", "code", "flops", "kernels", "casts", "copies",
+        ("arguments", "outputs", "aliased", "temporaries", "code", "flops", "kernels", "casts", "copies", "repeated",
          "unknown_loops", "compile_seconds"), 0.0,
     )  # fmt: skip
     return Measured(**{**every, **figures})

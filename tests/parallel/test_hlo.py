@@ -266,6 +266,17 @@ def test_of_what_is_sliced_or_updated_only_the_part_counts():
     assert [k.bytes for k in program.kernels] == [32 + 4 + 0 + 32]
 
 
+def test_what_a_tpu_keeps_near_is_no_traffic():
+    program = read_program(
+        entry(
+            "%a = f32[16]{0:T(128)} parameter(0)",
+            "%b = f32[16]{0:T(128)S(1)} add(%a, %a)",
+            "ROOT %c = f32[16]{0:T(128)S(1)} multiply(%b, %b)",
+        )
+    )
+    assert [(k.name, k.bytes) for k in program.kernels] == [("b", 2 * 64), ("c", 0)]
+
+
 def test_what_is_no_program_is_refused():
     with pytest.raises(ValueError, match="ENTRY"):
         read_program("nothing")

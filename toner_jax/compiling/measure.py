@@ -30,6 +30,7 @@ class Measured:
       kernels: launches.
       counts, moved: of collectives by kind, how many run and the bytes of their larger sides.
       casts, copies: bytes that kernels which do nothing else read and write inside loops.
+      repeated: bytes of collectives inside loops, which are among `moved`.
       unknown_loops: loops that are taken to run once.
       kernel_seconds, collective_seconds: of its roofline; None for a device whose figures are not known.
       compile_seconds: of tracing and compiling on this machine, all that was compiled together.
@@ -44,6 +45,7 @@ class Measured:
     kernels: float
     casts: float
     copies: float
+    repeated: float
     unknown_loops: float
     compile_seconds: float
     kernel_seconds: float | None = None
@@ -164,6 +166,7 @@ def _measured(compiled: jax.stages.Compiled, figures: Figures | None, seconds: f
         kernels=program.launches,
         casts=program.moved_in_loops("cast"),
         copies=program.moved_in_loops("copy"),
+        repeated=sum(c.bytes * c.count for c in program.collectives if c.in_loop),
         unknown_loops=program.unknown_loops,
         compile_seconds=seconds,
         kernel_seconds=bound.kernels if bound else None,

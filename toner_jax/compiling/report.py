@@ -105,7 +105,12 @@ def _program(setting: Setting, result: Result) -> dict[str, Any]:
             kind: {"count": m.counts[kind], "bytes": m.moved.get(kind, 0.0)} for kind in sorted(m.counts)
         },
         "collectives_grow": result.growth,
-        "in_loops": {"casts": m.casts, "copies": m.copies, "of_unknown_length": m.unknown_loops},
+        "in_loops": {
+            "casts": m.casts,
+            "copies": m.copies,
+            "collectives": m.repeated,
+            "of_unknown_length": m.unknown_loops,
+        },
         "roofline": _roofline(setting, result, m),
         "compile_seconds": m.compile_seconds,
     }

@@ -77,6 +77,7 @@ _ROWS: tuple[tuple[str, Cell], ...] = (
     ("kernels", lambda p: f"{p['kernels']:,.0f}"),
     *((f"{kind}: calls, bytes", _collectives(kind)) for kind in _KINDS),
     ("collectives with twice the batch", lambda p: f"{p['collectives_grow']:+.1%}"),
+    ("collectives in loops", lambda p: console.in_bytes(p["in_loops"]["collectives"])),
     ("casts in loops", lambda p: console.in_bytes(p["in_loops"]["casts"])),
     ("copies in loops", lambda p: console.in_bytes(p["in_loops"]["copies"])),
     ("roofline of kernels", lambda p: f"{1e3 * p['roofline']['kernels_seconds']:,.2f} ms"),
@@ -132,7 +133,7 @@ def write_picture(report: dict[str, Any], path: Path) -> None:
         f"GB a device, of {devices['count']} × {devices['kind']}; lines: the memory of one device"
     )
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     made = io.BytesIO()
     figure.savefig(made, format=path.suffix.removeprefix("."), dpi=150)
     write_atomically(path, made.getvalue())

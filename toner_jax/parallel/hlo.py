@@ -66,7 +66,8 @@ class Kernel:
 
     Attributes:
       op: "fusion", "dot", "custom-call", …
-      bytes: what one run reads and writes; of what is sliced or updated in place, the part.
+      bytes: what one run reads from the device's memory and writes to it; of what is sliced or updated in place, the
+        part.
       products: the matrix products in it.
       moves: "cast" where changing dtypes is all it does, "copy" where it changes nothing, "" for the rest.
       dtypes: of its first operand and its result, as "f32→bf16".
@@ -252,17 +253,18 @@ class _Reader:
         if instruction.op == "dynamic-update-slice":
             return 2 * operands[1].bytes
         if instruction.op in _SLICES:
-            return 2 * instruction.bytes + sum(o.bytes for o in operands[1:])
+            return 2 * instruction.bytes + sum(o.traffic for o in operands[1:])
         if instruction.op != "fusion":
-            return instruction.bytes + sum(o.bytes for o in operands)
+            return instruction.traffic + sum(o.traffic for o in operands)
         fused = self.module.computations[instruction.called[0]]
         read = sum(
-            min(operand.bytes, _read_of(parameter, fused))
-            if (parameter := fused.parameters.get(place))
-            else 0
+            min(operand.traffic, _read_of(parameter, fused))
             for place, operand in enumerate(operands)
+            if (parameter := fused.parameters.get(place))
         )
-        return read + sum(_written(result, fused) for result in _results(fused))
+        results, shapes = _results(fused), instruction.shapes
+        far = [not s.near for s in shapes] if len(shapes) == len(results) else [True] * len(results)
+        return read + sum(_written(result, fused) for result, out in zip(results, far, strict=True) if out)
 
 
 def _channel(collective: Instruction) -> str:

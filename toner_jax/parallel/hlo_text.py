@@ -13,7 +13,7 @@ _BYTES = {
     "f32": 4, "s32": 4, "u32": 4, "f64": 8, "s64": 8, "u64": 8, "c64": 8, "c128": 16, "s4": 0.5, "u4": 0.5,
     "s2": 0.25, "u2": 0.25,
 }  # fmt: skip
-_SHAPE = re.compile(rf"\b({'|'.join(_BYTES)})\[([0-9,<=]*)\]")
+_SHAPE = re.compile(rf"\b({'|'.join(_BYTES)})\[([0-9,<=]*)\](\{{[^{{}}]*\}})?")
 _COMPUTATION = re.compile(r"(ENTRY )?%?([\w.\-]+) \(.*\) -> .*\{$")
 _INSTRUCTION = re.compile(r"\s+(ROOT )?%?([\w.\-]+) = (.*)$")
 _OP = re.compile(r"([a-z][\w\-]*)\(")
@@ -24,10 +24,15 @@ _OPENING, _CLOSING = "([{", ")]}"
 
 @dataclass(frozen=True)
 class Shape:
-    """An array's dtype, as HLO spells it, and its dimensions."""
+    """An array's dtype, as HLO spells it, and its dimensions.
+
+    Attributes:
+      near: it lies in a memory of the processor itself, as many of a TPU's do.
+    """
 
     dtype: str
     dims: tuple[int, ...]
+    near: bool = False
 
     @property
     def size(self) -> int:
@@ -41,8 +46,8 @@ class Shape:
 def read_shapes(text: str) -> tuple[Shape, ...]:
     """The arrays of a type, those of nested tuples in order; tokens and opaque values are left out."""
     return tuple(
-        Shape(dtype, tuple(int(d.removeprefix("<=")) for d in dims.split(",") if d))
-        for dtype, dims in _SHAPE.findall(text)
+        Shape(dtype, tuple(int(d.removeprefix("<=")) for d in dims.split(",") if d), "S(" in layout)
+        for dtype, dims, layout in _SHAPE.findall(text)
     )
 
 
@@ -71,6 +76,11 @@ class Instruction:
     @property
     def bytes(self) -> int:
         return sum(shape.bytes for shape in self.shapes)
+
+    @property
+    def traffic(self) -> int:
+        """Bytes of its result that pass the device's memory."""
+        return sum(shape.bytes for shape in self.shapes if not shape.near)
 
     @cached_property
     def operands(self) -> tuple[str, ...]:
