@@ -83,6 +83,7 @@ def prepare(target: Target) -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ.setdefault("JAX_SKIP_CUDA_CONSTRAINTS_CHECK", "1")
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # no TPU is used, so nobody is disturbed
     if target.name == "cpu":
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={target.count}".strip()
@@ -119,7 +120,7 @@ def devices(target: Target) -> list[jax.Device]:
     except (RuntimeError, ValueError, NotImplementedError) as error:
         reason = str(error).split("\n")[0]
         raise UserError(
-            f"{target}: the compiler has no such target ({reason}); {EXTRA} has one that has"
+            f"{target}: the compiler that is here makes nothing for it ({reason}); another version may: {EXTRA}"
         ) from error
     if len(found) != target.count:
         raise UserError(f"{target}: the compiler makes {len(found)} devices of it")
