@@ -54,6 +54,7 @@ def report(tmp_path_factory):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_the_mesh_is_that_of_the_configuration(report):
     assert report["mesh"] == {"data": 2, "fsdp": 4, "tensor": 1}
     assert (report["devices"]["count"], report["dtype"]) == (8, "float32")
@@ -62,6 +63,7 @@ def test_the_mesh_is_that_of_the_configuration(report):
     assert all(program["collectives"] for program in report["programs"])
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_the_programs_take(report, tmp_path):
     """From shapes alone, within a tenth of the compiler's figures."""
     said = toner_jax(
@@ -80,6 +82,7 @@ def test_a_dry_run_says_what_the_programs_take(report, tmp_path):
         assert 1e6 * float(found[1]) == pytest.approx(program["memory"]["arguments"], rel=0.1)
 
 
+@pytest.mark.slow
 def test_useful_compute_is_no_more_than_what_is_computed(report):
     for program in report["programs"]:
         if program["name"].startswith("decode"):
@@ -94,7 +97,7 @@ def test_useful_compute_is_no_more_than_what_is_computed(report):
     ("arguments", "message"),
     [
         (("--devices=3xcpu", "--config=ontonotes:small", "--config.mesh.fsdp=2"), "number of devices, 3"),
-        (("--devices=cpu", "--config=quickstart"), "say how many types there are with --types=N"),
+        (("--devices=cpu", "--config=quickstart"), "say how many types there are"),
         (("--devices=8xa100", "--config=ontonotes"), "--devices=8xa100: no such device; did you mean a100-40gb or"),
         (("--devices=cpu", "--config=ontonotes", "--shape=128"), "--shape: expected two lengths"),
         (("--config=ontonotes",), "--devices is missing"),

@@ -126,9 +126,7 @@ def run_main(*names: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def fsdp() -> dict[str, Any]:
     """The programs of `make test`."""
-    return run_main(
-        "generator one replicated", "generator fsdp fsdp", "matcher one replicated", "matcher fsdp fsdp"
-    )
+    return run_main("generator fsdp fsdp", "matcher fsdp fsdp")
 
 
 def moved(program: dict[str, Any], *kinds: str) -> int:
@@ -165,22 +163,6 @@ def test_fsdp_moves_parameters_and_no_activations(fsdp, kind):
     check_rows(kind, fsdp[f"{kind} fsdp fsdp"])
 
 
-@pytest.mark.parametrize("kind", ["generator", "matcher"])
-def test_no_device_computes_what_another_does(fsdp, kind):
-    """The descriptions of all types too are encoded once, on all devices together."""
-    whole, share = (fsdp[f"{kind} {mesh}"]["64"]["flops"] for mesh in ("one replicated", "fsdp fsdp"))
-    assert share * DEVICES == pytest.approx(whole, rel=0.02)
-
-
-@pytest.mark.parametrize("kind", ["generator", "matcher"])
-def test_fsdp_holds_an_eighth_of_the_state(fsdp, kind):
-    """Parameters and two moments in fp32: 12 bytes a parameter; the small ones are whole."""
-    one, share = (fsdp[f"{kind} {mesh}"]["32"] for mesh in ("one replicated", "fsdp fsdp"))
-    assert one["arguments"] == pytest.approx(12 * one["parameters"], rel=0.1)
-    assert share["arguments"] <= 1.25 * one["arguments"] / DEVICES
-    assert share["temporaries"] < one["temporaries"] / 2
-
-
 @pytest.fixture(scope="module", params=["generator", "matcher"])
 def every(request) -> tuple[str, dict[str, Any]]:
     """All presets of a model."""
@@ -214,6 +196,24 @@ def test_every_preset_holds_its_share_and_computes_its_share(every):
         found = programs[name]["64"]
         assert found["arguments"] <= 1.1 * expected * found["parameters"] + 12 * SMALL, name
         assert found["flops"] * DEVICES <= 1.1 * whole["flops"], name
+
+
+@pytest.mark.slow
+def test_no_device_computes_what_another_does(every):
+    """The descriptions of all types too are encoded once, on all devices together."""
+    _, programs = every
+    share, whole = (programs[name]["64"]["flops"] for name in ("fsdp fsdp", "one replicated"))
+    assert share * DEVICES == pytest.approx(whole, rel=0.02)
+
+
+@pytest.mark.slow
+def test_fsdp_holds_an_eighth_of_the_state(every):
+    """Parameters and two moments in fp32: 12 bytes a parameter; the small ones are whole."""
+    _, programs = every
+    one, share = (programs[name]["32"] for name in ("one replicated", "fsdp fsdp"))
+    assert one["arguments"] == pytest.approx(12 * one["parameters"], rel=0.1)
+    assert share["arguments"] <= 1.25 * one["arguments"] / DEVICES
+    assert share["temporaries"] < one["temporaries"] / 2
 
 
 if __name__ == "__main__":

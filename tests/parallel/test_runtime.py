@@ -27,9 +27,13 @@ def trimmed(monkeypatch):
     runtime._return_freed_memory.cache_clear()
 
 
-def test_memory_is_returned_after_each_compilation_and_never_between(trimmed):
+def test_memory_is_returned_after_each_long_compilation_and_never_between(trimmed, monkeypatch):
     runtime.set_up_compilation()
     runtime.set_up_compilation()
+    monkeypatch.setattr(runtime, "_LONG", 3600.0)
+    jax.jit(lambda x: x * 2.75 + 0.5)(jnp.ones(3)).block_until_ready()
+    assert trimmed == []
+    monkeypatch.setattr(runtime, "_LONG", 0.0)
     program = jax.jit(lambda x: x * 3.25 + 1.5)
     program(jnp.ones(3)).block_until_ready()
     after_first = len(trimmed)

@@ -50,6 +50,7 @@ def test_they_are_read_if_accepted(mixed, finished, tmp_path, caplog):
     assert ner.predict(texts) == whole.predict(texts)
 
 
+@pytest.mark.slow
 def test_the_warning_stays_in_the_report(mixed, finished, tmp_path, capsys):
     evaluate.main([f"--workdir={mixed}", "--accept-mixed", f"--output={tmp_path / 'out'}"])
     report = json.loads((tmp_path / "out/report.json").read_text())

@@ -96,4 +96,4 @@ def types_of(config: ConfigDict, count: int | None) -> Schema:
     try:
         return get_schema(config.data.schema or config.data.name)
     except UserError as error:
-        raise UserError(f"{error}; say how many types there are with --types=N") from error
+        raise UserError(f"{error}; say how many types there are") from error

@@ -84,11 +84,10 @@ def prepare(target: Target) -> None:
     os.environ.setdefault("JAX_SKIP_CUDA_CONSTRAINTS_CHECK", "1")
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # no TPU is used, so nobody is disturbed
-    if target.name == "cpu":
-        flags = os.environ.get("XLA_FLAGS", "")
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={target.count}".strip()
     with silent_stderr():  # the plugins of accelerators that are not here say so, from C++
-        import jax  # noqa: F401
+        import jax
+    if target.name == "cpu":
+        jax.config.update("jax_num_cpu_devices", target.count)
 
 
 def _platform(target: Target) -> str:

@@ -18,6 +18,7 @@ from toner_jax.common import cache
 _LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
 _JAX_LEAST_SECONDS = 1.0  # its default
 _COMPILED = "/jax/core/compile/backend_compile_duration"  # JAX's event
+_LONG = 0.2  # seconds of a compilation that leaves much; going through the heap takes a tenth of that
 
 
 def set_up_compilation() -> None:
@@ -45,14 +46,14 @@ def _keep_programs() -> None:
 
 @memoised
 def _return_freed_memory() -> None:
-    """After each compilation, memory that is free in the heap goes back to the system.
+    """After each long compilation, memory that is free in the heap goes back to the system.
 
     The compiler's many small pieces are the most of it: 40 to 100 MiB of a process that predicts on a CPU.
     """
     if trim := _heap_trim():
 
         def compiled(event: str, duration_secs: float, **kwargs: str | int) -> None:
-            if event == _COMPILED:
+            if event == _COMPILED and duration_secs >= _LONG:
                 trim(0)
 
         jax.monitoring.register_event_duration_secs_listener(compiled)
