@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
 import sys
 from typing import Any
 
+import eight
 import jax
 import numpy as np
 import pytest
@@ -25,7 +24,7 @@ from toner_jax.models.t5.config import T5Config
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.hlo import read_program
 from toner_jax.parallel.mesh import abstract_batch, make_mesh
-from toner_jax.parallel.sharding import state_shardings
+from toner_jax.parallel.sharding import placed, state_shardings
 from toner_jax.training.objectives import GeneratorObjective, MatcherObjective
 from toner_jax.training.optimizer import adamw, linear_schedule
 from toner_jax.training.state import abstract_state, make_train_step
@@ -77,8 +76,8 @@ def step_of(kind: str, mesh: Any, preset: str, rows: int) -> tuple[Any, Any, dic
         loss = MatcherObjective(0.1, None).loss(model, descriptions)
         batch |= {"ids": np.zeros((rows, SOURCE), np.int32)}
     shapes = abstract_state(registry.initializer(model), tx)
-    placed = state_shardings(shapes, mesh, preset, registry.of(model.config).sharding)
-    state = jax.tree.map(lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), shapes, placed)
+    shardings = state_shardings(shapes, mesh, preset, registry.of(model.config).sharding)
+    state = placed(shapes, shardings)
     return make_train_step(loss, tx, state), state, batch
 
 
@@ -107,20 +106,9 @@ def main(*names: str) -> None:
 
 
 def run_main(*names: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, __file__, *names],
-        env={
-            **os.environ,
-            "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Involuntary full rematerialization" not in done.stderr
-    return json.loads(done.stdout)
+    found, said = eight.run(__file__, *names)
+    assert "Involuntary full rematerialization" not in said
+    return found
 
 
 @pytest.fixture(scope="module")

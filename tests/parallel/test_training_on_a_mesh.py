@@ -7,12 +7,11 @@ Run as a program, this file trains on eight simulated devices and prints what it
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from dataclasses import replace
 from typing import Any
 
+import eight as simulated
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -159,16 +158,7 @@ def main(dropout: str, *names: str) -> None:
 def run_main(dropout: float, *names: str) -> dict[str, Any]:
     """What `main` prints on eight simulated devices; compiled without optimization, which takes longer
     than these few steps."""
-    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
-    done = subprocess.run(
-        [sys.executable, __file__, str(dropout), *names],
-        env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return simulated.run(__file__, str(dropout), *names, flags="--xla_backend_optimization_level=0")[0]
 
 
 @pytest.fixture(scope="module")

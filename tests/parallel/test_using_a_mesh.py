@@ -6,13 +6,12 @@ Run as a program, this file loads a run on eight simulated devices and prints wh
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import eight as simulated
 import jax
 import numpy as np
 import pytest
@@ -76,16 +75,7 @@ def main(workdir: str) -> None:
 
 @pytest.fixture(scope="module")
 def eight(finished) -> dict[str, Any]:
-    flags = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
-    done = subprocess.run(
-        [sys.executable, __file__, str(finished[0])],
-        env={**os.environ, **flags},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return simulated.run(__file__, str(finished[0]))[0]
 
 
 @pytest.fixture(scope="module")

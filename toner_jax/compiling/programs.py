@@ -168,9 +168,6 @@ class Subject:
         return setup.parameter_targets(shapes, self.mesh, self.config.sharding, rules)
 
 
-NAMES = ("generator", "matcher", "decode", "types")
-
-
 def _lowered(program: Any, *arguments: Any) -> jax.stages.Lowered:
     lowered: jax.stages.Lowered = program.lower(*arguments)
     return lowered

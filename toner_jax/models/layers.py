@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from toner_jax.parallel.activations import ROWS, TENSOR, gathered, mesh_of, split
+from toner_jax.parallel.activations import TENSOR, gathered, mesh_of, split
+from toner_jax.parallel.mesh import ROWS
 
 Dtype = Any
 Initializer = nn.initializers.Initializer

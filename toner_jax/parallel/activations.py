@@ -15,7 +15,6 @@ import jax
 from jax.sharding import AbstractMesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-ROWS = ("data", "fsdp")  # of the axis that counts samples
 TENSOR = "tensor"  # of heads, hidden units and vocabularies
 
 Axes = str | tuple[str, ...] | None
@@ -26,8 +25,7 @@ def split(x: jax.Array, *axes: Axes) -> jax.Array:
 
     Axes that do not divide their dimension are left out. So is the gradient's place.
     """
-    sharding = _sharding(x, axes)
-    return x if sharding is None else _constrained(x, sharding)
+    return on_mesh(x, mesh_of(x), *axes)
 
 
 def gathered(weights: jax.Array, *axes: Axes) -> jax.Array:
@@ -35,8 +33,8 @@ def gathered(weights: jax.Array, *axes: Axes) -> jax.Array:
 
     Their gradient is left where the optimizer wants it: it is reduced onto its shards, never gathered.
     """
-    sharding = _sharding(weights, axes)
-    return weights if sharding is None else _placed(weights, sharding)
+    mesh = mesh_of(weights)
+    return weights if mesh is None else _placed(weights, _fitting(weights, mesh, axes))
 
 
 def mesh_of(x: Any) -> AbstractMesh | None:
@@ -53,11 +51,6 @@ def on_mesh(x: jax.Array, mesh: AbstractMesh | None, *axes: Axes) -> jax.Array:
 def _constrained(x: jax.Array, sharding: NamedSharding) -> jax.Array:
     placed: jax.Array = jax.lax.with_sharding_constraint(x, sharding)
     return placed
-
-
-def _sharding(x: jax.Array, axes: tuple[Axes, ...]) -> NamedSharding | None:
-    mesh = mesh_of(x)
-    return None if mesh is None else _fitting(x, mesh, axes)
 
 
 def _fitting(x: jax.Array, mesh: AbstractMesh, axes: tuple[Axes, ...]) -> NamedSharding:

@@ -13,7 +13,8 @@ from jax.sharding import PartitionSpec as P
 from toner_jax.errors import UserError
 
 AXES = ("data", "fsdp", "tensor")
-BATCH = P(("data", "fsdp"))  # of arrays whose rows are samples
+ROWS = ("data", "fsdp")  # what the rows of a batch are split over
+BATCH = P(ROWS)  # of arrays whose rows are samples
 
 
 def make_mesh(

@@ -26,11 +26,13 @@ import jax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from toner_jax.parallel.mesh import ROWS
+
 AUTO = "auto"
 PRESETS = ("replicated", "zero1", "fsdp", "tensor")  # besides AUTO
 
 Names = Mapping[str, tuple[str, ...]]  # the axes of the mesh behind a name in the table
-_JOINTLY: Names = {"fsdp": ("data", "fsdp"), "tensor": ("tensor",)}
+_JOINTLY: Names = {"fsdp": ROWS, "tensor": ("tensor",)}
 _AS_NAMED: Names = {"fsdp": ("fsdp",), "tensor": ("tensor",)}
 _OF_PARAMETERS: Mapping[str, Names] = {
     "replicated": {},
@@ -147,6 +149,11 @@ def state_shardings(shapes: Mapping[str, Any], mesh: Mesh, preset: str, rules: S
         **jax.tree_util.tree_map_with_path(one, rest),
         "params": parameter_shardings(shapes["params"], mesh, rules, preset),
     }
+
+
+def placed(shapes: Any, shardings: Any) -> Any:
+    """A tree of arrays or shapes, as shapes that know where they lie."""
+    return jax.tree.map(lambda s, p: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=p), shapes, shardings)
 
 
 def gradient_shardings(state: Mapping[str, Any]) -> Any:

@@ -10,7 +10,7 @@ import optax
 from jax.sharding import Mesh
 
 from toner_jax.models import registry
-from toner_jax.parallel.sharding import state_shardings
+from toner_jax.parallel.sharding import placed, state_shardings
 from toner_jax.runs.view import Settings
 from toner_jax.training import state as train_state
 
@@ -21,17 +21,13 @@ def placed_state(
     """The shapes of a train state, with the shardings that `setup.create_state` gives its arrays."""
     shapes = train_state.abstract_state(registry.initializer(model), tx)
     shardings = state_shardings(shapes, mesh, config.sharding, registry.of(model.config).sharding)
-    placed: train_state.State = jax.tree.map(
-        lambda shape, sharding: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding),
-        shapes,
-        shardings,
-    )
-    return placed
+    state: train_state.State = placed(shapes, shardings)
+    return state
 
 
-def device_bytes(placed: Any) -> int:
+def device_bytes(tree: Any) -> int:
     """What a tree of shapes with shardings takes of one device."""
     return sum(
         math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
-        for leaf in jax.tree.leaves(placed)
+        for leaf in jax.tree.leaves(tree)
     )

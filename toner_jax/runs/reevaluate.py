@@ -19,12 +19,12 @@ from toner_jax.data.sentences import load_sentences
 from toner_jax.evaluation.detokenized import evaluate_detokenized
 from toner_jax.evaluation.evaluated import Evaluated, write_predictions
 from toner_jax.evaluation.report import make_report
-from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs.chain import DATA, whole
 from toner_jax.runs.evaluate import made_by_run, make_reference
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.marker import MARKER, read_marker, stage_result
 from toner_jax.runs.matched_types import FOLDER as TYPES
+from toner_jax.runs.placement import configured_mesh
 from toner_jax.runs.restore import read_work_config
 from toner_jax.runs.setup import read_work_schema
 from toner_jax.runs.workdir import split_path
@@ -91,7 +91,7 @@ def changed_config(workdir: Path, changes: Sequence[tuple[str, str]]) -> ConfigD
         say(f"{key}: {old} in training, {configuration.get(config, key)} here")
     validate(config)
     if any(key.startswith("mesh.") for key, _ in changes):
-        make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)  # raises what is wrong with it
+        configured_mesh(config)  # raises what is wrong with it
     return config
 
 

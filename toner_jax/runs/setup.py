@@ -22,7 +22,7 @@ from toner_jax.models.hf.hub import resolve
 from toner_jax.models.tokenizer import TokenizerKind
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.runtime import compute_dtype
-from toner_jax.parallel.sharding import ShardingRules, parameter_shardings
+from toner_jax.parallel.sharding import ShardingRules, parameter_shardings, placed
 from toner_jax.pipeline.corpus import generator_corpus, matcher_corpus
 from toner_jax.pipeline.features import GeneratorFeatures, check_room
 from toner_jax.pipeline.matcher_features import MatcherFeatures
@@ -226,9 +226,4 @@ def restore_params(stage: Path, step: int, model: Any, mesh: Mesh, preset: str) 
 
 def parameter_targets(shapes: Any, mesh: Mesh, preset: str, rules: ShardingRules) -> Any:
     """Shapes of parameters with the shardings that training gives them: what a restore asks for."""
-    shardings = parameter_shardings(shapes, mesh, rules, preset)
-    return jax.tree.map(
-        lambda shape, sharding: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding),
-        shapes,
-        shardings,
-    )
+    return placed(shapes, parameter_shardings(shapes, mesh, rules, preset))

@@ -15,8 +15,8 @@ from toner_jax.inference.matching import embed
 from toner_jax.models.encoder import Encoder
 from toner_jax.models.t5.model import shift_right
 from toner_jax.models.toner import ToNER
-from toner_jax.parallel.activations import ROWS, mesh_of, on_mesh
-from toner_jax.parallel.mesh import round_batch
+from toner_jax.parallel.activations import mesh_of, on_mesh
+from toner_jax.parallel.mesh import ROWS, round_batch
 from toner_jax.pipeline.batching import pad_rows
 from toner_jax.training.state import Loss
 

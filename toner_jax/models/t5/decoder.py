@@ -16,7 +16,8 @@ import jax.numpy as jnp
 from toner_jax.models.decoder import DecoderCache, EncodedSource, KeysValues
 from toner_jax.models.layers import MASKED, mask_to_bias, on_rows
 from toner_jax.models.t5.model import T5, Attention
-from toner_jax.parallel.activations import ROWS, TENSOR, gathered, mesh_of, on_mesh
+from toner_jax.parallel.activations import TENSOR, gathered, mesh_of, on_mesh
+from toner_jax.parallel.mesh import ROWS
 
 
 @dataclass(frozen=True, eq=False)
