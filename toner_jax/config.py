@@ -154,6 +154,9 @@ def base() -> ConfigDict:
     c.decode.tokens_per_pass = 0  # that speculative decoding verifies at once; 0 for 4 on CPU, 8 elsewhere
     c.decode.beam_size = 1  # hypotheses of free decoding; 1 is greedy
     c.decode.length_penalty = 1.0  # beams are compared by log-probability / tokens ** this
+    # on several devices: whole, each has all weights and decodes on its own; split, they lie as they are stored and all
+    # devices are in step, where memory is short; auto: whole where there is room
+    c.decode.weights = "auto"
     c.decode.threshold = 0.0  # entities with a lower score are left out
     c.decode.type_threshold = ""  # δ of the evaluation and of predict; "" for that of training
     # Divides the logits behind the scores and changes nothing that is written; or "dev": the value that fits dev

@@ -23,6 +23,7 @@ _CHOICES = {
     "generator.pool": ("text", "prompt"),
     "generator.loss_normalization": ("token", "sequence"),
     "sharding": ("auto", "replicated", "zero1", "fsdp", "tensor"),
+    "decode.weights": ("auto", "whole", "split"),
 }
 
 # Keys, what their values must be, and how that is said.

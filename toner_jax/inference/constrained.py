@@ -27,13 +27,13 @@ from toner_jax.decoding.tape import (
     unpack,
 )
 from toner_jax.inference.options import DecodeOptions, Techniques
+from toner_jax.inference.places import are_apart, dealt, decode_on
 from toner_jax.inference.programs import Programs
 from toner_jax.inference.request_groups import ONE_THREAD, GroupPlan, Planner, Shape, in_threads, on_cpu
 from toner_jax.inference.sources import Source, make_source
 from toner_jax.inference.work import Work
-from toner_jax.models.decoder import MakeDecoder
+from toner_jax.models.decoder import MakeDecoder, Seq2SeqDecoder
 from toner_jax.parallel.mesh import abstract_batch, shard_batch
-from toner_jax.pipeline.batching import pad_rows
 from toner_jax.tasks.output import Input, Output, WrittenSpan
 from toner_jax.tasks.task import Task
 
@@ -54,12 +54,14 @@ class _Group(NamedTuple):
     Attributes:
       inputs: which inputs its requests are.
       word_index: of each, the word that each piece of its text belongs to.
+      at: where each lies among the requests of the program.
       rows: how many are at work at a time.
       decoded: `continuous_batching.Decoded`, of device or host arrays.
     """
 
     inputs: list[int]
     word_index: list[np.ndarray]
+    at: np.ndarray
     rows: int
     decoded: Any
 
@@ -94,6 +96,8 @@ class GrammarGenerator:
         self._tokens_per_pass = options.tokens_per_pass or (4 if cpu else 8)
         self._unroll = not cpu
         self._drafts = techniques.drafts
+        self._weights = options.weights
+        self._apart: bool | None = None  # known with the parameters
         self._grammar = options.constrained(task.grammar())
         self._automaton = compile_grammar(self._grammar)
         self._type_pieces = type_pieces(self._grammar)
@@ -114,7 +118,7 @@ class GrammarGenerator:
             not depend on it.
         """
         sources = [make_source(self._task, i) for i in inputs]
-        plan = self._planner.plan(self._programs.make_decoder(params).width)
+        plan = self._plan(params)
         call = _Call(params, inputs, sources, calibration_temperature, plan)
         out: list[Output | None] = [None] * len(inputs)
         todo = list(range(len(inputs)))
@@ -129,6 +133,12 @@ class GrammarGenerator:
             todo = [i for group in finished for i in self._finish(group, out)]
         return out  # type: ignore[return-value]
 
+    def _plan(self, params: Any) -> GroupPlan:
+        make_decoder = self._programs.make_decoder
+        if self._apart is None:
+            self._apart = are_apart(make_decoder, params, self._mesh, self._weights)
+        return self._planner.plan(make_decoder(params).width, self._apart)
+
     def _positions(self, source: Source) -> int:
         """What a program for an input has to hold: its source, and its types and text on the tape, which are rarely
         more."""
@@ -140,23 +150,32 @@ class GrammarGenerator:
     def _start(self, call: _Call, group: tuple[list[int], Shape]) -> _Group:
         """Has the device decode the inputs of one group."""
         chosen, shape = group
-        tapes, word_index = self._tapes([call.inputs[i] for i in chosen], shape)
-        ids = pad_rows([call.sources[i].ids for i in chosen], shape.source, shape.requests)
+        at, size = dealt(len(chosen), shape.requests, call.plan.places if call.plan.apart else 1)
+        texts: list[Input | None] = [None] * shape.requests
+        ids = np.zeros((shape.requests, shape.source), np.int32)
+        for i, place in zip(chosen, at.tolist(), strict=True):
+            texts[place] = call.inputs[i]
+            ids[place, : len(call.sources[i].ids)] = call.sources[i].ids
+        tapes, word_index = self._tapes(texts, shape)
         # In few arrays, as each takes time to hand over.
         ids, tapes = shard_batch((ids, pack(tapes)), self._mesh)
         one_thread = self._one_thread if call.plan.threads > 1 and shape.requests > 1 else None
-        program = self._programs.get(_decode, self._automaton, compiler_options=one_thread)
+        program = self._program(call.plan, compiler_options=one_thread)
         self._programs.compilations.begin(self._compiled_for(shape))
-        requests, options = _Requests(ids, tapes, len(chosen), self._limit), self._speculative(shape)
-        decoded = program(call.params, requests, call.calibration_temperature, options=options)
-        return _Group(chosen, word_index, shape.rows, decoded)
+        given = _Given(call.calibration_temperature, self._limit)
+        options = self._speculative(call.plan, shape)
+        decoded = program(call.params, given, _Requests(ids, tapes, size), options=options)
+        return _Group(chosen, word_index, at, shape.rows, decoded)
 
-    def _speculative(self, shape: Shape) -> SpeculativeOptions:
+    def _program(self, plan: GroupPlan, compiler_options: dict[str, Any] | None = None) -> jax.stages.Wrapped:
+        return self._programs.get(_decode, self._automaton, plan.apart, compiler_options=compiler_options)
+
+    def _speculative(self, plan: GroupPlan, shape: Shape) -> SpeculativeOptions:
         return SpeculativeOptions(
             tokens_per_pass=self._tokens_per_pass,
             slots=shape.passes * self._tokens_per_pass,
             length=self._max_length,
-            rows=shape.rows,
+            rows=shape.rows // (plan.places if plan.apart else 1),
             unroll=self._unroll,
         )
 
@@ -167,24 +186,24 @@ class GrammarGenerator:
           params: shapes with their shardings.
           source: what inputs are padded to.
         """
-        plan = self._planner.plan(self._programs.make_decoder(params).width)
+        plan = self._plan(params)
         shape = Shape(plan.requests, plan.rows, source, plan.passes)
-        tapes, _ = self._tapes([], shape)
+        tapes, _ = self._tapes([None] * plan.requests, shape)
         host = np.zeros((shape.requests, source), np.int32), pack(tapes)
         ids, tapes = abstract_batch(host, self._mesh)
-        requests = _Requests(ids, tapes, shape.requests, self._limit)
-        program = self._programs.get(_decode, self._automaton)
-        return program.lower(params, requests, 1.0, options=self._speculative(shape))
+        _, size = dealt(plan.requests, plan.requests, plan.places if plan.apart else 1)
+        program = self._program(plan)
+        given, requests = _Given(1.0, self._limit), _Requests(ids, tapes, size)
+        return program.lower(params, given, requests, options=self._speculative(plan, shape))
 
-    def _tapes(self, inputs: Sequence[Input], shape: Shape) -> tuple[Tape, list[np.ndarray]]:
-        """The tapes of a group; those of requests that it lacks are of empty texts."""
-        idle = shape.requests - len(inputs)
-        texts = [i.words for i in inputs] + [()] * idle
+    def _tapes(self, inputs: Sequence[Input | None], shape: Shape) -> tuple[Tape, list[np.ndarray]]:
+        """The tapes of a group; where there is no request, of an empty text."""
+        texts = [() if i is None else i.words for i in inputs]
         word, names = self._task.word_ids.word, self._task.schema.names
         ids = [[word(w) for w in words] for words in texts] if self._grammar.spans else [()] * len(texts)
         tapes, word_index = make_tapes(self._grammar, ids, shape.source)
         if self._drafts and self._grammar.spans:
-            matched = [i.matched for i in inputs] + [()] * idle
+            matched = [() if i is None else i.matched for i in inputs]
             first = [names[:1] if types is None else types[:1] for types in matched]
             likeliest = [names.index(types[0]) if types else -1 for types in first]
             tapes = make_draft_plans(self._grammar, tapes, word_index, texts, likeliest)
@@ -193,11 +212,11 @@ class GrammarGenerator:
     def _finish(self, group: _Group, out: list[Output | None]) -> list[int]:
         """Reads a group's outputs into `out`, and returns the inputs that need more room."""
         decoded = group.decoded
-        self.work.add(int(decoded.passes), group.rows)
+        self.work.add(decoded.passes, group.rows)
         counts, complete = (decoded.tokens != 0).sum(axis=1).tolist(), decoded.complete.tolist()
         truncated = decoded.truncated.tolist()
         items = _items_by_request(decoded.spans)
-        for k, i in enumerate(group.inputs):
+        for k, i in zip(group.at.tolist(), group.inputs, strict=True):
             if complete[k]:
                 # Without the end of sequence.
                 whole = counts[k] - (self._grammar.ends and not truncated[k])
@@ -208,8 +227,9 @@ class GrammarGenerator:
                 out[i] = Output(
                     decoded.tokens[k, :whole].tolist(), scores[:whole], spans, truncated=truncated[k]
                 )
-        advance(sum(complete[: len(group.inputs)]))
-        return [i for k, i in enumerate(group.inputs) if not complete[k]]
+        unfinished = [i for k, i in zip(group.at.tolist(), group.inputs, strict=True) if not complete[k]]
+        advance(len(group.inputs) - len(unfinished))
+        return unfinished
 
     def _spans(
         self,
@@ -251,27 +271,39 @@ def _fetch(group: _Group) -> _Group:
     return group._replace(decoded=jax.device_get(group.decoded))
 
 
+class _Given(NamedTuple):
+    """What all rows share: `budget` as in `continuous_batching.Requests`."""
+
+    calibration_temperature: jax.Array | float
+    budget: jax.Array | int
+
+
 class _Requests(NamedTuple):
-    """`continuous_batching.Requests` with its tapes packed."""
+    """`continuous_batching.Requests` with its tapes packed, of one or several places; `size` is int32 [places]."""
 
     ids: jax.Array
     tapes: Packed
-    size: int
-    budget: int
+    size: jax.Array | np.ndarray
 
 
 def _decode(
     make_decoder: MakeDecoder,
     automaton: Automaton,
+    apart: bool,
     params: Any,
+    given: _Given,
     requests: _Requests,
-    calibration_temperature: jax.Array,
     options: SpeculativeOptions,
 ) -> continuous_batching.Decoded:
-    """The program that is compiled."""
-    unpacked = continuous_batching.Requests(
-        requests.ids, unpack(requests.tapes), requests.size, requests.budget
-    )
-    return continuous_batching.decode(
-        make_decoder(params), automaton, unpacked, options, calibration_temperature
-    )
+    """The program that is compiled; `passes` are of each place, int32 [places]."""
+
+    def of_place(whole: tuple[Seq2SeqDecoder, _Given], own: _Requests) -> continuous_batching.Decoded:
+        decoder, given = whole
+        unpacked = continuous_batching.Requests(own.ids, unpack(own.tapes), own.size[0], given.budget)
+        decoded = continuous_batching.decode(
+            decoder, automaton, unpacked, options, given.calibration_temperature
+        )
+        return decoded._replace(passes=decoded.passes[None])
+
+    decoded: continuous_batching.Decoded = decode_on(of_place, make_decoder(params), given, requests, apart)
+    return decoded

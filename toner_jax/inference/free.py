@@ -15,16 +15,18 @@ from toner_jax.common.console import advance
 from toner_jax.decoding.search import ForcedPrefix, SearchOptions, beam, greedy
 from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.inference.options import DecodeOptions
+from toner_jax.inference.places import are_apart, decode_on
 from toner_jax.inference.programs import Programs
 from toner_jax.inference.sources import make_source
 from toner_jax.inference.work import Work
-from toner_jax.models.decoder import MakeDecoder
+from toner_jax.models.decoder import MakeDecoder, Seq2SeqDecoder
 from toner_jax.parallel.mesh import round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.tasks.output import Input, Output
 from toner_jax.tasks.task import Task
 
 Prefixes = Sequence[Sequence[int]]
+_Found = tuple[jax.Array, jax.Array, jax.Array]
 
 
 class FreeGenerator:
@@ -33,6 +35,7 @@ class FreeGenerator:
 
     def __init__(self, programs: Programs, task: Task, mesh: Mesh, options: DecodeOptions):
         self._programs, self._task, self._mesh = programs, task, mesh
+        self._weights = options.weights
         self._batch_size = round_batch(max(1, options.batch_size // options.beam_size), mesh)
         self._buckets = programs.lengths(options.max_source, task.overhead())
         self._options = SearchOptions(
@@ -60,6 +63,7 @@ class FreeGenerator:
         are decoded again with all the room there is.
         """
         sources = [make_source(self._task, i).ids for i in inputs]
+        apart = are_apart(self._programs.make_decoder, params, self._mesh, self._weights)
         out: list[Output | None] = [None] * len(sources)
         todo = list(range(len(sources)))
         for again in (False, True):
@@ -76,8 +80,10 @@ class FreeGenerator:
                 ids = shard_batch(ids, self._mesh)
                 shape = bucket, length, prefix is not None and prefix.tokens.shape
                 self._programs.compilations.begin((self._batch_size, options.beams, shape))
-                program = self._programs.get(_search)
-                found = jax.device_get(program(params, ids, calibration_temperature, prefix, options=options))
+                program = self._programs.get(_search, apart)
+                found = jax.device_get(
+                    program(params, calibration_temperature, (ids, prefix), options=options)
+                )
                 unfinished += self._finish(rows, found, length, out)
             todo = unfinished
         return out  # type: ignore[return-value]
@@ -92,7 +98,7 @@ class FreeGenerator:
         """Reads a batch's outputs, of at most `length` tokens, into `out`; returns the inputs that need more room."""
         ended_BT = found[0] == self._options.eos_id
         taken = np.where(ended_BT.any(axis=1), ended_BT.argmax(axis=1) + 1, length)
-        self.work.add(int(taken.max()), self._batch_size)
+        self.work.add([int(taken.max())], self._batch_size)
         unfinished = []
         for i, tokens, scores, whole in zip(rows, *found, strict=False):
             ends = np.flatnonzero(tokens == self._options.eos_id)
@@ -113,18 +119,25 @@ class FreeGenerator:
 
 def _search(
     make_decoder: MakeDecoder,
+    apart: bool,
     params: Any,
-    ids: jax.Array,
     calibration_temperature: jax.Array,
-    prefix: ForcedPrefix | None,
+    given: tuple[jax.Array, ForcedPrefix | None],
     options: SearchOptions,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The program that is compiled: tokens and their log-probabilities [B, T], and whether each output is that of
-    any longer T."""
-    decoder = make_decoder(params)
-    source = decoder.encode(ids)
-    if options.beams == 1:
-        tokens, scores = greedy(decoder, source, options, calibration_temperature, prefix)
-        return tokens, scores, jnp.any(tokens == options.eos_id, axis=1)
-    best = beam(decoder, source, options, calibration_temperature)
-    return best.tokens, best.scores, best.complete
+) -> _Found:
+    """The program that is compiled: of ids and prefixes, tokens and their log-probabilities [B, T], and whether each
+    output is that of any longer T."""
+
+    def of_place(
+        whole: tuple[Seq2SeqDecoder, jax.Array], own: tuple[jax.Array, ForcedPrefix | None]
+    ) -> _Found:
+        (decoder, temperature), (ids, prefix) = whole, own
+        source = decoder.encode(ids)
+        if options.beams == 1:
+            tokens, scores = greedy(decoder, source, options, temperature, prefix)
+            return tokens, scores, jnp.any(tokens == options.eos_id, axis=1)
+        best = beam(decoder, source, options, temperature)
+        return best.tokens, best.scores, best.complete
+
+    found: _Found = decode_on(of_place, make_decoder(params), calibration_temperature, given, apart)
+    return found

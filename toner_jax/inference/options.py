@@ -28,6 +28,9 @@ class DecodeOptions:
       tokens_per_pass: tokens that a speculative pass verifies; 0: by the device.
       beam_size: hypotheses of free decoding; 1 is greedy.
       length_penalty: beams are compared by log-probability / tokens ** this.
+      weights: on several devices: "whole", each has all of them and decodes its own rows; "split", they lie as they are
+        stored, the compiler gathers them where it needs them, and all rows are in step; "auto": whole where there is
+        room.
     """
 
     max_source: int = 512
@@ -40,6 +43,7 @@ class DecodeOptions:
     tokens_per_pass: int = 0
     beam_size: int = 1
     length_penalty: float = 1.0
+    weights: str = "auto"
 
     def constrained(self, grammar: Grammar) -> Grammar:
         """What may be written in a task, with what these options allow beyond it left out."""

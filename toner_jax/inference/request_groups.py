@@ -29,6 +29,7 @@ _PASSES, _TOKENS = 24, 96
 # products gain nothing from more. So many active rows make them large enough, and so many groups for each thread
 # even out their lengths.
 _CPU_WIDTH, _CPU_ROWS, _CPU_GROUPS = 512, 16, 2
+_SINGLE = 3  # so few inputs are decoded one by one
 
 
 def on_cpu(mesh: Mesh) -> bool:
@@ -56,7 +57,8 @@ class GroupPlan:
       threads: groups that are decoded at once.
       passes: that a row may take at first, and `most_passes` of one that needed more.
       buckets: lengths that sources are padded to.
-      split: whether rows lie on several devices, so that not even a single input has a group of one row.
+      places: of the mesh, that rows lie on: even a single input has a group of a row for each.
+      apart: whether each of several places admits requests on its own.
     """
 
     requests: int
@@ -65,13 +67,14 @@ class GroupPlan:
     passes: int
     most_passes: int
     buckets: tuple[int, ...]
-    split: bool
+    places: int
+    apart: bool
 
     def groups(self, lengths: Sequence[int], again: bool) -> Iterator[tuple[np.ndarray, Shape]]:
         """Which inputs, of so many pieces, are decoded together, and by which program; `again`: those that needed
         more passes."""
-        single = not self.split and len(lengths) < 4
-        requests, rows = (1, 1) if single else (self.requests, self.rows)
+        single = len(lengths) <= (_SINGLE if self.places == 1 else self.places)
+        requests, rows = (self.places, self.places) if single else (self.requests, self.rows)
         # No group is shared between threads, so there are enough for all, of like sizes.
         groups = -(-len(lengths) // requests)
         if self.threads > 1 and not single:
@@ -99,26 +102,27 @@ class Planner:
     tokens_per_pass: int
     limit: int
 
-    def plan(self, width: int) -> GroupPlan:
-        """The plan for a model of this width."""
+    def plan(self, width: int, apart: bool) -> GroupPlan:
+        """The plan for a model of this width; `apart` as `GroupPlan` has it."""
         per_row, threads = self.techniques.requests_per_row, self.techniques.threads
-        whole = batch_divisor(self.mesh) == 1
+        places = batch_divisor(self.mesh)
         small = on_cpu(self.mesh) and width < _CPU_WIDTH
-        if not (whole and jax.process_count() == 1 and per_row > 1):
+        if not (places == 1 and jax.process_count() == 1 and per_row > 1):
             threads = 1
         elif not threads:
             threads = _cores() if small else 1
         batch = self.options.batch_size
         rows = round_batch(min(batch, _CPU_ROWS) if threads > 1 else batch, self.mesh)
         return GroupPlan(
-            # Rows on several devices cannot admit each other's requests without talking to each other.
-            requests=rows * (per_row if whole else 1),
+            # Rows that are in step on several devices cannot admit each other's requests.
+            requests=rows * (per_row if apart or places == 1 else 1),
             rows=rows,
             threads=threads,
             passes=min(max(_PASSES, -(-_TOKENS // self.tokens_per_pass)), self.limit),
             most_passes=self.limit,
             buckets=self.buckets,
-            split=not whole,
+            places=places,
+            apart=apart,
         )
 
 

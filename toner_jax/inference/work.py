@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 
 @dataclass
@@ -17,6 +20,7 @@ class Work:
     passes: int = 0
     rows: int = 0
 
-    def add(self, passes: int, rows: int) -> None:
-        self.passes += passes
-        self.rows += passes * rows
+    def add(self, passes: Sequence[int] | np.ndarray, rows: int) -> None:
+        """Adds a call that took so many passes on each place, over `rows` in all, of which each has as many."""
+        self.passes += int(max(passes))
+        self.rows += int(sum(passes)) * rows // len(passes)

@@ -58,7 +58,7 @@ class DecoderCache(NamedTuple):
 
 
 class Seq2SeqDecoder(Protocol):
-    """A model with its parameters, ready to decode. Decoding knows nothing else of a model.
+    """A model with its parameters, ready to decode; a pytree of these. Decoding knows nothing else of a model.
 
     Attributes:
       width: D, by which inference chooses how it shares out a CPU's cores.
@@ -66,6 +66,10 @@ class Seq2SeqDecoder(Protocol):
 
     @property
     def width(self) -> int: ...
+
+    def prepared(self) -> Seq2SeqDecoder:
+        """The same decoder with its weights in the dtypes that it computes with: so that they are cast once, and not
+        in each turn of a loop."""
 
     def encode(self, ids: jax.Array, candidates: jax.Array | None = None) -> EncodedSource:
         """Encodes sources (the prefill of cross-attention), int32 [B, S] padded with 0.

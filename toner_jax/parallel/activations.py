@@ -7,13 +7,16 @@ table that is split by features then splits the states by features too, and what
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from math import prod
 from typing import Any
 
 import jax
-from jax.sharding import AbstractMesh, NamedSharding
+from jax.sharding import AbstractMesh, AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
+
+from toner_jax.parallel.mesh import BATCH, ROWS
 
 TENSOR = "tensor"  # of heads, hidden units and vocabularies
 
@@ -38,9 +41,33 @@ def gathered(weights: jax.Array, *axes: Axes) -> jax.Array:
 
 
 def mesh_of(x: Any) -> AbstractMesh | None:
-    """The mesh on which an array lies, also while it is traced; None for none, or a single device."""
-    mesh = getattr(jax.typeof(x).sharding, "mesh", None)
-    return None if mesh is None or mesh.empty or mesh.size == 1 else mesh
+    """The mesh on which an array lies, also while it is traced; None for none, or where it leaves nothing to split: a
+    single device, or a function of `on_each_place` on a mesh of rows alone."""
+    mesh: AbstractMesh | None = getattr(jax.typeof(x).sharding, "mesh", None)
+    if mesh is None or mesh.empty or prod(mesh.shape[axis] for axis in _free(mesh)) == 1:
+        return None
+    return mesh
+
+
+def on_each_place(function: Callable[[Any, Any], Any], mesh: AbstractMesh, whole: Any, rows: Any) -> Any:
+    """`function(whole, rows)` of each place of the mesh's `ROWS` on its own: its loops may end when they like, and
+    wait for no other place.
+
+    Args:
+      mesh: as `mesh_of` gives it.
+      whole: arrays that each place has all of; those that are split over `ROWS` are gathered once, before the
+        function. What the tensor axis splits stays split.
+      rows: arrays whose first dimension is shared out, in order; so is that of what the function returns.
+    """
+    # What is the same on all places and what is not is known here; that loops begin with constants hides it from JAX.
+    return jax.shard_map(
+        function,
+        mesh=mesh,
+        in_specs=(P(), BATCH),
+        out_specs=BATCH,
+        axis_names=set(ROWS),
+        check_vma=False,
+    )(whole, rows)
 
 
 def on_mesh(x: jax.Array, mesh: AbstractMesh | None, *axes: Axes) -> jax.Array:
@@ -54,9 +81,22 @@ def _constrained(x: jax.Array, sharding: NamedSharding) -> jax.Array:
 
 
 def _fitting(x: jax.Array, mesh: AbstractMesh, axes: tuple[Axes, ...]) -> NamedSharding:
-    sizes = [prod(mesh.shape[a] for a in ((axis,) if isinstance(axis, str) else axis or ())) for axis in axes]
-    divided = [axis if n % size == 0 else None for axis, n, size in zip(axes, x.shape, sizes, strict=False)]
+    free = _free(mesh)
+    wanted = [
+        tuple(a for a in ((axis,) if isinstance(axis, str) else axis or ()) if a in free) for axis in axes
+    ]
+    divided = [
+        axis if n % prod(mesh.shape[a] for a in axis) == 0 else None
+        for axis, n in zip(wanted, x.shape, strict=False)
+    ]
     return NamedSharding(mesh, P(*divided))
+
+
+def _free(mesh: AbstractMesh) -> list[str]:
+    """The axes that split arrays here: inside `on_each_place` those of rows split none."""
+    return [
+        axis for axis, kind in zip(mesh.axis_names, mesh.axis_types, strict=True) if kind == AxisType.Auto
+    ]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))

@@ -156,6 +156,13 @@ def placed(shapes: Any, shardings: Any) -> Any:
     return jax.tree.map(lambda s, p: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=p), shapes, shardings)
 
 
+def device_bytes(tree: Any) -> int:
+    """What a tree of arrays, or of shapes with shardings, takes of one device."""
+    return sum(
+        prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree)
+    )
+
+
 def gradient_shardings(state: Mapping[str, Any]) -> Any:
     """Of a train state's arrays or shapes: where the gradient of each parameter is reduced to, which is where its
     moments are, so that each device sums its own share and no other. Where there are no moments, the parameter's own.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import jax
 import optax
 from jax.sharding import Mesh
 
@@ -23,11 +21,3 @@ def placed_state(
     shardings = state_shardings(shapes, mesh, config.sharding, registry.of(model.config).sharding)
     state: train_state.State = placed(shapes, shardings)
     return state
-
-
-def device_bytes(tree: Any) -> int:
-    """What a tree of shapes with shardings takes of one device."""
-    return sum(
-        math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
-        for leaf in jax.tree.leaves(tree)
-    )

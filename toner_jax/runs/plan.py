@@ -13,11 +13,11 @@ from ml_collections import ConfigDict
 from toner_jax.common.console import in_bytes
 from toner_jax.inference.windows import readable_windows
 from toner_jax.parallel.peak import measured_flops
-from toner_jax.parallel.sharding import preset_on
+from toner_jax.parallel.sharding import device_bytes, preset_on
 from toner_jax.pipeline.samples import GeneratorSamples
 from toner_jax.runs import options, setup
 from toner_jax.runs.generator import evaluations, make_samples
-from toner_jax.runs.placed import device_bytes, placed_state
+from toner_jax.runs.placed import placed_state
 from toner_jax.runs.recognizers import decode_options
 from toner_jax.runs.run import Ready, ready
 from toner_jax.schema import Sentence

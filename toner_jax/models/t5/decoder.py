@@ -7,7 +7,8 @@ V the vocabulary, H heads, Dh (in names `d`) the width of a head, D that of the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -18,8 +19,10 @@ from toner_jax.models.layers import MASKED, mask_to_bias, on_rows
 from toner_jax.models.t5.model import T5, Attention
 from toner_jax.parallel.activations import TENSOR, gathered, mesh_of, on_mesh
 from toner_jax.parallel.mesh import ROWS
+from toner_jax.parallel.sharding import path_string
 
 
+@partial(jax.tree_util.register_dataclass, data_fields=["params"], meta_fields=["module"])
 @dataclass(frozen=True, eq=False)
 class T5Decoder:
     """A T5 module with its parameters; `Seq2SeqDecoder` says what each method does."""
@@ -30,6 +33,17 @@ class T5Decoder:
     @property
     def width(self) -> int:
         return self.module.config.d_model
+
+    def prepared(self) -> T5Decoder:
+        tied, dtype = self.module.config.tie_embeddings, self.module.dtype
+
+        def cast(path: Any, leaf: jax.Array) -> jax.Array:
+            name = path_string(path)
+            # A tied table is the output layer's too, which multiplies in fp32.
+            once = name.endswith("/kernel") or (name.endswith("shared/embedding") and not tied)
+            return leaf.astype(dtype) if once else leaf
+
+        return replace(self, params=jax.tree_util.tree_map_with_path(cast, self.params))
 
     def encode(self, ids: jax.Array, candidates: jax.Array | None = None) -> EncodedSource:
         source: EncodedSource = self._apply(_encode, ids, candidates)
