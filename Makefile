@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 WORKDIR ?= runs/quickstart
 
-.PHONY: quickstart test test-all lint env test-env clean
+.PHONY: quickstart test test-all test-compilers lint env test-env clean
 
 quickstart: env  ## Train both models on generated text, evaluate, and show what was found.
 	$(BIN)/python -m toner_jax.main --config=configs/quickstart.py --workdir=$(WORKDIR)
@@ -15,6 +15,10 @@ test: test-env  ## Unit and integration tests, a few minutes.
 
 test-all: test-env  ## The long ones too.
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+# The compilers lie apart: where they are installed, JAX looks for their devices whenever it starts.
+test-compilers: .venv/.compilers  ## One-layer programs for accelerators that are not here; the compilers are 1 GB.
+	PYTHONPATH=.venv/compilers:$$PYTHONPATH $(BIN)/python -m pytest -q -n 2 tests/compiling/test_accelerators.py
 
 lint: test-env
 	$(BIN)/ruff check .
@@ -39,6 +43,12 @@ test-env: .venv/.test-installed
 	$(PIP) install setuptools setuptools-scm wheel
 	$(PIP) install --no-build-isolation 'seqeval>=1.2.2'
 	$(PIP) install -e '.[test]'
+	touch $@
+
+.venv/.compilers: .venv/.test-installed
+	jax=$$($(BIN)/python -c 'import jaxlib; print(jaxlib.__version__)'); \
+	$(PIP) install --no-deps --target .venv/compilers jax-cuda12-plugin==$$jax jax-cuda12-pjrt==$$jax \
+	  'nvidia-cuda-nvcc-cu12>=12.9.86' 'libtpu>=0.0.42'
 	touch $@
 
 clean:

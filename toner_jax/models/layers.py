@@ -22,6 +22,8 @@ Initializer = nn.initializers.Initializer
 # Added to masked attention scores: finite, so that a fully masked row stays finite, and far below
 # any real score in fp32, where the softmax is computed.
 MASKED = -1e9
+# The fewest tokens that are split: for those of a pass of decoding one exchange is better than two.
+_TOKENS = 16
 
 
 class Linear(nn.Module):
@@ -46,12 +48,41 @@ class Linear(nn.Module):
         inputs = TENSOR if self.tensor == "inputs" else None
         outputs = TENSOR if self.tensor == "outputs" else None
         weights = gathered(kernel.astype(self.dtype), inputs, outputs)  # cast first: half as much is moved
-        rows = x.astype(self.dtype).reshape(-1, x.shape[-1])
-        y = jnp.dot(rows, weights, preferred_element_type=self.out_dtype or self.dtype)
+        x = x.astype(self.dtype) if inputs else all_tokens(x.astype(self.dtype))
+        rows = x.reshape(-1, x.shape[-1])
+        y = jnp.dot(rows, weights) if self.out_dtype is None else _wide_product(rows, weights, self.out_dtype)
+        if inputs and splits_further(x):  # before it is given its shape: then the sums are scattered, not exchanged whole
+            y = scattered(y)
+        y = y.reshape(*x.shape[:-1], self.features)
+        y = on_tokens(y) if inputs else on_rows(y, outputs)
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
             y = y + bias.astype(self.dtype)
-        return on_rows(y.reshape(*x.shape[:-1], self.features), outputs)
+        return y
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _wide_product(rows_ND: jax.Array, weights_DV: jax.Array, dtype: Dtype) -> jax.Array:
+    """rows·W in a wider dtype. Its gradients are products of the narrow one again, summed in fp32 as those of every
+    other layer are: with the wide gradient as a factor they would take twice as long or longer."""
+    return jnp.dot(rows_ND, weights_DV, preferred_element_type=dtype)
+
+
+def _wide_forward(
+    rows_ND: jax.Array, weights_DV: jax.Array, dtype: Dtype
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _wide_product(rows_ND, weights_DV, dtype), (rows_ND, weights_DV)
+
+
+def _wide_backward(
+    dtype: Dtype, factors: tuple[jax.Array, jax.Array], gradient_NV: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    rows_ND, weights_DV = factors
+    gradient_NV = gradient_NV.astype(rows_ND.dtype)
+    return jnp.dot(gradient_NV, weights_DV.T), jnp.dot(rows_ND.T, gradient_NV)
+
+
+_wide_product.defvjp(_wide_forward, _wide_backward)
 
 
 class RMSNorm(nn.Module):
@@ -83,7 +114,7 @@ class Embedding(nn.Module):
 
     def __call__(self, ids: jax.Array) -> jax.Array:
         looked_up = _look_up(self.embedding, ids, self.dtype, self.vocab_size)
-        return on_rows(looked_up) if ids.ndim > 1 else looked_up  # positions are no rows of a batch
+        return on_tokens(looked_up) if ids.ndim > 1 else looked_up  # positions are no rows of a batch
 
     def attend(self, x: jax.Array) -> jax.Array:
         """x [..., D] against every row, in fp32: the logits of a tied output layer."""
@@ -108,7 +139,7 @@ def _look_up_forward(
 
 def _look_up_backward(dtype: Dtype, size: int, ids: jax.Array, gradient: jax.Array) -> tuple[jax.Array, None]:
     # Split by features, each device sums all rows of its own: nothing as large as the table is moved.
-    gradient = split(gradient, *[None] * (gradient.ndim - 1), ROWS)
+    gradient = split(on_rows(gradient), *[None] * (gradient.ndim - 1), ROWS)
     table_VD = jnp.zeros((size, gradient.shape[-1]), jnp.float32).at[ids].add(gradient.astype(jnp.float32))
     return split(table_VD, TENSOR, ROWS), None
 
@@ -120,6 +151,36 @@ def on_rows(x: jax.Array, last: str | None = None) -> jax.Array:
     """Activations [B, …, D] where they belong: the rows of a batch over the mesh's places for them, and the last
     dimension over the axis `last`."""
     return split(x, ROWS, *[None] * (x.ndim - 2), last)
+
+
+def on_tokens(x: jax.Array) -> jax.Array:
+    """States [B, S, D] between sublayers, where every token is for itself: as `on_rows`, and the tokens over the tensor
+    axis, which spares its devices each other's norms, dropout and sums (sequence parallelism, Korthikanti et al. 2022).
+    Other arrays: as `on_rows`."""
+    return split(x, (*ROWS, TENSOR)) if splits_further(x) else on_rows(x)
+
+
+def splits_further(x: jax.Array) -> bool:
+    mesh = mesh_of(x)
+    return mesh is not None and x.ndim == 3 and x.shape[1] >= _TOKENS and x.shape[0] % mesh.size == 0
+
+
+@jax.custom_vjp
+def all_tokens(x: jax.Array) -> jax.Array:
+    """What `on_tokens` has split, whole on each device of the tensor axis; its gradient is summed over them, and split
+    again."""
+    return on_rows(x)
+
+
+@jax.custom_vjp
+def scattered(x: jax.Array) -> jax.Array:
+    """Sums [rows, D] over the tensor axis, of which each device keeps its share of the rows; the mirror image of
+    `all_tokens`."""
+    return split(x, (*ROWS, TENSOR))
+
+
+all_tokens.defvjp(lambda x: (on_rows(x), None), lambda _, gradient: (on_tokens(gradient),))
+scattered.defvjp(lambda x: (split(x, (*ROWS, TENSOR)), None), lambda _, gradient: (split(gradient, ROWS),))
 
 
 def split_heads(x_BSD: jax.Array, heads: int) -> jax.Array:

@@ -69,6 +69,5 @@ class ToNER(T5):
           target_in: int32 [B, T], shifted right.
           pool_mask: [B, S], 1 on the tokens whose mean encoder state is h(x).
         """
-        encoded = self.encode(source, source_mask, deterministic)
-        logits = self.decode(encoded, source_mask, target_in, deterministic)
+        encoded, logits = self.encode_and_decode(source, source_mask, target_in, deterministic)
         return logits, self.type_head(mean_pool(encoded, pool_mask))

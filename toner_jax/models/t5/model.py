@@ -18,9 +18,11 @@ from toner_jax.models.layers import (
     Embedding,
     Linear,
     RMSNorm,
+    all_tokens,
     attention_scores,
     mask_to_bias,
     merge_heads,
+    on_tokens,
     split_heads,
 )
 from toner_jax.models.t5.config import T5Config
@@ -201,8 +203,7 @@ class Encoder(nn.Module):
         for i in range(c.num_layers):
             x = layer(c, self.dtype, name=f"layers_{i}")(x, bias, deterministic)
         x = RMSNorm(c.layer_norm_epsilon, self.dtype, name="final_norm")(x)
-        encoded: jax.Array = nn.Dropout(c.dropout_rate)(x, deterministic=deterministic)
-        return encoded
+        return all_tokens(nn.Dropout(c.dropout_rate)(x, deterministic=deterministic))
 
 
 class Decoder(nn.Module):
@@ -254,8 +255,17 @@ class T5(nn.Module):
         self, source: jax.Array, source_mask: jax.Array, target_in: jax.Array, deterministic: bool = True
     ) -> jax.Array:
         """Logits fp32 [B, T, V] of source ids [B, S] and right-shifted target ids [B, T]."""
-        encoded = self.encode(source, source_mask, deterministic)
-        return self.decode(encoded, source_mask, target_in, deterministic)
+        return self.encode_and_decode(source, source_mask, target_in, deterministic)[1]
+
+    def encode_and_decode(
+        self, source: jax.Array, source_mask: jax.Array, target_in: jax.Array, deterministic: bool = True
+    ) -> tuple[jax.Array, jax.Array]:
+        """The encoder's states [B, S, D], and what the call gives. Both sides are looked up together, so that the
+        gradient of the table is summed once."""
+        x, length = self.shared(jnp.concatenate([source, target_in], axis=1)), source.shape[1]
+        encoded = self.encoder(on_tokens(x[:, :length]), source_mask, deterministic)
+        decoded = self.decoder(on_tokens(x[:, length:]), encoded, source_mask, deterministic)
+        return encoded, self.logits(decoded)
 
     def encode(self, source: jax.Array, source_mask: jax.Array, deterministic: bool = True) -> jax.Array:
         """States [B, S, D] of ids int32 [B, S]; `source_mask` [B, S] is 1 on real tokens."""
