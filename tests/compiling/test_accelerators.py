@@ -56,7 +56,11 @@ def test_states_between_sublayers_are_scattered(tmp_path):
     """Over the tensor axis sums are exchanged once, and not twice as an all-reduce would."""
     needs("jax_plugins.xla_cuda12")
     program = compiled(
-        tmp_path / "report.json", "4xa100-80gb", "--config.mesh.tensor=2", "--config.mesh.fsdp=2", "--no-growth"
+        tmp_path / "report.json",
+        "4xa100-80gb",
+        "--config.mesh.tensor=2",
+        "--config.mesh.fsdp=2",
+        "--no-growth",
     )
     found = program["collectives"]
     assert found["reduce-scatter"]["count"] > 8 * 5

@@ -32,7 +32,8 @@ from toner_jax.training.state import Loss, create_state, make_train_step
 pytestmark = pytest.mark.slow
 
 CONFIG = T5Config(vocab_size=48, d_model=16, d_kv=4, d_ff=32, num_layers=1, num_decoder_layers=1, num_heads=4)
-STEPS, ROWS, SOURCE, TARGET = 20, 16, 16, 6  # so many source tokens are split over the tensor axis, so few target tokens not
+# States of so many source tokens are split over the tensor axis, those of so few target tokens are not.
+STEPS, ROWS, SOURCE, TARGET = 20, 16, 16, 6
 MESHES = {
     "one": ((1, 1, 1), "fsdp"),
     **{
