@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from toner_jax.compiling import work
 from toner_jax.compiling.measure import Measured, Result, extrapolated
 from toner_jax.compiling.models import depth, model_config, types_of, with_depth
 from toner_jax.compiling.pieces import PlainPieces
@@ -19,6 +18,7 @@ from toner_jax.compiling.targets import Target
 from toner_jax.config import base, set_flan
 from toner_jax.errors import UserError
 from toner_jax.models.bert.config import BertConfig
+from toner_jax.models.bert.flops import forward_flops
 from toner_jax.models.t5.config import T5Config
 from toner_jax.parallel.hlo import read_program
 from toner_jax.parallel.peak import Figures
@@ -181,4 +181,4 @@ def test_the_compute_of_an_encoder():
     """One layer of width 2, inner width 3, 5 positions, product by product."""
     sizes = BertConfig(hidden_size=2, intermediate_size=3, num_hidden_layers=1)
     attention = 4 * 2 * 5 * 2 * 2 + 2 * (2 * 5 * 5 * 2)
-    assert work.encoder_flops(sizes, 5) == attention + 2 * (2 * 5 * 2 * 3)
+    assert forward_flops(sizes, 5) == attention + 2 * (2 * 5 * 2 * 3)

@@ -244,13 +244,15 @@ class Compilations:
         with self._lock:
             self._known.update(shapes)
 
-    def begin(self, shape: Hashable) -> None:
-        """The program for this shape is called now: it is compiled the first time."""
+    def begin(self, shape: Hashable) -> bool:
+        """The program for this shape is called now: it is compiled the first time. Returns whether it is."""
         with self._lock:
-            if shape not in self._begun:
-                self._known.add(shape)
-                self._begun.add(shape)
-                say(f"{self._title}: compiling {len(self._begun)} of {len(self._known)}")
+            if shape in self._begun:
+                return False
+            self._known.add(shape)
+            self._begun.add(shape)
+            say(f"{self._title}: compiling {len(self._begun)} of {len(self._known)}")
+            return True
 
 
 _advance: ContextVar[Callable[[int], None] | None] = ContextVar("advance", default=None)

@@ -13,12 +13,13 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from toner_jax.compiling import models, work
+from toner_jax.compiling import models
 from toner_jax.compiling.pieces import PlainPieces
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.matching import embedding_program
 from toner_jax.models import registry
 from toner_jax.models.architecture import Kind
+from toner_jax.models.bert import flops as bert
 from toner_jax.models.t5.flops import training_flops
 from toner_jax.parallel.mesh import abstract_batch, round_batch
 from toner_jax.pipeline.batching import Batch, Shape
@@ -132,9 +133,7 @@ class Subject:
             batch = _matcher_batch(self.rows(section, wanted.times), source, types)
             return _lowered(make_train_step(loss, tx, state), state, abstract_batch(batch, self.mesh))
 
-        useful = work.TRAINING * (
-            rows * work.encoder_flops(sizes, source) + types * work.encoder_flops(sizes, DESCRIPTION)
-        )
+        useful = rows * bert.training_flops(sizes, source) + types * bert.training_flops(sizes, DESCRIPTION)
         return Planned(f"matcher {source}", rows, useful, models.depth(sizes), True, lower)
 
     def _decode(self) -> Planned:
@@ -159,7 +158,7 @@ class Subject:
             ids = np.zeros((self.rows(self.config.decode, wanted.times), self._source), np.int32)
             return embedding_program(model).lower(self._parameters(model), abstract_batch(ids, self.mesh))
 
-        useful = rows * work.encoder_flops(sizes, self._source)
+        useful = rows * bert.forward_flops(sizes, self._source)
         return Planned(f"types {self._source}", rows, useful, models.depth(sizes), False, lower)
 
     def _parameters(self, model: Any) -> Any:

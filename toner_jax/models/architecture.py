@@ -55,6 +55,8 @@ class Architecture:
       tokenizer: the kind of its tokenizer.
       tokenizer_settings: config → the `tokenizer_config.json` that `AutoTokenizer` needs of a tokenizer of ours.
       make_decoder: of a generator, module → how it decodes with given parameters.
+      training_flops: (config, tokens of a source[, of a target]) → FLOPs of a training step for such an example, of
+        which MFU is made; None where they are not counted.
     """
 
     kind: Kind
@@ -68,3 +70,4 @@ class Architecture:
     tokenizer_settings: Callable[[Any], dict[str, Any]]
     initialize: Callable[[Params, Any, jax.Array], Params] = as_initialized
     make_decoder: Callable[[Any], MakeDecoder] = no_decoder
+    training_flops: Callable[..., float] | None = None

@@ -17,6 +17,7 @@ from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.pipeline.samples import GeneratorSamples, dev_sample
 from toner_jax.runs import options, setup
 from toner_jax.runs.aside import settle
+from toner_jax.runs.compute import generator_compute
 from toner_jax.runs.matched_types import read_types, types_path
 from toner_jax.runs.recognizers import make_programs, make_recognizer
 from toner_jax.runs.stage import Run
@@ -24,7 +25,7 @@ from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Sentence
 from toner_jax.training import state as train_state
 from toner_jax.training.loop import DevEvaluation, Fit, evaluation_steps, fit
-from toner_jax.training.optimizer import make_optimizer
+from toner_jax.training.optimizer import make_optimizer, make_schedule
 
 FOLDER = "generator"
 
@@ -75,6 +76,8 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
         options=options.fit_options(config),
         lower=options.SMALLER_GENERATOR_STEPS,
         committed=partial(settle, run.workdir, FOLDER),
+        learning_rate=make_schedule(options.generator_optimizer(config), samples.steps),
+        compute=generator_compute(model, run.mesh),
     )
     _, step, score = fit(job, state)
     say(f"{FOLDER}: step {step} is best, strict span F1 {score:.4f} on dev")

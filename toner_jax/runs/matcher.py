@@ -18,12 +18,13 @@ from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.pipeline.samples import MatcherSamples
 from toner_jax.runs import options, setup
 from toner_jax.runs.aside import settle
+from toner_jax.runs.compute import matcher_compute
 from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training import state as train_state
 from toner_jax.training.loop import DevEvaluation, Fit, evaluation_steps, fit
-from toner_jax.training.optimizer import make_optimizer
+from toner_jax.training.optimizer import make_optimizer, make_schedule
 
 FOLDER = "matcher"
 
@@ -52,7 +53,8 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
     tx = make_optimizer(options.matcher_optimizer(config), samples.steps)
     state = setup.create_state(config, model, tx, run.mesh)
     say(f"{FOLDER}: {train_state.count_parameters(state['params']):,} parameters, {samples.steps} steps")
-    loss = options.matcher_objective(config).loss(model, features.descriptions(run.schema))
+    descriptions = features.descriptions(run.schema)
+    loss = options.matcher_objective(config).loss(model, descriptions)
     matcher = TypeMatcher(model, features, run.mesh, config.eval.batch_size)
     job = Fit(
         stage=FOLDER,
@@ -64,6 +66,8 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
         options=options.fit_options(config),
         lower=options.SMALLER_MATCHER_STEPS,
         committed=partial(settle, run.workdir, FOLDER),
+        learning_rate=make_schedule(options.matcher_optimizer(config), samples.steps),
+        compute=matcher_compute(model, descriptions, run.mesh),
     )
     _, step, score = fit(job, state)
     return {"step": step, "dev_f_beta": score}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from toner_jax.training import interrupts
 from toner_jax.training.checkpoint import Checkpoints
 from toner_jax.training.metrics import MetricsWriter
 from toner_jax.training.state import State
+from toner_jax.training.throughput import Compute, Throughput, in_words
 
 _COSTLY_EVALUATION = 0.15  # the share of wall time above which a run is told how to spend less
 
@@ -87,6 +87,8 @@ class Fit:
       train_step: (state, device batch) → (state, metrics), of which `skipped` is 1 where it changed nothing.
       lower: what takes less memory, for the message where it runs out.
       committed: called, in the background, whenever a checkpoint is committed.
+      learning_rate: of a step (0-based), as it is logged; None to log none.
+      compute: what FLOPs mean here; None to tell none.
     """
 
     stage: str
@@ -98,6 +100,8 @@ class Fit:
     options: FitOptions
     lower: str
     committed: Callable[[], None] = lambda: None
+    learning_rate: Callable[[int], Any] | None = None
+    compute: Compute | None = None
 
     @property
     def folder(self) -> Path:
@@ -171,19 +175,14 @@ class _Loop:
         self._compilations = Compilations(job.stage, job.samples.shapes)
         # Steps whose metrics are still on the device: to fetch each would wait for its step.
         self._pending: list[tuple[int, dict[str, jax.Array], Sequence[str]]] = []
-        # Wall time is only ever logged as `timing`, which no two runs share.
-        self._begun = time.monotonic()
-        self._evaluating = 0.0
-        self._examples = 0
+        self._throughput = Throughput(job.compute, job.mesh.devices.flat[0])
 
     def run(self, state: State, first: int) -> State:
         """Takes the steps after `first`, and returns the state after the last."""
         job, steps = self._job, self._job.samples.steps
         for step, batch in enumerate(job.samples.batches(first), first + 1):
-            self._compilations.begin(batch.shape)
-            state, values = job.train_step(state, shard_batch(batch.arrays, job.mesh))
+            state, values = self._step(state, batch)
             self._pending.append((step, values, batch.ids))
-            self._examples += len(batch.ids)
             improved = False
             if step % job.options.log_every == 0 or step == steps:
                 self._collect()
@@ -201,20 +200,28 @@ class _Loop:
                 raise interrupts.Preempted
         return state
 
+    def _step(self, state: State, batch: HostBatch) -> tuple[State, dict[str, jax.Array]]:
+        """Takes a step; what compiles its program is no part of it."""
+        arrays = shard_batch(batch.arrays, self._job.mesh)
+        self._throughput.add(batch)
+        if not self._compilations.begin(batch.shape):
+            return self._job.train_step(state, arrays)
+        # Or else the steps before it would be computed while the program is compiled, in no time at all.
+        jax.block_until_ready([values for _, values, _ in self._pending])
+        with self._throughput.apart("compilation"):
+            return self._job.train_step(state, arrays)
+
     def report(self, steps: int) -> None:
         """Says how long so many steps took."""
-        job = self._job
-        wall = time.monotonic() - self._begun
-        share = self._evaluating / wall
-        # The throughput, over the time spent in training steps alone.
-        timing = {"seconds": wall, "evaluation_share": share, "examples_per_second": self._rate()}
-        self._metrics.write(job.stage, job.samples.steps, {"timing": timing})
-        say(f"{job.stage}: {steps} steps in {wall:.0f} s, {share:.0%} of it on dev evaluation")
+        job, timing = self._job, self._throughput.total()
+        self._metrics.write_timing(job.stage, job.samples.steps, timing)
+        share, compiling = timing["evaluation_share"], timing.get("compilation_share", 0.0)
+        say(
+            f"{job.stage}: {steps} steps in {timing['seconds']:.0f} s, {share:.0%} of it on dev evaluation, "
+            f"{compiling:.0%} on compilation; {in_words(timing)}"
+        )
         if share > _COSTLY_EVALUATION:
             warn(f"{job.stage}: evaluation is costly here; raise eval.every or lower eval.dev_max_sentences")
-
-    def _rate(self) -> float:
-        return self._examples / max(time.monotonic() - self._begun - self._evaluating, 1e-9)
 
     def _collect(self) -> None:
         """Fetches the steps' metrics, and gives up when too many of them were skipped."""
@@ -247,16 +254,23 @@ class _Loop:
         unlogged.clear()
         if self._record.skipped:
             means["skipped"] = self._record.skipped
+        if self._job.learning_rate:
+            means["learning_rate"] = float(self._job.learning_rate(step - 1))
         self._metrics.write(self._job.stage, step, means)
-        self._progress.update(step, f"loss {means['loss']:.3f}  {self._rate():.0f} examples/s")
+        rates = self._throughput.since()
+        self._metrics.write_timing(self._job.stage, step, rates)
+        self._progress.update(step, f"loss {means['loss']:.3f}  {in_words(rates)}")
 
     def _evaluate(self, step: int, state: State) -> bool:
         """Dev scores of this step; True if they are the best so far."""
         job, record = self._job, self._record
-        start = time.monotonic()
-        with interrupts.immediate(), told_of_memory(f"{job.stage}: dev evaluation", job.dev.lower):
+        jax.block_until_ready(state["step"])  # or else the steps before it would count as evaluation
+        with (
+            self._throughput.apart("evaluation"),
+            interrupts.immediate(),
+            told_of_memory(f"{job.stage}: dev evaluation", job.dev.lower),
+        ):
             scores = job.dev.scores(state["params"])
-        self._evaluating += time.monotonic() - start
         self._metrics.write(job.stage, step, {f"dev_{k}": v for k, v in scores.items()})
         score = scores[job.dev.selection]
         self._progress.update(step, f"dev {job.dev.selection} {score:.4f}", force=True)

@@ -43,11 +43,18 @@ class MetricsWriter:
 
     def write(self, stage: str, step: int, values: Mapping[str, Any]) -> None:
         """Logs values of a stage that `resume` began."""
-        line = json.dumps({"stage": stage, "step": step, **values}) + "\n"
-        with naming(self._path), self._path.open("a", encoding="utf-8") as file:
-            file.write(line)
+        self._append({"stage": stage, "step": step, **values})
         scalars = {name: value for name, value in values.items() if isinstance(value, int | float)}
         self._writers[stage].write(step, scalars)
+
+    def write_timing(self, stage: str, step: int, timing: Mapping[str, float]) -> None:
+        """Logs what no two runs share, on a line of its own: {"stage", "step", "timing": {…}}."""
+        self._append({"stage": stage, "step": step, "timing": dict(timing)})
+        self._writers[stage].write(step, {f"timing/{name}": value for name, value in timing.items()})
+
+    def _append(self, entry: Mapping[str, Any]) -> None:
+        with naming(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
 
 
 def read_metrics(text: str) -> list[dict[str, Any]]:

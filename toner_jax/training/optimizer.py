@@ -30,10 +30,14 @@ class OptimizerOptions:
     clip_norm: float
 
 
+def make_schedule(options: OptimizerOptions, steps: int) -> optax.Schedule:
+    """The learning rate by step of a training of so many."""
+    return linear_schedule(options.learning_rate, steps, options.warmup)
+
+
 def make_optimizer(options: OptimizerOptions, steps: int) -> optax.GradientTransformation:
     """The optimizer of a training of so many steps."""
-    o = options
-    schedule = linear_schedule(o.learning_rate, steps, o.warmup)
+    o, schedule = options, make_schedule(options, steps)
     return adamw(schedule, weight_decay=o.weight_decay, beta2=o.beta2, clip_norm=o.clip_norm)
 
 

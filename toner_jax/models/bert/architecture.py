@@ -8,6 +8,7 @@ from jax.sharding import PartitionSpec as P
 
 from toner_jax.models.architecture import Architecture
 from toner_jax.models.bert.config import BertConfig
+from toner_jax.models.bert.flops import training_flops
 from toner_jax.models.bert.hugging_face import LAYOUT
 from toner_jax.models.bert.model import Bert
 from toner_jax.models.tokenizer import WORDPIECE
@@ -46,4 +47,5 @@ ARCHITECTURE = Architecture(
         "tokenizer_class": "BertTokenizer",
         "model_max_length": config.max_position_embeddings,
     },
+    training_flops=training_flops,
 )

@@ -12,6 +12,7 @@ from toner_jax.models.architecture import Architecture, Params, as_initialized
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.t5.copy_init import copying
 from toner_jax.models.t5.decoder import T5Decoder
+from toner_jax.models.t5.flops import training_flops
 from toner_jax.models.t5.hugging_face import LAYOUT
 from toner_jax.models.tokenizer import SENTENCEPIECE
 from toner_jax.models.toner import TYPE_HEAD_SHARDING, ToNER
@@ -59,4 +60,5 @@ ARCHITECTURE = Architecture(
     # By default T5's tokenizer would add a hundred ids for which a small model has no embeddings.
     tokenizer_settings=lambda config: {"tokenizer_class": "T5Tokenizer", "extra_ids": 0},
     make_decoder=lambda module: partial(T5Decoder, module),
+    training_flops=training_flops,
 )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from toner_jax.models.flops import TRAINING
 from toner_jax.models.t5.config import T5Config
-
-# A product's forward pass is one, the gradients of its two factors are two more of the same size.
-_PASSES = 3
 
 
 def training_flops(config: T5Config, source: float, target: float) -> float:
@@ -22,4 +20,4 @@ def training_flops(config: T5Config, source: float, target: float) -> float:
     # keys and values, which are the source's.
     decoder = 2 * t * (6 * d * a + feed_forward) + 2 * s * 2 * d * a + 2 * t * t * a + 4 * s * t * a
     logits = 2 * t * d * c.vocab_size
-    return float(_PASSES * (c.num_layers * encoder + c.num_decoder_layers * decoder + logits))
+    return TRAINING * (c.num_layers * encoder + c.num_decoder_layers * decoder + logits)
