@@ -16,6 +16,7 @@ _STAGES = ("matcher", "generator", "evaluate")
 
 _CHOICES = {
     "dtype": ("auto", "float32", "bfloat16"),
+    "dropout_prng": ("threefry", "rbg"),
     "tokenizer.backend": ("auto", "tf_text", "hf"),
     "tokenizer.ids": ("atoms", "words"),
     "data.edges": ("auto", "atoms", "words"),

@@ -14,7 +14,7 @@ from toner_jax.models import registry
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs.export import pretrained
-from toner_jax.training.state import create_state
+from toner_jax.training.state import Seed, create_state
 
 
 def test_a_state_born_from_a_checkpoint(flan):
@@ -24,7 +24,7 @@ def test_a_state_born_from_a_checkpoint(flan):
     state = create_state(
         init=registry.initializer(model),
         tx=optax.sgd(0.1),
-        seed=0,
+        seed=Seed(0),
         mesh=make_mesh(),
         preset="fsdp",
         rules=architecture.sharding,

@@ -27,7 +27,7 @@ from toner_jax.models.toner import ToNER
 from toner_jax.parallel import mesh as mesh_module
 from toner_jax.parallel import sharding
 from toner_jax.training.optimizer import adamw, linear_schedule
-from toner_jax.training.state import Loss, create_state, make_train_step
+from toner_jax.training.state import Loss, Seed, create_state, make_train_step
 
 pytestmark = pytest.mark.slow
 
@@ -119,7 +119,7 @@ def describe(tree: Any) -> dict[str, Any]:
 
 def train(mesh: Mesh, preset: str, dropout: float) -> dict[str, Any]:
     tx = adamw(linear_schedule(1e-2, STEPS, 0.2), weight_decay=0.01, beta2=0.99, clip_norm=1.0)
-    state = create_state(initial, tx, 0, mesh, preset, registry.of(CONFIG).sharding)
+    state = create_state(initial, tx, Seed(0), mesh, preset, registry.of(CONFIG).sharding)
     born = describe(state["params"])
     model = ToNER(replace(CONFIG, dropout_rate=dropout), num_types=18)
     step = make_train_step(make_loss(model), tx, state)

@@ -58,7 +58,7 @@ from toner_jax.runs import setup
 from toner_jax.runs.export import pretrained
 from toner_jax.schema import EntityType, Schema
 from toner_jax.training.optimizer import adamw, linear_schedule
-from toner_jax.training.state import create_state, make_train_step
+from toner_jax.training.state import Seed, create_state, make_train_step
 
 # config.py
 
@@ -241,7 +241,7 @@ def train(steps: int, *sizes: int) -> list[float]:
         return value, {"loss": value}
 
     tx = adamw(linear_schedule(1e-2, 100, 0.0), weight_decay=0.0, beta2=0.99, clip_norm=1.0)
-    state = create_state(registry.initializer(model), tx, 0, mesh, "fsdp", ARCHITECTURE.sharding)
+    state = create_state(registry.initializer(model), tx, Seed(0), mesh, "fsdp", ARCHITECTURE.sharding)
     step = make_train_step(loss, tx, state)
     values = []
     for _ in range(steps):

@@ -19,7 +19,7 @@ from toner_jax.models.t5.config import T5Config
 from toner_jax.models.t5.model import T5, shift_right
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.training.optimizer import adamw, linear_schedule
-from toner_jax.training.state import create_state, make_train_step
+from toner_jax.training.state import Seed, create_state, make_train_step
 
 RATIO = 1.5  # our error over PyTorch's own
 LARGE = 1e4  # activations that fp16, whose largest number is 65,504, does not survive
@@ -114,7 +114,7 @@ def deep_losses(steps: int = 200) -> np.ndarray:
     )
     tx = adamw(linear_schedule(1e-3, steps, 0.1), weight_decay=0.01, beta2=0.999, clip_norm=1.0)
     rules = registry.of(DEEP).sharding
-    state = create_state(lambda key: params, tx, seed=0, mesh=make_mesh(), preset="fsdp", rules=rules)
+    state = create_state(lambda key: params, tx, seed=Seed(0), mesh=make_mesh(), preset="fsdp", rules=rules)
 
     def loss(params, batch, key):
         logits = model.apply({"params": params}, batch["source"], batch["mask"], shift_right(batch["target"]))

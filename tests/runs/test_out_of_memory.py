@@ -76,7 +76,9 @@ def test_the_python_interface(refused, monkeypatch):
 
 
 def test_parameters_and_checkpoints(refused, monkeypatch, tmp_path):
-    config = SimpleNamespace(seed=0, sharding="fsdp", generator=SimpleNamespace(checkpoint=""))
+    config = SimpleNamespace(
+        seed=0, dropout_prng="threefry", sharding="fsdp", generator=SimpleNamespace(checkpoint="")
+    )
     architecture = SimpleNamespace(kind="generator", sharding=(), hf=None)
     monkeypatch.setattr(models, "of", lambda _: architecture)
     monkeypatch.setattr(models, "initializer", lambda _: lambda key: {})

@@ -79,7 +79,9 @@ def test_flops_are_those_of_real_tokens(monkeypatch):
     assert compute.flops(batch()) == pytest.approx(expected)
     assert compute.peak() == 1e9 * jax.device_count()
 
-    sizes = BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16)
+    sizes = BertConfig(
+        vocab_size=9, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16
+    )
     texts = HostBatch({"ids": rows(3, 8, width=8), "weight": np.array([1, 0])}, ["a"], (8, 0))
     compute = matcher_compute(
         SimpleNamespace(config=sizes, dtype=np.float32), [np.ones(4), np.ones(6)], make_mesh()
@@ -123,7 +125,8 @@ def test_a_run_tells(finished):
             assert 0 < line["mfu"] < 1
             assert line["step_ms"] > 0
         rates = [e["learning_rate"] for e in entries if e["stage"] == stage and "learning_rate" in e]
-        assert rates and all(rate >= 0 for rate in rates)
+        assert rates
+        assert all(rate >= 0 for rate in rates)
         events = b"".join(path.read_bytes() for path in (workdir / "tensorboard" / stage).iterdir())
         assert b"timing/mfu" in events
         assert b"learning_rate" in events

@@ -29,6 +29,7 @@ from toner_jax.runs.restore import read_work_config
 from toner_jax.runs.workdir import split_path
 from toner_jax.training.objectives import GeneratorObjective
 from toner_jax.training.optimizer import OptimizerOptions
+from toner_jax.training.state import Seed
 
 _TYPES = 4  # of random batches: as many as CoNLL-2003 has
 _END = 1  # T5's id of the end of a sequence
@@ -50,7 +51,7 @@ class TrainSubject:
     optimizer: OptimizerOptions
     batches: Sequence[HostBatch]
     mesh: Mesh
-    seed: int
+    seed: Seed
     preset: str
 
     def without_dropout(self) -> TrainSubject:
@@ -146,7 +147,7 @@ def of_run(workdir: Path, asked: Asked) -> TrainSubject:
         optimizer=run_options.generator_optimizer(config),
         batches=list(islice(samples.batches(0), asked.steps)),
         mesh=mesh,
-        seed=config.seed,
+        seed=Seed(config.seed, config.dropout_prng),
         preset=config.sharding,
     )
 
@@ -169,7 +170,7 @@ def of_size(config: T5Config, source: int, target: int, asked: Asked) -> TrainSu
         optimizer=run_options.generator_optimizer(settings),
         batches=[_random_batch(rng, config.vocab_size, rows, (source, target)) for _ in range(asked.steps)],
         mesh=mesh,
-        seed=settings.seed,
+        seed=Seed(settings.seed),
         preset=settings.sharding,
     )
 

@@ -31,8 +31,8 @@ FOLDER = "generator"
 
 READS = Reads(
     result=(
-        "seed", "dtype", "tokenizer.generator", "tokenizer.generator_vocab_size", "tokenizer.ids", "text",
-        "generator", "matcher.enabled",
+        "seed", "dropout_prng", "dtype", "tokenizer.generator", "tokenizer.generator_vocab_size", "tokenizer.ids",
+        "text", "generator", "matcher.enabled",
     ),
     manner=(
         *options.FIT_KEYS,

@@ -29,7 +29,7 @@ from toner_jax.training.optimizer import make_optimizer, make_schedule
 FOLDER = "matcher"
 
 READS = Reads(
-    result=("seed", "dtype", "tokenizer.matcher", "tokenizer.matcher_vocab_size", "matcher"),
+    result=("seed", "dropout_prng", "dtype", "tokenizer.matcher", "tokenizer.matcher_vocab_size", "matcher"),
     manner=(
         *options.FIT_KEYS,
         "tokenizer.backend",  # the ids are the same

@@ -17,7 +17,7 @@ def placed_state(
     config: Settings, model: Any, tx: optax.GradientTransformation, mesh: Mesh
 ) -> train_state.State:
     """The shapes of a train state, with the shardings that `setup.create_state` gives its arrays."""
-    shapes = train_state.abstract_state(registry.initializer(model), tx)
+    shapes = train_state.abstract_state(registry.initializer(model), tx, config.dropout_prng)
     shardings = state_shardings(shapes, mesh, config.sharding, registry.of(model.config).sharding)
     state: train_state.State = placed(shapes, shardings)
     return state

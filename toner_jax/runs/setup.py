@@ -201,7 +201,7 @@ def create_state(
         return train_state.create_state(
             registry.initializer(model),
             tx,
-            config.seed,
+            train_state.Seed(config.seed, config.dropout_prng),
             mesh,
             config.sharding,
             architecture.sharding,

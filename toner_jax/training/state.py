@@ -1,12 +1,12 @@
 """The train state: a plain dict of arrays, born sharded.
 
-{"step": int32 [], "params": …, "opt_state": …, "rng": key data uint32 [2]}
+{"step": int32 [], "params": …, "opt_state": …, "rng": key data, uint32 [2] of threefry and [4] of rbg}
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,20 +15,34 @@ from jax.sharding import Mesh
 
 from toner_jax.parallel.sharding import ShardingRules, gradient_shardings, state_shardings
 
+# What draws dropout's masks: JAX's own generator, whose numbers depend on nothing but the key; or that of the device.
+THREEFRY, RBG = "threefry", "rbg"
+
 State = dict[str, Any]
+
+
+class Seed(NamedTuple):
+    """What a training's random numbers begin with: `value`, and what draws dropout's masks, THREEFRY or RBG."""
+
+    value: int
+    dropout_prng: str = THREEFRY
+
+
 Loss = Callable[[Any, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
 
 
-def abstract_state(init: Callable[[jax.Array], Any], tx: optax.GradientTransformation) -> State:
+def abstract_state(
+    init: Callable[[jax.Array], Any], tx: optax.GradientTransformation, dropout_prng: str = THREEFRY
+) -> State:
     """Shapes and dtypes of the state; no memory is used."""
-    shapes: State = jax.eval_shape(lambda: _create(init, tx, jax.random.key(0)))
+    shapes: State = jax.eval_shape(lambda: _create(init, tx, jax.random.key(0), dropout_prng))
     return shapes
 
 
 def create_state(
     init: Callable[[jax.Array], Any],
     tx: optax.GradientTransformation,
-    seed: int,
+    seed: Seed,
     mesh: Mesh,
     preset: str,
     rules: ShardingRules,
@@ -42,29 +56,34 @@ def create_state(
       load: optionally (shapes, shardings) → parameters; what it returns replaces the random ones by path,
         and parameters it does not give (a new type head) stay random.
     """
-    shapes = abstract_state(init, tx)
+    dropout_prng = seed.dropout_prng
+    shapes = abstract_state(init, tx, dropout_prng)
     shardings = state_shardings(shapes, mesh, preset, rules)
-    key = jax.random.key(seed)
+    key = jax.random.key(seed.value)
     if load is None:
-        born: State = jax.jit(lambda k: _create(init, tx, k), out_shardings=shardings)(key)
+        born: State = jax.jit(lambda k: _create(init, tx, k, dropout_prng), out_shardings=shardings)(key)
         return born
     loaded = load(shapes["params"], shardings["params"])
 
     def create(k: jax.Array, given: Any) -> State:
         random = init(k)
         params = {name: given.get(name, value) for name, value in random.items()}
-        return _assemble(params, tx, k)
+        return _assemble(params, tx, k, dropout_prng)
 
     state: State = jax.jit(create, out_shardings=shardings)(key, loaded)
     return state
 
 
-def _create(init: Callable[[jax.Array], Any], tx: optax.GradientTransformation, key: jax.Array) -> State:
-    return _assemble(init(key), tx, key)
+def _create(
+    init: Callable[[jax.Array], Any], tx: optax.GradientTransformation, key: jax.Array, dropout_prng: str
+) -> State:
+    return _assemble(init(key), tx, key, dropout_prng)
 
 
-def _assemble(params: Any, tx: optax.GradientTransformation, key: jax.Array) -> State:
+def _assemble(params: Any, tx: optax.GradientTransformation, key: jax.Array, dropout_prng: str) -> State:
     dropout = jax.random.key_data(jax.random.fold_in(key, 1))
+    if dropout_prng == RBG:
+        dropout = jnp.concatenate([dropout, dropout])  # as jax.random.key makes one of a seed
     return {
         "step": jnp.zeros((), jnp.int32),
         "params": params,
@@ -85,8 +104,10 @@ def make_train_step(loss: Loss, tx: optax.GradientTransformation, state: State) 
     shardings = jax.tree.map(lambda x: x.sharding, state)
     reduced = gradient_shardings(state)
 
+    impl = {2: "threefry2x32", 4: "rbg"}[state["rng"].shape[0]]
+
     def step(state: State, batch: Mapping[str, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
-        key = jax.random.fold_in(jax.random.wrap_key_data(state["rng"]), state["step"])
+        key = jax.random.fold_in(jax.random.wrap_key_data(state["rng"], impl=impl), state["step"])
         grads, metrics = jax.grad(loss, has_aux=True)(state["params"], batch, key)
         grads = jax.lax.with_sharding_constraint(grads, reduced)
         updates, opt_state = tx.update(grads, state["opt_state"], state["params"])
