@@ -111,6 +111,7 @@ def base() -> ConfigDict:
     c.matcher.weight_decay = 1e-3
     c.matcher.warmup = 0.1
     c.matcher.clip_norm = 1.0
+    c.matcher.microbatches = 1  # as generator.microbatches
     c.matcher.remat = False
     c.matcher.max_shapes = 8  # padded lengths that training compiles for
 
@@ -136,6 +137,7 @@ def base() -> ConfigDict:
     c.generator.beta2 = 0.999
     c.generator.warmup = 0.1
     c.generator.clip_norm = 1.0
+    c.generator.microbatches = 1  # parts that a batch is computed in, one after the other, in less memory
     c.generator.remat = False
     c.generator.max_shapes = 8  # (source, target) shapes that training compiles for
 

@@ -1,6 +1,8 @@
 """Equations 2, 4, 5 and 6 of the paper, in fp32.
 
-Every function takes per-row weights so that padded rows of a batch count for nothing.
+Every function takes per-row weights so that padded rows of a batch count for nothing. Each divides a sum by a count,
+that of its own rows unless it is given one: where a batch is computed in parts, the count is the whole batch's, and the
+parts' losses add up to its loss.
 """
 
 from __future__ import annotations
@@ -11,8 +13,21 @@ import jax.numpy as jnp
 _NEVER = -1e9  # the logit of what an indicator excludes from a log-sum-exp
 
 
+def generation_count(target_BT: jax.Array, weight_B: jax.Array, normalization: str = "token") -> jax.Array:
+    """What `generation_loss` divides by: target tokens or, with "sequence", targets."""
+    if normalization == "token":
+        return jnp.sum((target_BT != 0) * weight_B[:, None])
+    if normalization == "sequence":
+        return jnp.sum(weight_B)
+    raise ValueError(f"loss normalization {normalization!r}: 'token' or 'sequence'")
+
+
 def generation_loss(
-    logits_BTV: jax.Array, target_BT: jax.Array, weight_B: jax.Array, normalization: str = "token"
+    logits_BTV: jax.Array,
+    target_BT: jax.Array,
+    weight_B: jax.Array,
+    normalization: str = "token",
+    count: jax.Array | None = None,
 ) -> jax.Array:
     """Eq. 2, L_g: negative log-likelihood of the target tokens; id 0 is padding.
 
@@ -23,11 +38,14 @@ def generation_loss(
     chosen = jnp.take_along_axis(logits_BTV, target_BT[..., None], axis=-1)[..., 0]
     real = (target_BT != 0) * weight_B[:, None]
     total = jnp.sum((log_z - chosen) * real)
-    if normalization == "token":
-        return total / jnp.maximum(jnp.sum(real), 1.0)
-    if normalization == "sequence":
-        return total / jnp.maximum(jnp.sum(weight_B), 1.0)
-    raise ValueError(f"loss normalization {normalization!r}: 'token' or 'sequence'")
+    if count is None:
+        count = generation_count(target_BT, weight_B, normalization)
+    return total / jnp.maximum(count, 1.0)
+
+
+def type_matching_count(present_BK: jax.Array, weight_B: jax.Array, null: bool) -> jax.Array:
+    """What `type_matching_loss` divides by: sentences with types or, where there is a `null_cosine`, all."""
+    return jnp.sum(weight_B if null else weight_B * (jnp.sum(present_BK, axis=-1) > 0))
 
 
 def type_matching_loss(
@@ -36,6 +54,7 @@ def type_matching_loss(
     weight_B: jax.Array,
     tau: float,
     null_cosine: float | None = None,
+    count: jax.Array | None = None,
 ) -> jax.Array:
     """Eq. 4, L_m: for each type present in a sentence, its softmax cross-entropy over all types.
 
@@ -55,10 +74,14 @@ def type_matching_loss(
         empty = jnp.sum(present, axis=-1) == 0
         row = jnp.sum((log_z - scores) * present, axis=-1) + empty * (log_z - null)[:, 0]
         counted = weight_B
-    return jnp.sum(row * counted) / jnp.maximum(jnp.sum(counted), 1.0)
+    if count is None:
+        count = type_matching_count(present, weight_B, null_cosine is not None)
+    return jnp.sum(row * counted) / jnp.maximum(count, 1.0)
 
 
-def type_classification_loss(logits_BK: jax.Array, present_BK: jax.Array, weight_B: jax.Array) -> jax.Array:
+def type_classification_loss(
+    logits_BK: jax.Array, present_BK: jax.Array, weight_B: jax.Array, count: jax.Array | None = None
+) -> jax.Array:
     """Eq. 5, L_c: log(1 + Σ_present e^{−p}) + log(1 + Σ_absent e^{p}), averaged over the batch.
 
     A positive logit means present. The paper prints the opposite signs; that is the same loss with
@@ -69,7 +92,7 @@ def type_classification_loss(logits_BK: jax.Array, present_BK: jax.Array, weight
     positive = jnp.concatenate([zero, jnp.where(present, -logits_BK, _NEVER)], axis=-1)
     negative = jnp.concatenate([zero, jnp.where(present, _NEVER, logits_BK)], axis=-1)
     row = jax.nn.logsumexp(positive, axis=-1) + jax.nn.logsumexp(negative, axis=-1)
-    return jnp.sum(row * weight_B) / jnp.maximum(jnp.sum(weight_B), 1.0)
+    return jnp.sum(row * weight_B) / jnp.maximum(jnp.sum(weight_B) if count is None else count, 1.0)
 
 
 def generator_loss(generation: jax.Array, classification: jax.Array, lambda_c: float) -> jax.Array:

@@ -36,7 +36,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], object], str], ...] = (
             "eval.batch_size", "decode.batch_size", "checkpoint.every", "checkpoint.keep", "log_every", "max_skipped",
             "text.max_source", "text.max_target", "decode.beam_size",
             "tokenizer.generator_vocab_size", "tokenizer.matcher_vocab_size",
-            "matcher.max_shapes", "generator.max_shapes",
+            "matcher.max_shapes", "generator.max_shapes", "matcher.microbatches", "generator.microbatches",
         ),
         lambda v: 0 < v < math.inf,
         "must be above 0",

@@ -96,7 +96,7 @@ def test_useful_compute_is_no_more_than_what_is_computed(report):
     ("arguments", "message"),
     [
         (("--devices=3xcpu", "--config=ontonotes:small", "--config.mesh.fsdp=2"), "number of devices, 3"),
-        (("--devices=cpu", "--config=quickstart"), "say how many types there are"),
+        (("--devices=cpu", "--config=quickstart"), "say how many there are"),
         (("--devices=8xa100", "--config=ontonotes"), "--devices=8xa100: no such device; did you mean a100-40gb or"),
         (("--devices=cpu", "--config=ontonotes", "--shape=128"), "--shape: expected two lengths"),
         (("--config=ontonotes",), "--devices is missing"),

@@ -167,7 +167,7 @@ def test_types_of_a_configuration():
     assert len(types_of(config, None).types) == 18
     assert len(types_of(config, 5).types) == 5
     config.data.name = "custom"
-    with pytest.raises(UserError, match="say how many types there are"):
+    with pytest.raises(UserError, match="say how many there are"):
         types_of(config, None)
 
 

@@ -12,7 +12,13 @@ from toner_jax.parallel.peak import figures, memories
 
 @pytest.mark.parametrize(
     ("text", "name", "count"),
-    [("8xa100-80gb", "a100-80gb", 8), ("H100", "h100", 1), ("16xv5e", "v5e", 16), ("8xcpu", "cpu", 8)],
+    [
+        ("8xa100-80gb", "a100-80gb", 8),
+        ("H100", "h100", 1),
+        ("16xv5e", "v5e", 16),
+        ("8xcpu", "cpu", 8),
+        ("v5e-16", "v5e", 16),
+    ],
 )
 def test_names(text, name, count):
     assert targets.find(text) == targets.Target(name, count)

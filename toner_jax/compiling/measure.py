@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from toner_jax.common.console import say
+from toner_jax.common.console import say, warn
 from toner_jax.common.environment import silent_stderr
 from toner_jax.common.memory import out_of_memory
 from toner_jax.compiling.programs import Planned, Sizes
@@ -123,7 +123,12 @@ def _depths(planned: Planned, layers: int | None) -> tuple[int | None, ...]:
         return (None,)
     if planned.layers is None:
         raise ParameterError("layers", layers, "the stacks of this model have different numbers of layers")
-    return (layers, 2 * layers) if 2 * layers < planned.layers else (None,)
+    if 2 * layers < planned.layers:
+        return layers, 2 * layers
+    warn(
+        f"{planned.name}: {layers} and {2 * layers} layers are no less than its {planned.layers}; compiled whole"
+    )
+    return (None,)
 
 
 def _growth(planned: Planned, depth: int | None, once: Measured, figures: Figures | None) -> float | None:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from toner_jax.common.files import expanded
 from toner_jax.data.corpora.schemas import get_schema
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 from toner_jax.models import registry
 from toner_jax.models.architecture import Kind
 from toner_jax.models.bert.config import BertConfig
@@ -96,4 +96,5 @@ def types_of(config: ConfigDict, count: int | None) -> Schema:
     try:
         return get_schema(config.data.schema or config.data.name)
     except UserError as error:
-        raise UserError(f"{error}; say how many types there are") from error
+        reason = f"{error}; say how many there are, or set data.schema=FILE"
+        raise ParameterError("types", "?", reason) from error

@@ -114,7 +114,8 @@ class Subject:
             state = placed_state(self.config, model, tx, self.mesh)
             loss = options.generator_objective(self.config).loss(model)
             batch = _generator_batch(self.rows(section, wanted.times), shape, len(self.schema.types))
-            return _lowered(make_train_step(loss, tx, state), state, abstract_batch(batch, self.mesh))
+            step = make_train_step(loss, tx, state, options.generator_accumulation(self.config))
+            return _lowered(step, state, abstract_batch(batch, self.mesh))
 
         name = f"generator {shape[0]}×{shape[1]}"
         useful = rows * training_flops(sizes, *shape)
@@ -131,7 +132,8 @@ class Subject:
             state = placed_state(self.config, model, tx, self.mesh)
             loss = options.matcher_objective(self.config).loss(model, descriptions)
             batch = _matcher_batch(self.rows(section, wanted.times), source, types)
-            return _lowered(make_train_step(loss, tx, state), state, abstract_batch(batch, self.mesh))
+            step = make_train_step(loss, tx, state, options.matcher_accumulation(self.config))
+            return _lowered(step, state, abstract_batch(batch, self.mesh))
 
         useful = rows * bert.training_flops(sizes, source) + types * bert.training_flops(sizes, DESCRIPTION)
         return Planned(f"matcher {source}", rows, useful, models.depth(sizes), True, lower)

@@ -61,6 +61,7 @@ def make_report(setting: Setting, results: Sequence[Result]) -> dict[str, Any]:
             "count": setting.devices,
             "kind": setting.kind,
             "memory_bytes": f and f.memory,
+            "share": _DEFAULT_SHARE,
             "flops": setting.peak,
             "bytes_per_second": f and f.bandwidth,
             "link_bytes_per_second": f and f.link,
@@ -77,9 +78,12 @@ def make_report(setting: Setting, results: Sequence[Result]) -> dict[str, Any]:
 
 def _program(setting: Setting, result: Result) -> dict[str, Any]:
     planned, m = result.planned, result.measured
+    kind = planned.name.split(" ")[0]
     head: dict[str, Any] = {
         "name": planned.name,
         "examples": planned.examples,
+        "samples_an_epoch": setting.epoch.get(kind),
+        "epochs": setting.epochs.get(kind),
         "layers": planned.layers,
         "compiled_layers": list(result.compiled) or None,
         "fits": _fits(setting, m),
@@ -161,6 +165,19 @@ def _speed(setting: Setting, result: Result, seconds: float) -> dict[str, float 
     }
 
 
+def _side_by_side(results: Sequence[Result]) -> list[str]:
+    """What dev evaluation takes while a training's state stays where it is."""
+    found = {r.planned.name.split(" ")[0]: r.measured for r in results if r.measured}
+    trained, decoding = found.get("generator"), found.get("decode")
+    if trained is None or decoding is None:
+        return []
+    together = trained.arguments + decoding.memory - decoding.arguments
+    return [
+        f"Dev evaluation decodes beside the training's state: {together / 1e9:.1f} GB a device. A run that is evaluated "
+        f"alone takes decode's {decoding.memory / 1e9:.1f} GB."
+    ]
+
+
 def _assumptions(setting: Setting, results: Sequence[Result]) -> list[str]:
     """What the figures rest on, a sentence each."""
     f = setting.figures
@@ -178,7 +195,12 @@ def _assumptions(setting: Setting, results: Sequence[Result]) -> list[str]:
             "MFU is the FLOPs that the model needs for examples without padding, over all devices' peak; without "
             "overlap collectives wait for kernels, with it the shorter of the two is free.",
             f"Memory is that of the program alone, of {f.memory / 1e9:.1f} GB a device{taken}.",
+            *_side_by_side(results),
         ]
+        if any(_fits(setting, r.measured) == "no" for r in results):
+            said.append(
+                "What does not fit takes more devices, mesh.fsdp or mesh.tensor over them, more microbatches or remat."
+            )
     if deep := next((r for r in results if r.compiled), None):
         first, second = deep.compiled
         said.append(
@@ -193,7 +215,7 @@ def _assumptions(setting: Setting, results: Sequence[Result]) -> list[str]:
         )
     if setting.epoch:
         said.append(
-            "Hours are what the roofline allows if all samples had this shape; the generator's samples of an epoch "
-            "include those of type recognition. Published trainings of T5 reach 35 to 37 % MFU on an A100."
+            "Times of epochs are what the roofline allows if all samples had this shape; the generator's samples of an "
+            "epoch include those of type recognition. Published trainings of T5 reach 35 to 37 % MFU on an A100."
         )
     return said

@@ -53,11 +53,26 @@ def _collectives(kind: str) -> Cell:
 
 
 def _overlap(name: str, form: str) -> Cell:
-    """A figure without and with overlap."""
+    """A figure without and with overlap; nothing of a program that does not fit."""
 
     def cell(program: dict[str, Any]) -> str:
+        if program["fits"] == "no":
+            return ""
         bound = program["roofline"]
         return " / ".join(format(bound[way][name], form) for way in ("without_overlap", "with_overlap"))
+
+    return cell
+
+
+def _time(name: str) -> Cell:
+    """Hours without and with overlap, in units that show them."""
+
+    def cell(program: dict[str, Any]) -> str:
+        if program["fits"] == "no":
+            return ""
+        seconds = [3600 * program["roofline"][way][name] for way in ("without_overlap", "with_overlap")]
+        unit, size = next(((u, n) for u, n in (("h", 3600), ("min", 60)) if seconds[0] >= 1.5 * n), ("s", 1))
+        return " / ".join(f"{s / size:.3g}" for s in seconds) + f" {unit}"
 
     return cell
 
@@ -69,6 +84,7 @@ _ROWS: tuple[tuple[str, Cell], ...] = (
     ("memory", lambda p: console.in_bytes(p["memory"]["bytes"])),
     ("  arguments", lambda p: console.in_bytes(p["memory"]["arguments"])),
     ("  temporaries", lambda p: console.in_bytes(p["memory"]["temporaries"])),
+    ("  code", lambda p: console.in_bytes(p["memory"]["code"]) if p["memory"]["code"] else ""),
     ("useful TFLOP, over all devices", lambda p: f"{p['flops']['useful'] / 1e12:,.4g}"),
     ("computed TFLOP, over all devices", lambda p: f"{p['flops']['total'] / 1e12:,.4g}"),
     ("  most products", lambda p: _products(p, 0)),
@@ -84,8 +100,9 @@ _ROWS: tuple[tuple[str, Cell], ...] = (
     ("roofline of collectives", lambda p: f"{1e3 * p['roofline']['collectives_seconds']:,.2f} ms"),
     ("MFU at most, without / with overlap", _overlap("mfu", ".1%")),
     ("examples/s at most", _overlap("examples_per_second", ",.0f")),
-    ("hours an epoch at least", _overlap("hours_an_epoch", ",.2f")),
-    ("hours of all epochs at least", _overlap("hours", ",.1f")),
+    ("samples an epoch, epochs", lambda p: f"{p['samples_an_epoch']:,.0f}, {p['epochs']:g}"),
+    ("time of an epoch at least", _time("hours_an_epoch")),
+    ("time of all epochs at least", _time("hours")),
     ("compiled in", lambda p: f"{p['compile_seconds']:,.0f} s"),
 )
 
@@ -98,11 +115,11 @@ def _products(program: dict[str, Any], place: int) -> str:
     return f"{name} {flops / max(program['flops']['total'], 1):.1%}"
 
 
-def _memories() -> dict[int, str]:
-    """Which devices have how many GB."""
+def _memories(share: float) -> dict[int, str]:
+    """On which devices JAX takes how many GB; `share`, of a GPU's."""
     found: dict[int, list[str]] = {}
     for name, size in memories().items():
-        found.setdefault(round(size / 1e9), []).append(name)
+        found.setdefault(round(size / 1e9 * (1 if name.startswith("TPU") else share)), []).append(name)
     return {size: ", ".join(names) for size, names in found.items()}
 
 
@@ -124,13 +141,14 @@ def write_picture(report: dict[str, Any], path: Path) -> None:
     devices = report["devices"]
     largest = max([a + b for a, b in zip(arguments, rest, strict=True)], default=1.0)
     reach = 1.1 * max(largest, (devices["memory_bytes"] or 0) / 1e9)
-    for size, held in _memories().items():
+    for memory, held in _memories(devices["share"]).items():
+        size = float(memory)
         if size < reach:
             axes.axvline(size, color="#c2410c", linewidth=1, linestyle=":")
             axes.text(size, 1.02, held, transform=axes.get_xaxis_transform(), rotation=30, fontsize=7)
     axes.set_xlim(0, reach)
     axes.set_xlabel(
-        f"GB a device, of {devices['count']} × {devices['kind']}; lines: the memory of one device"
+        f"GB a device, of {devices['count']} × {devices['kind']}; lines: what JAX takes of one device's memory"
     )
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)

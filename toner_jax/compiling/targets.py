@@ -29,6 +29,11 @@ _SOLID = {
     512: "8x8x8",
 }  # fmt: skip
 _TPUS = {"v4": _SOLID, "v5e": _FLAT, "v5p": _SOLID, "v6e": _FLAT}
+_BY_CHIPS = (
+    "v5e",
+    "v6e",
+    "cpu",
+)  # their makers' names count chips, as v5e-16; those of other TPUs count cores
 _MEGACORE = ("v4", "v5p")  # both cores of a chip are one device
 _MOST_CPUS = 512
 
@@ -47,12 +52,15 @@ class Target:
 
 
 def find(text: str) -> Target:
-    """The target of a name, with a number before it or not.
+    """The target of a name, with a number before it or not, or behind it as clouds name slices.
 
     Raises:
       ParameterError: there is no such device, or not so many of them in one piece.
     """
-    found = re.fullmatch(r"(?:(\d+)x)?(\w[\w-]*)", text.strip().lower())
+    given = text.strip().lower()
+    if slice_ := re.fullmatch(rf"({'|'.join(_BY_CHIPS)})-(\d+)", given):
+        given = f"{slice_.group(2)}x{slice_.group(1)}"
+    found = re.fullmatch(r"(?:(\d+)x)?(\w[\w-]*)", given)
     name = found.group(2) if found else ""
     if not found or name not in NAMES:
         begun = [known for known in NAMES if name and known.startswith(name)]

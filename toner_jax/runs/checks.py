@@ -16,10 +16,10 @@ from jax.sharding import Mesh
 
 from toner_jax.common.console import warn
 from toner_jax.config import get
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 from toner_jax.models import registry
 from toner_jax.models.architecture import Kind
-from toner_jax.parallel.mesh import round_batch
+from toner_jax.parallel.mesh import batch_divisor, round_batch
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.pipeline.samples import dev_sample, matcher_sentences
 from toner_jax.runs import generator, matcher, setup
@@ -62,7 +62,7 @@ def _check_matcher(config: Settings, planned: Planned) -> None:
     matcher_sentences(train, empty=config.matcher.null_logit)
     if not any(s.gold for s in dev):
         raise UserError(_no_entities("the dev split has no entities", "neither δ nor a step"))
-    _tell_batch(config, "matcher.batch_size", planned.mesh)
+    _check_batch(config, "matcher", planned.mesh)
     model = setup.build_matcher(config, planned.folder, planned.mesh)
     _check_weights(config, "matcher", model)
     features = setup.matcher_features(config, planned.folder / setup.TOKENIZERS, model)
@@ -77,7 +77,7 @@ def _check_matcher(config: Settings, planned: Planned) -> None:
 
 def _check_generator(config: Settings, planned: Planned) -> None:
     _check_dev(config, planned.splits["dev"])
-    _tell_batch(config, "generator.batch_size", planned.mesh)
+    _check_batch(config, "generator", planned.mesh)
     model = setup.build_generator(config, planned.folder, planned.schema, planned.mesh)
     _check_weights(config, "generator", model)
     features = setup.generator_features(config, planned.folder / setup.TOKENIZERS, planned.schema)
@@ -119,12 +119,18 @@ def _check_weights(config: Settings, kind: Kind, model: Any) -> None:
         pretrained.check_weights(checkpoint, registry.of(model.config).hf, shapes)
 
 
-def _tell_batch(config: Any, key: str, mesh: Mesh) -> None:
+def _check_batch(config: Any, kind: Kind, mesh: Mesh) -> None:
+    """Raises: ParameterError: a batch does not divide into its microbatches."""
+    key, places = f"{kind}.batch_size", batch_divisor(mesh)
     size = get(config, key)
     if (rounded := round_batch(size, mesh)) != size:
-        warn(
-            f"{key}={size} is no multiple of mesh.data·mesh.fsdp = {mesh.shape['data'] * mesh.shape['fsdp']}: a step "
-            f"takes {rounded} samples"
+        warn(f"{key}={size} is no multiple of mesh.data·mesh.fsdp = {places}: a step takes {rounded} samples")
+    parts = get(config, f"{kind}.microbatches")
+    if rounded % (places * parts):
+        raise ParameterError(
+            f"{kind}.microbatches",
+            parts,
+            f"must divide the {rounded // places} samples of a step on a device",
         )
 
 

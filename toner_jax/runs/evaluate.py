@@ -53,6 +53,7 @@ READS = Reads(
     manner=(
         "tokenizer.backend",  # the ids are the same
         "decode.batch_size",  # sentences decoded at a time: their scores are the same up to rounding
+        "decode.weights",  # where they live while sentences are decoded: the same
         "sharding",  # where the parameters live: the same sums, up to rounding
         "data.name",  # the title of the pages, and no figure
     ),

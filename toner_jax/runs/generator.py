@@ -70,7 +70,9 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
         stage=FOLDER,
         workdir=run.workdir,
         samples=samples,
-        train_step=train_state.make_train_step(options.generator_objective(config).loss(model), tx, state),
+        train_step=train_state.make_train_step(
+            options.generator_objective(config).loss(model), tx, state, options.generator_accumulation(config)
+        ),
         mesh=run.mesh,
         dev=DevEvaluation(scores, evaluations(config, samples, len(run.splits["dev"]))),
         options=options.fit_options(config),

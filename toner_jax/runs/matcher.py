@@ -60,7 +60,7 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
         stage=FOLDER,
         workdir=run.workdir,
         samples=samples,
-        train_step=train_state.make_train_step(loss, tx, state),
+        train_step=train_state.make_train_step(loss, tx, state, options.matcher_accumulation(config)),
         mesh=run.mesh,
         dev=DevEvaluation(_evaluation(config, run, matcher), evaluations(config, run, samples), "f_beta"),
         options=options.fit_options(config),

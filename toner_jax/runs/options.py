@@ -10,6 +10,7 @@ from toner_jax.runs.view import Settings
 from toner_jax.training.loop import FitOptions
 from toner_jax.training.objectives import GeneratorObjective, MatcherObjective
 from toner_jax.training.optimizer import OptimizerOptions
+from toner_jax.training.state import Accumulation
 
 # What `fit_options` reads, of both trainings; it changes nothing that they learn.
 FIT_KEYS = (
@@ -22,9 +23,12 @@ FIT_KEYS = (
 
 # What takes less memory, for the messages where it runs out.
 SMALLER_MODEL = "take a smaller model, or split it over more devices with mesh.fsdp"
-SMALLER_MATCHER_STEPS = "lower matcher.batch_size, set matcher.remat=True, or raise mesh.fsdp"
+SMALLER_MATCHER_STEPS = (
+    "raise matcher.microbatches, lower matcher.batch_size, set matcher.remat=True, or raise mesh.fsdp"
+)
 SMALLER_GENERATOR_STEPS = (
-    "lower generator.batch_size or text.max_source, set generator.remat=True, or raise mesh.fsdp"
+    "raise generator.microbatches, lower generator.batch_size or text.max_source, set generator.remat=True, or raise "
+    "mesh.fsdp"
 )
 SMALLER_DECODING = "lower decode.batch_size, text.max_source or decode.max_length"
 
@@ -61,6 +65,14 @@ def generator_optimizer(config: Settings) -> OptimizerOptions:
 
 def generator_objective(config: Settings) -> GeneratorObjective:
     return GeneratorObjective(config.generator.lambda_c, config.generator.loss_normalization)
+
+
+def matcher_accumulation(config: Settings) -> Accumulation:
+    return Accumulation(config.matcher.microbatches, matcher_objective(config).counts)
+
+
+def generator_accumulation(config: Settings) -> Accumulation:
+    return Accumulation(config.generator.microbatches, generator_objective(config).counts)
 
 
 def _sampling(seed: int, section: Settings, mesh: Mesh) -> SamplingOptions:

@@ -33,6 +33,14 @@ class GeneratorObjective:
     lambda_c: float
     normalization: str
 
+    def counts(self, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        """What the losses of a whole batch are divided by, for the parts that it is computed in."""
+        weight = batch["weight"]
+        return {
+            "target_count": losses.generation_count(batch["target"], weight, self.normalization),
+            "example_count": jnp.sum(weight),
+        }
+
     def loss(self, model: ToNER) -> Loss:
         """The loss of a batch of `pipeline.samples.GeneratorSamples`."""
         deterministic = model.config.dropout_rate == 0
@@ -51,8 +59,12 @@ class GeneratorObjective:
                 rngs={"dropout": key},
             )
             logits, types = outputs
-            generation = losses.generation_loss(logits, target, batch["weight"], self.normalization)
-            classification = losses.type_classification_loss(types, batch["present"], batch["weight"])
+            generation = losses.generation_loss(
+                logits, target, batch["weight"], self.normalization, batch.get("target_count")
+            )
+            classification = losses.type_classification_loss(
+                types, batch["present"], batch["weight"], batch.get("example_count")
+            )
             total = losses.generator_loss(generation, classification, self.lambda_c)
             return total, {
                 "loss": total,
@@ -75,6 +87,11 @@ class MatcherObjective:
     tau: float
     null_cosine: float | None
 
+    def counts(self, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        """As of `GeneratorObjective`."""
+        null = self.null_cosine is not None
+        return {"sentence_count": losses.type_matching_count(batch["present"], batch["weight"], null)}
+
     def loss(self, model: Encoder, descriptions: Sequence[np.ndarray]) -> Loss:
         """The loss of a batch of `pipeline.samples.MatcherSamples`.
 
@@ -95,7 +112,12 @@ class MatcherObjective:
             x = embed(model, params, batch["ids"], deterministic, rngs={"dropout": text_key})
             t = embed(model, params, types, deterministic, rngs={"dropout": type_key})[:count]
             value = losses.type_matching_loss(
-                x @ t.T, batch["present"], batch["weight"], self.tau, self.null_cosine
+                x @ t.T,
+                batch["present"],
+                batch["weight"],
+                self.tau,
+                self.null_cosine,
+                batch.get("sentence_count"),
             )
             return value, {"loss": value}
 

@@ -92,24 +92,38 @@ def _assemble(params: Any, tx: optax.GradientTransformation, key: jax.Array, dro
     }
 
 
-def make_train_step(loss: Loss, tx: optax.GradientTransformation, state: State) -> Callable[..., Any]:
+class Accumulation(NamedTuple):
+    """Gradient accumulation: a batch is computed in `parts`, one after the other, whose gradients are summed.
+
+    Attributes:
+      counts: of a whole batch, what its losses are divided by: more entries of the batch for the loss of each part, so
+        that their sum is the loss of the whole.
+    """
+
+    parts: int
+    counts: Callable[[Mapping[str, jax.Array]], dict[str, jax.Array]]
+
+
+def make_train_step(
+    loss: Loss, tx: optax.GradientTransformation, state: State, accumulation: Accumulation | None = None
+) -> Callable[..., Any]:
     """(state, batch) → (state, metrics), jitted; the state keeps its shardings and is donated.
 
     Args:
       loss: (params, batch, dropout key) → (scalar, metrics with "loss"). The key depends on (seed, step).
+      accumulation: None computes a batch at once. Its parts must be of equal size on every place of the mesh.
 
     A step whose loss or gradient is not finite (NaN or ±inf) changes nothing but the step; its metric
     `skipped` is True.
     """
     shardings = jax.tree.map(lambda x: x.sharding, state)
-    reduced = gradient_shardings(state)
+    gradients = _gradients(loss, gradient_shardings(state), accumulation)
 
     impl = {2: "threefry2x32", 4: "rbg"}[state["rng"].shape[0]]
 
     def step(state: State, batch: Mapping[str, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state["rng"], impl=impl), state["step"])
-        grads, metrics = jax.grad(loss, has_aux=True)(state["params"], batch, key)
-        grads = jax.lax.with_sharding_constraint(grads, reduced)
+        grads, metrics = gradients(state["params"], batch, key)
         updates, opt_state = tx.update(grads, state["opt_state"], state["params"])
         norm = optax.global_norm(grads)
         finite = jnp.isfinite(norm) & jnp.isfinite(metrics["loss"])
@@ -126,6 +140,36 @@ def make_train_step(loss: Loss, tx: optax.GradientTransformation, state: State) 
         return new, {**metrics, "gradient_norm": norm, "skipped": ~finite}
 
     return jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
+
+
+def _gradients(loss: Loss, shardings: Any, accumulation: Accumulation | None) -> Callable[..., Any]:
+    """(params, batch, key) → the gradients of a batch, where they are reduced to, and its metrics."""
+
+    def at_once(params: Any, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[Any, Any]:
+        grads, metrics = jax.grad(loss, has_aux=True)(params, batch, key)
+        return jax.lax.with_sharding_constraint(grads, shardings), metrics
+
+    if accumulation is None or accumulation.parts == 1:
+        return at_once
+    parts, counts = accumulation
+
+    def in_parts(params: Any, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[Any, Any]:
+        # Every parts-th row is of the same part, so that each place of the mesh keeps its rows.
+        rows = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(-1, parts, *x.shape[1:]), 1, 0), dict(batch))
+        whole = counts(batch)
+
+        def one(number: jax.Array | int, part: Mapping[str, jax.Array]) -> tuple[Any, Any]:
+            return at_once(params, {**part, **whole}, jax.random.fold_in(key, number))
+
+        def add(total: Any, given: tuple[jax.Array, Any]) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, total, one(*given)), None
+
+        shapes = jax.eval_shape(one, 0, jax.tree.map(lambda x: x[0], rows))
+        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+        summed: tuple[Any, Any] = jax.lax.scan(add, zeros, (jnp.arange(parts), rows))[0]
+        return summed
+
+    return in_parts
 
 
 def count_parameters(params: Any) -> int:
