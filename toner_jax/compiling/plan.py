@@ -64,8 +64,8 @@ def compile_programs(config: ConfigDict, name: str, target: targets.Target, aske
     for section in ("generator", "matcher", "decode"):
         if (rows := subject.rows(config[section])) != config[section].batch_size:
             say(
-                f"{section}.batch_size={config[section].batch_size}: {rows} on this mesh, the next multiple of the places "
-                "that rows are split over"
+                f"{section}.batch_size={config[section].batch_size}: {rows} on this mesh, the next multiple of "
+                "the places that rows are split over"
             )
     results = [measure(program, known, asked.layers, asked.growth and mesh.size > 1) for program in planned]
     setting = Setting(

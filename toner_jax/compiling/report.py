@@ -173,8 +173,8 @@ def _side_by_side(results: Sequence[Result]) -> list[str]:
         return []
     together = trained.arguments + decoding.memory - decoding.arguments
     return [
-        f"Dev evaluation decodes beside the training's state: {together / 1e9:.1f} GB a device. A run that is evaluated "
-        f"alone takes decode's {decoding.memory / 1e9:.1f} GB."
+        f"Dev evaluation decodes beside the training's state: {together / 1e9:.1f} GB a device. A run that is "
+        f"evaluated alone takes decode's {decoding.memory / 1e9:.1f} GB."
     ]
 
 

@@ -10,8 +10,8 @@ _PARAMETER, _STATE = 4, 16  # bytes of a parameter in fp32; with its gradient an
 _HALF = 2  # bytes of a number that is moved, in bf16
 # The share of a device's memory that the state may take; activations and what the compiler needs take the rest.
 _SHARE = 0.6
-# The share of zero1's traffic below which the tensor axis is faster though all fits: its many exchanges are small, and so
-# are the products that it leaves each device.
+# The share of zero1's traffic below which the tensor axis is faster though all fits: its many exchanges are small, and
+# so are the products that it leaves each device.
 _FAR_LESS = 0.4
 _TENSOR = 8  # devices that heads and hidden units are split over at most: those of one machine
 
