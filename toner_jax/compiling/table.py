@@ -141,14 +141,17 @@ def write_picture(report: dict[str, Any], path: Path) -> None:
     devices = report["devices"]
     largest = max([a + b for a, b in zip(arguments, rest, strict=True)], default=1.0)
     reach = 1.1 * max(largest, (devices["memory_bytes"] or 0) / 1e9)
-    for memory, held in _memories(devices["share"]).items():
-        size = float(memory)
-        if size < reach:
-            axes.axvline(size, color="#c2410c", linewidth=1, linestyle=":")
-            axes.text(size, 1.02, held, transform=axes.get_xaxis_transform(), rotation=30, fontsize=7)
+    lines = [
+        (float(size), held) for size, held in sorted(_memories(devices["share"]).items()) if size < reach
+    ]
+    for i, (size, held) in enumerate(lines):
+        axes.axvline(size, color="#c2410c", linewidth=1, linestyle=":")
+        # In two rows, as some lie close together.
+        where = axes.get_xaxis_transform()
+        axes.text(size, 1.03 + 0.12 * (i % 2), held, transform=where, ha="center", fontsize=7)
     axes.set_xlim(0, reach)
     axes.set_xlabel(
-        f"GB a device, of {devices['count']} × {devices['kind']}; lines: what JAX takes of one device's memory"
+        f"GB a device, of {devices['count']} × {devices['kind']}\nlines: what JAX takes of one device's memory"
     )
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
