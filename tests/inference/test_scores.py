@@ -77,6 +77,9 @@ class _Table:
         [[0.0, 0.0, 3.0, 1.0], [0.0, 0.0, 3.0, 1.0], [0.0, 2.0, 1.0, 0.0]], np.float32
     )
 
+    def prepared(self):
+        return self
+
     def encode(self, ids, candidates=None):
         return ids
 

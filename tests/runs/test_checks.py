@@ -274,13 +274,9 @@ def test_a_batch_that_the_mesh_does_not_divide(tmp_path, said, monkeypatch):
 
     from toner_jax.runs import checks
 
-    checks._tell_batch(
-        settings(tmp_path), "matcher.batch_size", AbstractMesh((8, 4, 1), ("data", "fsdp", "tensor"))
-    )
+    checks._check_batch(settings(tmp_path), "matcher", AbstractMesh((8, 4, 1), ("data", "fsdp", "tensor")))
     assert said() == []
-    checks._tell_batch(
-        settings(tmp_path), "matcher.batch_size", AbstractMesh((5, 1, 1), ("data", "fsdp", "tensor"))
-    )
+    checks._check_batch(settings(tmp_path), "matcher", AbstractMesh((5, 1, 1), ("data", "fsdp", "tensor")))
     assert said() == [
         "matcher.batch_size=32 is no multiple of mesh.data·mesh.fsdp = 5: a step takes 35 samples"
     ]

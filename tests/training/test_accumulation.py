@@ -83,11 +83,8 @@ CASES = [("generator", "token"), ("generator", "sequence"), ("matcher", None), (
 @pytest.mark.parametrize(
     ("kind", "option", "parts"),
     [
-        (
-            *case,
-            pytest.param(
-                parts, marks=() if (*case, parts) == ("generator", "token", 3) else pytest.mark.slow
-            ),
+        pytest.param(
+            *case, parts, marks=[pytest.mark.slow] if (*case, parts) != ("generator", "token", 3) else []
         )
         for case in CASES
         for parts in (2, 3, 12)

@@ -27,8 +27,8 @@ from toner_jax.decoding.tape import (
     unpack,
 )
 from toner_jax.inference.options import DecodeOptions, Techniques
-from toner_jax.inference.places import are_apart, dealt, decode_on
 from toner_jax.inference.programs import Programs
+from toner_jax.inference.replicas import are_apart, dealt, decode_on
 from toner_jax.inference.request_groups import ONE_THREAD, GroupPlan, Planner, Shape, in_threads, on_cpu
 from toner_jax.inference.sources import Source, make_source
 from toner_jax.inference.work import Work
@@ -150,12 +150,12 @@ class GrammarGenerator:
     def _start(self, call: _Call, group: tuple[list[int], Shape]) -> _Group:
         """Has the device decode the inputs of one group."""
         chosen, shape = group
-        at, size = dealt(len(chosen), shape.requests, call.plan.places if call.plan.apart else 1)
+        at, size = dealt(len(chosen), shape.requests, call.plan.replicas if call.plan.apart else 1)
         texts: list[Input | None] = [None] * shape.requests
         ids = np.zeros((shape.requests, shape.source), np.int32)
-        for i, place in zip(chosen, at.tolist(), strict=True):
-            texts[place] = call.inputs[i]
-            ids[place, : len(call.sources[i].ids)] = call.sources[i].ids
+        for i, row in zip(chosen, at.tolist(), strict=True):
+            texts[row] = call.inputs[i]
+            ids[row, : len(call.sources[i].ids)] = call.sources[i].ids
         tapes, word_index = self._tapes(texts, shape)
         # In few arrays, as each takes time to hand over.
         ids, tapes = shard_batch((ids, pack(tapes)), self._mesh)
@@ -175,7 +175,7 @@ class GrammarGenerator:
             tokens_per_pass=self._tokens_per_pass,
             slots=shape.passes * self._tokens_per_pass,
             length=self._max_length,
-            rows=shape.rows // (plan.places if plan.apart else 1),
+            rows=shape.rows // (plan.replicas if plan.apart else 1),
             unroll=self._unroll,
         )
 
@@ -191,7 +191,7 @@ class GrammarGenerator:
         tapes, _ = self._tapes([None] * plan.requests, shape)
         host = np.zeros((shape.requests, source), np.int32), pack(tapes)
         ids, tapes = abstract_batch(host, self._mesh)
-        _, size = dealt(plan.requests, plan.requests, plan.places if plan.apart else 1)
+        _, size = dealt(plan.requests, plan.requests, plan.replicas if plan.apart else 1)
         program = self._program(plan)
         given, requests = _Given(1.0, self._limit), _Requests(ids, tapes, size)
         return program.lower(params, given, requests, options=self._speculative(plan, shape))
@@ -279,7 +279,7 @@ class _Given(NamedTuple):
 
 
 class _Requests(NamedTuple):
-    """`continuous_batching.Requests` with its tapes packed, of one or several places; `size` is int32 [places]."""
+    """`continuous_batching.Requests` with its tapes packed, of one or several replicas; `size` is int32 [replicas]."""
 
     ids: jax.Array
     tapes: Packed
@@ -295,9 +295,9 @@ def _decode(
     requests: _Requests,
     options: SpeculativeOptions,
 ) -> continuous_batching.Decoded:
-    """The program that is compiled; `passes` are of each place, int32 [places]."""
+    """The program that is compiled; `passes` are of each replica, int32 [replicas]."""
 
-    def of_place(whole: tuple[Seq2SeqDecoder, _Given], own: _Requests) -> continuous_batching.Decoded:
+    def of_replica(whole: tuple[Seq2SeqDecoder, _Given], own: _Requests) -> continuous_batching.Decoded:
         decoder, given = whole
         unpacked = continuous_batching.Requests(own.ids, unpack(own.tapes), own.size[0], given.budget)
         decoded = continuous_batching.decode(
@@ -305,5 +305,5 @@ def _decode(
         )
         return decoded._replace(passes=decoded.passes[None])
 
-    decoded: continuous_batching.Decoded = decode_on(of_place, make_decoder(params), given, requests, apart)
+    decoded: continuous_batching.Decoded = decode_on(of_replica, make_decoder(params), given, requests, apart)
     return decoded

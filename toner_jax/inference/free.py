@@ -15,8 +15,8 @@ from toner_jax.common.console import advance
 from toner_jax.decoding.search import ForcedPrefix, SearchOptions, beam, greedy
 from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.inference.options import DecodeOptions
-from toner_jax.inference.places import are_apart, decode_on
 from toner_jax.inference.programs import Programs
+from toner_jax.inference.replicas import are_apart, decode_on
 from toner_jax.inference.sources import make_source
 from toner_jax.inference.work import Work
 from toner_jax.models.decoder import MakeDecoder, Seq2SeqDecoder
@@ -128,7 +128,7 @@ def _search(
     """The program that is compiled: of ids and prefixes, tokens and their log-probabilities [B, T], and whether each
     output is that of any longer T."""
 
-    def of_place(
+    def of_replica(
         whole: tuple[Seq2SeqDecoder, jax.Array], own: tuple[jax.Array, ForcedPrefix | None]
     ) -> _Found:
         (decoder, temperature), (ids, prefix) = whole, own
@@ -139,5 +139,5 @@ def _search(
         best = beam(decoder, source, options, temperature)
         return best.tokens, best.scores, best.complete
 
-    found: _Found = decode_on(of_place, make_decoder(params), calibration_temperature, given, apart)
+    found: _Found = decode_on(of_replica, make_decoder(params), calibration_temperature, given, apart)
     return found

@@ -57,8 +57,8 @@ class GroupPlan:
       threads: groups that are decoded at once.
       passes: that a row may take at first, and `most_passes` of one that needed more.
       buckets: lengths that sources are padded to.
-      places: of the mesh, that rows lie on: even a single input has a group of a row for each.
-      apart: whether each of several places admits requests on its own.
+      replicas: of the mesh, that rows lie on: even a single input has a group of a row for each.
+      apart: whether each of several replicas admits requests on its own.
     """
 
     requests: int
@@ -67,14 +67,14 @@ class GroupPlan:
     passes: int
     most_passes: int
     buckets: tuple[int, ...]
-    places: int
+    replicas: int
     apart: bool
 
     def groups(self, lengths: Sequence[int], again: bool) -> Iterator[tuple[np.ndarray, Shape]]:
         """Which inputs, of so many pieces, are decoded together, and by which program; `again`: those that needed
         more passes."""
-        single = len(lengths) <= (_SINGLE if self.places == 1 else self.places)
-        requests, rows = (self.places, self.places) if single else (self.requests, self.rows)
+        single = len(lengths) <= (_SINGLE if self.replicas == 1 else self.replicas)
+        requests, rows = (self.replicas, self.replicas) if single else (self.requests, self.rows)
         # No group is shared between threads, so there are enough for all, of like sizes.
         groups = -(-len(lengths) // requests)
         if self.threads > 1 and not single:
@@ -105,9 +105,9 @@ class Planner:
     def plan(self, width: int, apart: bool) -> GroupPlan:
         """The plan for a model of this width; `apart` as `GroupPlan` has it."""
         per_row, threads = self.techniques.requests_per_row, self.techniques.threads
-        places = batch_divisor(self.mesh)
+        replicas = batch_divisor(self.mesh)
         small = on_cpu(self.mesh) and width < _CPU_WIDTH
-        if not (places == 1 and jax.process_count() == 1 and per_row > 1):
+        if not (replicas == 1 and jax.process_count() == 1 and per_row > 1):
             threads = 1
         elif not threads:
             threads = _cores() if small else 1
@@ -115,13 +115,13 @@ class Planner:
         rows = round_batch(min(batch, _CPU_ROWS) if threads > 1 else batch, self.mesh)
         return GroupPlan(
             # Rows that are in step on several devices cannot admit each other's requests.
-            requests=rows * (per_row if apart or places == 1 else 1),
+            requests=rows * (per_row if apart or replicas == 1 else 1),
             rows=rows,
             threads=threads,
             passes=min(max(_PASSES, -(-_TOKENS // self.tokens_per_pass)), self.limit),
             most_passes=self.limit,
             buckets=self.buckets,
-            places=places,
+            replicas=replicas,
             apart=apart,
         )
 

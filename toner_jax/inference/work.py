@@ -21,6 +21,6 @@ class Work:
     rows: int = 0
 
     def add(self, passes: Sequence[int] | np.ndarray, rows: int) -> None:
-        """Adds a call that took so many passes on each place, over `rows` in all, of which each has as many."""
+        """Adds a call that took so many passes on each replica, over `rows` in all, of which each has as many."""
         self.passes += int(max(passes))
         self.rows += int(sum(passes)) * rows // len(passes)

@@ -42,24 +42,24 @@ def gathered(weights: jax.Array, *axes: Axes) -> jax.Array:
 
 def mesh_of(x: Any) -> AbstractMesh | None:
     """The mesh on which an array lies, also while it is traced; None for none, or where it leaves nothing to split: a
-    single device, or a function of `on_each_place` on a mesh of rows alone."""
+    single device, or a function of `on_each_replica` on a mesh of rows alone."""
     mesh: AbstractMesh | None = getattr(jax.typeof(x).sharding, "mesh", None)
     if mesh is None or mesh.empty or prod(mesh.shape[axis] for axis in _free(mesh)) == 1:
         return None
     return mesh
 
 
-def on_each_place(function: Callable[[Any, Any], Any], mesh: AbstractMesh, whole: Any, rows: Any) -> Any:
-    """`function(whole, rows)` of each place of the mesh's `ROWS` on its own: its loops may end when they like, and
-    wait for no other place.
+def on_each_replica(function: Callable[[Any, Any], Any], mesh: AbstractMesh, whole: Any, rows: Any) -> Any:
+    """`function(whole, rows)` of each replica on its own, one for each place of the mesh's `ROWS`: its loops may end when
+    they like, and wait for no other replica.
 
     Args:
       mesh: as `mesh_of` gives it.
-      whole: arrays that each place has all of; those that are split over `ROWS` are gathered once, before the
+      whole: arrays that each replica has all of; those that are split over `ROWS` are gathered once, before the
         function. What the tensor axis splits stays split.
       rows: arrays whose first dimension is shared out, in order; so is that of what the function returns.
     """
-    # What is the same on all places and what is not is known here; that loops begin with constants hides it from JAX.
+    # What is the same on all replicas and what is not is known here; that loops begin with constants hides it from JAX.
     return jax.shard_map(
         function,
         mesh=mesh,
@@ -93,7 +93,7 @@ def _fitting(x: jax.Array, mesh: AbstractMesh, axes: tuple[Axes, ...]) -> NamedS
 
 
 def _free(mesh: AbstractMesh) -> list[str]:
-    """The axes that split arrays here: inside `on_each_place` those of rows split none."""
+    """The axes that split arrays here: inside `on_each_replica` those of rows split none."""
     return [
         axis for axis, kind in zip(mesh.axis_names, mesh.axis_types, strict=True) if kind == AxisType.Auto
     ]

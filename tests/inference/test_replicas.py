@@ -1,4 +1,4 @@
-"""Which requests lie on which place of a mesh, and whether places decode on their own."""
+"""Which requests lie on which replica of a mesh, and whether replicas decode on their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from toner_jax.inference import places
+from toner_jax.inference import replicas
 from toner_jax.models import registry
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.t5.decoder import T5Decoder
@@ -22,27 +22,27 @@ CONFIG = T5Config(d_model=16, d_kv=8, d_ff=16, num_layers=1, num_decoder_layers=
     ("count", "requests", "of"), [(0, 8, 4), (3, 8, 8), (5, 8, 2), (7, 8, 1), (16, 16, 8)]
 )
 def test_requests_are_dealt_like_cards(count, requests, of):
-    at, size = places.dealt(count, requests, of)
+    at, size = replicas.dealt(count, requests, of)
     assert size.sum() == count
     assert size.max() - size.min() <= 1
     assert len(set(at.tolist())) == count
     each = requests // of
-    held = [[k for k in range(count) if at[k] // each == place] for place in range(of)]
-    assert held == [list(range(count))[place::of] for place in range(of)]
-    # On each place the first ones are taken, in order.
+    held = [[k for k in range(count) if at[k] // each == replica] for replica in range(of)]
+    assert held == [list(range(count))[replica::of] for replica in range(of)]
+    # On each replica the first ones are taken, in order.
     assert all((at[h] % each).tolist() == list(range(len(h))) for h in map(np.array, held) if len(h))
 
 
 def apart(memory: int | None, weights: str, monkeypatch, *, rows: int = 8, tensor: int = 1) -> bool:
-    """Whether a mesh of so many places decodes apart, each device of so much memory."""
+    """Whether a mesh of so many replicas decodes apart, each device of so much memory."""
     model = ToNER(CONFIG, num_types=3)
     params = jax.eval_shape(registry.initializer(model), jax.random.key(0))
-    monkeypatch.setattr(places, "memory_limit", lambda device: memory)
-    monkeypatch.setattr(places, "device_bytes", lambda tree: 1_000_000)
+    monkeypatch.setattr(replicas, "memory_limit", lambda device: memory)
+    monkeypatch.setattr(replicas, "device_bytes", lambda tree: 1_000_000)
     mesh = SimpleNamespace(
         devices=np.array([None]), shape={"data": rows, "fsdp": 1, "tensor": tensor}, size=rows * tensor
     )
-    return places.are_apart(partial(T5Decoder, model), params, mesh, weights)
+    return replicas.are_apart(partial(T5Decoder, model), params, mesh, weights)
 
 
 def test_weights_are_whole_where_there_is_room(monkeypatch):

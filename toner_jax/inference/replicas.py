@@ -1,4 +1,5 @@
-"""Rows of a batch on several places of a mesh: whether each place decodes on its own, and which request lies where."""
+"""Replicas of a model on a mesh, each with rows of its own (data parallelism): whether each decodes on its own, and which
+request lies where."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from toner_jax.models.decoder import MakeDecoder, Seq2SeqDecoder
-from toner_jax.parallel.activations import mesh_of, on_each_place
+from toner_jax.parallel.activations import mesh_of, on_each_replica
 from toner_jax.parallel.mesh import batch_divisor
 from toner_jax.parallel.peak import memory_limit
 from toner_jax.parallel.sharding import device_bytes
@@ -21,7 +22,7 @@ _SHARE = 0.75
 
 
 def are_apart(make_decoder: MakeDecoder, params: Any, mesh: Mesh, weights: str) -> bool:
-    """Whether each place of the mesh decodes on its own.
+    """Whether each replica of the mesh decodes on its own.
 
     Args:
       params: arrays, or shapes with their shardings.
@@ -41,7 +42,7 @@ def are_apart(make_decoder: MakeDecoder, params: Any, mesh: Mesh, weights: str) 
 def decode_on(
     function: Callable[[Any, Any], Any], decoder: Seq2SeqDecoder, others: Any, rows: Any, apart: bool
 ) -> Any:
-    """`function((decoder, others), rows)` inside a program, of each place on its own or of all in step.
+    """`function((decoder, others), rows)` inside a program, of each replica on its own or of all in step.
 
     Args:
       others: what all rows share.
@@ -50,12 +51,14 @@ def decode_on(
     """
     whole = decoder.prepared(), others
     mesh = mesh_of(jax.tree.leaves(rows)[0])
-    return on_each_place(function, mesh, whole, rows) if apart and mesh is not None else function(whole, rows)
+    return (
+        on_each_replica(function, mesh, whole, rows) if apart and mesh is not None else function(whole, rows)
+    )
 
 
-def dealt(count: int, requests: int, places: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each of `count` requests lies among `requests`, int [count], dealt like cards to the places, so that each
-    has as many, of like lengths; and how many each place has, int32 [places]."""
-    number, each = np.arange(count), requests // places
-    at = number % places * each + number // places
-    return at, np.array([len(range(place, count, places)) for place in range(places)], np.int32)
+def dealt(count: int, requests: int, replicas: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each of `count` requests lies among `requests`, int [count], dealt like cards to the replicas, so that each
+    has as many, of like lengths; and how many each replica has, int32 [replicas]."""
+    number, each = np.arange(count), requests // replicas
+    at = number % replicas * each + number // replicas
+    return at, np.array([len(range(replica, count, replicas)) for replica in range(replicas)], np.int32)
