@@ -87,11 +87,11 @@ class Script:
 
     width = 1
 
-    def prepared(self):
-        return self
-
     def __init__(self, tokens, vocabulary: int):
         self._logits_TV = jnp.zeros((len(tokens), vocabulary)).at[jnp.arange(len(tokens)), tokens].set(40.0)
+
+    def prepared(self):
+        return self
 
     def encode(self, ids, candidates=None):
         return ids

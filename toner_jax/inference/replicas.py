@@ -1,5 +1,5 @@
-"""Replicas of a model on a mesh, each with rows of its own (data parallelism): whether each decodes on its own, and which
-request lies where."""
+"""Replicas of a model on a mesh, each with rows of its own (data parallelism): whether each decodes on its own, and
+which request lies where."""
 
 from __future__ import annotations
 
@@ -50,10 +50,8 @@ def decode_on(
       apart: as `are_apart` says.
     """
     whole = decoder.prepared(), others
-    mesh = mesh_of(jax.tree.leaves(rows)[0])
-    return (
-        on_each_replica(function, mesh, whole, rows) if apart and mesh is not None else function(whole, rows)
-    )
+    mesh = mesh_of(jax.tree.leaves(rows)[0]) if apart else None
+    return function(whole, rows) if mesh is None else on_each_replica(function, mesh, whole, rows)
 
 
 def dealt(count: int, requests: int, replicas: int) -> tuple[np.ndarray, np.ndarray]:

@@ -50,8 +50,8 @@ def mesh_of(x: Any) -> AbstractMesh | None:
 
 
 def on_each_replica(function: Callable[[Any, Any], Any], mesh: AbstractMesh, whole: Any, rows: Any) -> Any:
-    """`function(whole, rows)` of each replica on its own, one for each place of the mesh's `ROWS`: its loops may end when
-    they like, and wait for no other replica.
+    """`function(whole, rows)` of each replica on its own, one for each place of the mesh's `ROWS`: its loops may end
+    when they like, and wait for no other replica.
 
     Args:
       mesh: as `mesh_of` gives it.
