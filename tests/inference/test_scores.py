@@ -94,7 +94,7 @@ class _Table:
 def test_free_decoding_divides_logits_by_the_temperature(calibration_temperature):
     source = jnp.zeros((1, 3), jnp.int32)
     tokens, scores, _ = free._search(
-        _Table, None, source, jnp.asarray(calibration_temperature), None, SearchOptions(max_length=5)
+        _Table, False, None, jnp.asarray(calibration_temperature), (source, None), SearchOptions(max_length=5)
     )
     assert tokens.tolist() == [[2, 2, 1, 0, 0]]
     scaled = np.exp(_Table.logits / calibration_temperature)
