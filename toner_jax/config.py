@@ -179,6 +179,7 @@ def base() -> ConfigDict:
     c.sharding = "auto"
 
     c.log_every = 50
+    c.profile = 0  # steps of each training that are traced: for Perfetto, and a page of where their time goes
     c.max_skipped = 10  # so many steps with a non-finite loss or gradient end a training
     _allow_words(c)
     return c.lock()

@@ -37,6 +37,8 @@ def main(arguments: Sequence[str]) -> None:
     try:
         install()
         chosen = config_file.load(options.config, options.keys)
+        if options.profile:
+            chosen.config.profile = options.profile
         validate(chosen.config)  # before JAX is imported, which takes seconds
         _run(chosen.config, options.workdir or Path("runs") / chosen.name, options)
     except KeyboardInterrupt:
@@ -100,6 +102,10 @@ def _read(arguments: Sequence[str]) -> Namespace:
         help="what may be trained anew where it has changed: matcher, generator or both; what it replaces goes once "
         "the new one has a checkpoint",
     )
+    parser.add_argument(
+        "--profile", nargs="?", type=cli.positive, const=10, metavar="STEPS",
+        help="trace so many steps of each training, 10 by default: for Perfetto, and a page of where their time goes",
+    )  # fmt: skip
     config_file.add_no_cache(parser)
     parser.add_argument("--keys", dest="list_keys", action="store_true", help="list every key, and end")
     options = parser.read(arguments)

@@ -18,6 +18,7 @@ FIT_KEYS = (
     "checkpoint.keep",  # the best one, which is used, is kept besides
     "log_every",  # lines of metrics.jsonl are means over so many steps: other lines, the same training
     "max_skipped",  # whether a training ends early, as an error; one that does not is the same
+    "profile",  # a trace changes nothing
 )
 
 
@@ -39,6 +40,7 @@ def fit_options(config: Settings) -> FitOptions:
         checkpoint_keep=config.checkpoint.keep,
         log_every=config.log_every,
         max_skipped=config.max_skipped,
+        profile=config.profile,
     )
 
 

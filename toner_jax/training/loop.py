@@ -27,6 +27,7 @@ from toner_jax.pipeline.batching import HostBatch, Shape
 from toner_jax.training import interrupts
 from toner_jax.training.checkpoint import Checkpoints
 from toner_jax.training.metrics import MetricsWriter
+from toner_jax.training.profile import Profile
 from toner_jax.training.state import State
 from toner_jax.training.throughput import Compute, Throughput, in_words
 
@@ -52,12 +53,14 @@ class FitOptions:
       checkpoint_keep: how many of the latest ones are kept, besides the best.
       log_every: steps between lines of metrics, which are means over the steps since.
       max_skipped: so many steps with a non-finite loss or gradient end the training.
+      profile: steps that are traced.
     """
 
     checkpoint_every: int
     checkpoint_keep: int
     log_every: int
     max_skipped: int
+    profile: int = 0
 
 
 @dataclass(frozen=True)
@@ -176,12 +179,15 @@ class _Loop:
         # Steps whose metrics are still on the device: to fetch each would wait for its step.
         self._pending: list[tuple[int, dict[str, jax.Array], Sequence[str]]] = []
         self._throughput = Throughput(job.compute, job.mesh.devices.flat[0])
+        self._profile = Profile(job.folder / "profile", job.options.profile)
 
     def run(self, state: State, first: int) -> State:
         """Takes the steps after `first`, and returns the state after the last."""
         job, steps = self._job, self._job.samples.steps
         for step, batch in enumerate(job.samples.batches(first), first + 1):
+            self._profile.before([values for _, values, _ in self._pending])
             state, values = self._step(state, batch)
+            self._profile.after(values)
             self._pending.append((step, values, batch.ids))
             improved = False
             if step % job.options.log_every == 0 or step == steps:
@@ -198,6 +204,7 @@ class _Loop:
                 self._checkpoints.wait()
                 say(f"{job.stage}: told to stop; step {step} is saved")
                 raise interrupts.Preempted
+        self._profile.stop()
         return state
 
     def _step(self, state: State, batch: HostBatch) -> tuple[State, dict[str, jax.Array]]:
