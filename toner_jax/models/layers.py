@@ -51,10 +51,8 @@ class Linear(nn.Module):
         x = x.astype(self.dtype) if inputs else all_tokens(x.astype(self.dtype))
         rows = x.reshape(-1, x.shape[-1])
         y = jnp.dot(rows, weights) if self.out_dtype is None else _wide_product(rows, weights, self.out_dtype)
-        if inputs and splits_further(
-            x
-        ):  # before it is given its shape, or else the sums would be exchanged whole
-            y = scattered(y)
+        if inputs and splits_further(x):
+            y = scattered(y)  # before it is given its shape, or else the sums would be exchanged whole
         y = y.reshape(*x.shape[:-1], self.features)
         y = on_tokens(y) if inputs else on_rows(y, outputs)
         if self.use_bias:
