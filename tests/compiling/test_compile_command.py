@@ -86,7 +86,8 @@ def test_useful_compute_is_no_more_than_what_is_computed(report):
     for program in report["programs"]:
         if program["name"].startswith("decode"):
             assert program["flops"]["useful"] is None
-            assert program["in_loops"]["of_unknown_length"] == 1
+            # Chunks of requests, their admission, and passes: each replica has its own continuous batching.
+            assert program["in_loops"]["of_unknown_length"] == 3
             continue
         useful, total = program["flops"]["useful"], program["flops"]["total"]
         assert 0.9 * useful <= total <= 1.5 * useful
