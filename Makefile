@@ -18,7 +18,7 @@ test-all: test-env  ## The long ones too.
 
 # The compilers lie apart: where they are installed, JAX looks for their devices whenever it starts.
 test-compilers: .venv/.compilers  ## One-layer programs for accelerators that are not here; the compilers are 1 GB.
-	PYTHONPATH=.venv/compilers:$$PYTHONPATH $(BIN)/python -m pytest -q -n 2 tests/compiling/test_accelerators.py
+	PYTHONPATH=.venv/compilers:$$PYTHONPATH $(BIN)/python -m pytest -q -n 2 tests/compiling/test_accelerators.py $(ONLY)
 
 lint: test-env
 	$(BIN)/ruff check .

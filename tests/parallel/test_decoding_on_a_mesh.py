@@ -45,7 +45,7 @@ SLOTS = 96  # of the caches: 24 passes of 4 tokens
 ONE = "one replicated auto grammar"
 IN_STEP = ("fsdp fsdp split grammar", "tensor tensor whole grammar")
 APART = ("data zero1 auto grammar", "fsdp fsdp whole grammar", "cube tensor whole grammar")
-FREE = ("one replicated auto free", "fsdp fsdp whole free", "fsdp fsdp split free")
+FREE = ("one replicated auto free", "fsdp fsdp whole free")
 # Rows and heads of each device's caches.
 HELD = {"data": [[2, 8]], "fsdp": [[2, 8]], "tensor": [[16, 1]], "cube": [[4, 4]]}
 
