@@ -63,6 +63,11 @@ class Planned:
     trains: bool
     lower: Callable[[Sizes], jax.stages.Lowered]
 
+    @property
+    def kind(self) -> str:
+        """The first word of its name: "generator", "matcher", "decode" or "types"."""
+        return self.name.split(" ")[0]
+
 
 @dataclass(frozen=True)
 class Subject:

@@ -78,12 +78,11 @@ def make_report(setting: Setting, results: Sequence[Result]) -> dict[str, Any]:
 
 def _program(setting: Setting, result: Result) -> dict[str, Any]:
     planned, m = result.planned, result.measured
-    kind = planned.name.split(" ")[0]
     head: dict[str, Any] = {
         "name": planned.name,
         "examples": planned.examples,
-        "samples_an_epoch": setting.epoch.get(kind),
-        "epochs": setting.epochs.get(kind),
+        "samples_an_epoch": setting.epoch.get(planned.kind),
+        "epochs": setting.epochs.get(planned.kind),
         "layers": planned.layers,
         "compiled_layers": list(result.compiled) or None,
         "fits": _fits(setting, m),
@@ -153,8 +152,7 @@ def _speed(setting: Setting, result: Result, seconds: float) -> dict[str, float 
         planned.useful is not None and peak is not None
     )  # decoding takes many passes, of which one is known
     rate = planned.examples / seconds if whole else None
-    kind = planned.name.split(" ")[0]
-    samples, epochs = setting.epoch.get(kind), setting.epochs.get(kind)
+    samples, epochs = setting.epoch.get(planned.kind), setting.epochs.get(planned.kind)
     hours = samples / rate / 3600 if samples and rate else None
     return {
         "seconds": seconds,
@@ -167,7 +165,7 @@ def _speed(setting: Setting, result: Result, seconds: float) -> dict[str, float 
 
 def _side_by_side(results: Sequence[Result]) -> list[str]:
     """What dev evaluation takes while a training's state stays where it is."""
-    found = {r.planned.name.split(" ")[0]: r.measured for r in results if r.measured}
+    found = {r.planned.kind: r.measured for r in results if r.measured}
     trained, decoding = found.get("generator"), found.get("decode")
     if trained is None or decoding is None:
         return []

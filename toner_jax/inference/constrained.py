@@ -34,6 +34,7 @@ from toner_jax.inference.sources import Source, make_source
 from toner_jax.inference.work import Work
 from toner_jax.models.decoder import MakeDecoder, Seq2SeqDecoder
 from toner_jax.parallel.mesh import abstract_batch, shard_batch
+from toner_jax.pipeline.batching import pad_rows
 from toner_jax.tasks.output import Input, Output, WrittenSpan
 from toner_jax.tasks.task import Task
 
@@ -150,12 +151,12 @@ class GrammarGenerator:
     def _start(self, call: _Call, group: tuple[list[int], Shape]) -> _Group:
         """Has the device decode the inputs of one group."""
         chosen, shape = group
-        at, size = dealt(len(chosen), shape.requests, call.plan.replicas if call.plan.apart else 1)
+        at, size = dealt(len(chosen), shape.requests, call.plan.loops)
         texts: list[Input | None] = [None] * shape.requests
-        ids = np.zeros((shape.requests, shape.source), np.int32)
         for i, row in zip(chosen, at.tolist(), strict=True):
             texts[row] = call.inputs[i]
-            ids[row, : len(call.sources[i].ids)] = call.sources[i].ids
+        ids = np.zeros((shape.requests, shape.source), np.int32)
+        ids[at] = pad_rows([call.sources[i].ids for i in chosen], shape.source, len(chosen))
         tapes, word_index = self._tapes(texts, shape)
         # In few arrays, as each takes time to hand over.
         ids, tapes = shard_batch((ids, pack(tapes)), self._mesh)
@@ -175,7 +176,7 @@ class GrammarGenerator:
             tokens_per_pass=self._tokens_per_pass,
             slots=shape.passes * self._tokens_per_pass,
             length=self._max_length,
-            rows=shape.rows // (plan.replicas if plan.apart else 1),
+            rows=shape.rows // plan.loops,
             unroll=self._unroll,
         )
 
@@ -191,7 +192,7 @@ class GrammarGenerator:
         tapes, _ = self._tapes([None] * plan.requests, shape)
         host = np.zeros((shape.requests, source), np.int32), pack(tapes)
         ids, tapes = abstract_batch(host, self._mesh)
-        _, size = dealt(plan.requests, plan.requests, plan.replicas if plan.apart else 1)
+        _, size = dealt(plan.requests, plan.requests, plan.loops)
         program = self._program(plan)
         given, requests = _Given(1.0, self._limit), _Requests(ids, tapes, size)
         return program.lower(params, given, requests, options=self._speculative(plan, shape))

@@ -70,6 +70,11 @@ class GroupPlan:
     replicas: int
     apart: bool
 
+    @property
+    def loops(self) -> int:
+        """How many decode on their own, each with its share of a group: the replicas that are apart, or all as one."""
+        return self.replicas if self.apart else 1
+
     def groups(self, lengths: Sequence[int], again: bool) -> Iterator[tuple[np.ndarray, Shape]]:
         """Which inputs, of so many pieces, are decoded together, and by which program; `again`: those that needed
         more passes."""

@@ -75,24 +75,23 @@ def choose(work: Work, devices: int, memory: int | None) -> Placement:
     heads = max(n for n in range(1, _TENSOR + 1) if devices % n == 0 and work.heads % n == 0)
     by_rows = 3 * _HALF * work.parameters
     rest = devices // heads
-    # Two all-reduces a layer of the encoder and three of the decoder, in either direction; each moves its array twice.
+    # Two sums over heads a layer of the encoder and three of the decoder, in either direction; each array is scattered
+    # and gathered.
     passes = 2 * (2 * work.encoder_layers * work.source + 3 * work.decoder_layers * work.target)
     by_heads = 2 * _HALF * work.width * passes / rest + by_rows / heads * (rest > 1)
+    over_heads = (1, rest, heads), "tensor" if rest == 1 else "fsdp"
     by_whole = (_HALF + _PARAMETER) * work.parameters  # gradients, and new parameters
     less = "a step moves {:.1f} GB a device, {:.1f} by {}"
     if fit and (room is None or heads == 1 or by_heads > _FAR_LESS * by_whole):
         why = f"{whole / 1e9:.1f} GB of parameters, gradients and a share of the moments fit each device"
         return Placement((devices, 1, 1), "zero1", why)
     if fit:
-        less = less.format(by_heads / 1e9, by_whole / 1e9, "zero1")
-        return Placement((1, rest, heads), "tensor" if rest == 1 else "fsdp", less)
+        return Placement(*over_heads, less.format(by_heads / 1e9, by_whole / 1e9, "zero1"))
     assert room is not None
     less = (
         f"{whole / 1e9:.1f} GB of parameters, gradients and a share of the moments pass {room / 1e9:.1f} GB, what is "
         f"taken of a device; {less}"
     )
     if heads > 1 and by_heads < by_rows:
-        sizes = (1, rest, heads)
-        preset = "tensor" if rest == 1 else "fsdp"
-        return Placement(sizes, preset, less.format(by_heads / 1e9, by_rows / 1e9, "fsdp alone"))
+        return Placement(*over_heads, less.format(by_heads / 1e9, by_rows / 1e9, "fsdp alone"))
     return Placement((1, devices, 1), "fsdp", less.format(by_rows / 1e9, by_heads / 1e9, "tensor"))

@@ -90,17 +90,22 @@ class Throughput:
 
     def since(self) -> dict[str, float]:
         """The rates of the steps since this was asked last."""
-        self._sums.seconds = time.monotonic() - self._begun - sum(self._apart.values())
+        self._wall()
         now = _Sums(*astuple(self._sums))
         last, self._logged = self._logged, now
         return self._rates(_Sums(*(a - b for a, b in zip(astuple(now), astuple(last), strict=True))))
 
     def total(self) -> dict[str, float]:
         """Those of all steps, and where the time went besides."""
-        wall = time.monotonic() - self._begun
-        self._sums.seconds = wall - sum(self._apart.values())
+        wall = self._wall()
         shares = {f"{what}_share": seconds / wall for what, seconds in self._apart.items()}
         return {"seconds": wall, "evaluation_share": 0.0, **shares, **self._rates(self._sums)}
+
+    def _wall(self) -> float:
+        """The seconds so far, of which what is not apart counts as the steps'."""
+        wall = time.monotonic() - self._begun
+        self._sums.seconds = wall - sum(self._apart.values())
+        return wall
 
     def _rates(self, sums: _Sums) -> dict[str, float]:
         seconds = max(sums.seconds, 1e-9)
