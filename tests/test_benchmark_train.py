@@ -17,7 +17,7 @@ from toner_jax.benchmarks.train_subject import Asked
 from toner_jax.commands.app import main
 from toner_jax.errors import UserError
 from toner_jax.models.t5.config import T5Config
-from toner_jax.models.t5.flops import training_flops
+from toner_jax.models.t5.flops import attention_flops, token_flops, training_flops
 from toner_jax.parallel.peak import peak_flops
 from toner_jax.pipeline.batching import HostBatch
 
@@ -127,16 +127,18 @@ def test_each_attention_is_what_its_name_says(monkeypatch):
 
 
 def test_rows_that_fill_a_batch_are_no_work():
-    """One real row of 5 + 2 tokens in two padded to 8 + 4."""
+    """One real row of 5 + 2 tokens in two of 8 + 4 cells, with room for 6 + 3."""
     arrays = {
         "source": np.array([[3, 4, 5, 6, 1, 0, 0, 0], [0] * 8], np.int32),
         "target": np.array([[7, 1, 0, 0], [0] * 4], np.int32),
         "weight": np.array([1, 0], np.float32),
+        "source_cells": np.array([[0, 1, 2, 3, 4, 16]], np.int32),
+        "target_cells": np.array([[0, 1, 8]], np.int32),
     }
     work = replace(subject(), batches=[HostBatch(arrays, ["a"], (8, 4))]).work()
     assert (work.examples, work.source_tokens, work.target_tokens) == (1, 5, 2)
-    assert work.padding_share == 1 - 7 / 24
-    assert work.flops == 2 * training_flops(TINY, 8, 4)
+    assert work.padding_share == 1 - 7 / 9
+    assert work.flops == token_flops(TINY, 6, 3) + 2 * attention_flops(TINY, 8, 4)
     assert work.real_flops == training_flops(TINY, 5, 2)
 
 

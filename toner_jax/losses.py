@@ -25,7 +25,7 @@ def generation_count(target_BT: jax.Array, weight_B: jax.Array, normalization: s
 def generation_loss(
     logits_BTV: jax.Array,
     target_BT: jax.Array,
-    weight_B: jax.Array,
+    weight: jax.Array,
     normalization: str = "token",
     count: jax.Array | None = None,
 ) -> jax.Array:
@@ -33,13 +33,18 @@ def generation_loss(
 
     `normalization="token"` is the mean over all target tokens of the batch, as T5's own loss;
     `"sequence"` is the paper's sum over a target's tokens, averaged over the batch's targets.
+
+    Args:
+      weight: [B] or, where a row holds the tokens of several targets, [B, T]; then `count` must be given.
     """
     log_z = jax.nn.logsumexp(logits_BTV, axis=-1)
-    chosen = jnp.take_along_axis(logits_BTV, target_BT[..., None], axis=-1)[..., 0]
-    real = (target_BT != 0) * weight_B[:, None]
+    # A sum over the vocabulary and not a lookup, whose gradient would be another array of the logits' size.
+    found = jnp.arange(logits_BTV.shape[-1]) == target_BT[..., None]
+    chosen = jnp.sum(jnp.where(found, logits_BTV, 0.0), axis=-1)
+    real = (target_BT != 0) * (weight if weight.ndim > 1 else weight[:, None])
     total = jnp.sum((log_z - chosen) * real)
     if count is None:
-        count = generation_count(target_BT, weight_B, normalization)
+        count = generation_count(target_BT, weight, normalization)
     return total / jnp.maximum(count, 1.0)
 
 

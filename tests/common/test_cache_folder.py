@@ -175,7 +175,9 @@ for k in range(10_000):
 def test_killed_while_it_writes(folder, monkeypatch):
     """At many moments of writing: the entry is whole or absent, and what is left goes with the next process."""
     left = trial = 0
-    while trial < 8 or (not left and trial < 100):  # a fast disk may end each of eight writes before its signal
+    while trial < 8 or (
+        not left and trial < 100
+    ):  # a fast disk may end each of eight writes before its signal
         process = subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE)
         assert process.stdout is not None
         process.stdout.readline()

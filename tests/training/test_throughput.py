@@ -71,6 +71,16 @@ def test_what_is_counted(clock):
     assert total["step_ms"] == pytest.approx(5000 / 3)
 
 
+def test_padding_is_that_of_what_is_computed(clock):
+    """Where a batch says which cells hold tokens, the others cost nothing."""
+    unpadded = batch()
+    cells = {"source_cells": np.zeros((2, 7), np.int32), "target_cells": np.zeros((2, 5), np.int32)}
+    counter = Throughput(None, jax.devices()[0])
+    counter.add(HostBatch({**unpadded.arrays, **cells}, unpadded.ids, unpadded.shape))
+    clock[0] += 1.0
+    assert counter.since()["padding_share"] == pytest.approx(1 - 19 / 24)
+
+
 def test_flops_are_those_of_real_tokens(monkeypatch):
     monkeypatch.setattr(throughput, "_flops_of", lambda device, dtype: 1e9)
     model = SimpleNamespace(config=SIZES, dtype=np.float32)

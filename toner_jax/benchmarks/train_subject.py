@@ -16,11 +16,12 @@ from jax.sharding import Mesh
 from toner_jax.config import base
 from toner_jax.data.sentences import load_sentences
 from toner_jax.models.t5.config import T5Config
-from toner_jax.models.t5.flops import training_flops
+from toner_jax.models.t5.flops import attention_flops, token_flops, training_flops
 from toner_jax.models.toner import ToNER
-from toner_jax.parallel.mesh import make_mesh, round_batch
+from toner_jax.parallel.mesh import batch_divisor, make_mesh, round_batch
 from toner_jax.parallel.runtime import compute_dtype
 from toner_jax.pipeline.batching import HostBatch, Shape
+from toner_jax.pipeline.unpadding import layout_arrays, room
 from toner_jax.runs import options as run_options
 from toner_jax.runs import setup
 from toner_jax.runs.generator import make_samples
@@ -71,13 +72,17 @@ class TrainSubject:
         """What a round consists of."""
         arrays = [batch.arrays for batch in self.batches]
         lengths = [((a["source"] != 0).sum(1), (a["target"] != 0).sum(1)) for a in arrays]
-        config, rows = self.model.config, [len(a["source"]) for a in arrays]
+        config = self.model.config
+        computed = [(a["source_cells"].size, a["target_cells"].size) for a in arrays]
         return Work(
             examples=int(sum(a["weight"].sum() for a in arrays)),
             source_tokens=int(sum(s.sum() for s, _ in lengths)),
             target_tokens=int(sum(t.sum() for _, t in lengths)),
-            positions=sum(n * sum(batch.shape) for n, batch in zip(rows, self.batches, strict=True)),
-            flops=sum(n * training_flops(config, *b.shape) for n, b in zip(rows, self.batches, strict=True)),
+            positions=sum(s + t for s, t in computed),
+            flops=sum(
+                token_flops(config, *tokens) + len(b.arrays["source"]) * attention_flops(config, *b.shape)
+                for tokens, b in zip(computed, self.batches, strict=True)
+            ),
             real_flops=sum(
                 training_flops(config, int(s), int(t))
                 for sources, targets in lengths
@@ -168,14 +173,18 @@ def of_size(config: T5Config, source: int, target: int, asked: Asked) -> TrainSu
         ),
         objective=run_options.generator_objective(settings),
         optimizer=run_options.generator_optimizer(settings),
-        batches=[_random_batch(rng, config.vocab_size, rows, (source, target)) for _ in range(asked.steps)],
+        batches=[
+            _random_batch(rng, config.vocab_size, rows, (source, target), mesh) for _ in range(asked.steps)
+        ],
         mesh=mesh,
         seed=Seed(settings.seed),
         preset=settings.sharding,
     )
 
 
-def _random_batch(rng: np.random.Generator, vocabulary: int, rows: int, shape: Shape) -> HostBatch:
+def _random_batch(
+    rng: np.random.Generator, vocabulary: int, rows: int, shape: Shape, mesh: Mesh
+) -> HostBatch:
     source, target = (rng.integers(_END + 1, vocabulary, (rows, n), np.int32) for n in shape)
     source[:, -1] = target[:, -1] = _END
     arrays: dict[str, Any] = {
@@ -185,6 +194,8 @@ def _random_batch(rng: np.random.Generator, vocabulary: int, rows: int, shape: S
         "present": rng.integers(0, 2, (rows, _TYPES)).astype(np.float32),
         "weight": np.ones(rows, np.float32),
     }
+    lengths, groups = np.tile(shape, (rows, 1)), batch_divisor(mesh)
+    arrays |= layout_arrays(lengths, np.arange(rows), shape, groups, room(lengths[None], groups))
     return HostBatch(arrays, [str(i) for i in range(rows)], shape)
 
 

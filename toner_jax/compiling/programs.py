@@ -23,6 +23,7 @@ from toner_jax.models.bert import flops as bert
 from toner_jax.models.t5.flops import training_flops
 from toner_jax.parallel.mesh import abstract_batch, round_batch
 from toner_jax.pipeline.batching import Batch, Shape
+from toner_jax.pipeline.unpadding import layout_arrays, room
 from toner_jax.runs import options, setup
 from toner_jax.runs.placed import placed_state
 from toner_jax.runs.recognizers import decode_options, make_programs
@@ -118,13 +119,28 @@ class Subject:
             tx = make_optimizer(options.generator_optimizer(self.config), _STEPS)
             state = placed_state(self.config, model, tx, self.mesh)
             loss = options.generator_objective(self.config).loss(model)
-            batch = _generator_batch(self.rows(section, wanted.times), shape, len(self.schema.types))
+            batch = self._generator_batch(self.rows(section, wanted.times), shape)
             step = make_train_step(loss, tx, state, options.generator_accumulation(self.config))
             return _lowered(step, state, abstract_batch(batch, self.mesh))
 
         name = f"generator {shape[0]}×{shape[1]}"
         useful = rows * training_flops(sizes, *shape)
         return Planned(name, rows, useful, models.depth(sizes), True, lower)
+
+    def _generator_batch(self, rows: int, shape: Shape) -> dict[str, np.ndarray]:
+        """One without padding: every cell holds a token."""
+        source, target = shape
+        batch = Batch(
+            source=np.zeros((rows, source), np.int32),
+            target=np.zeros((rows, target), np.int32),
+            pool_mask=np.zeros((rows, source), np.float32),
+            present=np.zeros((rows, len(self.schema.types)), np.float32),
+            weight=np.zeros(rows, np.float32),
+            rows=np.zeros(rows, np.int32),
+        ).arrays()
+        lengths, groups = np.tile(shape, (rows, 1)), options.generator_groups(self.config, rows, self.mesh)
+        most = room(lengths[None], groups)
+        return batch | layout_arrays(lengths, np.arange(rows), shape, groups, most)
 
     def _matcher(self) -> Planned:
         section, sizes = self.config.matcher, models.model_config(self.config, "matcher")
@@ -183,18 +199,6 @@ def _with_batch(config: ConfigDict, times: int) -> ConfigDict:
     changed = config.copy_and_resolve_references()
     changed.decode.batch_size *= times
     return changed
-
-
-def _generator_batch(rows: int, shape: Shape, types: int) -> dict[str, np.ndarray]:
-    source, target = shape
-    return Batch(
-        source=np.zeros((rows, source), np.int32),
-        target=np.zeros((rows, target), np.int32),
-        pool_mask=np.zeros((rows, source), np.float32),
-        present=np.zeros((rows, types), np.float32),
-        weight=np.zeros(rows, np.float32),
-        rows=np.zeros(rows, np.int32),
-    ).arrays()
 
 
 def _matcher_batch(rows: int, source: int, types: int) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from toner_jax.models.tokens import Unpadding
 from toner_jax.parallel.activations import TENSOR, gathered, mesh_of, split
 from toner_jax.parallel.mesh import ROWS
 
@@ -183,16 +184,19 @@ all_tokens.defvjp(lambda x: (on_rows(x), None), lambda _, gradient: (on_tokens(g
 scattered.defvjp(lambda x: (split(x, (*ROWS, TENSOR)), None), lambda _, gradient: (split(gradient, ROWS),))
 
 
-def split_heads(x_BSD: jax.Array, heads: int) -> jax.Array:
-    """[B, S, H·Dh] → [B, H, S, Dh]; heads before positions is the layout matrix products want."""
+def split_heads(x: jax.Array, heads: int, unpadding: Unpadding | None = None) -> jax.Array:
+    """[B, S, H·Dh], or [G, N, H·Dh] without padding → [B, H, S, Dh]; heads before positions is the layout that matrix
+    products want."""
+    x_BSD = x if unpadding is None else unpadding.pad(x)
     b, s, d = x_BSD.shape
     return split(x_BSD.reshape(b, s, heads, d // heads).transpose(0, 2, 1, 3), ROWS, TENSOR)
 
 
-def merge_heads(x_BHSD: jax.Array) -> jax.Array:
-    """[B, H, S, Dh] → [B, S, H·Dh]."""
+def merge_heads(x_BHSD: jax.Array, unpadding: Unpadding | None = None) -> jax.Array:
+    """[B, H, S, Dh] → [B, S, H·Dh], or [G, N, H·Dh] without padding."""
     b, h, s, d = x_BHSD.shape
-    return x_BHSD.transpose(0, 2, 1, 3).reshape(b, s, h * d)
+    x_BSD = x_BHSD.transpose(0, 2, 1, 3).reshape(b, s, h * d)
+    return x_BSD if unpadding is None else unpadding.unpad(x_BSD)
 
 
 def attention_scores(

@@ -10,6 +10,7 @@ from jax.sharding import PartitionSpec as P
 from toner_jax.models.layers import Linear
 from toner_jax.models.pooling import mean_pool
 from toner_jax.models.t5.model import T5
+from toner_jax.models.tokens import Layout
 from toner_jax.parallel.sharding import ShardingRules
 
 TYPE_HEAD_SHARDING = ShardingRules(
@@ -61,13 +62,15 @@ class ToNER(T5):
         target_in: jax.Array,
         pool_mask: jax.Array,
         deterministic: bool = True,
+        layout: Layout | None = None,
     ) -> tuple[jax.Array, jax.Array]:
-        """Logits of the target [B, T, V] and of the types [B, K], fp32.
+        """Logits of the target, [B, T, V] or of its tokens alone [G, N, V], and of the types [B, K], fp32.
 
         Args:
           source: int32 [B, S]; `source_mask` [B, S] is 1 on real tokens.
           target_in: int32 [B, T], shifted right.
           pool_mask: [B, S], 1 on the tokens whose mean encoder state is h(x).
+          layout: which cells hold tokens; None computes all.
         """
-        encoded, logits = self.encode_and_decode(source, source_mask, target_in, deterministic)
+        encoded, logits = self.encode_and_decode(source, source_mask, target_in, deterministic, layout)
         return logits, self.type_head(mean_pool(encoded, pool_mask))

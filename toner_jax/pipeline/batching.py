@@ -162,11 +162,16 @@ def plan_epoch(
     shapes: Sequence[Shape],
     batch_size: int,
     rng: np.random.Generator | None,
+    sizes: np.ndarray | None = None,
 ) -> list[tuple[Shape, np.ndarray]]:
     """Batches of one epoch: each a shape and the examples in it, −1 for padding.
 
     Examples that do not fill a batch of their shape move to the next larger one that holds them; only
     the last batches are padded. With `rng` the examples within shapes and the batches are shuffled.
+
+    Args:
+      sizes: [N]; where they are given, each of the examples of a batch is of another stratum of its shape's sizes, so
+        that all batches are of nearly the same total.
     """
     order = np.arange(len(assignment)) if rng is None else rng.permutation(len(assignment))
     queues: list[list[int]] = [[] for _ in shapes]
@@ -177,7 +182,11 @@ def plan_epoch(
     for position, i in enumerate(by_size):
         queue = queues[i]
         full = len(queue) - len(queue) % batch_size
-        batches += [(shapes[i], np.array(queue[k : k + batch_size])) for k in range(0, full, batch_size)]
+        chosen = np.array(queue[:full], int)
+        if rng is not None and sizes is not None:
+            strata = chosen[np.argsort(sizes[chosen], kind="stable")].reshape(batch_size, -1)
+            chosen = rng.permuted(strata, axis=1).T
+        batches += [(shapes[i], rows) for rows in chosen.reshape(-1, batch_size)]
         rest = queue[full:]
         larger = next((j for j in by_size[position + 1 :] if _holds(shapes[j], shapes[i])), None)
         if rest and larger is not None:

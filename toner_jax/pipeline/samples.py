@@ -18,12 +18,14 @@ from toner_jax.pipeline.batching import (
     choose_lengths,
     choose_shapes,
     collate,
+    cost,
     pad_rows,
     plan_epoch,
     total_steps,
 )
 from toner_jax.pipeline.features import Example, GeneratorFeatures, present_types
 from toner_jax.pipeline.matcher_features import MatcherFeatures
+from toner_jax.pipeline.unpadding import Room, layout_arrays, room, share_out
 from toner_jax.schema import Schema, Sentence
 
 # The streams of random numbers that a run draws from its seed are told apart by a number each.
@@ -42,12 +44,14 @@ class SamplingOptions:
       epochs: need not be whole.
       batch_size: samples of a step, a multiple of what the mesh splits batches into.
       max_shapes: padded shapes, for each of which training compiles a program.
+      groups: that the rows of a batch are shared out to (`pipeline.unpadding`), of as many rows each.
     """
 
     seed: int
     epochs: float
     batch_size: int
     max_shapes: int
+    groups: int = 1
 
 
 class GeneratorSamples:
@@ -59,6 +63,7 @@ class GeneratorSamples:
     Attributes:
       examples: those of the main task, and then those of the auxiliary one, of which an epoch uses some.
       shapes: (source, target) lengths of the batches.
+      rooms: of each shape, the source and target tokens that a group of a batch has room for.
       added_parts: how many more sentences there are since the long ones were split.
       steps: of the whole training; `steps_per_epoch` of the first epoch.
     """
@@ -95,8 +100,12 @@ class GeneratorSamples:
         used[len(parts) :] = auxiliary_share
         self.shapes: tuple[Shape, ...] = choose_shapes(self.examples, options.max_shapes, used)
         self._assignment = np.array([assign(e, self.shapes) for e in self.examples])
+        self._lengths = np.array([(len(e.source), len(e.target)) for e in self.examples] + [(0, 0)])
+        self._costs = np.array([cost((s, t)) for s, t in self._lengths])
         epochs = options.epochs
-        lengths = [len(self._plan(epoch)) for epoch in range(int(np.ceil(epochs)))]
+        plans = [self._plan(epoch) for epoch in range(int(np.ceil(epochs)))]
+        self.rooms = self._rooms(plans)
+        lengths = [len(plan) for plan in plans]
         self._ends = np.cumsum(lengths)
         self.steps_per_epoch = lengths[0]
         last = lengths[-1] * (epochs - np.floor(epochs)) if epochs % 1 else lengths[-1]
@@ -109,13 +118,30 @@ class GeneratorSamples:
         if self._share:
             also = np.flatnonzero(rng.random(count) < self._share)
             chosen = np.concatenate([chosen, count + also])
-        plan = plan_epoch(self._assignment[chosen], self.shapes, self._options.batch_size, rng)
+        size = self._options.batch_size
+        plan = plan_epoch(self._assignment[chosen], self.shapes, size, rng, self._costs[chosen])
         return [(shape, np.where(rows < 0, -1, chosen[rows])) for shape, rows in plan]
 
+    def _rooms(self, plans: Sequence[Sequence[PlannedBatch]]) -> dict[Shape, Room]:
+        """Of each shape, what all groups of its batches in these epochs have room in."""
+        rooms = dict.fromkeys(self.shapes, (0, 0))
+        for plan in plans:
+            by_shape: dict[Shape, list[np.ndarray]] = {}
+            for shape, rows in plan:
+                by_shape.setdefault(shape, []).append(rows)
+            for shape, chosen in by_shape.items():
+                found = room(self._lengths[chosen], self._options.groups)
+                rooms[shape] = max(rooms[shape][0], found[0]), max(rooms[shape][1], found[1])
+        return rooms
+
     def batches(self, first: int) -> Iterator[HostBatch]:
-        """The batches from step `first` (0-based) on, as `batching.Batch.arrays`."""
-        for shape, rows in _from_step(first, self.steps, self._plan, self._ends):
+        """The batches from step `first` (0-based) on, as `batching.Batch.arrays` with the cells that hold tokens."""
+        groups = self._options.groups
+        for shape, planned in _from_step(first, self.steps, self._plan, self._ends):
+            (order,) = share_out(self._lengths[planned][None], groups)
+            rows = planned[order]
             arrays = collate(self.examples, rows, shape, self._pool).arrays()
+            arrays |= layout_arrays(self._lengths[rows], order, shape, groups, self.rooms[shape])
             yield HostBatch(arrays, [self._ids[i % len(self._ids)] for i in rows if i >= 0], shape)
 
 

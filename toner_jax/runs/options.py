@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from jax.sharding import Mesh
 
-from toner_jax.parallel.mesh import round_batch
+from toner_jax.parallel.mesh import batch_divisor, round_batch
 from toner_jax.pipeline.samples import SamplingOptions
+from toner_jax.pipeline.unpadding import groups_of
 from toner_jax.runs.view import Settings
 from toner_jax.training.loop import FitOptions
 from toner_jax.training.objectives import GeneratorObjective, MatcherObjective
@@ -58,7 +61,14 @@ def matcher_objective(config: Settings) -> MatcherObjective:
 
 
 def generator_sampling(config: Settings, mesh: Mesh) -> SamplingOptions:
-    return _sampling(config.seed, config.generator, mesh)
+    sampling = _sampling(config.seed, config.generator, mesh)
+    return replace(sampling, groups=generator_groups(config, sampling.batch_size, mesh))
+
+
+def generator_groups(config: Settings, batch_size: int, mesh: Mesh) -> int:
+    """The groups of rows that a batch of so many is shared out to."""
+    shares = batch_divisor(mesh)
+    return groups_of(batch_size, shares, mesh.size // shares, config.generator.microbatches)
 
 
 def generator_optimizer(config: Settings) -> OptimizerOptions:

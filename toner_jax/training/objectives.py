@@ -14,6 +14,7 @@ from toner_jax import losses
 from toner_jax.inference.matching import embed
 from toner_jax.models.encoder import Encoder
 from toner_jax.models.t5.model import shift_right
+from toner_jax.models.tokens import Layout, unpadding
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.activations import mesh_of, on_mesh
 from toner_jax.parallel.mesh import ROWS, round_batch
@@ -48,7 +49,8 @@ class GeneratorObjective:
         def loss(
             params: Any, batch: Mapping[str, jax.Array], key: jax.Array
         ) -> tuple[jax.Array, dict[str, jax.Array]]:
-            source, target = batch["source"], batch["target"]
+            source, target, weight = batch["source"], batch["target"], batch["weight"]
+            layout = layout_of(batch)
             outputs: Any = model.apply(
                 {"params": params},
                 source,
@@ -56,12 +58,16 @@ class GeneratorObjective:
                 shift_right(target),
                 batch["pool_mask"],
                 deterministic,
+                layout,
                 rngs={"dropout": key},
             )
             logits, types = outputs
-            generation = losses.generation_loss(
-                logits, target, batch["weight"], self.normalization, batch.get("target_count")
-            )
+            count = batch.get("target_count", self.counts(batch)["target_count"])
+            if layout:
+                places = unpadding(layout.target_cells, layout.target_mask)
+                weight = places.unpad(jnp.broadcast_to(weight[:, None], target.shape))
+                target = places.unpad(target)
+            generation = losses.generation_loss(logits, target, weight, self.normalization, count)
             classification = losses.type_classification_loss(
                 types, batch["present"], batch["weight"], batch.get("example_count")
             )
@@ -73,6 +79,13 @@ class GeneratorObjective:
             }
 
         return loss
+
+
+def layout_of(batch: Mapping[str, jax.Array]) -> Layout | None:
+    """Of a batch of `pipeline.samples.GeneratorSamples`; None where it does not say which cells hold tokens."""
+    if "source_cells" not in batch:
+        return None
+    return Layout(batch["target"] != 0, batch["source_cells"], batch["target_cells"], batch["number"])
 
 
 @dataclass(frozen=True)

@@ -154,8 +154,14 @@ def _gradients(loss: Loss, shardings: Any, accumulation: Accumulation | None) ->
     parts, counts = accumulation
 
     def in_parts(params: Any, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[Any, Any]:
-        # Every parts-th row is of the same part, so that each place of the mesh keeps its rows.
-        rows = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(-1, parts, *x.shape[1:]), 1, 0), dict(batch))
+        # Every parts-th group of rows is of the same part, so that each place of the mesh keeps its rows.
+        groups = min(len(x) for x in batch.values())
+
+        def split(x: jax.Array) -> jax.Array:
+            dealt = jnp.moveaxis(x.reshape(groups // parts, parts, len(x) // groups, *x.shape[1:]), 1, 0)
+            return dealt.reshape(parts, len(x) // parts, *x.shape[1:])
+
+        rows = jax.tree.map(split, dict(batch))
         whole = counts(batch)
 
         def one(number: jax.Array | int, part: Mapping[str, jax.Array]) -> tuple[Any, Any]:

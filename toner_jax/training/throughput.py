@@ -76,7 +76,8 @@ class Throughput:
         for name in _TOKENS:
             if name in batch.arrays:
                 s.tokens += int(np.count_nonzero(batch.arrays[name][real]))
-                s.positions += batch.arrays[name].size
+                # Where a batch says which cells hold tokens, these are what is computed.
+                s.positions += batch.arrays.get(f"{name}_cells", batch.arrays[name]).size
         s.flops += self._compute.flops(batch) if self._compute else 0.0
 
     @contextmanager

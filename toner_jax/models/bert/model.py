@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from toner_jax.models.bert.config import BertConfig
+from toner_jax.models.dropout import Dropout, Words
 from toner_jax.models.layers import (
     Dtype,
     Embedding,
@@ -22,6 +23,7 @@ from toner_jax.models.layers import (
     split_heads,
 )
 from toner_jax.models.pooling import mean_pool, normalize
+from toner_jax.models.tokens import make_tokens
 
 
 class LayerNorm(nn.Module):
@@ -43,7 +45,7 @@ class Attention(nn.Module):
     dtype: Dtype
 
     @nn.compact
-    def __call__(self, x: jax.Array, bias: jax.Array, deterministic: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, bias: jax.Array, words: Words | None, deterministic: bool) -> jax.Array:
         c = self.config
         heads, width = c.num_attention_heads, c.hidden_size
 
@@ -53,7 +55,7 @@ class Attention(nn.Module):
 
         q, k, v = (split_heads(project(name, x, "outputs"), heads) for name in ("query", "key", "value"))
         weights = attention_scores(q, k, bias, scale=(width // heads) ** -0.5)
-        weights = nn.Dropout(c.dropout_rate)(weights, deterministic=deterministic)
+        weights = Dropout(c.dropout_rate)(weights, deterministic, words)
         h = merge_heads(jnp.einsum("bhqk,bhkd->bhqd", weights.astype(self.dtype), v))
         return project("out", h, "inputs")
 
@@ -63,21 +65,19 @@ class Layer(nn.Module):
     dtype: Dtype
 
     @nn.compact
-    def __call__(self, x: jax.Array, bias: jax.Array, deterministic: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, bias: jax.Array, words: Words | None, deterministic: bool) -> jax.Array:
         c = self.config
         init = nn.initializers.normal(c.initializer_range)
-        drop = nn.Dropout(c.dropout_rate)
-        h = Attention(c, self.dtype, name="attention")(x, bias, deterministic)
-        x = LayerNorm(c.layer_norm_eps, self.dtype, name="attention_norm")(
-            x + drop(h, deterministic=deterministic)
-        )
+        drop = Dropout(c.dropout_rate)
+        h = Attention(c, self.dtype, name="attention")(x, bias, words, deterministic)
+        x = x + drop(h, deterministic, words)
+        x = LayerNorm(c.layer_norm_eps, self.dtype, name="attention_norm")(x)
         linear = partial(Linear, kernel_init=init, use_bias=True, dtype=self.dtype)
         h = linear(c.intermediate_size, tensor="outputs", name="intermediate")(x)
         h = nn.gelu(h, approximate=False)
         h = linear(c.hidden_size, tensor="inputs", name="output")(h)
-        return LayerNorm(c.layer_norm_eps, self.dtype, name="output_norm")(
-            x + drop(h, deterministic=deterministic)
-        )
+        x = x + drop(h, deterministic, words)
+        return LayerNorm(c.layer_norm_eps, self.dtype, name="output_norm")(x)
 
 
 class Bert(nn.Module):
@@ -107,11 +107,13 @@ class Bert(nn.Module):
         segments = Embedding(c.type_vocab_size, c.hidden_size, init, self.dtype, name="token_type_embeddings")
         x = x + positions(jnp.arange(ids.shape[1]))[None] + segments(jnp.zeros((1, 1), jnp.int32))
         x = LayerNorm(c.layer_norm_eps, self.dtype, name="embeddings_norm")(x)
-        x = nn.Dropout(c.dropout_rate)(x, deterministic=deterministic)
+        draws = not deterministic and c.dropout_rate > 0
+        words = make_tokens(mask, self.make_rng("dropout") if draws else None).words
+        x = Dropout(c.dropout_rate)(x, deterministic, words)
         bias = mask_to_bias(mask)[:, None, None, :]
-        layer = nn.remat(Layer, static_argnums=(3,)) if self.remat else Layer
+        layer = nn.remat(Layer, static_argnums=(4,)) if self.remat else Layer
         for i in range(c.num_hidden_layers):
-            x = layer(c, self.dtype, name=f"layers_{i}")(x, bias, deterministic)
+            x = layer(c, self.dtype, name=f"layers_{i}")(x, bias, words, deterministic)
         if c.pooler:
             # Its output is unused; XLA drops the product and keeps the parameter.
             Linear(c.hidden_size, init, use_bias=True, dtype=self.dtype, name="pooler")(x[:, 0])

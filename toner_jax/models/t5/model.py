@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from toner_jax.models.dropout import Dropout, Words
 from toner_jax.models.layers import (
     MASKED,
     Dtype,
@@ -26,6 +27,7 @@ from toner_jax.models.layers import (
     split_heads,
 )
 from toner_jax.models.t5.config import T5Config
+from toner_jax.models.tokens import NO_TOKENS, Layout, Tokens, Unpadding, make_tokens
 
 
 def relative_buckets(
@@ -86,11 +88,13 @@ class Attention(nn.Module):
         self.key = Linear(inner, normal(c.d_model**-0.5), dtype=self.dtype, tensor="outputs")
         self.value = Linear(inner, normal(c.d_model**-0.5), dtype=self.dtype, tensor="outputs")
         self.out = Linear(c.d_model, normal(inner**-0.5), dtype=self.dtype, tensor="inputs")
-        self.dropout = nn.Dropout(c.dropout_rate)
+        self.dropout = Dropout(c.dropout_rate)
 
-    def keys_values(self, x_BKD: jax.Array) -> tuple[jax.Array, jax.Array]:
-        h = self.config.num_heads
-        return split_heads(self.key(x_BKD), h), split_heads(self.value(x_BKD), h)
+    def keys_values(
+        self, x_BKD: jax.Array, unpadding: Unpadding | None = None
+    ) -> tuple[jax.Array, jax.Array]:
+        key, value, heads = self.key(x_BKD), self.value(x_BKD), self.config.num_heads
+        return split_heads(key, heads, unpadding), split_heads(value, heads, unpadding)
 
     def __call__(
         self,
@@ -99,13 +103,14 @@ class Attention(nn.Module):
         bias: jax.Array,
         deterministic: bool,
         keys_transposed: bool = False,
+        tokens: Tokens = NO_TOKENS,
     ) -> jax.Array:
         """[B, Q, D] of queries [B, Q, D]; keys and values as `keys_values` gives them, or keys [B, H, Dh, K]."""
-        q = split_heads(self.query(x_BQD), self.config.num_heads)
+        q = split_heads(self.query(x_BQD), self.config.num_heads, tokens.unpadding)
         k, v = keys_values
         scores = attention_scores(q, k, bias, keys_transposed=keys_transposed)
-        weights = self.dropout(scores, deterministic=deterministic)
-        return self.out(merge_heads(jnp.einsum("bhqk,bhkd->bhqd", weights.astype(self.dtype), v)))
+        weights = self.dropout(scores, deterministic, tokens.grid_words).astype(self.dtype)
+        return self.out(merge_heads(jnp.einsum("bhqk,bhkd->bhqd", weights, v), tokens.unpadding))
 
 
 class FeedForward(nn.Module):
@@ -113,7 +118,7 @@ class FeedForward(nn.Module):
     dtype: Dtype
 
     @nn.compact
-    def __call__(self, x: jax.Array, deterministic: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, deterministic: bool, words: Words | None = None) -> jax.Array:
         c = self.config
         normal = nn.initializers.normal
         if c.gated_gelu:
@@ -124,7 +129,7 @@ class FeedForward(nn.Module):
             h = nn.relu(
                 Linear(c.d_ff, normal(c.d_model**-0.5), dtype=self.dtype, tensor="outputs", name="wi")(x)
             )
-        h = nn.Dropout(c.dropout_rate)(h, deterministic=deterministic)
+        h = Dropout(c.dropout_rate)(h, deterministic, words)
         return Linear(c.d_model, normal(c.d_ff**-0.5), dtype=self.dtype, tensor="inputs", name="wo")(h)
 
 
@@ -133,15 +138,17 @@ class EncoderLayer(nn.Module):
     dtype: Dtype
 
     @nn.compact
-    def __call__(self, x: jax.Array, bias: jax.Array, deterministic: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, bias: jax.Array, tokens: Tokens, deterministic: bool) -> jax.Array:
         c = self.config
-        drop = nn.Dropout(c.dropout_rate)
+        drop = Dropout(c.dropout_rate)
         h = RMSNorm(c.layer_norm_epsilon, self.dtype, name="self_attention_norm")(x)
         attention = Attention(c, self.dtype, name="self_attention")
-        x = x + drop(attention(h, attention.keys_values(h), bias, deterministic), deterministic=deterministic)
+        keys_values = attention.keys_values(h, tokens.unpadding)
+        h = attention(h, keys_values, bias, deterministic, tokens=tokens)
+        x = x + drop(h, deterministic, tokens.words)
         h = RMSNorm(c.layer_norm_epsilon, self.dtype, name="feed_forward_norm")(x)
-        h = FeedForward(c, self.dtype, name="feed_forward")(h, deterministic)
-        added: jax.Array = x + drop(h, deterministic=deterministic)
+        h = FeedForward(c, self.dtype, name="feed_forward")(h, deterministic, tokens.words)
+        added: jax.Array = x + drop(h, deterministic, tokens.words)
         return added
 
 
@@ -157,18 +164,25 @@ class DecoderLayer(nn.Module):
         self.cross_attention = Attention(c, self.dtype)
         self.feed_forward_norm = RMSNorm(c.layer_norm_epsilon, self.dtype)
         self.feed_forward = FeedForward(c, self.dtype)
-        self.drop = nn.Dropout(c.dropout_rate)
+        self.drop = Dropout(c.dropout_rate)
 
     def __call__(
-        self, x: jax.Array, encoded: jax.Array, bias: jax.Array, cross_bias: jax.Array, deterministic: bool
+        self,
+        x: jax.Array,
+        encoded: jax.Array,
+        bias: jax.Array,
+        cross_bias: jax.Array,
+        tokens: tuple[Tokens, Tokens],
+        deterministic: bool,
     ) -> jax.Array:
+        """States of the target's tokens; `tokens` are those of the source and the target."""
+        of_source, of_target = tokens
         h = self.self_attention_norm(x)
-        x = x + self.drop(
-            self.self_attention(h, self.self_attention.keys_values(h), bias, deterministic),
-            deterministic=deterministic,
-        )
-        cross = self.cross_attention.keys_values(encoded)
-        return self.after_self_attention(x, cross, cross_bias, deterministic)
+        keys_values = self.self_attention.keys_values(h, of_target.unpadding)
+        h = self.self_attention(h, keys_values, bias, deterministic, tokens=of_target)
+        x = x + self.drop(h, deterministic, of_target.words)
+        cross = self.cross_attention.keys_values(encoded, of_source.unpadding)
+        return self.after_self_attention(x, cross, cross_bias, deterministic, tokens=of_target)
 
     def after_self_attention(
         self,
@@ -177,13 +191,14 @@ class DecoderLayer(nn.Module):
         cross_bias: jax.Array,
         deterministic: bool,
         keys_transposed: bool = False,
+        tokens: Tokens = NO_TOKENS,
     ) -> jax.Array:
         """Cross-attention to the source's keys and values `cross`, and the feed-forward layer: [B, Q, D]."""
         h = self.cross_attention_norm(x)
-        h = self.cross_attention(h, cross, cross_bias, deterministic, keys_transposed)
-        x = x + self.drop(h, deterministic=deterministic)
-        h = self.feed_forward(self.feed_forward_norm(x), deterministic)
-        added: jax.Array = x + self.drop(h, deterministic=deterministic)
+        h = self.cross_attention(h, cross, cross_bias, deterministic, keys_transposed, tokens)
+        x = x + self.drop(h, deterministic, tokens.words)
+        h = self.feed_forward(self.feed_forward_norm(x), deterministic, tokens.words)
+        added: jax.Array = x + self.drop(h, deterministic, tokens.words)
         return added
 
 
@@ -193,17 +208,17 @@ class Encoder(nn.Module):
     remat: bool
 
     @nn.compact
-    def __call__(self, x: jax.Array, mask_BS: jax.Array, deterministic: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, mask_BS: jax.Array, tokens: Tokens, deterministic: bool) -> jax.Array:
         c = self.config
-        length = x.shape[1]
+        length = mask_BS.shape[1]
         position = RelativeBias(c, bidirectional=True, name="relative_attention_bias")(length, length)
         bias = position + mask_to_bias(mask_BS)[:, None, None, :]
-        layer = nn.remat(EncoderLayer, static_argnums=(3,)) if self.remat else EncoderLayer
-        x = nn.Dropout(c.dropout_rate)(x, deterministic=deterministic)
+        layer = nn.remat(EncoderLayer, static_argnums=(4,)) if self.remat else EncoderLayer
+        x = Dropout(c.dropout_rate)(x, deterministic, tokens.words)
         for i in range(c.num_layers):
-            x = layer(c, self.dtype, name=f"layers_{i}")(x, bias, deterministic)
+            x = layer(c, self.dtype, name=f"layers_{i}")(x, bias, tokens, deterministic)
         x = RMSNorm(c.layer_norm_epsilon, self.dtype, name="final_norm")(x)
-        return all_tokens(nn.Dropout(c.dropout_rate)(x, deterministic=deterministic))
+        return all_tokens(Dropout(c.dropout_rate)(x, deterministic, tokens.words))
 
 
 class Decoder(nn.Module):
@@ -213,23 +228,30 @@ class Decoder(nn.Module):
 
     def setup(self) -> None:
         c = self.config
-        layer = nn.remat(DecoderLayer, static_argnums=(5,)) if self.remat else DecoderLayer
+        layer = nn.remat(DecoderLayer, static_argnums=(6,)) if self.remat else DecoderLayer
         self.layers = [layer(c, self.dtype) for _ in range(c.num_decoder_layers)]
         self.relative_attention_bias = RelativeBias(c, bidirectional=False)
         self.final_norm = RMSNorm(c.layer_norm_epsilon, self.dtype)
-        self.drop = nn.Dropout(c.dropout_rate)
+        self.drop = Dropout(c.dropout_rate)
 
     def __call__(
-        self, x: jax.Array, encoded: jax.Array, source_mask_BS: jax.Array, deterministic: bool
+        self,
+        x: jax.Array,
+        encoded: jax.Array,
+        source_mask_BS: jax.Array,
+        length: int,
+        tokens: tuple[Tokens, Tokens],
+        deterministic: bool,
     ) -> jax.Array:
-        length = x.shape[1]
+        """States of targets padded to `length`; `tokens` are those of the source and the target."""
         causal = np.where(np.tril(np.ones((length, length), bool)), 0.0, MASKED).astype(np.float32)
         bias = self.relative_attention_bias(length, length) + causal
         cross_bias = mask_to_bias(source_mask_BS)[:, None, None, :]
-        x = self.drop(x, deterministic=deterministic)
+        words = tokens[1].words
+        x = self.drop(x, deterministic, words)
         for layer in self.layers:
-            x = layer(x, encoded, bias, cross_bias, deterministic)
-        decoded: jax.Array = self.drop(self.final_norm(x), deterministic=deterministic)
+            x = layer(x, encoded, bias, cross_bias, tokens, deterministic)
+        decoded: jax.Array = self.drop(self.final_norm(x), deterministic, words)
         return decoded
 
 
@@ -258,29 +280,47 @@ class T5(nn.Module):
         return self.encode_and_decode(source, source_mask, target_in, deterministic)[1]
 
     def encode_and_decode(
-        self, source: jax.Array, source_mask: jax.Array, target_in: jax.Array, deterministic: bool = True
-    ) -> tuple[jax.Array, jax.Array]:
-        """The encoder's states [B, S, D], and what the call gives. Both sides are looked up together, so that the
-        gradient of the table is summed once."""
-        x, length = self.shared(jnp.concatenate([source, target_in], axis=1)), source.shape[1]
-        encoded = self.encoder(on_tokens(x[:, :length]), source_mask, deterministic)
-        decoded = self.decoder(on_tokens(x[:, length:]), encoded, source_mask, deterministic)
-        return encoded, self.logits(decoded)
-
-    def encode(self, source: jax.Array, source_mask: jax.Array, deterministic: bool = True) -> jax.Array:
-        """States [B, S, D] of ids int32 [B, S]; `source_mask` [B, S] is 1 on real tokens."""
-        return self.encoder(self.shared(source), source_mask, deterministic)
-
-    def decode(
         self,
-        encoded: jax.Array,
+        source: jax.Array,
         source_mask: jax.Array,
         target_in: jax.Array,
         deterministic: bool = True,
-    ) -> jax.Array:
-        """Logits fp32 [B, T, V], all positions at once."""
-        x = self.decoder(self.shared(target_in), encoded, source_mask, deterministic)
-        return self.logits(x)
+        layout: Layout | None = None,
+    ) -> tuple[jax.Array, jax.Array]:
+        """The encoder's states [B, S, D], and logits of the target, fp32 [B, T, V], or those of its tokens alone
+        [G, N, V] where a layout says which they are."""
+        tokens = of_source, of_target = self._tokens(source_mask, target_in, deterministic, layout)
+        ids = source, target_in
+        if of_source.unpadding and of_target.unpadding:
+            ids = of_source.unpadding.unpad(source), of_target.unpadding.unpad(target_in)
+        # Both sides are looked up together, so that the gradient of the table is summed once.
+        x, count = self.shared(jnp.concatenate(ids, axis=1)), ids[0].shape[1]
+        encoded = self.encoder(on_tokens(x[:, :count]), source_mask, of_source, deterministic)
+        x, length = on_tokens(x[:, count:]), target_in.shape[1]
+        decoded = self.decoder(x, encoded, source_mask, length, tokens, deterministic)
+        return of_source.unpadding.pad(encoded) if of_source.unpadding else encoded, self.logits(decoded)
+
+    def _tokens(
+        self, source_mask: jax.Array, target_in: jax.Array, deterministic: bool, layout: Layout | None
+    ) -> tuple[Tokens, Tokens]:
+        """Those of the source and the target."""
+        draws = not deterministic and self.config.dropout_rate > 0
+        keys = jax.random.split(self.make_rng("dropout")) if draws else (None, None)
+        if layout is None:
+            return make_tokens(source_mask, keys[0]), make_tokens(target_in, keys[1])
+        return (
+            make_tokens(source_mask, keys[0], layout.source_cells, layout.numbers),
+            make_tokens(layout.target_mask, keys[1], layout.target_cells, layout.numbers),
+        )
+
+    def encode(self, source: jax.Array, source_mask: jax.Array) -> jax.Array:
+        """States [B, S, D] of ids int32 [B, S], without dropout; `source_mask` [B, S] is 1 on real tokens."""
+        return self.encoder(self.shared(source), source_mask, NO_TOKENS, True)
+
+    def decode(self, encoded: jax.Array, source_mask: jax.Array, target_in: jax.Array) -> jax.Array:
+        """Logits fp32 [B, T, V], all positions at once, without dropout."""
+        x, length = self.shared(target_in), target_in.shape[1]
+        return self.logits(self.decoder(x, encoded, source_mask, length, (NO_TOKENS, NO_TOKENS), True))
 
     def logits(self, x: jax.Array) -> jax.Array:
         if self.config.tie_embeddings:

@@ -1,0 +1,118 @@
+"""The generator's samples over whole trainings, made of lengths alone."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from toner_jax.pipeline.batching import cost
+from toner_jax.pipeline.features import Example
+from toner_jax.pipeline.samples import GeneratorSamples, SamplingOptions
+
+SENTENCES, ROWS = 1500, 16
+
+
+class Lengths:
+    """Stands for `GeneratorFeatures`: sentence i gives samples whose ids are all i + 2."""
+
+    tasks = ("main", "auxiliary")
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.of = np.stack([rng.integers(5, 60, SENTENCES), rng.geometric(0.1, SENTENCES).clip(1, 60)], 1)
+
+    def prepare(self, sentences):
+        pass
+
+    def split(self, sentence):
+        return [sentence]
+
+    def example(self, task, sentence, matched):
+        source, target = self.of[int(sentence.id)]
+        if task == "auxiliary":
+            target = 1 + target // 8
+        ids = int(sentence.id) + 2
+        return Example(
+            np.full(source, ids, np.int32), (0, 1), np.full(target, ids, np.int32), np.zeros(3, bool)
+        )
+
+
+@cache
+def samples(groups: int) -> GeneratorSamples:
+    return GeneratorSamples(
+        SamplingOptions(seed=3, epochs=2.5, batch_size=ROWS, max_shapes=4, groups=groups),
+        Lengths(),
+        [SimpleNamespace(id=str(i)) for i in range(SENTENCES)],
+        None,
+        auxiliary_share=0.5,
+        pool="text",
+    )
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_every_token_of_every_batch_has_a_cell(groups):
+    made, computed, needed = samples(groups), 0, 0
+    for batch in made.batches(0):
+        for side, width, most in zip(("source", "target"), batch.shape, made.rooms[batch.shape], strict=True):
+            found, ids = batch.arrays[f"{side}_cells"], batch.arrays[side]
+            assert found.shape == (groups, most)
+            grids = ids.reshape(groups, -1)
+            assert grids.shape[1] == ROWS // groups * width
+            for grid, of_group in zip(grids, found, strict=True):
+                held = of_group[of_group < len(grid)]
+                assert held.tolist() == np.flatnonzero(grid).tolist()
+                assert (of_group[len(held) :] == len(grid)).all()
+            computed += found.size
+            needed += np.count_nonzero(ids)
+    assert needed / computed > (0.85 if groups == 1 else 0.8)
+    assert len(list(made.batches(0))) == made.steps
+
+
+def test_no_number_of_groups_changes_what_a_step_learns():
+    """Nor by which numbers dropout knows the rows."""
+
+    def numbered(batch):
+        arrays = batch.arrays
+        return sorted(
+            (int(number), row.tolist(), target.tolist(), float(weight))
+            for number, row, target, weight in zip(
+                arrays["number"], arrays["source"], arrays["target"], arrays["weight"], strict=True
+            )
+        )
+
+    for one, other in zip(samples(1).batches(0), samples(4).batches(0), strict=True):
+        assert one.shape == other.shape
+        assert numbered(one) == numbered(other)
+
+
+def test_an_epoch_uses_every_sentence():
+    made = samples(2)
+    epoch = zip(made.batches(0), range(made.steps_per_epoch), strict=False)
+    counts = np.bincount([row[0] - 2 for batch, _ in epoch for row in batch.arrays["source"] if row[0]])
+    # Once as a sample of the main task, and some of them as one of the auxiliary task.
+    assert set(counts.tolist()) == {1, 2}
+    assert len(counts) == SENTENCES
+
+
+def test_batches_from_a_step_on_are_those_of_the_whole():
+    whole = list(samples(2).batches(0))
+    for first in (1, samples(2).steps_per_epoch, len(whole) - 1):
+        for one, other in zip(whole[first:], samples(2).batches(first), strict=True):
+            assert one.ids == other.ids
+            for name in one.arrays:
+                np.testing.assert_array_equal(one.arrays[name], other.arrays[name])
+
+
+def test_batches_of_a_shape_cost_nearly_the_same():
+    totals: dict = {}
+    for batch in samples(1).batches(0):
+        if batch.arrays["weight"].all():
+            a = batch.arrays
+            totals.setdefault(batch.shape, []).append(
+                cost((np.count_nonzero(a["source"]), np.count_nonzero(a["target"])))
+            )
+    for found in totals.values():
+        assert max(found) < 1.25 * np.mean(found)
