@@ -20,8 +20,8 @@ def base() -> ConfigDict:
     c = ConfigDict()
     c.seed = 0  # of weights, dropout, and the order of samples
     c.stages = ("matcher", "generator", "evaluate")  # what a run does; what is complete is skipped
-    # what draws dropout's masks: threefry, the same on every mesh; or rbg, the device's own generator, which costs an
-    # accelerator next to nothing and draws other masks on another mesh, kind of device or version of JAX
+    # what draws dropout's masks: threefry, the same on every mesh; or rbg, the device's own generator, which draws
+    # other masks on another mesh, kind of device or version of JAX
     c.dropout_prng = "threefry"
     c.dtype = "auto"  # compute dtype: float32, bfloat16, or auto: bfloat16 on accelerators
 

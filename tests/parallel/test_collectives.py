@@ -23,8 +23,9 @@ from toner_jax.models.bert.model import Bert
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.hlo import read_program
-from toner_jax.parallel.mesh import abstract_batch, make_mesh
+from toner_jax.parallel.mesh import abstract_batch, batch_divisor, make_mesh
 from toner_jax.parallel.sharding import placed, state_shardings
+from toner_jax.pipeline.unpadding import groups_of, layout_arrays, room
 from toner_jax.training.objectives import GeneratorObjective, MatcherObjective
 from toner_jax.training.optimizer import adamw, linear_schedule
 from toner_jax.training.state import abstract_state, make_train_step
@@ -70,6 +71,11 @@ def step_of(kind: str, mesh: Any, preset: str, rows: int) -> tuple[Any, Any, dic
             "target": np.zeros((rows, TARGET), np.int32),
             "pool_mask": np.zeros((rows, SOURCE), np.float32),
         }
+        # As training lays batches out; nothing of that may move what is not moved without it.
+        lengths, divisor = np.tile((SOURCE, TARGET), (rows, 1)), batch_divisor(mesh)
+        groups = groups_of(rows, divisor, mesh.size // divisor, 1)
+        room_ = room(lengths[None], groups)
+        batch |= layout_arrays(lengths, np.arange(rows), (SOURCE, TARGET), groups, room_)
     else:
         model = Bert(BERT)
         descriptions = [np.arange(1, DESCRIPTION + 1, dtype=np.int32)] * TYPES

@@ -18,16 +18,16 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, Mesh
 
-from toner_jax import losses
 from toner_jax.errors import UserError
 from toner_jax.models import registry
 from toner_jax.models.t5.config import T5Config
-from toner_jax.models.t5.model import shift_right
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel import mesh as mesh_module
 from toner_jax.parallel import sharding
+from toner_jax.pipeline import unpadding
+from toner_jax.training.objectives import GeneratorObjective
 from toner_jax.training.optimizer import adamw, linear_schedule
-from toner_jax.training.state import Loss, Seed, create_state, make_train_step
+from toner_jax.training.state import Seed, create_state, make_train_step
 
 pytestmark = pytest.mark.slow
 
@@ -62,36 +62,30 @@ WATCHED = {
 }
 
 
-def two_batches() -> list[dict[str, np.ndarray]]:
+def two_batches(mesh: Mesh) -> list[dict[str, np.ndarray]]:
+    """Batches of rows of very different lengths, without their padding, laid out for a mesh; three rows count for
+    nothing."""
     rng = np.random.default_rng(0)
     out = []
     for _ in range(2):
-        source, target = rng.integers(2, 48, (ROWS, SOURCE)), rng.integers(2, 48, (ROWS, TARGET))
-        source[rng.random(ROWS) < 0.5, -4:] = 0
-        target[rng.random(ROWS) < 0.5, -2:] = 0
-        out.append(
-            {
-                "source": source.astype(np.int32),
-                "target": target.astype(np.int32),
-                "present": (rng.random((ROWS, 18)) < 0.4).astype(np.float32),
-                "weight": (np.arange(ROWS) < ROWS - 3).astype(np.float32),
-            }
-        )
+        lengths = np.stack([rng.integers(1, most + 1, ROWS) for most in (SOURCE, TARGET)], 1)
+        source, target = (rng.integers(2, 48, (ROWS, most)) for most in (SOURCE, TARGET))
+        for ids, of in ((source, lengths[:, 0]), (target, lengths[:, 1])):
+            ids[np.arange(ids.shape[1]) >= of[:, None]] = 0
+        batch = {
+            "source": source.astype(np.int32),
+            "target": target.astype(np.int32),
+            "pool_mask": (source != 0).astype(np.float32),
+            "present": (rng.random((ROWS, 18)) < 0.4).astype(np.float32),
+            "weight": (np.arange(ROWS) < ROWS - 3).astype(np.float32),
+        }
+        rows = mesh_module.batch_divisor(mesh)
+        groups = unpadding.groups_of(ROWS, rows, mesh.size // rows, 1)
+        (order,) = unpadding.share_out(lengths[None], groups)
+        room = unpadding.room(lengths[None], groups)
+        layout = unpadding.layout_arrays(lengths[order], order, (SOURCE, TARGET), groups, room)
+        out.append({name: rows[order] for name, rows in batch.items()} | layout)
     return out
-
-
-def make_loss(model: ToNER) -> Loss:
-    def loss(params: Any, batch: Any, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        mask = (batch["source"] != 0).astype(jnp.float32)
-        inputs = batch["source"], mask, shift_right(batch["target"]), mask
-        out: Any = model.apply({"params": params}, *inputs, deterministic=False, rngs={"dropout": key})
-        logits, types = out
-        generation = losses.generation_loss(logits, batch["target"], batch["weight"])
-        classification = losses.type_classification_loss(types, batch["present"], batch["weight"])
-        total = losses.generator_loss(generation, classification, 0.1)
-        return total, {"loss": total}
-
-    return loss
 
 
 def initial(key: jax.Array) -> Any:
@@ -122,8 +116,8 @@ def train(mesh: Mesh, preset: str, dropout: float) -> dict[str, Any]:
     state = create_state(initial, tx, Seed(0), mesh, preset, registry.of(CONFIG).sharding)
     born = describe(state["params"])
     model = ToNER(replace(CONFIG, dropout_rate=dropout), num_types=18)
-    step = make_train_step(make_loss(model), tx, state)
-    values, batches = [], two_batches()
+    step = make_train_step(GeneratorObjective(0.1, "token").loss(model), tx, state)
+    values, batches = [], two_batches(mesh)
     for i in range(STEPS):
         state, metrics = step(state, mesh_module.shard_batch(batches[i % 2], mesh))
         values.append(float(metrics["loss"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, Protocol
 
 import jax
@@ -16,7 +17,7 @@ from toner_jax.pipeline.batching import HostBatch, Shape
 from toner_jax.training.optimizer import make_optimizer
 from toner_jax.training.state import State, create_state, make_train_step
 
-# The learning rate falls over so many steps, so that it stays what it is during a measurement.
+# The learning rate falls over so many steps, so that it stays what it is during a measurement; it does not rise first.
 _STEPS = 10_000_000
 
 
@@ -53,7 +54,7 @@ class Ours:
         self._subject = subject
         self.ready_seconds = 0.0
         self.planned_bytes: int | None = None
-        self._tx = make_optimizer(subject.optimizer, _STEPS)
+        self._tx = make_optimizer(replace(subject.optimizer, warmup=0.0), _STEPS)
         architecture = registry.of(subject.model.config)
         self._state: State = create_state(
             registry.initializer(subject.model),

@@ -13,10 +13,12 @@ from toner_jax.common.console import show
 
 BENCHMARKS = {
     "train": "the generator's train step",
+    "match": "type matching: embedding texts, and its train step",
     "decode": "the generator's decoding",
     "data": "reading data and making samples",
+    "tokenize": "words to ids",
 }
-_ON_DEVICES = ("train", "decode")  # the others compute nothing there
+_ON_DEVICES = ("train", "match", "decode")  # the others compute nothing there
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -26,7 +28,7 @@ def main(arguments: Sequence[str]) -> None:
       UserError: bad input.
     """
     if list(arguments[:1]) in (["--help"], ["-h"]):
-        lines = [f"  {name:<7} {what}" for name, what in BENCHMARKS.items()]
+        lines = [f"  {name:<8} {what}" for name, what in BENCHMARKS.items()]
         show(f"usage: {cli.PROGRAM} bench BENCHMARK [--flag=value …]", "", *lines)
         return
     name, rest = cli.choose(arguments, BENCHMARKS, "benchmark", f"{cli.PROGRAM} bench")

@@ -102,7 +102,7 @@ def _saved(lengths_MGR2: np.ndarray, filled_MG2: np.ndarray, fullest_M: np.ndarr
         total: np.ndarray = ((needed + 1e-3 * np.abs(one - two)) * _COSTS).sum(-1)
         return total
 
-    saved = costs(mine, theirs) - costs(mine - moved, theirs + moved)
+    saved: np.ndarray = costs(mine, theirs) - costs(mine - moved, theirs + moved)
     saved[every, :, fullest_M] = -np.inf
     return saved
 

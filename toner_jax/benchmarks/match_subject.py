@@ -1,0 +1,175 @@
+"""What `toner-jax bench match` gives to all contenders: one type matching model, texts, and batches to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jax.sharding import Mesh
+
+from toner_jax.config import base
+from toner_jax.data.corpora.generated import SCHEMA, generate
+from toner_jax.data.sentences import load_sentences
+from toner_jax.errors import UserError
+from toner_jax.models.bert.config import BertConfig
+from toner_jax.models.bert.flops import forward_flops
+from toner_jax.models.bert.model import Bert
+from toner_jax.parallel.mesh import make_mesh, round_batch
+from toner_jax.parallel.runtime import compute_dtype
+from toner_jax.pipeline.batching import HostBatch, choose_lengths, pad_rows, plan_epoch
+from toner_jax.pipeline.features import present_types
+from toner_jax.runs import options as run_options
+from toner_jax.runs import setup
+from toner_jax.runs.restore import read_work_config
+from toner_jax.runs.workdir import split_path
+from toner_jax.schema import Schema, Sentence
+from toner_jax.training.objectives import MatcherObjective
+from toner_jax.training.optimizer import OptimizerOptions
+from toner_jax.training.state import Seed
+
+SIZES = {
+    "minilm": BertConfig(num_hidden_layers=6),  # all-MiniLM-L6
+    "gte-small": BertConfig.gte("small"),
+    "gte-base": BertConfig.gte("base"),
+    "gte-large": BertConfig.gte("large"),
+}
+_CLS, _SEP, _FIRST_WORD = 101, 102, 999  # of BERT's English vocabulary
+_LETTERS = 6  # of a piece: how many pieces stand for a word where there is no vocabulary
+
+
+@dataclass(frozen=True)
+class MatchSubject:
+    """A type matching model with random weights, and what it is measured on.
+
+    Attributes:
+      name: of the data.
+      rows: ids of each text; `descriptions`, of each type.
+      batches: one epoch of training, padded to few lengths.
+      batch_size: texts that are embedded at a time.
+      max_length: that the model takes.
+    """
+
+    name: str
+    model: Bert
+    rows: Sequence[np.ndarray]
+    descriptions: Sequence[np.ndarray]
+    batches: Sequence[HostBatch]
+    batch_size: int
+    objective: MatcherObjective
+    optimizer: OptimizerOptions
+    mesh: Mesh
+    seed: Seed
+    preset: str
+
+    def without_dropout(self) -> MatchSubject:
+        """The same, so that libraries that draw other random numbers compute the same losses."""
+        return replace(self, model=self.model.clone(config=replace(self.model.config, dropout_rate=0.0)))
+
+    def first(self, steps: int) -> MatchSubject:
+        """The same with so many batches."""
+        return replace(self, batches=self.batches[:steps])
+
+    @property
+    def embedding_flops(self) -> float:
+        """Of the texts' real tokens."""
+        return sum(forward_flops(self.model.config, len(row)) for row in self.rows)
+
+    @property
+    def examples(self) -> int:
+        """Of an epoch of training."""
+        return sum(len(batch.ids) for batch in self.batches)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says of a subject."""
+
+    texts: int
+    batch: int
+    dropout: float
+
+
+def of_run(workdir: Path, asked: Asked) -> MatchSubject:
+    """A run's type matching model before its training, and the first of its training sentences.
+
+    Raises:
+      UserError: the folder is no run, or one without type matching.
+    """
+    config = read_work_config(workdir)
+    if not config.matcher.enabled:
+        raise UserError(f"{workdir}: this run has no type matching model")
+    config.matcher.dropout = asked.dropout
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
+    schema = setup.read_work_schema(workdir)
+    model: Any = setup.build_matcher(config, workdir, mesh)
+    features = setup.matcher_features(config, workdir / setup.TOKENIZERS, model)
+    sentences = load_sentences(split_path(workdir, "train"))[: asked.texts]
+    features.prepare(w for s in sentences for w in s.words)
+    rows = [features.encode(s.words) for s in sentences]
+    return MatchSubject(
+        name=config.data.name,
+        model=model,
+        rows=rows,
+        descriptions=features.descriptions(schema),
+        batches=_epoch(rows, sentences, schema, asked, mesh),
+        batch_size=round_batch(asked.batch, mesh),
+        objective=run_options.matcher_objective(config),
+        optimizer=run_options.matcher_optimizer(config),
+        mesh=mesh,
+        seed=Seed(config.seed, config.dropout_prng),
+        preset=config.sharding,
+    )
+
+
+def of_size(config: BertConfig, asked: Asked) -> MatchSubject:
+    """A model of these sizes, trained by the base configuration, and random ids: as many for each text as a generated
+    sentence would have."""
+    settings, mesh = base(), make_mesh()
+    sentences = generate(seed=0, sizes={"train": asked.texts})["train"]
+    rng = np.random.default_rng(settings.seed)
+    rows = [_random_ids(rng, s.words, config) for s in sentences]
+    return MatchSubject(
+        name="random ids",
+        model=Bert(replace(config, dropout_rate=asked.dropout), compute_dtype(settings.dtype, mesh)),
+        rows=rows,
+        descriptions=[_random_ids(rng, t.text.split(), config) for t in SCHEMA.types],
+        batches=_epoch(rows, sentences, SCHEMA, asked, mesh),
+        batch_size=round_batch(asked.batch, mesh),
+        objective=run_options.matcher_objective(settings),
+        optimizer=run_options.matcher_optimizer(settings),
+        mesh=mesh,
+        seed=Seed(settings.seed),
+        preset=settings.sharding,
+    )
+
+
+def _random_ids(rng: np.random.Generator, words: Sequence[str], config: BertConfig) -> np.ndarray:
+    count = min(sum(1 + len(w) // _LETTERS for w in words), config.max_position_embeddings - 2)
+    return np.array([_CLS, *rng.integers(_FIRST_WORD, config.vocab_size, count), _SEP], np.int32)
+
+
+def _epoch(
+    rows: Sequence[np.ndarray], sentences: Sequence[Sentence], schema: Schema, asked: Asked, mesh: Mesh
+) -> list[HostBatch]:
+    """The batches of one epoch, as `pipeline.samples.MatcherSamples` makes them."""
+    settings, size = base().matcher, round_batch(asked.batch, mesh)
+    present = present_types(sentences, schema)
+    used = np.flatnonzero(present.any(1))  # the loss has no term for the others
+    lengths = choose_lengths([len(rows[i]) for i in used.tolist()], settings.max_shapes)
+    texts = [rows[i] for i in used.tolist()]
+    assignment = [int(np.searchsorted(lengths, len(ids))) for ids in texts]
+    batches = []
+    for shape, chosen in plan_epoch(
+        assignment, [(n, 0) for n in lengths], size, np.random.default_rng(settings.batch_size)
+    ):
+        real = chosen >= 0
+        arrays = {
+            "ids": pad_rows([texts[i] for i in chosen if i >= 0], shape[0], size),
+            "present": np.where(real[:, None], present[used[chosen]], False).astype(np.float32),
+            "weight": real.astype(np.float32),
+        }
+        batches.append(HostBatch(arrays, [sentences[used[i]].id for i in chosen if i >= 0], shape))
+    return batches
