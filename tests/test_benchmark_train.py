@@ -180,14 +180,15 @@ def test_a_run_is_measured_on_its_own_data(prepared, tmp_path, capsys):
     file, page = tmp_path / "train.json", tmp_path / "train.md"
     arguments = [
         "bench", "train", f"--model={prepared}", "--steps=3", "--rounds=1", "--check_steps=0", "--device=cpu",
-        "--only=toner_jax", f"--json={file}", f"--markdown={page}", "--batch=4", "--dropout=0.2", "--remat",
+        "--only=toner_jax", f"--json={file}", f"--markdown={page}", "--batch=4", "--dropout=0.2",
+        "--remat=full", "--scan_layers",
     ]  # fmt: skip
     assert main(arguments) == 0
     report = json.loads(file.read_text())
     assert "examples/s" in capsys.readouterr().out
     assert report["check"] is None
     assert report["data"]["batch"] == 4
-    assert (report["model"]["dropout"], report["model"]["remat"]) == (0.2, True)
+    assert (report["model"]["dropout"], report["model"]["remat"]) == (0.2, "full")
     assert 0 < report["data"]["padding_share"] < 1
     assert 0 < report["data"]["target_tokens"] < report["data"]["source_tokens"] < 128
     (ours,) = report["contenders"]

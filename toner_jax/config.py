@@ -112,7 +112,8 @@ def base() -> ConfigDict:
     c.matcher.warmup = 0.1
     c.matcher.clip_norm = 1.0
     c.matcher.microbatches = 1  # as generator.microbatches
-    c.matcher.remat = False
+    c.matcher.remat = "auto"  # as generator.remat
+    c.matcher.scan_layers = False  # as generator.scan_layers
     c.matcher.max_shapes = 8  # padded lengths that training compiles for
 
     c.generator = ConfigDict()
@@ -138,7 +139,12 @@ def base() -> ConfigDict:
     c.generator.warmup = 0.1
     c.generator.clip_norm = 1.0
     c.generator.microbatches = 1  # parts that a batch is computed in, one after the other, in less memory
-    c.generator.remat = False
+    # what the backward pass computes again, instead of keeping it: none; full, all but the states between layers;
+    # products, all but these and the products with weights; or auto, the first of none, products and full that fits
+    c.generator.remat = "auto"
+    # True compiles one layer of each stack instead of all: far faster to compile, somewhat slower to run; dropout
+    # draws other masks
+    c.generator.scan_layers = False
     c.generator.max_shapes = 8  # (source, target) shapes that training compiles for
 
     c.eval = ConfigDict()

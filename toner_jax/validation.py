@@ -25,6 +25,8 @@ _CHOICES = {
     "generator.loss_normalization": ("token", "sequence"),
     "sharding": ("auto", "replicated", "zero1", "fsdp", "tensor"),
     "decode.weights": ("auto", "whole", "split"),
+    "matcher.remat": ("auto", "none", "products", "full"),
+    "generator.remat": ("auto", "none", "products", "full"),
 }
 
 # Keys, what their values must be, and how that is said.

@@ -11,6 +11,7 @@ import pytest
 
 from toner_jax.models import registry
 from toner_jax.models.dropout import Dropout, draw_words, mixed
+from toner_jax.models.stacks import UNROLLED, Stack
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.tokens import unpadding
 from toner_jax.models.toner import ToNER
@@ -19,7 +20,7 @@ from toner_jax.training.objectives import GeneratorObjective
 
 ROWS, SHAPE, TYPES = 8, (13, 7), 3
 CONFIG = T5Config(
-    vocab_size=60, d_model=16, d_kv=8, d_ff=24, num_layers=1, num_decoder_layers=1, num_heads=2, dropout_rate=0.0
+    vocab_size=60, d_model=16, d_kv=8, d_ff=24, num_layers=2, num_decoder_layers=2, num_heads=2, dropout_rate=0.0
 )  # fmt: skip
 
 
@@ -50,11 +51,11 @@ def unpadded(groups: int) -> dict[str, np.ndarray]:
 
 
 @cache
-def results(groups: int, dropout: float, normalization: str = "token", remat: bool = False):
+def results(groups: int, dropout: float, normalization: str = "token", stack: Stack = UNROLLED):
     """Loss, its parts and gradients; 0 groups are the padded batch."""
     from dataclasses import replace
 
-    model = ToNER(replace(CONFIG, dropout_rate=dropout), remat=remat, num_types=TYPES)
+    model = ToNER(replace(CONFIG, dropout_rate=dropout), stack=stack, num_types=TYPES)
     params = registry.initializer(model)(jax.random.key(0))
     batch = unpadded(groups) if groups else padded()[0]
     loss = GeneratorObjective(0.3, normalization).loss(model)
@@ -92,8 +93,20 @@ def test_normalized_by_targets():
     same(results(0, 0.0, "sequence"), results(2, 0.0, "sequence"))
 
 
-def test_computed_again_in_the_backward_pass():
-    same(results(2, 0.3), results(2, 0.3, remat=True))
+@pytest.mark.parametrize("remat", ["products", "full"])
+def test_computed_again_in_the_backward_pass(remat):
+    same(results(2, 0.3), results(2, 0.3, stack=Stack(remat)))
+
+
+@pytest.mark.parametrize("remat", ["none", "products", "full"])
+def test_layers_in_a_loop(remat):
+    same(results(2, 0.0), results(2, 0.0, stack=Stack(remat, scan=True)))
+
+
+def test_layers_in_a_loop_have_masks_of_their_own():
+    """Or else all would drop the same features."""
+    losses = [float(results(2, 0.3, stack=Stack("none", scan))[0]["loss"]) for scan in (False, True)]
+    assert abs(losses[0] - losses[1]) > 1e-3
 
 
 def test_tokens_go_where_they_came_from():

@@ -50,6 +50,7 @@ from toner_jax.models.layers import (
     split_heads,
 )
 from toner_jax.models.pooling import mean_pool, normalize
+from toner_jax.models.stacks import UNROLLED, Stack, recomputed
 from toner_jax.models.tokenizer import WORDPIECE
 from toner_jax.parallel.mesh import make_mesh, shard_batch
 from toner_jax.parallel.sharding import ShardingRules, parameter_shardings
@@ -116,7 +117,7 @@ class Layer(nn.Module):
 class Rotary(nn.Module):
     config: RotaryConfig
     dtype: Dtype = jnp.float32
-    remat: bool = False
+    stack: Stack = UNROLLED
 
     @property
     def max_length(self) -> int:
@@ -133,7 +134,7 @@ class Rotary(nn.Module):
             ids
         )
         bias = mask_to_bias(mask)[:, None, None, :]
-        layer = nn.remat(Layer) if self.remat else Layer
+        layer = recomputed(Layer, self.stack)
         for i in range(c.num_hidden_layers):
             x = layer(c, self.dtype, name=f"layers_{i}")(x, bias)
         return RMSNorm(1e-6, self.dtype, name="final_norm")(x)

@@ -20,6 +20,7 @@ from toner_jax.benchmarks.trainers import Ours, Trainer
 from toner_jax.common import cli
 from toner_jax.common.console import say, warn
 from toner_jax.errors import ParameterError, UserError
+from toner_jax.models.stacks import REMAT, Stack
 from toner_jax.models.t5.config import T5Config
 from toner_jax.parallel.peak import measured_flops, peak_flops
 from toner_jax.training.state import count_parameters
@@ -37,7 +38,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", type=cli.positive, default=128, help="pieces of a prompt, of random ids")
     parser.add_argument("--target", type=cli.positive, default=32, help="pieces of a target, of random ids")
     parser.add_argument("--dropout", type=cli.number, help="the run's, or 0.1")
-    parser.add_argument("--remat", action="store_true", help="compute activations again in the backward pass")
+    parser.add_argument(
+        "--remat",
+        type=cli.one_of(*REMAT),
+        default=REMAT[0],
+        help="what the backward pass computes again (default: none)",
+    )
+    parser.add_argument("--scan_layers", action="store_true", help="compile one layer of each stack")
     parser.add_argument("--steps", type=cli.positive, default=10, help="of a round")
     parser.add_argument("--rounds", type=cli.positive, default=5, help="how often each is measured")
     parser.add_argument(
@@ -111,7 +118,8 @@ def _subject(options: argparse.Namespace) -> TrainSubject:
         raise UserError("give --model=WORKDIR or --size=NAME, and not both")
     if options.dropout is not None and not 0 <= options.dropout < 1:
         raise ParameterError("dropout", options.dropout, "a share of at least 0 and less than 1")
-    asked = Asked(options.steps, options.batch, options.dropout, options.remat)
+    stack = Stack(options.remat, options.scan_layers)
+    asked = Asked(options.steps, options.batch, options.dropout, stack)
     if options.model is not None:
         return train_subject.of_run(options.model, asked)
     return train_subject.of_size(T5Config.flan(options.size), options.source, options.target, asked)
@@ -191,7 +199,8 @@ def _ratios(theirs: Sequence[float], mine: Sequence[float]) -> dict[str, float]:
 def _command(options: argparse.Namespace) -> str:
     """The command, without the places of files on this machine."""
     names = [] if options.model is not None else ["size", "source", "target"]
-    names += ["batch", "dropout", "steps", "rounds", "check_steps", "only", "device"]
+    names += ["batch", "dropout", "remat", "steps", "rounds", "check_steps", "only", "device"]
     shown = [f"--{n}={getattr(options, n)}" for n in names if getattr(options, n) not in (None, "")]
     model = ["--model=WORKDIR"] if options.model is not None else []
-    return " ".join(["toner-jax bench train", *model, *shown, *(["--remat"] if options.remat else [])])
+    scan = ["--scan_layers"] if options.scan_layers else []
+    return " ".join(["toner-jax bench train", *model, *shown, *scan])

@@ -54,7 +54,8 @@ def markdown(report: dict[str, Any]) -> str:
     shapes = ", ".join(f"{source}×{target}" for source, target in data["shapes"])
     notes = [
         f"{model['parameters']:,} parameters ({encoder} + {decoder} layers, width {model['d_model']}), "
-        f"{model['dtype']}, dropout {model['dropout']:g}{', remat' if model['remat'] else ''}; {data['name']}, "
+        f"{model['dtype']}, dropout {model['dropout']:g}, remat={model['remat']}"
+        f"{', scanned layers' if model['scan_layers'] else ''}; {data['name']}, "
         f"{data['batch']} examples a step, shapes {shapes}, {data['source_tokens']:.0f} + "
         f"{data['target_tokens']:.0f} tokens on average, {data['padding_share']:.0%} padding. MFU of "
         f"{peak['flops'] / 1e12:,.3g} TFLOP/s ({peak['source']}; a matrix product: "

@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 
 from toner_jax.config import base
 from toner_jax.data.sentences import load_sentences
+from toner_jax.models.stacks import UNROLLED, Stack
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.t5.flops import attention_flops, token_flops, training_flops
 from toner_jax.models.toner import ToNER
@@ -125,7 +126,7 @@ class Asked:
     steps: int
     batch: int | None = None
     dropout: float | None = None
-    remat: bool = False
+    stack: Stack = UNROLLED
 
 
 def of_run(workdir: Path, asked: Asked) -> TrainSubject:
@@ -138,7 +139,6 @@ def of_run(workdir: Path, asked: Asked) -> TrainSubject:
     generator = config.generator
     generator.batch_size = asked.batch or generator.batch_size
     generator.dropout = generator.dropout if asked.dropout is None else asked.dropout
-    generator.remat = generator.remat or asked.remat
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
     schema = setup.read_work_schema(workdir)
     features = setup.generator_features(config, workdir / setup.TOKENIZERS, schema)
@@ -147,7 +147,7 @@ def of_run(workdir: Path, asked: Asked) -> TrainSubject:
     samples = make_samples(config, features, train, matched, mesh)
     return TrainSubject(
         name=config.data.name,
-        model=setup.build_generator(config, workdir, schema, mesh),
+        model=setup.build_generator(config, workdir, schema, mesh, asked.stack),
         objective=run_options.generator_objective(config),
         optimizer=run_options.generator_optimizer(config),
         batches=list(islice(samples.batches(0), asked.steps)),
@@ -168,7 +168,7 @@ def of_size(config: T5Config, source: int, target: int, asked: Asked) -> TrainSu
         model=ToNER(
             replace(config, dropout_rate=dropout),
             compute_dtype(settings.dtype, mesh),
-            asked.remat,
+            asked.stack,
             num_types=_TYPES,
         ),
         objective=run_options.generator_objective(settings),
@@ -211,7 +211,8 @@ def described(subject: TrainSubject) -> dict[str, Any]:
             "vocabulary": config.vocab_size,
             "dtype": jax.numpy.dtype(subject.model.dtype).name,
             "dropout": config.dropout_rate,
-            "remat": subject.model.remat,
+            "remat": subject.model.stack.remat,
+            "scan_layers": subject.model.stack.scan,
         },
         "data": {
             "name": subject.name,

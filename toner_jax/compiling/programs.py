@@ -20,6 +20,7 @@ from toner_jax.inference.matching import embedding_program
 from toner_jax.models import registry
 from toner_jax.models.architecture import Kind
 from toner_jax.models.bert import flops as bert
+from toner_jax.models.stacks import UNROLLED, Stack
 from toner_jax.models.t5.flops import training_flops
 from toner_jax.parallel.mesh import abstract_batch, round_batch
 from toner_jax.pipeline.batching import Batch, Shape
@@ -27,6 +28,7 @@ from toner_jax.pipeline.unpadding import layout_arrays, room
 from toner_jax.runs import options, setup
 from toner_jax.runs.placed import placed_state
 from toner_jax.runs.recognizers import decode_options, make_programs
+from toner_jax.runs.stacks import generator_stack, matcher_stack
 from toner_jax.schema import Schema
 from toner_jax.tasks.entities import Entities
 from toner_jax.text.ids import WordIds
@@ -102,21 +104,25 @@ class Subject:
         """The rows of a batch of a section of the configuration, as the mesh rounds them."""
         return round_batch(section.batch_size * times, self.mesh)
 
-    def _model(self, kind: Kind, layers: int | None) -> Any:
+    def _model(self, kind: Kind, layers: int | None, stack: Stack = UNROLLED) -> Any:
         """The model as a run builds it from what its work directory records."""
         with TemporaryDirectory() as made:
             models.record(self.config, Path(made), layers)
             if kind == "matcher":
-                return setup.build_matcher(self.config, Path(made), self.mesh)
-            return setup.build_generator(self.config, Path(made), self.schema, self.mesh)
+                return setup.build_matcher(self.config, Path(made), self.mesh, stack)
+            return setup.build_generator(self.config, Path(made), self.schema, self.mesh, stack)
 
     def _generator(self, shape: Shape) -> Planned:
         section, sizes = self.config.generator, models.model_config(self.config, "generator")
+        tx = make_optimizer(options.generator_optimizer(self.config), _STEPS)
         rows = self.rows(section)
+        whole = self._model("generator", None)
+        state = placed_state(self.config, whole, tx, self.mesh)
+        most = shape, (rows * shape[0], rows * shape[1])
+        stack = generator_stack(section, whole, state, self.mesh, rows, [most])
 
         def lower(wanted: Sizes) -> jax.stages.Lowered:
-            model = self._model("generator", wanted.layers)
-            tx = make_optimizer(options.generator_optimizer(self.config), _STEPS)
+            model = self._model("generator", wanted.layers, stack)
             state = placed_state(self.config, model, tx, self.mesh)
             loss = options.generator_objective(self.config).loss(model)
             batch = self._generator_batch(self.rows(section, wanted.times), shape)
@@ -146,10 +152,14 @@ class Subject:
         section, sizes = self.config.matcher, models.model_config(self.config, "matcher")
         rows, types, source = self.rows(section), len(self.schema.types), self._source
         descriptions = [np.arange(1, DESCRIPTION + 1, dtype=np.int32)] * types
+        tx = make_optimizer(options.matcher_optimizer(self.config), _STEPS)
+        whole = self._model("matcher", None)
+        state = placed_state(self.config, whole, tx, self.mesh)
+        batches = (rows, source), (types, DESCRIPTION)
+        stack = matcher_stack(section, whole, state, self.mesh, batches)
 
         def lower(wanted: Sizes) -> jax.stages.Lowered:
-            model = self._model("matcher", wanted.layers)
-            tx = make_optimizer(options.matcher_optimizer(self.config), _STEPS)
+            model = self._model("matcher", wanted.layers, stack)
             state = placed_state(self.config, model, tx, self.mesh)
             loss = options.matcher_objective(self.config).loss(model, descriptions)
             batch = _matcher_batch(self.rows(section, wanted.times), source, types)

@@ -47,7 +47,8 @@ class Architecture:
       kind: "generator", an encoder-decoder; or "matcher", an encoder (`toner_jax.models.encoder.Encoder`).
       config: the class of its `ModelConfig`, whose `model_type` is the name under which configs are written.
       scratch: (vocab_size=, …sizes of the run's config) → the `ModelConfig` of a model without a checkpoint.
-      module: (config, dtype=, remat=) → the Flax module; of a generator `num_types=` too, for ToNER's type head.
+      module: (config, dtype=, stack=) → the Flax module, whose layers are compiled as the `Stack` says; of a generator
+        `num_types=` too, for ToNER's type head.
       inputs: how many int32 arrays [B, S] the module takes.
       initialize: (params, config, key) → params: changes random parameters, by what the config asks for.
       sharding: the rows that cover every parameter.
@@ -57,6 +58,8 @@ class Architecture:
       make_decoder: of a generator, module → how it decodes with given parameters.
       training_flops: (config, tokens of a source[, of a target]) → FLOPs of a training step for such an example, of
         which MFU is made; None where they are not counted.
+      activation_bytes: (config, rows, …) → bytes that a training step keeps, as `models.t5.memory` and
+        `models.bert.memory` have it; None where they are not known, so that remat=auto computes nothing again.
     """
 
     kind: Kind
@@ -71,3 +74,4 @@ class Architecture:
     initialize: Callable[[Params, Any, jax.Array], Params] = as_initialized
     make_decoder: Callable[[Any], MakeDecoder] = no_decoder
     training_flops: Callable[..., float] | None = None
+    activation_bytes: Callable[..., float] | None = None

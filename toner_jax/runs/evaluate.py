@@ -46,8 +46,7 @@ READS = Reads(
     ),
     earlier=(
         "tokenizer.ids", "matcher.enabled", "matcher.type_threshold_beta",
-        "generator.dropout", "generator.remat",  # of the models, which are only run forward here
-        "matcher.dropout", "matcher.remat",
+        "generator.dropout", "matcher.dropout",  # of the models, which are only run forward here
         "seed",  # which sentences a calibration temperature is fitted on
     ),
     manner=(

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from toner_jax.common.console import say
 from toner_jax.evaluation.scoring import strict_counts
 from toner_jax.inference.options import DecodeOptions
+from toner_jax.models.stacks import Stack
 from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.pipeline.samples import GeneratorSamples, dev_sample
@@ -20,6 +21,7 @@ from toner_jax.runs.aside import settle
 from toner_jax.runs.compute import generator_compute
 from toner_jax.runs.matched_types import read_types, types_path
 from toner_jax.runs.recognizers import make_programs, make_recognizer
+from toner_jax.runs.stacks import generator_stack
 from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Sentence
@@ -39,6 +41,7 @@ READS = Reads(
         "tokenizer.backend",  # the ids are the same
         "eval.batch_size",  # sentences decoded at a time: their logits are the same up to rounding
         "sharding",  # where parameters and moments live: the same sums, up to rounding
+        "generator.remat",  # what is computed twice
     ),
     selection=("eval.every", "eval.start", "eval.dev_max_sentences"),
 )  # fmt: skip
@@ -61,6 +64,8 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
     samples = make_samples(config, features, run.splits["train"], matched, run.mesh)
     tx = make_optimizer(options.generator_optimizer(config), samples.steps)
     state = setup.create_state(config, model, tx, run.mesh)
+    stack = make_stack(config, model, state, samples, run.mesh)
+    trained = setup.build_generator(config, run.workdir, run.schema, run.mesh, stack)
     say(
         f"{FOLDER}: {train_state.count_parameters(state['params']):,} parameters, {samples.steps} steps, "
         f"shapes {' '.join(f'{s}×{t}' for s, t in samples.shapes)}"
@@ -71,7 +76,10 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
         workdir=run.workdir,
         samples=samples,
         train_step=train_state.make_train_step(
-            options.generator_objective(config).loss(model), tx, state, options.generator_accumulation(config)
+            options.generator_objective(config).loss(trained),
+            tx,
+            state,
+            options.generator_accumulation(config),
         ),
         mesh=run.mesh,
         dev=DevEvaluation(scores, evaluations(config, samples, len(run.splits["dev"]))),
@@ -106,6 +114,13 @@ def make_samples(
     if samples.added_parts:
         say(f"{FOLDER}: long training sentences make {samples.added_parts} additional parts")
     return samples
+
+
+def make_stack(config: Settings, model: ToNER, state: Any, samples: GeneratorSamples, mesh: Mesh) -> Stack:
+    """How the layers are compiled, for the stage's largest batches."""
+    sampling = options.generator_sampling(config, mesh)
+    rooms = [(shape, (sampling.groups * s, sampling.groups * t)) for shape, (s, t) in samples.rooms.items()]
+    return generator_stack(config.generator, model, state, mesh, sampling.batch_size, rooms)
 
 
 def evaluations(config: Settings, samples: GeneratorSamples, dev: int) -> frozenset[int]:

@@ -33,9 +33,8 @@ READS = Reads(
     result=("dtype", "matcher.type_threshold", "matcher.type_threshold_beta"),
     earlier=(
         "matcher.enabled",
-        "matcher.dropout",
-        "matcher.remat",
-    ),  # of the model, which is only run forward here
+        "matcher.dropout",  # of the model, which is only run forward here
+    ),
     manner=(
         "tokenizer.backend",  # the ids are the same
         "eval.batch_size",  # sentences encoded at a time: their cosines are the same up to rounding

@@ -13,12 +13,15 @@ from toner_jax.common.console import say
 from toner_jax.config import DEV
 from toner_jax.evaluation.scoring import type_counts
 from toner_jax.inference.matching import TypeMatcher, choose_type_threshold, matched_types
+from toner_jax.models.encoder import Encoder
+from toner_jax.models.stacks import Stack
 from toner_jax.pipeline.features import present_types
 from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.pipeline.samples import MatcherSamples
 from toner_jax.runs import options, setup
 from toner_jax.runs.aside import settle
 from toner_jax.runs.compute import matcher_compute
+from toner_jax.runs.stacks import matcher_stack
 from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Schema, Sentence
@@ -35,6 +38,7 @@ READS = Reads(
         "tokenizer.backend",  # the ids are the same
         "eval.batch_size",  # sentences encoded at a time: their cosines are the same up to rounding
         "sharding",  # where parameters and moments live: the same sums, up to rounding
+        "matcher.remat",  # what is computed twice
     ),
     selection=("eval.every", "eval.start", "matcher.type_threshold", "matcher.type_threshold_beta"),
 )  # fmt: skip
@@ -54,7 +58,9 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
     state = setup.create_state(config, model, tx, run.mesh)
     say(f"{FOLDER}: {train_state.count_parameters(state['params']):,} parameters, {samples.steps} steps")
     descriptions = features.descriptions(run.schema)
-    loss = options.matcher_objective(config).loss(model, descriptions)
+    stack = make_stack(config, model, state, samples, descriptions, run.mesh)
+    trained = setup.build_matcher(config, run.workdir, run.mesh, stack)
+    loss = options.matcher_objective(config).loss(trained, descriptions)
     matcher = TypeMatcher(model, features, run.mesh, config.eval.batch_size)
     job = Fit(
         stage=FOLDER,
@@ -79,6 +85,21 @@ def make_samples(
     """The stage's training samples."""
     sampling = options.matcher_sampling(config, mesh)
     return MatcherSamples(sampling, features, train, schema, empty=config.matcher.null_logit)
+
+
+def make_stack(
+    config: Settings,
+    model: Encoder,
+    state: Any,
+    samples: MatcherSamples,
+    descriptions: Sequence[np.ndarray],
+    mesh: Mesh,
+) -> Stack:
+    """How the layers are compiled, for the stage's largest batches and all descriptions."""
+    longest, _ = max(samples.shapes)
+    texts = options.matcher_sampling(config, mesh).batch_size, longest
+    types = len(descriptions), max(len(d) for d in descriptions)
+    return matcher_stack(config.matcher, model, state, mesh, (texts, types))
 
 
 def evaluations(config: Settings, run: Run, samples: MatcherSamples) -> frozenset[int]:

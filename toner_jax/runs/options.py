@@ -28,10 +28,10 @@ FIT_KEYS = (
 # What takes less memory, for the messages where it runs out.
 SMALLER_MODEL = "take a smaller model, or split it over more devices with mesh.fsdp"
 SMALLER_MATCHER_STEPS = (
-    "raise matcher.microbatches, lower matcher.batch_size, set matcher.remat=True, or raise mesh.fsdp"
+    "raise matcher.microbatches, lower matcher.batch_size, set matcher.remat=full, or raise mesh.fsdp"
 )
 SMALLER_GENERATOR_STEPS = (
-    "raise generator.microbatches, lower generator.batch_size or text.max_source, set generator.remat=True, or raise "
+    "raise generator.microbatches, lower generator.batch_size or text.max_source, set generator.remat=full, or raise "
     "mesh.fsdp"
 )
 SMALLER_DECODING = "lower decode.batch_size, text.max_source or decode.max_length"

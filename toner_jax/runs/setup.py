@@ -19,6 +19,7 @@ from toner_jax.models import registry
 from toner_jax.models.architecture import Kind
 from toner_jax.models.encoder import Encoder
 from toner_jax.models.hf.hub import resolve
+from toner_jax.models.stacks import UNROLLED, Stack
 from toner_jax.models.tokenizer import TokenizerKind
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.runtime import compute_dtype
@@ -173,18 +174,20 @@ def matcher_features(
     return MatcherFeatures(tokenizer, encoder.max_length, told)
 
 
-def build_matcher(config: Settings, workdir: Path, mesh: Mesh) -> Encoder:
-    """The type matching model, of the architecture that the work directory records."""
+def build_matcher(config: Settings, workdir: Path, mesh: Mesh, stack: Stack = UNROLLED) -> Encoder:
+    """The type matching model, of the architecture that the work directory records; `stack` is how it is trained."""
     c = replace(recorded(workdir, "matcher"), dropout_rate=config.matcher.dropout)
-    model: Encoder = registry.of(c).module(c, compute_dtype(config.dtype, mesh), config.matcher.remat)
+    model: Encoder = registry.of(c).module(c, compute_dtype(config.dtype, mesh), stack)
     return model
 
 
-def build_generator(config: Settings, workdir: Path, schema: Schema, mesh: Mesh) -> ToNER:
-    """The generator, of the architecture that the work directory records."""
+def build_generator(
+    config: Settings, workdir: Path, schema: Schema, mesh: Mesh, stack: Stack = UNROLLED
+) -> ToNER:
+    """The generator, of the architecture that the work directory records; `stack` is how it is trained."""
     c = replace(recorded(workdir, "generator"), dropout_rate=config.generator.dropout)
-    dtype, remat = compute_dtype(config.dtype, mesh), config.generator.remat
-    model: ToNER = registry.of(c).module(c, dtype, remat, num_types=len(schema.types))
+    dtype = compute_dtype(config.dtype, mesh)
+    model: ToNER = registry.of(c).module(c, dtype, stack, num_types=len(schema.types))
     return model
 
 

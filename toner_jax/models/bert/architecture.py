@@ -10,6 +10,7 @@ from toner_jax.models.architecture import Architecture
 from toner_jax.models.bert.config import BertConfig
 from toner_jax.models.bert.flops import training_flops
 from toner_jax.models.bert.hugging_face import LAYOUT
+from toner_jax.models.bert.memory import activation_bytes
 from toner_jax.models.bert.model import Bert
 from toner_jax.models.tokenizer import WORDPIECE
 from toner_jax.parallel.sharding import ShardingRules
@@ -48,4 +49,5 @@ ARCHITECTURE = Architecture(
         "model_max_length": config.max_position_embeddings,
     },
     training_flops=training_flops,
+    activation_bytes=activation_bytes,
 )

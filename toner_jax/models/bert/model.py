@@ -23,6 +23,7 @@ from toner_jax.models.layers import (
     split_heads,
 )
 from toner_jax.models.pooling import mean_pool, normalize
+from toner_jax.models.stacks import UNROLLED, Stack, in_a_loop, recomputed
 from toner_jax.models.tokens import make_tokens
 
 
@@ -85,7 +86,7 @@ class Bert(nn.Module):
 
     config: BertConfig
     dtype: Dtype = jnp.float32
-    remat: bool = False
+    stack: Stack = UNROLLED
 
     @property
     def max_length(self) -> int:
@@ -111,9 +112,13 @@ class Bert(nn.Module):
         words = make_tokens(mask, self.make_rng("dropout") if draws else None).words
         x = Dropout(c.dropout_rate)(x, deterministic, words)
         bias = mask_to_bias(mask)[:, None, None, :]
-        layer = nn.remat(Layer, static_argnums=(4,)) if self.remat else Layer
-        for i in range(c.num_hidden_layers):
-            x = layer(c, self.dtype, name=f"layers_{i}")(x, bias, words, deterministic)
+        if self.stack.scan and not self.is_initializing():
+            one, given = Layer(c, self.dtype, parent=None), (bias, words, deterministic)
+            x = in_a_loop(self, one, c.num_hidden_layers, x, given, draws)
+        else:
+            layer = recomputed(Layer, self.stack, (4,))
+            for i in range(c.num_hidden_layers):
+                x = layer(c, self.dtype, name=f"layers_{i}")(x, bias, words, deterministic)
         if c.pooler:
             # Its output is unused; XLA drops the product and keeps the parameter.
             Linear(c.hidden_size, init, use_bias=True, dtype=self.dtype, name="pooler")(x[:, 0])

@@ -14,6 +14,7 @@ from toner_jax.models.t5.copy_init import copying
 from toner_jax.models.t5.decoder import T5Decoder
 from toner_jax.models.t5.flops import training_flops
 from toner_jax.models.t5.hugging_face import LAYOUT
+from toner_jax.models.t5.memory import activation_bytes
 from toner_jax.models.tokenizer import SENTENCEPIECE
 from toner_jax.models.toner import TYPE_HEAD_SHARDING, ToNER
 from toner_jax.parallel.sharding import ShardingRules
@@ -61,4 +62,5 @@ ARCHITECTURE = Architecture(
     tokenizer_settings=lambda config: {"tokenizer_class": "T5Tokenizer", "extra_ids": 0},
     make_decoder=lambda module: partial(T5Decoder, module),
     training_flops=training_flops,
+    activation_bytes=activation_bytes,
 )

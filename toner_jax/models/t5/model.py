@@ -26,6 +26,7 @@ from toner_jax.models.layers import (
     on_tokens,
     split_heads,
 )
+from toner_jax.models.stacks import UNROLLED, Stack, in_a_loop, recomputed
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.tokens import NO_TOKENS, Layout, Tokens, Unpadding, make_tokens
 
@@ -205,7 +206,7 @@ class DecoderLayer(nn.Module):
 class Encoder(nn.Module):
     config: T5Config
     dtype: Dtype
-    remat: bool
+    stack: Stack
 
     @nn.compact
     def __call__(self, x: jax.Array, mask_BS: jax.Array, tokens: Tokens, deterministic: bool) -> jax.Array:
@@ -213,10 +214,14 @@ class Encoder(nn.Module):
         length = mask_BS.shape[1]
         position = RelativeBias(c, bidirectional=True, name="relative_attention_bias")(length, length)
         bias = position + mask_to_bias(mask_BS)[:, None, None, :]
-        layer = nn.remat(EncoderLayer, static_argnums=(4,)) if self.remat else EncoderLayer
         x = Dropout(c.dropout_rate)(x, deterministic, tokens.words)
-        for i in range(c.num_layers):
-            x = layer(c, self.dtype, name=f"layers_{i}")(x, bias, tokens, deterministic)
+        if self.stack.scan and not self.is_initializing():
+            one, given = EncoderLayer(c, self.dtype, parent=None), (bias, tokens, deterministic)
+            x = in_a_loop(self, one, c.num_layers, x, given, draws=not deterministic)
+        else:
+            layer = recomputed(EncoderLayer, self.stack, (4,))
+            for i in range(c.num_layers):
+                x = layer(c, self.dtype, name=f"layers_{i}")(x, bias, tokens, deterministic)
         x = RMSNorm(c.layer_norm_epsilon, self.dtype, name="final_norm")(x)
         return all_tokens(Dropout(c.dropout_rate)(x, deterministic, tokens.words))
 
@@ -224,11 +229,11 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     config: T5Config
     dtype: Dtype
-    remat: bool
+    stack: Stack
 
     def setup(self) -> None:
         c = self.config
-        layer = nn.remat(DecoderLayer, static_argnums=(6,)) if self.remat else DecoderLayer
+        layer = recomputed(DecoderLayer, self.stack, (6,))
         self.layers = [layer(c, self.dtype) for _ in range(c.num_decoder_layers)]
         self.relative_attention_bias = RelativeBias(c, bidirectional=False)
         self.final_norm = RMSNorm(c.layer_norm_epsilon, self.dtype)
@@ -249,8 +254,13 @@ class Decoder(nn.Module):
         cross_bias = mask_to_bias(source_mask_BS)[:, None, None, :]
         words = tokens[1].words
         x = self.drop(x, deterministic, words)
-        for layer in self.layers:
-            x = layer(x, encoded, bias, cross_bias, tokens, deterministic)
+        if self.stack.scan and not self.is_initializing():
+            one = DecoderLayer(self.config, self.dtype, parent=None)
+            given = encoded, bias, cross_bias, tokens, deterministic
+            x = in_a_loop(self, one, self.config.num_decoder_layers, x, given, draws=not deterministic)
+        else:
+            for layer in self.layers:
+                x = layer(x, encoded, bias, cross_bias, tokens, deterministic)
         decoded: jax.Array = self.drop(self.final_norm(x), deterministic, words)
         return decoded
 
@@ -260,13 +270,13 @@ class T5(nn.Module):
 
     config: T5Config
     dtype: Dtype = jnp.float32
-    remat: bool = False
+    stack: Stack = UNROLLED
 
     def setup(self) -> None:
         c = self.config
         self.shared = Embedding(c.vocab_size, c.d_model, nn.initializers.normal(1.0), self.dtype)
-        self.encoder = Encoder(c, self.dtype, self.remat)
-        self.decoder = Decoder(c, self.dtype, self.remat)
+        self.encoder = Encoder(c, self.dtype, self.stack)
+        self.decoder = Decoder(c, self.dtype, self.stack)
         if not c.tie_embeddings:
             init = nn.initializers.normal(c.d_model**-0.5)
             self.lm_head = Linear(
