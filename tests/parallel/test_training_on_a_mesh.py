@@ -166,11 +166,18 @@ def test_twenty_steps_on_a_mesh_are_twenty_steps_on_one_device(eight, name):
     np.testing.assert_allclose(eight[name]["losses"], eight["one"]["losses"], atol=1e-5)
 
 
-@pytest.mark.slow
-def test_every_mesh_trains_as_one_device_does():
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("one", "data fsdp", "fsdp fsdp", "tensor tensor", "cube tensor"),
+        pytest.param(tuple(MESHES), marks=pytest.mark.long),
+    ],
+    ids=["some", "all"],
+)
+def test_every_mesh_trains_as_one_device_does(names):
     """With dropout, whose masks are those of one device; what `data` alone splits is no parameter."""
-    found = run_main(0.2, *MESHES)
-    for name in MESHES:
+    found = run_main(0.2, *names)
+    for name in names:
         np.testing.assert_allclose(found[name]["losses"], found["one"]["losses"], atol=1e-5, err_msg=name)
     for part in ("born", "params", "mu", "nu"):
         assert all(d["pieces"] == 1 and d["shard"] == d["shape"] for d in found["data fsdp"][part].values())

@@ -79,16 +79,7 @@ def measure(subject: MatchSubject, options: argparse.Namespace, rivals: bool) ->
     ours = Ours(trained)
     matchers: list[Matcher] = [ours] if ours.name in names else []
     matchers += [InTorch(trained, ours.params, a) for a in ATTENTIONS if PREFIX + a in names]
-    seconds: dict[str, dict[str, list[float]]] = {}
-    for matcher in matchers:
-        begun = time.perf_counter()
-        matcher.embed()
-        matcher.train()
-        say(f"{matcher.name}: ready in {time.perf_counter() - begun:.1f} s")
-        seconds[matcher.name] = {"embed": [], "train": []}
-    for matcher in turns(matchers, options.rounds, say):
-        for what, call in (("embed", matcher.embed), ("train", matcher.train)):
-            seconds[matcher.name][what].append(_seconds(call))
+    seconds = _timed(matchers, options.rounds)
     lengths = [len(row) for row in subject.rows]
     return {
         "benchmark": "match",
@@ -112,6 +103,21 @@ def measure(subject: MatchSubject, options: argparse.Namespace, rivals: bool) ->
         "left_out": [],
         "contenders": [_figures(trained, matcher, seconds) for matcher in matchers],
     }
+
+
+def _timed(matchers: Sequence[Matcher], rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Seconds of each round, by contender and by what it does; all are ready before the first."""
+    seconds: dict[str, dict[str, list[float]]] = {}
+    for matcher in matchers:
+        begun = time.perf_counter()
+        matcher.embed()
+        matcher.train()
+        say(f"{matcher.name}: ready in {time.perf_counter() - begun:.1f} s")
+        seconds[matcher.name] = {"embed": [], "train": []}
+    for matcher in turns(matchers, rounds, say):
+        for what, call in (("embed", matcher.embed), ("train", matcher.train)):
+            seconds[matcher.name][what].append(_seconds(call))
+    return seconds
 
 
 def compare(subject: MatchSubject, steps: int) -> dict[str, Any]:

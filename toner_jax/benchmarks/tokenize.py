@@ -75,8 +75,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         begun = time.perf_counter()
         encode(sentences)
         seconds[contender].append(time.perf_counter() - begun)
-    words = sum(map(len, sentences))
-    first = next(iter(ids.values()))
     return {
         "benchmark": "tokenize",
         "command": _command(options),
@@ -84,27 +82,32 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "data": {
             "name": name,
             "sentences": len(sentences),
-            "words": words,
+            "words": sum(map(len, sentences)),
             "words_distinct": len({w for s in sentences for w in s}),
         },
         "rounds": options.rounds,
         "left_out": left_out,
-        "contenders": [
-            {
-                "name": n,
-                "title": n,
-                "words_per_second": words / statistics.median(mine),
-                "ids_per_second": sum(map(len, ids[n])) / statistics.median(mine),
-                "identical": sum(a == b for a, b in zip(ids[n], first, strict=True)) / len(first),
-                "times_as_fast": (
-                    statistics.median(a / b for a, b in zip(seconds[TRANSFORMERS], mine, strict=True))
-                    if TRANSFORMERS in seconds
-                    else None
-                ),
-            }
-            for n, mine in seconds.items()
-        ],
+        "contenders": _figures(sentences, ids, seconds),
     }
+
+
+def _figures(
+    sentences: list[Sequence[str]], ids: dict[str, Ids], seconds: dict[str, list[float]]
+) -> list[dict[str, Any]]:
+    words, first = sum(map(len, sentences)), next(iter(ids.values()))
+    theirs = seconds.get(TRANSFORMERS)
+    return [
+        {
+            "name": name,
+            "title": name,
+            "words_per_second": words / statistics.median(mine),
+            "ids_per_second": sum(map(len, ids[name])) / statistics.median(mine),
+            "identical": sum(a == b for a, b in zip(ids[name], first, strict=True)) / len(first),
+            # Of the same round, so that a slow minute of the machine cancels out.
+            "times_as_fast": theirs and statistics.median(a / b for a, b in zip(theirs, mine, strict=True)),
+        }
+        for name, mine in seconds.items()
+    ]
 
 
 def _subject(options: argparse.Namespace) -> tuple[str, Path, list[Sequence[str]]]:
@@ -142,9 +145,9 @@ def _contenders(folder: Path) -> tuple[dict[str, Callable[[], Encode]], list[str
         return make
 
     def transformers() -> Encode:
-        from transformers import AutoTokenizer
+        from transformers import T5TokenizerFast
 
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = T5TokenizerFast.from_pretrained(folder)
 
         def encode(sentences: list[Sequence[str]]) -> Ids:
             texts = [" ".join(s) for s in sentences]
@@ -165,7 +168,7 @@ def _contenders(folder: Path) -> tuple[dict[str, Callable[[], Encode]], list[str
     try:
         transformers()
     except (OSError, ValueError) as error:
-        left_out.append(f"transformers reads no tokenizer there: {str(error).splitlines()[0]}")
+        left_out.append(f"transformers reads no tokenizer there: {' '.join(str(error).split())}")
     else:
         found[TRANSFORMERS] = transformers
     if not found:
