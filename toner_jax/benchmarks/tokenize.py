@@ -145,9 +145,11 @@ def _contenders(folder: Path) -> tuple[dict[str, Callable[[], Encode]], list[str
         return make
 
     def transformers() -> Encode:
-        from transformers import T5TokenizerFast
+        import transformers as library
 
-        tokenizer = T5TokenizerFast.from_pretrained(folder)
+        # In version 5 there is one class, which is the fast one.
+        fast: Any = getattr(library, "T5TokenizerFast", None) or library.T5Tokenizer
+        tokenizer = fast.from_pretrained(folder)
 
         def encode(sentences: list[Sequence[str]]) -> Ids:
             texts = [" ".join(s) for s in sentences]
