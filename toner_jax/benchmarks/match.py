@@ -14,9 +14,10 @@ import numpy as np
 from toner_jax.benchmarks import tables, torch_trainers
 from toner_jax.benchmarks.machine import described, machine
 from toner_jax.benchmarks.match_subject import SIZES, Asked, MatchSubject, of_run, of_size
-from toner_jax.benchmarks.matchers import InTorch, Matcher, Ours
+from toner_jax.benchmarks.matchers import Matcher, Ours
 from toner_jax.benchmarks.tables import Cell, number
 from toner_jax.benchmarks.timing import turns
+from toner_jax.benchmarks.torch_matchers import InTorch
 from toner_jax.benchmarks.torch_trainers import ATTENTIONS, PREFIX
 from toner_jax.common import cli
 from toner_jax.common.console import say, warn

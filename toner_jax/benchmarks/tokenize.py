@@ -6,6 +6,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,52 +131,54 @@ def _subject(options: argparse.Namespace) -> tuple[str, Path, list[Sequence[str]
 
 
 def _contenders(folder: Path) -> tuple[dict[str, Callable[[], Encode]], list[str]]:
-    """What makes each of them ready, by name, and what is left out and why."""
+    """What makes each of them ready, by name, and what is left out and why.
 
-    def ours(backend: str) -> Callable[[], Encode]:
-        def make() -> Encode:
-            word_ids = WordIds(load_sentencepiece(folder, backend))
-
-            def encode(sentences: list[Sequence[str]]) -> Ids:
-                word_ids.prepare(w for s in sentences for w in s)
-                return [list(word_ids.words(s)) for s in sentences]
-
-            return encode
-
-        return make
-
-    def transformers() -> Encode:
-        import transformers as library
-
-        # In version 5 there is one class, which is the fast one.
-        fast: Any = getattr(library, "T5TokenizerFast", None) or library.T5Tokenizer
-        tokenizer = fast.from_pretrained(folder)
-
-        def encode(sentences: list[Sequence[str]]) -> Ids:
-            texts = [" ".join(s) for s in sentences]
-            ids: Ids = tokenizer(texts, add_special_tokens=False).input_ids
-            return ids
-
-        return encode
-
+    Raises:
+      UserError: no back end reads the tokenizer.
+    """
     found: dict[str, Callable[[], Encode]] = {}
     left_out = []
     for backend in ("tf_text", "hf"):
         try:
-            ours(backend)()
+            _ours(folder, backend)
         except UserError as error:
             left_out.append(f"{backend}: {error}")
         else:
-            found[f"toner_jax-{backend}"] = ours(backend)
+            found[f"toner_jax-{backend}"] = partial(_ours, folder, backend)
+    if not found:
+        raise UserError(left_out[0])
     try:
-        transformers()
+        _transformers(folder)
     except (OSError, ValueError) as error:
         left_out.append(f"transformers reads no tokenizer there: {' '.join(str(error).split())}")
     else:
-        found[TRANSFORMERS] = transformers
-    if not found:
-        raise UserError(left_out[0])
+        found[TRANSFORMERS] = partial(_transformers, folder)
     return found, left_out
+
+
+def _ours(folder: Path, backend: str) -> Encode:
+    word_ids = WordIds(load_sentencepiece(folder, backend))
+
+    def encode(sentences: list[Sequence[str]]) -> Ids:
+        word_ids.prepare(w for s in sentences for w in s)
+        return [list(word_ids.words(s)) for s in sentences]
+
+    return encode
+
+
+def _transformers(folder: Path) -> Encode:
+    import transformers as library
+
+    # In version 5 there is one class, which is the fast one.
+    fast: Any = getattr(library, "T5TokenizerFast", None) or library.T5Tokenizer
+    tokenizer = fast.from_pretrained(folder)
+
+    def encode(sentences: list[Sequence[str]]) -> Ids:
+        texts = [" ".join(s) for s in sentences]
+        ids: Ids = tokenizer(texts, add_special_tokens=False).input_ids
+        return ids
+
+    return encode
 
 
 def _columns(report: dict[str, Any]) -> tuple[tuple[str, Cell], ...]:
