@@ -157,7 +157,7 @@ def test_fsdp_moves_parameters_and_no_activations(fsdp, kind):
     check_rows(kind, fsdp[f"{kind} fsdp fsdp"])
 
 
-@pytest.fixture(scope="module", params=["generator", "matcher"])
+@pytest.fixture(scope="module", params=["generator", pytest.param("matcher", marks=pytest.mark.long)])
 def every(request) -> tuple[str, dict[str, Any]]:
     """All presets of a model."""
     kind = request.param

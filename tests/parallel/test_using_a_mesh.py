@@ -34,10 +34,7 @@ TEXTS = [
 ]
 MESHES = {"data": (8, 1, 1), "fsdp": (1, 8, 1), "tensor": (1, 1, 8), "cube": (2, 2, 2)}
 # Other presets place parameters as one of these does.
-PLACEMENTS = (
-    "data replicated", "fsdp fsdp", "fsdp replicated", "tensor tensor", "tensor replicated", "cube fsdp", "cube tensor",
-    "cube replicated",
-)  # fmt: skip
+PLACEMENTS = ("data replicated", "fsdp fsdp", "tensor tensor", "cube fsdp", "cube tensor", "cube replicated")
 
 
 def predicted(ner: toner_jax.Ner) -> dict[str, Any]:
