@@ -87,12 +87,7 @@ def _batches(argument: str) -> tuple[int, ...]:
 
 
 def _chosen(contenders: Sequence[Contender], only: str) -> list[Contender]:
-    names = only.split(",") if only else [c.name for c in contenders]
-    unknown = [n for n in names if n not in {c.name for c in contenders}]
-    if unknown:
-        raise UserError(
-            f"--only: no contender {unknown[0]!r}; there are {', '.join(c.name for c in contenders)}"
-        )
+    names = tables.chosen(only, [c.name for c in contenders])
     return [c for c in contenders if c.name in names]
 
 

@@ -72,7 +72,7 @@ def measure(subject: MatchSubject, options: argparse.Namespace, rivals: bool) ->
     Args:
       rivals: whether PyTorch is measured, too.
     """
-    names = _chosen(options.only, rivals)
+    names = tables.chosen(options.only, [Ours.name, *(PREFIX + a for a in ATTENTIONS if rivals)])
     trained = subject.first(max(1, options.train_texts // subject.batch_size))
     check = None
     if rivals and options.check_steps > 0:
@@ -147,20 +147,6 @@ def _subject(options: argparse.Namespace) -> MatchSubject:
     return of_run(options.model, asked) if options.model else of_size(SIZES[options.size], asked)
 
 
-def _chosen(only: str, rivals: bool) -> list[str]:
-    """The names of the contenders to measure.
-
-    Raises:
-      UserError: one of another name.
-    """
-    known = [Ours.name, *(PREFIX + a for a in ATTENTIONS if rivals)]
-    chosen = only.split(",") if only else known
-    for name in chosen:
-        if name not in known:
-            raise UserError(f"--only: no contender {name!r}; there are {', '.join(known)}")
-    return chosen
-
-
 def _seconds(call: Callable[[], Any]) -> float:
     begun = time.perf_counter()
     call()
@@ -181,15 +167,10 @@ def _figures(
         "step_ms": 1e3 * train / len(subject.batches),
         "examples_per_second": subject.examples / train,
         "times_as_fast_as": {
-            name: {what: _ratios(seconds[name][what], mine[what]) for what in ("embed", "train")}
+            name: {what: tables.ratios(seconds[name][what], mine[what]) for what in ("embed", "train")}
             for name in rivals
         },
     }
-
-
-def _ratios(theirs: Sequence[float], mine: Sequence[float]) -> dict[str, float]:
-    ratios = [a / b for a, b in zip(theirs, mine, strict=True)]
-    return {"median": statistics.median(ratios), "least": min(ratios), "greatest": max(ratios)}
 
 
 def _columns(report: dict[str, Any]) -> tuple[tuple[str, Cell], ...]:
@@ -202,8 +183,7 @@ def _columns(report: dict[str, Any]) -> tuple[tuple[str, Cell], ...]:
 
     def against(name: str, what: str) -> Cell:
         def cell(contender: dict[str, Any]) -> str:
-            ratio = contender["times_as_fast_as"][name][what]
-            return f"{ratio['median']:.2f}× ({ratio['least']:.2f}–{ratio['greatest']:.2f})"
+            return tables.ratio_cell(contender["times_as_fast_as"][name][what])
 
         return cell
 

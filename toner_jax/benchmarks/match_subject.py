@@ -19,8 +19,9 @@ from toner_jax.models.bert.flops import forward_flops
 from toner_jax.models.bert.model import Bert
 from toner_jax.parallel.mesh import make_mesh, round_batch
 from toner_jax.parallel.runtime import compute_dtype
-from toner_jax.pipeline.batching import HostBatch, choose_lengths, pad_rows, plan_epoch
+from toner_jax.pipeline.batching import HostBatch, choose_lengths, plan_epoch
 from toner_jax.pipeline.features import present_types
+from toner_jax.pipeline.samples import matcher_arrays
 from toner_jax.runs import options as run_options
 from toner_jax.runs import setup
 from toner_jax.runs.restore import read_work_config
@@ -49,7 +50,6 @@ class MatchSubject:
       rows: ids of each text; `descriptions`, of each type.
       batches: one epoch of training, padded to few lengths.
       batch_size: texts that are embedded at a time.
-      max_length: that the model takes.
     """
 
     name: str
@@ -165,11 +165,6 @@ def _epoch(
     for shape, chosen in plan_epoch(
         assignment, [(n, 0) for n in lengths], size, np.random.default_rng(settings.batch_size)
     ):
-        real = chosen >= 0
-        arrays = {
-            "ids": pad_rows([texts[i] for i in chosen if i >= 0], shape[0], size),
-            "present": np.where(real[:, None], present[used[chosen]], False).astype(np.float32),
-            "weight": real.astype(np.float32),
-        }
+        arrays = matcher_arrays(texts, present[used], chosen, shape[0])
         batches.append(HostBatch(arrays, [sentences[used[i]].id for i in chosen if i >= 0], shape))
     return batches

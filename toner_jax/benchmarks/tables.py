@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from toner_jax.common import cli, console
 from toner_jax.common.files import write_atomically
+from toner_jax.errors import UserError
 
 Cell = Callable[[dict[str, Any]], str]
 Columns = Sequence[tuple[str, Cell]]
@@ -33,6 +35,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--markdown", type=cli.output, metavar="FILE", help="write a table for docs/benchmarks/"
     )
+
+
+def chosen(only: str, known: Sequence[str]) -> list[str]:
+    """The names of the contenders to measure: those of `--only`, or all.
+
+    Raises:
+      UserError: one of another name.
+    """
+    names = only.split(",") if only else list(known)
+    for name in names:
+        if name not in known:
+            raise UserError(f"--only: no contender {name!r}; there are {', '.join(known)}")
+    return names
+
+
+def ratios(theirs: Sequence[float], mine: Sequence[float]) -> dict[str, float]:
+    """How many times as fast as a rival, of the same rounds, so that a slow minute of the machine cancels out."""
+    found = [a / b for a, b in zip(theirs, mine, strict=True)]
+    return {"median": statistics.median(found), "least": min(found), "greatest": max(found)}
+
+
+def ratio_cell(ratio: dict[str, float]) -> str:
+    return f"{ratio['median']:.2f}× ({ratio['least']:.2f}–{ratio['greatest']:.2f})"
 
 
 def deliver(report: dict[str, Any], table: Table, page: str, options: argparse.Namespace) -> None:

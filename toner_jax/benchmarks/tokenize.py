@@ -64,11 +64,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """The report."""
     name, folder, sentences = _subject(options)
     contenders, left_out = _contenders(folder)
-    if options.only:
-        chosen = options.only.split(",")
-        if unknown := [n for n in chosen if n not in contenders]:
-            raise UserError(f"--only: no contender {unknown[0]!r}; there are {', '.join(contenders)}")
-        contenders = {n: contenders[n] for n in chosen}
+    contenders = {name: contenders[name] for name in tables.chosen(options.only, list(contenders))}
     ids = {n: make()(sentences) for n, make in contenders.items()}  # warm: files are read, libraries imported
     seconds: dict[str, list[float]] = {n: [] for n in contenders}
     for contender in turns(list(contenders), options.rounds, say):
@@ -104,8 +100,7 @@ def _figures(
             "words_per_second": words / statistics.median(mine),
             "ids_per_second": sum(map(len, ids[name])) / statistics.median(mine),
             "identical": sum(a == b for a, b in zip(ids[name], first, strict=True)) / len(first),
-            # Of the same round, so that a slow minute of the machine cancels out.
-            "times_as_fast": theirs and statistics.median(a / b for a, b in zip(theirs, mine, strict=True)),
+            "times_as_fast": theirs and tables.ratios(theirs, mine)["median"],
         }
         for name, mine in seconds.items()
     ]

@@ -11,6 +11,7 @@ from toner_jax.benchmarks.machine import THREADS
 from toner_jax.benchmarks.match_subject import MatchSubject
 from toner_jax.benchmarks.matchers import in_order
 from toner_jax.benchmarks.peers import torch_device
+from toner_jax.benchmarks.torch_trainers import adamw
 from toner_jax.models import registry
 from toner_jax.models.hf.weights import host_tensors
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
@@ -33,17 +34,7 @@ class InTorch:
             torch.set_float32_matmul_precision("high")
         self._bert = _copied(subject, params, self._device, attention)
         self._initial = _copied(subject, params, self._device, attention).eval()
-        o = subject.optimizer
-        named = list(self._bert.named_parameters())
-        plain = [p for n, p in named if n.endswith("bias") or "LayerNorm" in n]
-        chosen = {id(p) for p in plain}
-        groups = [
-            {"params": [p for _, p in named if id(p) not in chosen], "weight_decay": o.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-        ]
-        self._optimizer = torch.optim.AdamW(
-            groups, lr=o.learning_rate, betas=(0.9, o.beta2), eps=1e-8, fused=True
-        )
+        self._optimizer = adamw(list(self._bert.named_parameters()), subject.optimizer)
 
     def embed(self) -> np.ndarray:
         import torch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ from toner_jax.benchmarks.peers import absent, torch_device
 from toner_jax.benchmarks.train_subject import TrainSubject
 from toner_jax.models import registry
 from toner_jax.models.hf.weights import host_tensors
+from toner_jax.training.optimizer import OptimizerOptions
 
 ATTENTIONS = {"eager": "attention as products and softmax", "sdpa": "scaled_dot_product_attention"}
 PREFIX = "transformers-"
@@ -49,26 +51,12 @@ class TorchModel:
         self.autocast = subject.model.dtype == jax.numpy.bfloat16
         self.t5 = _copied_t5(subject, params, self.device)
         self.head = _copied_head(params["type_head"], self.device)
-        self.optimizer = self._make_optimizer()
+        named = [*self.t5.named_parameters(), *self.head.named_parameters()]
+        self.optimizer = adamw(named, subject.optimizer)
         self.batches = [
             {name: torch.from_numpy(np.ascontiguousarray(a)).to(self.device) for name, a in b.arrays.items()}
             for b in subject.batches
         ]
-
-    def _make_optimizer(self) -> Any:
-        import torch
-
-        named = [*self.t5.named_parameters(), *self.head.named_parameters()]
-        plain = [p for name, p in named if name.endswith("bias") or "norm" in name]
-        chosen = {id(p) for p in plain}
-        options = self.subject.optimizer
-        groups = [
-            {"params": [p for _, p in named if id(p) not in chosen], "weight_decay": options.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(
-            groups, lr=options.learning_rate, betas=(0.9, options.beta2), eps=1e-8, fused=True
-        )
 
     def step(self, batch: dict[str, Any]) -> Any:
         """One update; the loss, still on the device."""
@@ -147,6 +135,21 @@ class TorchTrainer:
         t5 = self._model.t5
         for part in (t5, t5.encoder, t5.decoder):  # each has a configuration of its own
             part.set_attn_implementation(self._attention)
+
+
+def adamw(named: Sequence[tuple[str, Any]], options: OptimizerOptions) -> Any:
+    """PyTorch's fused AdamW of named parameters, without decay of biases and norms."""
+    import torch
+
+    plain = [p for name, p in named if name.endswith("bias") or "norm" in name.lower()]
+    chosen = {id(p) for p in plain}
+    groups = [
+        {"params": [p for _, p in named if id(p) not in chosen], "weight_decay": options.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups, lr=options.learning_rate, betas=(0.9, options.beta2), eps=1e-8, fused=True
+    )
 
 
 def free_memory() -> None:

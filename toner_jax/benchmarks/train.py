@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -75,7 +74,8 @@ def measure(subject: TrainSubject, options: argparse.Namespace, rivals: bool) ->
     Args:
       rivals: whether PyTorch is measured, too.
     """
-    names = _chosen(options.only, rivals)
+    peers = [torch_trainers.PREFIX + a for a in ATTENTIONS] if rivals else []
+    names = tables.chosen(options.only, [Ours.name, *peers])
     check = None
     if rivals and options.check_steps > 0:
         check = check_losses(subject, options.check_steps)
@@ -125,21 +125,6 @@ def _subject(options: argparse.Namespace) -> TrainSubject:
     return train_subject.of_size(T5Config.flan(options.size), options.source, options.target, asked)
 
 
-def _chosen(only: str, rivals: bool) -> list[str]:
-    """The names of the contenders to measure.
-
-    Raises:
-      UserError: one of another name.
-    """
-    peers = [torch_trainers.PREFIX + a for a in ATTENTIONS] if rivals else []
-    known = [Ours.name, *peers]
-    chosen = only.split(",") if only else known
-    for name in chosen:
-        if name not in known:
-            raise UserError(f"--only: no contender {name!r}; there are {', '.join(known)}")
-    return chosen
-
-
 def check_losses(subject: TrainSubject, steps: int) -> dict[str, Any]:
     """Losses of the first steps without dropout, ours and PyTorch's; another computation would have others."""
     plain = subject.without_dropout().first(steps)
@@ -186,14 +171,8 @@ def _figures(
         "ready_seconds": trainer.ready_seconds,
         "peak_bytes": trainer.peak_bytes(),
         "planned_bytes": trainer.planned_bytes,
-        # Of the same round, so that a slow minute of the machine cancels out.
-        "times_as_fast_as": {name: _ratios(seconds[name], mine) for name in rivals},
+        "times_as_fast_as": {name: tables.ratios(seconds[name], mine) for name in rivals},
     }
-
-
-def _ratios(theirs: Sequence[float], mine: Sequence[float]) -> dict[str, float]:
-    ratios = [a / b for a, b in zip(theirs, mine, strict=True)]
-    return {"median": statistics.median(ratios), "least": min(ratios), "greatest": max(ratios)}
 
 
 def _command(options: argparse.Namespace) -> str:

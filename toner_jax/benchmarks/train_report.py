@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from toner_jax.benchmarks.machine import described
-from toner_jax.benchmarks.tables import Cell, number, page_section, terminal_table, versions
+from toner_jax.benchmarks.tables import Cell, number, page_section, ratio_cell, terminal_table, versions
 
 
 def _gib(count: int | None) -> str:
@@ -33,8 +33,7 @@ def _columns(report: dict[str, Any]) -> tuple[tuple[str, Cell], ...]:
 
     def against(name: str) -> Cell:
         def cell(contender: dict[str, Any]) -> str:
-            ratio = contender["times_as_fast_as"][name]
-            return f"{ratio['median']:.2f}× ({ratio['least']:.2f}–{ratio['greatest']:.2f})"
+            return ratio_cell(contender["times_as_fast_as"][name])
 
         return cell
 

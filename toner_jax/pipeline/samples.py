@@ -157,6 +157,23 @@ def matcher_sentences(train: Sequence[Sentence], empty: bool) -> list[Sentence]:
     return used
 
 
+def matcher_arrays(
+    rows: Sequence[np.ndarray], present: np.ndarray, chosen: np.ndarray, length: int
+) -> dict[str, np.ndarray]:
+    """One batch: `ids` int32 [B, S], `present` float32 [B, K] and `weight` float32 [B], 0 on padded rows.
+
+    Args:
+      rows: ids of all texts; `present`, bool, the types in each.
+      chosen: int [B], which of them, −1 for padding.
+    """
+    real = chosen >= 0
+    return {
+        "ids": pad_rows([rows[i] for i in chosen if i >= 0], length, len(chosen)),
+        "present": np.where(real[:, None], present[chosen], False).astype(np.float32),
+        "weight": real.astype(np.float32),
+    }
+
+
 class MatcherSamples:
     """The type matching model's samples, one a sentence.
 
@@ -197,16 +214,10 @@ class MatcherSamples:
         return plan_epoch(self._assignment, self.shapes, self._options.batch_size, rng)
 
     def batches(self, first: int) -> Iterator[HostBatch]:
-        """The batches from step `first` (0-based) on: `ids` int32 [B, S], `present` float32 [B, K] and `weight`
-        float32 [B], 0 on padded rows."""
+        """The batches from step `first` (0-based) on, as `matcher_arrays`."""
         ends = self.steps_per_epoch * np.arange(1, int(np.ceil(self._options.epochs)) + 1)
         for shape, chosen in _from_step(first, self.steps, self._plan, ends):
-            real = chosen >= 0
-            arrays = {
-                "ids": pad_rows([self._rows[i] for i in chosen if i >= 0], shape[0], len(chosen)),
-                "present": np.where(real[:, None], self._present[chosen], False).astype(np.float32),
-                "weight": real.astype(np.float32),
-            }
+            arrays = matcher_arrays(self._rows, self._present, chosen, shape[0])
             yield HostBatch(arrays, [self._ids[i] for i in chosen if i >= 0], shape)
 
 

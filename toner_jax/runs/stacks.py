@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -31,24 +31,38 @@ def generator_stack(
       state: its train state, or the shapes of one with their shardings.
       rooms: the shapes of batches, each with the source and target tokens of all its rows.
     """
-    count = registry.of(model.config).activation_bytes
-    if section.remat != _AUTO or count is None:
-        return Stack("none" if section.remat == _AUTO else section.remat, section.scan_layers)
-    size = jnp.dtype(model.dtype).itemsize
-    kept = max(count(model.config, rows, shape, tokens, size) for shape, tokens in rooms)
-    return Stack(_chosen("generator", section, kept, model, state, mesh), section.scan_layers)
+    return _stack(
+        section,
+        model,
+        state,
+        mesh,
+        lambda count, size: max(count(model.config, rows, shape, tokens, size) for shape, tokens in rooms),
+    )
 
 
 def matcher_stack(
     section: Settings, model: Any, state: Any, mesh: Mesh, batches: Sequence[tuple[int, int]]
 ) -> Stack:
     """Of a type matching model, whose step encodes `batches` of so many rows and positions each."""
-    count = registry.of(model.config).activation_bytes
-    if section.remat != _AUTO or count is None:
-        return Stack("none" if section.remat == _AUTO else section.remat, section.scan_layers)
-    size = jnp.dtype(model.dtype).itemsize
-    kept = sum(count(model.config, rows, length, size) for rows, length in batches)
-    return Stack(_chosen("matcher", section, kept, model, state, mesh), section.scan_layers)
+    return _stack(
+        section,
+        model,
+        state,
+        mesh,
+        lambda count, size: sum(count(model.config, rows, length, size) for rows, length in batches),
+    )
+
+
+def _stack(section: Settings, model: Any, state: Any, mesh: Mesh, kept: Callable[[Any, int], float]) -> Stack:
+    """`kept`: (the architecture's `activation_bytes`, bytes of a number) → bytes of all activations."""
+    architecture = registry.of(model.config)
+    remat = section.remat
+    if remat == _AUTO:
+        count, size = architecture.activation_bytes, jnp.dtype(model.dtype).itemsize
+        remat = (
+            _chosen(architecture.kind, section, kept(count, size), model, state, mesh) if count else REMAT[0]
+        )
+    return Stack(remat, section.scan_layers)
 
 
 def _chosen(name: str, section: Settings, kept: float, model: Any, state: Any, mesh: Mesh) -> str:
