@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -10,18 +11,24 @@ import numpy as np
 import pytest
 
 from toner_jax.models import registry
+from toner_jax.models.bert.config import BertConfig
+from toner_jax.models.bert.model import Bert
 from toner_jax.models.dropout import Dropout, draw_words, mixed
 from toner_jax.models.stacks import UNROLLED, Stack
 from toner_jax.models.t5.config import T5Config
 from toner_jax.models.tokens import unpadding
 from toner_jax.models.toner import ToNER
 from toner_jax.pipeline.unpadding import cells, layout_arrays, room, share_out
-from toner_jax.training.objectives import GeneratorObjective
+from toner_jax.training.objectives import GeneratorObjective, MatcherObjective
 
 slow = pytest.mark.slow
 ROWS, SHAPE, TYPES = 8, (13, 7), 3
 CONFIG = T5Config(
     vocab_size=60, d_model=16, d_kv=8, d_ff=24, num_layers=2, num_decoder_layers=2, num_heads=2, dropout_rate=0.0
+)  # fmt: skip
+BERT = BertConfig(
+    vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
+    max_position_embeddings=16, dropout_rate=0.0,
 )  # fmt: skip
 
 
@@ -54,8 +61,6 @@ def unpadded(groups: int) -> dict[str, np.ndarray]:
 @cache
 def results(groups: int, dropout: float, normalization: str = "token", stack: Stack = UNROLLED):
     """Loss, its parts and gradients; 0 groups are the padded batch."""
-    from dataclasses import replace
-
     model = ToNER(replace(CONFIG, dropout_rate=dropout), stack=stack, num_types=TYPES)
     params = registry.initializer(model)(jax.random.key(0))
     batch = unpadded(groups) if groups else padded()[0]
@@ -114,6 +119,49 @@ def test_layers_in_a_loop(remat):
 def test_dropout_draws_other_masks_in_a_loop():
     losses = [float(results(2, 0.3, stack=Stack("none", scan))[0]["loss"]) for scan in (False, True)]
     assert abs(losses[0] - losses[1]) > 1e-3
+
+
+# The type matching model.
+
+
+@cache
+def matcher_results(groups: int, dropout: float, stack: Stack = UNROLLED):
+    """As `results`, of the loss of Eq. 4."""
+    model = Bert(replace(BERT, dropout_rate=dropout), stack=stack)
+    params = registry.initializer(model)(jax.random.key(0))
+    batch, lengths = unpadded(groups or 1), padded()[1]
+    (order,) = share_out(lengths[None], groups or 1)
+    given = {"ids": batch["source"], "present": batch["present"], "weight": batch["weight"]}
+    given["number"] = order.astype(np.int32)
+    if groups:
+        given["ids_cells"] = batch["source_cells"]
+    descriptions = [np.arange(2, 2 + n, dtype=np.int32) for n in (3, 1, 6)]
+    loss = MatcherObjective(0.1, 0.5).loss(model, descriptions)
+    grads, metrics = jax.jit(jax.grad(loss, has_aux=True))(params, given, jax.random.key(1))
+    return metrics, grads
+
+
+@pytest.mark.parametrize(
+    ("groups", "dropout"),
+    [(2, 0.3), pytest.param(1, 0.0, marks=slow), pytest.param(4, 0.0, marks=slow)],
+)
+def test_type_matching_is_that_of_the_padded_batch(groups, dropout):
+    """Dropout's masks too, in whatever order the rows stand."""
+    same(matcher_results(0, dropout), matcher_results(groups, dropout))
+
+
+def test_dropout_changes_type_matching():
+    losses = [float(matcher_results(0, dropout)[0]["loss"]) for dropout in (0.3, 0.0)]
+    assert abs(losses[0] - losses[1]) > 1e-3
+
+
+@slow
+@pytest.mark.parametrize("remat", ["none", "products", "full"])
+def test_layers_of_the_matcher_in_a_loop(remat):
+    same(matcher_results(2, 0.0), matcher_results(2, 0.0, Stack(remat, scan=True)))
+
+
+# Where tokens go.
 
 
 def test_tokens_go_where_they_came_from():

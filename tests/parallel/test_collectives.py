@@ -25,7 +25,7 @@ from toner_jax.models.toner import ToNER
 from toner_jax.parallel.hlo import read_program
 from toner_jax.parallel.mesh import abstract_batch, batch_divisor, make_mesh
 from toner_jax.parallel.sharding import placed, state_shardings
-from toner_jax.pipeline.unpadding import groups_of, layout_arrays, room
+from toner_jax.pipeline.unpadding import cells, groups_of, layout_arrays, room
 from toner_jax.training.objectives import GeneratorObjective, MatcherObjective
 from toner_jax.training.optimizer import adamw, linear_schedule
 from toner_jax.training.state import abstract_state, make_train_step
@@ -80,7 +80,13 @@ def step_of(kind: str, mesh: Any, preset: str, rows: int) -> tuple[Any, Any, dic
         model = Bert(BERT)
         descriptions = [np.arange(1, DESCRIPTION + 1, dtype=np.int32)] * TYPES
         loss = MatcherObjective(0.1, None).loss(model, descriptions)
-        batch |= {"ids": np.zeros((rows, SOURCE), np.int32)}
+        divisor = batch_divisor(mesh)
+        groups = groups_of(rows, divisor, mesh.size // divisor, 1)
+        batch |= {
+            "ids": np.zeros((rows, SOURCE), np.int32),
+            "ids_cells": cells(np.full(rows, SOURCE), SOURCE, groups),
+            "number": np.arange(rows, dtype=np.int32),
+        }
     shapes = abstract_state(registry.initializer(model), tx)
     shardings = state_shardings(shapes, mesh, preset, registry.of(model.config).sharding)
     state = placed(shapes, shardings)

@@ -1,4 +1,4 @@
-"""The generator's samples over whole trainings, made of lengths alone."""
+"""The samples of both models over whole trainings, made of lengths alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from toner_jax.pipeline.batching import cost
 from toner_jax.pipeline.features import Example
-from toner_jax.pipeline.samples import GeneratorSamples, SamplingOptions
+from toner_jax.pipeline.samples import GeneratorSamples, MatcherSamples, MatcherTexts, SamplingOptions
 
 SENTENCES, ROWS = 1500, 16
 
@@ -116,3 +116,54 @@ def test_batches_of_a_shape_cost_nearly_the_same():
             )
     for found in totals.values():
         assert max(found) < 1.25 * np.mean(found)
+
+
+# Of the type matching model.
+
+
+@cache
+def matched(groups: int) -> MatcherSamples:
+    rng = np.random.default_rng(7)
+    lengths = 2 + rng.geometric(0.06, SENTENCES)
+    texts = MatcherTexts(
+        [np.full(n, i + 2, np.int32) for i, n in enumerate(lengths)],
+        rng.random((SENTENCES, 3)) < 0.4,
+        [str(i) for i in range(SENTENCES)],
+    )
+    return MatcherSamples(SamplingOptions(3, 2.5, ROWS, 4, groups), texts)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_batches_of_the_matcher(groups):
+    made, computed, needed, seen = matched(groups), 0, 0, []
+    for step, batch in enumerate(made.batches(0)):
+        arrays = batch.arrays
+        ids, found, real = arrays["ids"], arrays["ids_cells"], arrays["weight"] > 0
+        assert found.shape == (groups, made.rooms[batch.shape][0])
+        for grid, of_group in zip(ids.reshape(groups, -1), found, strict=True):
+            held = of_group[of_group < len(grid)]
+            assert held.tolist() == np.flatnonzero(grid).tolist()
+        assert [int(i) + 2 for i in batch.ids] == ids[real, 0].tolist()
+        np.testing.assert_array_equal(
+            arrays["present"][real], made._texts.present[[int(i) for i in batch.ids]]
+        )
+        assert not arrays["present"][~real].any()
+        assert sorted(arrays["number"].tolist()) == list(range(ROWS))
+        seen += batch.ids if step < made.steps_per_epoch else []
+        computed, needed = computed + found.size, needed + np.count_nonzero(ids)
+    assert sorted(map(int, seen)) == list(range(SENTENCES))
+    assert needed / computed > (0.85 if groups == 1 else 0.8)
+
+
+def test_groups_change_no_batch_of_the_matcher():
+    def numbered(batch):
+        names = ("number", "ids", "present", "weight")
+        return sorted(
+            [x.tolist() for x in row] for row in zip(*(batch.arrays[n] for n in names), strict=True)
+        )
+
+    for one, other in zip(matched(1).batches(0), matched(4).batches(0), strict=True):
+        assert numbered(one) == numbered(other)
+    whole = list(matched(2).batches(0))
+    for one, other in zip(whole[5:], matched(2).batches(5), strict=True):
+        assert one.ids == other.ids

@@ -32,7 +32,8 @@ from jax.sharding import PartitionSpec as P
 from toner_jax import config as configuration
 from toner_jax import losses
 from toner_jax.errors import UserError
-from toner_jax.inference.matching import TypeMatcher, embed
+from toner_jax.inference.embedding import embed
+from toner_jax.inference.matching import TypeMatcher
 from toner_jax.models import registry
 from toner_jax.models.architecture import Architecture
 from toner_jax.models.hf import weights as hf_weights
@@ -52,6 +53,7 @@ from toner_jax.models.layers import (
 from toner_jax.models.pooling import mean_pool, normalize
 from toner_jax.models.stacks import UNROLLED, Stack, recomputed
 from toner_jax.models.tokenizer import WORDPIECE
+from toner_jax.models.tokens import Tokens, make_tokens
 from toner_jax.parallel.mesh import make_mesh, shard_batch
 from toner_jax.parallel.sharding import ShardingRules, parameter_shardings
 from toner_jax.pipeline.matcher_features import MatcherFeatures
@@ -95,7 +97,7 @@ class Layer(nn.Module):
     dtype: Dtype
 
     @nn.compact
-    def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, bias: jax.Array, tokens: Tokens) -> jax.Array:
         c, init = self.config, nn.initializers.normal(0.1)
 
         def linear(width: int, name: str, h: jax.Array) -> jax.Array:
@@ -103,12 +105,13 @@ class Layer(nn.Module):
 
         h = RMSNorm(1e-6, self.dtype, name="attention_norm")(x)
         q, k, v = (
-            split_heads(part, c.num_attention_heads)
+            split_heads(part, c.num_attention_heads, tokens.unpadding)
             for part in jnp.split(linear(3 * c.hidden_size, "qkv", h), 3, axis=-1)
         )
         scale = (c.hidden_size // c.num_attention_heads) ** -0.5
         weights = attention_scores(rotate(q), rotate(k), bias, scale).astype(self.dtype)
-        x = x + linear(c.hidden_size, "out", merge_heads(jnp.einsum("bhqk,bhkd->bhqd", weights, v)))
+        h = merge_heads(jnp.einsum("bhqk,bhkd->bhqd", weights, v), tokens.unpadding)
+        x = x + linear(c.hidden_size, "out", h)
         h = RMSNorm(1e-6, self.dtype, name="feed_forward_norm")(x)
         gate, up = jnp.split(linear(2 * c.intermediate_size, "up", h), 2, axis=-1)
         return x + linear(c.hidden_size, "down", nn.gelu(gate) * up)
@@ -120,6 +123,10 @@ class Rotary(nn.Module):
     stack: Stack = UNROLLED
 
     @property
+    def width(self) -> int:
+        return self.config.hidden_size
+
+    @property
     def max_length(self) -> int:
         return self.config.max_position_embeddings
 
@@ -128,16 +135,27 @@ class Rotary(nn.Module):
         return normalize(mean_pool(states, mask))
 
     @nn.compact
-    def __call__(self, ids: jax.Array, mask: jax.Array, deterministic: bool = True) -> jax.Array:
-        c = self.config
-        x = Embedding(c.vocab_size, c.hidden_size, nn.initializers.normal(1.0), self.dtype, name="tokens")(
-            ids
-        )
+    def __call__(
+        self,
+        ids: jax.Array,
+        mask: jax.Array,
+        deterministic: bool = True,
+        cells: jax.Array | None = None,
+        numbers: jax.Array | None = None,
+    ) -> jax.Array:
+        c, tokens = (
+            self.config,
+            make_tokens(mask, None, cells),
+        )  # it has no dropout, for which rows are numbered
+        grid = tokens.unpadding
+        table = Embedding(c.vocab_size, c.hidden_size, nn.initializers.normal(1.0), self.dtype, name="tokens")
+        x = table(grid.unpad(ids) if grid else ids)
         bias = mask_to_bias(mask)[:, None, None, :]
         layer = recomputed(Layer, self.stack)
         for i in range(c.num_hidden_layers):
-            x = layer(c, self.dtype, name=f"layers_{i}")(x, bias)
-        return RMSNorm(1e-6, self.dtype, name="final_norm")(x)
+            x = layer(c, self.dtype, name=f"layers_{i}")(x, bias, tokens)
+        x = RMSNorm(1e-6, self.dtype, name="final_norm")(x)
+        return grid.pad(x) if grid else x
 
 
 # hugging_face.py

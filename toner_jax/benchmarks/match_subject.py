@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from toner_jax.config import base
 from toner_jax.data.corpora.generated import SCHEMA, generate
@@ -19,14 +20,18 @@ from toner_jax.models.bert.flops import forward_flops
 from toner_jax.models.bert.model import Bert
 from toner_jax.parallel.mesh import make_mesh, round_batch
 from toner_jax.parallel.runtime import compute_dtype
-from toner_jax.pipeline.batching import HostBatch, choose_lengths, plan_epoch
+from toner_jax.pipeline.batching import HostBatch
 from toner_jax.pipeline.features import present_types
-from toner_jax.pipeline.samples import matcher_arrays
+from toner_jax.pipeline.samples import (
+    MatcherSamples,
+    MatcherTexts,
+    matcher_sentences,
+    matcher_texts,
+)
 from toner_jax.runs import options as run_options
 from toner_jax.runs import setup
 from toner_jax.runs.restore import read_work_config
 from toner_jax.runs.workdir import split_path
-from toner_jax.schema import Schema, Sentence
 from toner_jax.training.objectives import MatcherObjective
 from toner_jax.training.optimizer import OptimizerOptions
 from toner_jax.training.state import Seed
@@ -107,14 +112,13 @@ def of_run(workdir: Path, asked: Asked) -> MatchSubject:
     model: Any = setup.build_matcher(config, workdir, mesh)
     features = setup.matcher_features(config, workdir / setup.TOKENIZERS, model)
     sentences = load_sentences(split_path(workdir, "train"))[: asked.texts]
-    features.prepare(w for s in sentences for w in s.words)
-    rows = [features.encode(s.words) for s in sentences]
+    used = matcher_sentences(sentences, empty=config.matcher.null_logit)
     return MatchSubject(
         name=config.data.name,
         model=model,
-        rows=rows,
+        rows=matcher_texts(features, sentences, schema).rows,
         descriptions=features.descriptions(schema),
-        batches=_epoch(rows, sentences, schema, asked, mesh),
+        batches=_epoch(config, matcher_texts(features, used, schema), asked, mesh),
         batch_size=round_batch(asked.batch, mesh),
         objective=run_options.matcher_objective(config),
         optimizer=run_options.matcher_optimizer(config),
@@ -130,13 +134,15 @@ def of_size(config: BertConfig, asked: Asked) -> MatchSubject:
     settings, mesh = base(), make_mesh()
     sentences = generate(seed=0, sizes={"train": asked.texts})["train"]
     rng = np.random.default_rng(settings.seed)
-    rows = [_random_ids(rng, s.words, config) for s in sentences]
+    rows = {s.id: _random_ids(rng, s.words, config) for s in sentences}
+    used = matcher_sentences(sentences, empty=settings.matcher.null_logit)
+    trained = MatcherTexts([rows[s.id] for s in used], present_types(used, SCHEMA), [s.id for s in used])
     return MatchSubject(
         name="random ids",
         model=Bert(replace(config, dropout_rate=asked.dropout), compute_dtype(settings.dtype, mesh)),
-        rows=rows,
+        rows=list(rows.values()),
         descriptions=[_random_ids(rng, t.text.split(), config) for t in SCHEMA.types],
-        batches=_epoch(rows, sentences, SCHEMA, asked, mesh),
+        batches=_epoch(settings, trained, asked, mesh),
         batch_size=round_batch(asked.batch, mesh),
         objective=run_options.matcher_objective(settings),
         optimizer=run_options.matcher_optimizer(settings),
@@ -151,20 +157,7 @@ def _random_ids(rng: np.random.Generator, words: Sequence[str], config: BertConf
     return np.array([_CLS, *rng.integers(_FIRST_WORD, config.vocab_size, count), _SEP], np.int32)
 
 
-def _epoch(
-    rows: Sequence[np.ndarray], sentences: Sequence[Sentence], schema: Schema, asked: Asked, mesh: Mesh
-) -> list[HostBatch]:
-    """The batches of one epoch, as `pipeline.samples.MatcherSamples` makes them."""
-    settings, size = base().matcher, round_batch(asked.batch, mesh)
-    present = present_types(sentences, schema)
-    used = np.flatnonzero(present.any(1))  # the loss has no term for the others
-    lengths = choose_lengths([len(rows[i]) for i in used.tolist()], settings.max_shapes)
-    texts = [rows[i] for i in used.tolist()]
-    assignment = [int(np.searchsorted(lengths, len(ids))) for ids in texts]
-    batches = []
-    for shape, chosen in plan_epoch(
-        assignment, [(n, 0) for n in lengths], size, np.random.default_rng(settings.batch_size)
-    ):
-        arrays = matcher_arrays(texts, present[used], chosen, shape[0])
-        batches.append(HostBatch(arrays, [sentences[used[i]].id for i in chosen if i >= 0], shape))
-    return batches
+def _epoch(settings: ConfigDict, texts: MatcherTexts, asked: Asked, mesh: Mesh) -> list[HostBatch]:
+    """The batches of one epoch."""
+    settings.matcher.batch_size, settings.matcher.epochs = asked.batch, 1.0
+    return list(MatcherSamples(run_options.matcher_sampling(settings, mesh), texts).batches(0))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from toner_jax.benchmarks.match_subject import MatchSubject
-from toner_jax.inference.lengths import bucket_of, length_buckets
-from toner_jax.inference.matching import embedding_program
+from toner_jax.inference.embedding import Embedder
 from toner_jax.models import registry
 from toner_jax.parallel.mesh import shard_batch
-from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.training.optimizer import make_optimizer
 from toner_jax.training.state import State, create_state, make_train_step
 
@@ -50,18 +48,12 @@ class Ours:
         init, rules = registry.initializer(s.model), registry.of(s.model.config).sharding
         self._state: State = create_state(init, self._tx, s.seed, s.mesh, s.preset, rules)
         self._step = make_train_step(s.objective.loss(s.model, s.descriptions), self._tx, self._state)
-        self._embed = embedding_program(s.model)
-        self.params = jax.tree.map(np.array, self._state["params"])  # those of the beginning
+        self._embed = Embedder(s.model, s.mesh, s.batch_size)
+        self.params = jax.tree.map(jnp.copy, self._state["params"])  # those of the beginning
         self._batches = [shard_batch(dict(batch.arrays), s.mesh) for batch in s.batches]
 
     def embed(self) -> np.ndarray:
-        s, buckets = self._subject, length_buckets(self._subject.model.max_length, 2)
-        out: list[tuple[np.ndarray, jax.Array]] = []
-        for chosen in length_sorted_batches([len(row) for row in s.rows], s.batch_size):
-            rows = [s.rows[i] for i in chosen]
-            ids = pad_rows(rows, bucket_of(len(rows[0]), buckets), s.batch_size)
-            out.append((chosen, self._embed(self.params, shard_batch(ids, s.mesh))))
-        return in_order(len(s.rows), ((chosen, np.asarray(x)[: len(chosen)]) for chosen, x in out))
+        return self._embed(self.params, self._subject.rows)
 
     def train(self) -> list[float]:
         losses = []
@@ -71,15 +63,3 @@ class Ours:
         values = [float(loss) for loss in losses]
         jax.block_until_ready(self._state)
         return values
-
-
-def in_order(count: int, found: Iterator[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Vectors [N, D] of batches of rows, in the order of the rows."""
-    out: np.ndarray | None = None
-    for chosen, vectors in found:
-        if out is None:
-            out = np.empty((count, vectors.shape[1]), np.float32)
-        out[chosen] = vectors
-    if out is None:
-        raise ValueError("no texts")
-    return out

@@ -9,7 +9,6 @@ import numpy as np
 
 from toner_jax.benchmarks.machine import THREADS
 from toner_jax.benchmarks.match_subject import MatchSubject
-from toner_jax.benchmarks.matchers import in_order
 from toner_jax.benchmarks.peers import torch_device
 from toner_jax.benchmarks.torch_trainers import adamw
 from toner_jax.models import registry
@@ -44,7 +43,10 @@ class InTorch:
             for chosen in length_sorted_batches([len(row) for row in s.rows], s.batch_size):
                 rows = [s.rows[i] for i in chosen]
                 out.append((chosen, self._pooled(self._initial, pad_rows(rows, len(rows[0]), len(rows)))))
-            return in_order(len(s.rows), ((chosen, x.float().cpu().numpy()) for chosen, x in out))
+            vectors = np.empty((len(s.rows), s.model.width), np.float32)
+            for chosen, x in out:
+                vectors[chosen] = x.float().cpu().numpy()
+            return vectors
 
     def train(self) -> list[float]:
         import torch

@@ -16,15 +16,15 @@ from ml_collections import ConfigDict
 from toner_jax.compiling import models
 from toner_jax.compiling.pieces import PlainPieces
 from toner_jax.inference.constrained import GrammarGenerator
-from toner_jax.inference.matching import embedding_program
+from toner_jax.inference.embedding import Embedder
 from toner_jax.models import registry
 from toner_jax.models.architecture import Kind
 from toner_jax.models.bert import flops as bert
 from toner_jax.models.stacks import UNROLLED, Stack
 from toner_jax.models.t5.flops import training_flops
-from toner_jax.parallel.mesh import abstract_batch, round_batch
+from toner_jax.parallel.mesh import abstract_batch, batch_divisor, round_batch
 from toner_jax.pipeline.batching import Batch, Shape
-from toner_jax.pipeline.unpadding import layout_arrays, room
+from toner_jax.pipeline.unpadding import cells, layout_arrays, room
 from toner_jax.runs import options, setup
 from toner_jax.runs.placed import placed_state
 from toner_jax.runs.recognizers import decode_options, make_programs
@@ -144,9 +144,12 @@ class Subject:
             weight=np.zeros(rows, np.float32),
             rows=np.zeros(rows, np.int32),
         ).arrays()
-        lengths, groups = np.tile(shape, (rows, 1)), options.generator_groups(self.config, rows, self.mesh)
+        lengths, groups = np.tile(shape, (rows, 1)), self._groups(self.config.generator, rows)
         most = room(lengths[None], groups)
         return batch | layout_arrays(lengths, np.arange(rows), shape, groups, most)
+
+    def _groups(self, section: Any, rows: int) -> int:
+        return options.batch_groups(section, rows, self.mesh)
 
     def _matcher(self) -> Planned:
         section, sizes = self.config.matcher, models.model_config(self.config, "matcher")
@@ -162,7 +165,8 @@ class Subject:
             model = self._model("matcher", wanted.layers, stack)
             state = placed_state(self.config, model, tx, self.mesh)
             loss = options.matcher_objective(self.config).loss(model, descriptions)
-            batch = _matcher_batch(self.rows(section, wanted.times), source, types)
+            rows = self.rows(section, wanted.times)
+            batch = _matcher_batch(rows, source, types, self._groups(section, rows))
             step = make_train_step(loss, tx, state, options.matcher_accumulation(self.config))
             return _lowered(step, state, abstract_batch(batch, self.mesh))
 
@@ -184,13 +188,17 @@ class Subject:
 
     def _types(self) -> Planned:
         sizes = models.model_config(self.config, "matcher")
-        rows = self.rows(self.config.decode)
+
+        def embedder(wanted: Sizes) -> tuple[Any, Embedder]:
+            model = self._model("matcher", wanted.layers)
+            return model, Embedder(model, self.mesh, self.rows(self.config.decode, wanted.times))
 
         def lower(wanted: Sizes) -> jax.stages.Lowered:
-            model = self._model("matcher", wanted.layers)
-            ids = np.zeros((self.rows(self.config.decode, wanted.times), self._source), np.int32)
-            return embedding_program(model).lower(self._parameters(model), abstract_batch(ids, self.mesh))
+            model, embed = embedder(wanted)
+            return embed.lower(self._parameters(model), self._source)
 
+        _, embed = embedder(Sizes())
+        rows = embed.many(self._source).tokens * batch_divisor(self.mesh) // self._source
         useful = rows * bert.forward_flops(sizes, self._source)
         return Planned(f"types {self._source}", rows, useful, models.depth(sizes), False, lower)
 
@@ -211,8 +219,10 @@ def _with_batch(config: ConfigDict, times: int) -> ConfigDict:
     return changed
 
 
-def _matcher_batch(rows: int, source: int, types: int) -> dict[str, np.ndarray]:
+def _matcher_batch(rows: int, source: int, types: int, groups: int) -> dict[str, np.ndarray]:
     return {
+        "ids_cells": cells(np.full(rows, source), source, groups, rows // groups * source),
+        "number": np.arange(rows, dtype=np.int32),
         "ids": np.zeros((rows, source), np.int32),
         "present": np.zeros((rows, types), np.float32),
         "weight": np.zeros(rows, np.float32),

@@ -29,8 +29,9 @@ from toner_jax.decoding.tape import (
 from toner_jax.inference.options import DecodeOptions, Techniques
 from toner_jax.inference.programs import Programs
 from toner_jax.inference.replicas import are_apart, dealt, decode_on
-from toner_jax.inference.request_groups import ONE_THREAD, GroupPlan, Planner, Shape, in_threads, on_cpu
+from toner_jax.inference.request_groups import GroupPlan, Planner, Shape
 from toner_jax.inference.sources import Source, make_source
+from toner_jax.inference.threads import ONE_THREAD, in_threads, on_cpu
 from toner_jax.inference.work import Work
 from toner_jax.models.decoder import MakeDecoder, Seq2SeqDecoder
 from toner_jax.parallel.mesh import abstract_batch, shard_batch

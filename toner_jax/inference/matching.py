@@ -2,67 +2,33 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from toner_jax.common.console import Compilations
 from toner_jax.errors import ParameterError
-from toner_jax.inference.lengths import bucket_of, length_buckets
+from toner_jax.inference.embedding import Embedder
 from toner_jax.models.encoder import Encoder
-from toner_jax.parallel.mesh import round_batch, shard_batch
-from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.schema import Schema, Sentence
 
-
-def embed(
-    encoder: Encoder, params: Any, ids: jax.Array, deterministic: bool = True, **kwargs: Any
-) -> jax.Array:
-    """E_TM(x)/‖E_TM(x)‖ of id rows [B, S] padded with 0: fp32 [B, D]."""
-    mask = (ids != 0).astype(jnp.float32)
-    states = encoder.apply({"params": params}, ids, mask, deterministic, **kwargs)
-    return encoder.pool(states, mask)
-
-
-def embedding_program(encoder: Encoder) -> jax.stages.Wrapped:
-    """`embed` as a program, (params, ids) → embeddings."""
-    return jax.jit(lambda params, ids: embed(encoder, params, ids))
+_MOST_SCHEMAS = 64  # whose embedded descriptions are kept
 
 
 class TypeMatcher:
-    """Cosines of sentences and types. The descriptions of a schema are encoded once."""
+    """Cosines of sentences and types. The descriptions of a schema are encoded once, as long as parameters are the
+    same."""
 
     def __init__(self, encoder: Encoder, features: MatcherFeatures, mesh: Mesh, batch_size: int = 64):
         self.features = features
-        self._mesh = mesh
-        self._batch_size = round_batch(batch_size, mesh)
-        self._buckets = length_buckets(features.max_length, 2)
+        self._embed = Embedder(encoder, mesh, batch_size)
         # Four at most, of those that texts have, too: any schema's descriptions bring no program of their own.
-        self._description_buckets = (*self._buckets[:-1:2], self._buckets[-1])
-        self._compilations = Compilations("matching")
-        self._embed = embedding_program(encoder)
-
-    def embeddings(
-        self, params: Any, rows: Sequence[np.ndarray], buckets: tuple[int, ...] = ()
-    ) -> np.ndarray:
-        """Unit vectors fp32 [N, D] of id rows, in the order given; `buckets`: what they are padded to, if not to the
-        lengths of texts."""
-        out: list[np.ndarray | None] = [None] * len(rows)
-        batches = list(length_sorted_batches([len(r) for r in rows], self._batch_size))
-        lengths = [bucket_of(len(rows[batch[0]]), buckets or self._buckets) for batch in batches]
-        self._compilations.expect(lengths)
-        for batch, length in zip(batches, lengths, strict=True):
-            ids = pad_rows([rows[i] for i in batch], length, self._batch_size)
-            self._compilations.begin(length)
-            vectors = np.asarray(self._embed(params, shard_batch(ids, self._mesh)))
-            for i, vector in zip(batch, vectors, strict=False):
-                out[i] = vector
-        return np.stack(out) if out else np.zeros((0, 1), np.float32)  # type: ignore[arg-type]
+        lengths = self._embed.lengths
+        self._description_lengths = (*lengths[:-1:2], lengths[-1])
+        self._types = _Types(None, OrderedDict())
 
     def types(
         self, params: Any, sentences: Sequence[Sentence], schema: Schema, type_threshold: float
@@ -78,9 +44,29 @@ class TypeMatcher:
     def similarities(self, params: Any, texts: Sequence[Sequence[str]], schema: Schema) -> np.ndarray:
         """f_TM(x, t) of Eq. 3: cosines fp32 [N, K] of texts (as words) and the schema's types."""
         self.features.prepare(w for words in texts for w in words)
-        types = self.embeddings(params, self.features.descriptions(schema), self._description_buckets)
-        sentences = self.embeddings(params, [self.features.encode(words) for words in texts])
+        types = self._embedded_types(params, schema)
+        sentences = self._embed(params, [self.features.encode(words) for words in texts])
         return sentences @ types.T if len(sentences) else np.zeros((0, len(types)), np.float32)
+
+    def _embedded_types(self, params: Any, schema: Schema) -> np.ndarray:
+        """Unit vectors of the descriptions, fp32 [K, D]."""
+        known = self._types
+        if known.params is not params:  # of another step
+            known = self._types = _Types(params, OrderedDict())
+        found = known.vectors.get(schema)
+        if found is None:
+            found = self._embed(params, self.features.descriptions(schema), self._description_lengths)
+            if len(known.vectors) >= _MOST_SCHEMAS:
+                known.vectors.popitem(last=False)
+            known.vectors[schema] = found
+        return found
+
+
+class _Types(NamedTuple):
+    """Embedded descriptions by schema, the oldest first, of one model's parameters."""
+
+    params: Any
+    vectors: OrderedDict[Schema, np.ndarray]
 
 
 def checked_cosine(type_threshold: float) -> float:

@@ -5,36 +5,25 @@ Few programs serve any number of inputs; on a CPU several groups are decoded at 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from toner_jax.inference.lengths import bucket_of
 from toner_jax.inference.options import DecodeOptions, Techniques
+from toner_jax.inference.threads import threads_for
 from toner_jax.parallel.mesh import batch_divisor, round_batch
 from toner_jax.pipeline.batching import length_sorted_batches
 
-# What compiles a program for one thread of a CPU.
-ONE_THREAD = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_enable_concurrency_optimized_scheduler": False}
 # Passes that most outputs end within, and tokens that they have at most; the rest are decoded again with
 # all the room there is.
 _PASSES, _TOKENS = 24, 96
-# On CPU, several groups of a model narrower than this are decoded at once, each by one thread: so small matrix
-# products gain nothing from more. So many active rows make them large enough, and so many groups for each thread
+# On CPU, so many active rows make the matrix products of one thread large enough, and so many groups for each thread
 # even out their lengths.
-_CPU_WIDTH, _CPU_ROWS, _CPU_GROUPS = 512, 16, 2
+_CPU_ROWS, _CPU_GROUPS = 16, 2
 _SINGLE = 3  # so few inputs are decoded one by one
-
-
-def on_cpu(mesh: Mesh) -> bool:
-    found: bool = mesh.devices.flat[0].platform == "cpu"
-    return found
 
 
 @dataclass(frozen=True)
@@ -111,11 +100,9 @@ class Planner:
         """The plan for a model of this width; `apart` as `GroupPlan` has it."""
         per_row, threads = self.techniques.requests_per_row, self.techniques.threads
         replicas = batch_divisor(self.mesh)
-        small = on_cpu(self.mesh) and width < _CPU_WIDTH
-        if not (replicas == 1 and jax.process_count() == 1 and per_row > 1):
+        if replicas > 1 or per_row == 1:
             threads = 1
-        elif not threads:
-            threads = _cores() if small else 1
+        threads = threads or threads_for(self.mesh, width)
         batch = self.options.batch_size
         rows = round_batch(min(batch, _CPU_ROWS) if threads > 1 else batch, self.mesh)
         return GroupPlan(
@@ -129,32 +116,3 @@ class Planner:
             replicas=replicas,
             apart=apart,
         )
-
-
-def _cores() -> int:
-    """The cores that this process may use, at most 16."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 16)
-
-
-Started = TypeVar("Started")
-
-
-def in_threads(
-    start: Callable[[Any], Started], fetch: Callable[[Started], Started], groups: Sequence[Any], threads: int
-) -> Iterator[Started]:
-    """Starts and fetches every group, in order. With one thread, the next group is prepared while the device
-    works on the last one."""
-    if threads > 1:
-        pool = ThreadPoolExecutor(threads)
-        try:
-            yield from pool.map(lambda group: fetch(start(group)), groups)
-        finally:
-            pool.shutdown(cancel_futures=True)
-        return
-    waiting: list[Started] = []
-    for group in groups:
-        waiting.append(start(group))
-        if len(waiting) > 1:
-            yield fetch(waiting.pop(0))
-    yield from map(fetch, waiting)

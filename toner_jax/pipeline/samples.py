@@ -25,7 +25,7 @@ from toner_jax.pipeline.batching import (
 )
 from toner_jax.pipeline.features import Example, GeneratorFeatures, present_types
 from toner_jax.pipeline.matcher_features import MatcherFeatures
-from toner_jax.pipeline.unpadding import Room, layout_arrays, room, share_out
+from toner_jax.pipeline.unpadding import Room, cells, layout_arrays, room, share_out
 from toner_jax.schema import Schema, Sentence
 
 # The streams of random numbers that a run draws from its seed are told apart by a number each.
@@ -104,7 +104,7 @@ class GeneratorSamples:
         self._costs = np.array([cost((s, t)) for s, t in self._lengths])
         epochs = options.epochs
         plans = [self._plan(epoch) for epoch in range(int(np.ceil(epochs)))]
-        self.rooms = self._rooms(plans)
+        self.rooms = rooms_of(plans, self.shapes, self._lengths, options.groups)
         lengths = [len(plan) for plan in plans]
         self._ends = np.cumsum(lengths)
         self.steps_per_epoch = lengths[0]
@@ -122,18 +122,6 @@ class GeneratorSamples:
         plan = plan_epoch(self._assignment[chosen], self.shapes, size, rng, self._costs[chosen])
         return [(shape, np.where(rows < 0, -1, chosen[rows])) for shape, rows in plan]
 
-    def _rooms(self, plans: Sequence[Sequence[PlannedBatch]]) -> dict[Shape, Room]:
-        """Of each shape, what all groups of its batches in these epochs have room in."""
-        rooms = dict.fromkeys(self.shapes, (0, 0))
-        for plan in plans:
-            by_shape: dict[Shape, list[np.ndarray]] = {}
-            for shape, rows in plan:
-                by_shape.setdefault(shape, []).append(rows)
-            for shape, chosen in by_shape.items():
-                found = room(self._lengths[chosen], self._options.groups)
-                rooms[shape] = max(rooms[shape][0], found[0]), max(rooms[shape][1], found[1])
-        return rooms
-
     def batches(self, first: int) -> Iterator[HostBatch]:
         """The batches from step `first` (0-based) on, as `batching.Batch.arrays` with the cells that hold tokens."""
         groups = self._options.groups
@@ -145,8 +133,30 @@ class GeneratorSamples:
             yield HostBatch(arrays, [self._ids[i % len(self._ids)] for i in rows if i >= 0], shape)
 
 
+def rooms_of(
+    plans: Sequence[Sequence[PlannedBatch]], shapes: Sequence[Shape], lengths_N2: np.ndarray, groups: int
+) -> dict[Shape, Room]:
+    """Of each shape, what all groups of its batches in these epochs have room in.
+
+    Args:
+      lengths_N2: of every sample, and last of one that stands for padding.
+    """
+    rooms = dict.fromkeys(shapes, (0, 0))
+    for plan in plans:
+        by_shape: dict[Shape, list[np.ndarray]] = {}
+        for shape, rows in plan:
+            by_shape.setdefault(shape, []).append(rows)
+        for shape, chosen in by_shape.items():
+            found = room(lengths_N2[chosen], groups)
+            rooms[shape] = max(rooms[shape][0], found[0]), max(rooms[shape][1], found[1])
+    return rooms
+
+
 def matcher_sentences(train: Sequence[Sentence], empty: bool) -> list[Sentence]:
-    """The sentences that train the type matching model; `empty` as `MatcherSamples` has it.
+    """The sentences that train the type matching model.
+
+    Args:
+      empty: whether those without types train, too: Eq. 4 has a term for them only with a null cosine.
 
     Raises:
       UserError: there is nothing to train on.
@@ -157,21 +167,26 @@ def matcher_sentences(train: Sequence[Sentence], empty: bool) -> list[Sentence]:
     return used
 
 
-def matcher_arrays(
-    rows: Sequence[np.ndarray], present: np.ndarray, chosen: np.ndarray, length: int
-) -> dict[str, np.ndarray]:
-    """One batch: `ids` int32 [B, S], `present` float32 [B, K] and `weight` float32 [B], 0 on padded rows.
+@dataclass(frozen=True)
+class MatcherTexts:
+    """What the type matching model trains on.
 
-    Args:
-      rows: ids of all texts; `present`, bool, the types in each.
-      chosen: int [B], which of them, −1 for padding.
+    Attributes:
+      rows: int32 ids of each text.
+      present: bool [N, K], the types in each.
+      ids: of the sentences.
     """
-    real = chosen >= 0
-    return {
-        "ids": pad_rows([rows[i] for i in chosen if i >= 0], length, len(chosen)),
-        "present": np.where(real[:, None], present[chosen], False).astype(np.float32),
-        "weight": real.astype(np.float32),
-    }
+
+    rows: Sequence[np.ndarray]
+    present: np.ndarray
+    ids: Sequence[str]
+
+
+def matcher_texts(features: MatcherFeatures, sentences: Sequence[Sentence], schema: Schema) -> MatcherTexts:
+    """Of sentences that `matcher_sentences` has chosen."""
+    features.prepare(w for s in sentences for w in s.words)
+    rows = [features.encode(s.words) for s in sentences]
+    return MatcherTexts(rows, present_types(sentences, schema), [s.id for s in sentences])
 
 
 class MatcherSamples:
@@ -180,45 +195,49 @@ class MatcherSamples:
     Attributes:
       steps: of the whole training; `steps_per_epoch` of every epoch.
       shapes: (source, 0) lengths of the batches.
+      rooms: of each shape, the (source, 0) tokens that a group of a batch has room for.
     """
 
-    def __init__(
-        self,
-        options: SamplingOptions,
-        features: MatcherFeatures,
-        train: Sequence[Sentence],
-        schema: Schema,
-        *,
-        empty: bool,
-    ):
-        """Args:
-        empty: whether sentences without types train, too: Eq. 4 has a term for them only with a null cosine.
-
-        Raises:
-          UserError: there is nothing to train on.
-        """
-        used = matcher_sentences(train, empty)
-        self._options = options
-        features.prepare(w for s in used for w in s.words)
-        self._rows = [features.encode(s.words) for s in used]
-        self._ids = [s.id for s in used]
-        self._present = present_types(used, schema)
-        lengths = choose_lengths([len(r) for r in self._rows], options.max_shapes)
+    def __init__(self, options: SamplingOptions, texts: MatcherTexts):
+        self._options, self._texts = options, texts
+        found = [len(row) for row in texts.rows]
+        self._lengths = np.array([(n, 0) for n in found] + [(0, 0)])
+        lengths = choose_lengths(found, options.max_shapes)
         self.shapes: tuple[Shape, ...] = tuple((n, 0) for n in lengths)
-        self._assignment = [int(np.searchsorted(lengths, len(r))) for r in self._rows]
-        self.steps_per_epoch = len(self._plan(0))
+        self._assignment = [int(np.searchsorted(lengths, n)) for n in found]
+        plans = [self._plan(epoch) for epoch in range(int(np.ceil(options.epochs)))]
+        self.rooms = rooms_of(plans, self.shapes, self._lengths, options.groups)
+        self.steps_per_epoch = len(plans[0])
         self.steps = total_steps(self.steps_per_epoch, options.epochs)
 
     def _plan(self, epoch: int) -> list[PlannedBatch]:
         rng = np.random.default_rng([self._options.seed, MATCHER_ORDER, epoch])
-        return plan_epoch(self._assignment, self.shapes, self._options.batch_size, rng)
+        return plan_epoch(self._assignment, self.shapes, self._options.batch_size, rng, self._lengths[:-1, 0])
 
     def batches(self, first: int) -> Iterator[HostBatch]:
-        """The batches from step `first` (0-based) on, as `matcher_arrays`."""
+        """The batches from step `first` (0-based) on.
+
+        Their arrays are `ids` int32 [B, S], `present` float32 [B, K], `weight` float32 [B], 0 on padded rows, and what
+        `toner_jax.models.encoder.Encoder` calls `cells` and `numbers`: `ids_cells` int32 [G, N] and `number` int32 [B].
+        """
+        groups, texts = self._options.groups, self._texts
         ends = self.steps_per_epoch * np.arange(1, int(np.ceil(self._options.epochs)) + 1)
-        for shape, chosen in _from_step(first, self.steps, self._plan, ends):
-            arrays = matcher_arrays(self._rows, self._present, chosen, shape[0])
-            yield HostBatch(arrays, [self._ids[i] for i in chosen if i >= 0], shape)
+        for shape, planned in _from_step(first, self.steps, self._plan, ends):
+            (order,) = share_out(self._lengths[planned][None], groups)
+            chosen = planned[order]
+            real = chosen >= 0
+            rows = [texts.rows[i] if i >= 0 else _NOTHING for i in chosen.tolist()]
+            arrays = {
+                "ids": pad_rows(rows, shape[0], len(chosen)),
+                "present": np.where(real[:, None], texts.present[chosen], False).astype(np.float32),
+                "weight": real.astype(np.float32),
+                "ids_cells": cells(self._lengths[chosen, 0], shape[0], groups, self.rooms[shape][0]),
+                "number": order.astype(np.int32),
+            }
+            yield HostBatch(arrays, [texts.ids[i] for i in chosen if i >= 0], shape)
+
+
+_NOTHING = np.zeros(0, np.int32)
 
 
 def _from_step(

@@ -112,8 +112,12 @@ def room(lengths_MB2: np.ndarray, groups: int) -> Room:
     order_MB = share_out(lengths_MB2, groups)
     ordered = np.take_along_axis(lengths_MB2, order_MB[:, :, None], axis=1)
     tokens = ordered.reshape(len(ordered), groups, -1, 2).sum(2)
-    source, target = (-(-tokens.max((0, 1)) // MULTIPLE) * MULTIPLE).tolist()
+    source, target = (_multiple(most) for most in tokens.max((0, 1)).tolist())
     return source, target
+
+
+def _multiple(tokens: int) -> int:
+    return -(-tokens // MULTIPLE) * MULTIPLE
 
 
 def layout_arrays(
@@ -137,13 +141,15 @@ def layout_arrays(
     }
 
 
-def cells(lengths_B: np.ndarray, width: int, groups: int, most: int) -> np.ndarray:
+def cells(lengths_B: np.ndarray, width: int, groups: int, most: int = 0) -> np.ndarray:
     """The cells that hold tokens, int32 [G, most]: of each group its grid's, row by row, and then as many as there are.
 
     Args:
       lengths_B: tokens of each row; they begin at its first cell.
       width: cells of a row.
+      most: tokens that a group has room for; 0, as many as the fullest needs.
     """
+    most = most or _multiple(int(lengths_B.reshape(groups, -1).sum(1).max()))
     grids = (np.arange(width) < lengths_B[:, None]).reshape(groups, -1)
     found = np.full((groups, most), grids.shape[1], np.int32)
     for group, grid in enumerate(grids):

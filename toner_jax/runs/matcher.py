@@ -17,7 +17,7 @@ from toner_jax.models.encoder import Encoder
 from toner_jax.models.stacks import Stack
 from toner_jax.pipeline.features import present_types
 from toner_jax.pipeline.matcher_features import MatcherFeatures
-from toner_jax.pipeline.samples import MatcherSamples
+from toner_jax.pipeline.samples import MatcherSamples, matcher_sentences, matcher_texts
 from toner_jax.runs import options, setup
 from toner_jax.runs.aside import settle
 from toner_jax.runs.compute import matcher_compute
@@ -83,8 +83,8 @@ def make_samples(
     config: Settings, features: MatcherFeatures, train: Sequence[Sentence], schema: Schema, mesh: Mesh
 ) -> MatcherSamples:
     """The stage's training samples."""
-    sampling = options.matcher_sampling(config, mesh)
-    return MatcherSamples(sampling, features, train, schema, empty=config.matcher.null_logit)
+    used = matcher_sentences(train, empty=config.matcher.null_logit)
+    return MatcherSamples(options.matcher_sampling(config, mesh), matcher_texts(features, used, schema))
 
 
 def make_stack(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from jax.sharding import Mesh
 
 from toner_jax.parallel.mesh import batch_divisor, round_batch
@@ -61,14 +59,7 @@ def matcher_objective(config: Settings) -> MatcherObjective:
 
 
 def generator_sampling(config: Settings, mesh: Mesh) -> SamplingOptions:
-    sampling = _sampling(config.seed, config.generator, mesh)
-    return replace(sampling, groups=generator_groups(config, sampling.batch_size, mesh))
-
-
-def generator_groups(config: Settings, batch_size: int, mesh: Mesh) -> int:
-    """The groups of rows that a batch of so many is shared out to."""
-    shares = batch_divisor(mesh)
-    return groups_of(batch_size, shares, mesh.size // shares, config.generator.microbatches)
+    return _sampling(config.seed, config.generator, mesh)
 
 
 def generator_optimizer(config: Settings) -> OptimizerOptions:
@@ -89,7 +80,13 @@ def generator_accumulation(config: Settings) -> Accumulation:
 
 def _sampling(seed: int, section: Settings, mesh: Mesh) -> SamplingOptions:
     size = round_batch(section.batch_size, mesh)
-    return SamplingOptions(seed, section.epochs, size, section.max_shapes)
+    return SamplingOptions(seed, section.epochs, size, section.max_shapes, batch_groups(section, size, mesh))
+
+
+def batch_groups(section: Settings, batch_size: int, mesh: Mesh) -> int:
+    """The groups of rows that a training's batch of so many is shared out to."""
+    shares = batch_divisor(mesh)
+    return groups_of(batch_size, shares, mesh.size // shares, section.microbatches)
 
 
 def _optimizer(section: Settings, beta2: float) -> OptimizerOptions:

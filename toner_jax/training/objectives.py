@@ -9,16 +9,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AbstractMesh
 
 from toner_jax import losses
-from toner_jax.inference.matching import embed
+from toner_jax.inference.embedding import embed
 from toner_jax.models.encoder import Encoder
 from toner_jax.models.t5.model import shift_right
 from toner_jax.models.tokens import Layout, unpadding
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.activations import mesh_of, on_mesh
-from toner_jax.parallel.mesh import ROWS, round_batch
+from toner_jax.parallel.mesh import ROWS, batch_divisor, round_batch
 from toner_jax.pipeline.batching import pad_rows
+from toner_jax.pipeline.unpadding import cells, groups_of
 from toner_jax.training.state import Loss
 
 
@@ -111,19 +113,20 @@ class MatcherObjective:
         Args:
           descriptions: ids of D_t of every type, in schema order; encoded once a step, not once a sentence.
         """
-        longest, count = max(len(d) for d in descriptions), len(descriptions)
         deterministic = model.config.dropout_rate == 0
 
         def loss(
             params: Any, batch: Mapping[str, jax.Array], key: jax.Array
         ) -> tuple[jax.Array, dict[str, jax.Array]]:
             text_key, type_key = jax.random.split(key)
-            # Each place of the mesh encodes its share of them, filled up so that the shares are equal.
-            mesh = mesh_of(batch["ids"])
-            rows = count if mesh is None else round_batch(count, mesh)
-            types = on_mesh(jnp.asarray(pad_rows(descriptions, longest, rows)), mesh, ROWS)
-            x = embed(model, params, batch["ids"], deterministic, rngs={"dropout": text_key})
-            t = embed(model, params, types, deterministic, rngs={"dropout": type_key})[:count]
+            types, type_cells = _of_types(descriptions, mesh_of(batch["ids"]))
+            x = embed(
+                model, params, batch["ids"], batch.get("ids_cells"), deterministic=deterministic,
+                numbers=batch.get("number"), rngs={"dropout": text_key},
+            )  # fmt: skip
+            t = embed(
+                model, params, types, type_cells, deterministic=deterministic, rngs={"dropout": type_key}
+            )[: len(descriptions)]
             value = losses.type_matching_loss(
                 x @ t.T,
                 batch["present"],
@@ -135,3 +138,16 @@ class MatcherObjective:
             return value, {"loss": value}
 
         return loss
+
+
+def _of_types(descriptions: Sequence[np.ndarray], mesh: AbstractMesh | None) -> tuple[jax.Array, jax.Array]:
+    """The rows of descriptions, and the cells that hold their tokens: each place of the mesh encodes its share of them,
+    filled up so that the shares are equal."""
+    count, longest = len(descriptions), max(len(d) for d in descriptions)
+    rows, groups = count, 1
+    if mesh is not None:
+        rows, shares = round_batch(count, mesh), batch_divisor(mesh)
+        groups = groups_of(rows, shares, mesh.size // shares, 1)
+    lengths = np.array([len(d) for d in descriptions] + [0] * (rows - count))
+    ids, found = pad_rows(descriptions, longest, rows), cells(lengths, longest, groups)
+    return on_mesh(jnp.asarray(ids), mesh, ROWS), on_mesh(jnp.asarray(found), mesh, ROWS)

@@ -1,0 +1,152 @@
+"""Texts as unit vectors: the type matching model, run on many texts at a time without the padding between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from toner_jax.common.console import Compilations
+from toner_jax.inference.lengths import bucket_of, length_buckets
+from toner_jax.inference.replicas import dealt
+from toner_jax.inference.threads import ONE_THREAD, in_threads, threads_for
+from toner_jax.models.encoder import Encoder
+from toner_jax.parallel.mesh import abstract_batch, batch_divisor, round_batch, shard_batch
+from toner_jax.pipeline.batching import pad_rows
+from toner_jax.pipeline.unpadding import cells
+
+_AROUND = 2  # pieces that stand around every text
+_SINGLE = 3  # so few texts are embedded one by one
+# A batch has room for the tokens of so much of its texts, if all were as long as they are padded to; and for so many
+# times as many shorter texts.
+_TOKENS, _TEXTS = 3 / 4, 3 / 2
+_CPU_BATCH = 32  # texts that make the matrix products of one thread large enough
+
+
+def embed(
+    encoder: Encoder,
+    params: Any,
+    ids: jax.Array,
+    cells: jax.Array | None = None,
+    *,
+    deterministic: bool = True,
+    **kwargs: Any,
+) -> jax.Array:
+    """E_TM(x)/‖E_TM(x)‖ of id rows [B, S] padded with 0: fp32 [B, D].
+
+    Args:
+      cells, kwargs: of the encoder's `apply`.
+    """
+    mask = (ids != 0).astype(jnp.float32)
+    states = encoder.apply({"params": params}, ids, mask, deterministic, cells, **kwargs)
+    return encoder.pool(states, mask)
+
+
+@dataclass(frozen=True)
+class TextShape:
+    """What one compiled program embeds.
+
+    Attributes:
+      texts: rows.
+      length: that they are padded to.
+      tokens: that all those of a place of the mesh have room for.
+    """
+
+    texts: int
+    length: int
+    tokens: int
+
+
+class Embedder:
+    """At most six shapes are compiled for many texts at a time, and as many for single ones."""
+
+    def __init__(self, encoder: Encoder, mesh: Mesh, batch_size: int):
+        """`batch_size`: about how many texts are at work at a time."""
+        self._mesh, self._places = mesh, batch_divisor(mesh)
+        self.lengths = length_buckets(encoder.max_length, _AROUND)
+        self._threads = threads_for(mesh, encoder.width)
+        size = min(batch_size, _CPU_BATCH) if self._threads > 1 else batch_size
+        self._each = round_batch(size, mesh) // self._places
+        self._compilations = Compilations("matching")
+        self._alone = jax.jit(partial(_embedded, encoder))
+        options = ONE_THREAD if self._threads > 1 else None
+        self._many = jax.jit(partial(_embedded, encoder), compiler_options=options)
+
+    def __call__(self, params: Any, rows: Sequence[np.ndarray], lengths: tuple[int, ...] = ()) -> np.ndarray:
+        """Unit vectors fp32 [N, D] of id rows, in the order given; `lengths`: what they are padded to, if not to
+        `self.lengths`."""
+        batches = list(self._batches([len(row) for row in rows], lengths or self.lengths))
+        self._compilations.expect(shape for _, shape in batches)
+        started = partial(self._started, params, rows)
+        out: np.ndarray | None = None
+        for chosen, vectors in in_threads(started, _fetched, batches, min(self._threads, len(batches))):
+            if out is None:
+                out = np.empty((len(rows), vectors.shape[1]), np.float32)
+            out[chosen] = vectors
+        return np.zeros((0, 1), np.float32) if out is None else out
+
+    def many(self, length: int) -> TextShape:
+        """The shape for many texts of at most this length."""
+        tokens = max(length, math.ceil(_TOKENS * self._each * length))
+        shortest = max((n for n in self.lengths if n < length), default=_AROUND) + 1
+        texts = min(math.ceil(tokens / shortest), math.ceil(_TEXTS * self._each))
+        return TextShape(texts * self._places, length, tokens)
+
+    def lower(self, params: Any, length: int) -> jax.stages.Lowered:
+        """The program for `many`, to be compiled for the mesh's devices, which need not be here.
+
+        Args:
+          params: shapes with their shardings.
+        """
+        shape = self.many(length)
+        ids = np.zeros((shape.texts, length), np.int32)
+        held = cells(np.zeros(shape.texts, int), length, self._places, shape.tokens)
+        return self._many.lower(params, *abstract_batch((ids, held), self._mesh))
+
+    def _batches(
+        self, lengths: Sequence[int], padded: tuple[int, ...]
+    ) -> Iterator[tuple[np.ndarray, TextShape]]:
+        """Which texts are embedded together, longest first, and in which shape."""
+        order = np.argsort(-np.asarray(lengths, int), kind="stable")
+        longest_first = np.asarray(lengths, int)[order]
+        single, start = len(order) <= _SINGLE * self._places, 0
+        while start < len(order):
+            length = bucket_of(int(longest_first[start]), padded)
+            shape = TextShape(self._places, length, length) if single else self.many(length)
+            # The first place is dealt the longest of every round.
+            filled = np.cumsum(longest_first[start :: self._places])
+            fitting = np.searchsorted(filled, shape.tokens, side="right")
+            end = start + min(int(fitting) * self._places, shape.texts)
+            yield order[start:end], shape
+            start = end
+
+    def _started(
+        self, params: Any, rows: Sequence[np.ndarray], batch: tuple[np.ndarray, TextShape]
+    ) -> tuple[np.ndarray, Any]:
+        """Has the device embed the texts of a batch: which these are, and their vectors on the device with the rows
+        they are in."""
+        chosen, shape = batch
+        at, _ = dealt(len(chosen), shape.texts, self._places)
+        ids, counts = np.zeros((shape.texts, shape.length), np.int32), np.zeros(shape.texts, int)
+        ids[at] = pad_rows([rows[i] for i in chosen], shape.length, len(chosen))
+        counts[at] = [len(rows[i]) for i in chosen]
+        held = cells(counts, shape.length, self._places, shape.tokens)
+        self._compilations.begin(shape)
+        program = self._alone if shape.texts == self._places else self._many
+        return chosen, (at, program(params, *shard_batch((ids, held), self._mesh)))
+
+
+def _fetched(batch: tuple[np.ndarray, Any]) -> tuple[np.ndarray, np.ndarray]:
+    chosen, (at, vectors) = batch
+    return chosen, np.asarray(vectors)[at]
+
+
+def _embedded(encoder: Encoder, params: Any, ids: jax.Array, cells: jax.Array) -> jax.Array:
+    return embed(encoder, params, ids, cells)

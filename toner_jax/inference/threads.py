@@ -1,0 +1,58 @@
+"""How a CPU's cores are used: on each of them a call of a program of its own, where models are small."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import jax
+from jax.sharding import Mesh
+
+# What compiles a program for one thread of a CPU.
+ONE_THREAD = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_enable_concurrency_optimized_scheduler": False}
+# The matrix products of a model narrower than this gain nothing from more threads.
+_WIDTH = 512
+_MOST = 16  # threads
+
+
+def on_cpu(mesh: Mesh) -> bool:
+    found: bool = mesh.devices.flat[0].platform == "cpu"
+    return found
+
+
+def threads_for(mesh: Mesh, width: int) -> int:
+    """How many calls, each by one thread, are best at work at once, for a model of this width; 1 on accelerators."""
+    alone = mesh.size == 1 and jax.process_count() == 1
+    return _cores() if alone and on_cpu(mesh) and width < _WIDTH else 1
+
+
+def _cores() -> int:
+    """The cores that this process may use, at most so many."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST)
+
+
+Started = TypeVar("Started")
+Found = TypeVar("Found")
+
+
+def in_threads(
+    start: Callable[[Any], Started], fetch: Callable[[Started], Found], groups: Sequence[Any], threads: int
+) -> Iterator[Found]:
+    """Starts and fetches every group, in order. With one thread, the next group is prepared while the device
+    works on the last one."""
+    if threads > 1:
+        pool = ThreadPoolExecutor(threads)
+        try:
+            yield from pool.map(lambda group: fetch(start(group)), groups)
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return
+    waiting: list[Started] = []
+    for group in groups:
+        waiting.append(start(group))
+        if len(waiting) > 1:
+            yield fetch(waiting.pop(0))
+    yield from map(fetch, waiting)
