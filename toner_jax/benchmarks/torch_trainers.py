@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -53,10 +53,17 @@ class TorchModel:
         self.head = _copied_head(params["type_head"], self.device)
         named = [*self.t5.named_parameters(), *self.head.named_parameters()]
         self.optimizer = adamw(named, subject.optimizer)
-        self.batches = [
-            {name: torch.from_numpy(np.ascontiguousarray(a)).to(self.device) for name, a in b.arrays.items()}
-            for b in subject.batches
-        ]
+        self.batches = [self.on_device(batch.arrays) for batch in subject.batches]
+
+    def on_device(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        import torch
+
+        return {name: torch.from_numpy(np.ascontiguousarray(a)).to(self.device) for name, a in arrays.items()}
+
+    def use_attention(self, attention: str) -> None:
+        """Computes it in one way of ATTENTIONS from now on."""
+        for part in (self.t5, self.t5.encoder, self.t5.decoder):  # each has a configuration of its own
+            part.set_attn_implementation(attention)
 
     def step(self, batch: dict[str, Any]) -> Any:
         """One update; the loss, still on the device."""
@@ -109,7 +116,7 @@ class TorchTrainer:
 
     def prepare(self) -> None:
         begun = time.perf_counter()
-        self._choose_attention()
+        self._model.use_attention(self._attention)
         for batch in {b["source"].shape + b["target"].shape: b for b in self._model.batches}.values():
             float(self._model.step(batch))
         self.ready_seconds = time.perf_counter() - begun
@@ -118,7 +125,7 @@ class TorchTrainer:
         import torch
 
         model, on_card = self._model, self._model.device != "cpu"
-        self._choose_attention()
+        model.use_attention(self._attention)
         if on_card:
             torch.cuda.reset_peak_memory_stats()
         losses = [model.step(batch) for batch in model.batches]
@@ -130,11 +137,6 @@ class TorchTrainer:
 
     def peak_bytes(self) -> int | None:
         return self._peak or None
-
-    def _choose_attention(self) -> None:
-        t5 = self._model.t5
-        for part in (t5, t5.encoder, t5.decoder):  # each has a configuration of its own
-            part.set_attn_implementation(self._attention)
 
 
 def adamw(named: Sequence[tuple[str, Any]], options: OptimizerOptions) -> Any:

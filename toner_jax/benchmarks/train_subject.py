@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from toner_jax.config import base
 from toner_jax.data.sentences import load_sentences
@@ -22,6 +23,7 @@ from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import batch_divisor, make_mesh, round_batch
 from toner_jax.parallel.runtime import compute_dtype
 from toner_jax.pipeline.batching import HostBatch, Shape
+from toner_jax.pipeline.samples import GeneratorSamples
 from toner_jax.pipeline.unpadding import layout_arrays, room
 from toner_jax.runs import options as run_options
 from toner_jax.runs import setup
@@ -29,6 +31,7 @@ from toner_jax.runs.generator import make_samples
 from toner_jax.runs.matched_types import read_types, types_path
 from toner_jax.runs.restore import read_work_config
 from toner_jax.runs.workdir import split_path
+from toner_jax.schema import Schema, Sentence
 from toner_jax.training.objectives import GeneratorObjective
 from toner_jax.training.optimizer import OptimizerOptions
 from toner_jax.training.state import Seed
@@ -63,6 +66,11 @@ class TrainSubject:
     def first(self, steps: int) -> TrainSubject:
         """The same with so many batches."""
         return replace(self, batches=self.batches[:steps])
+
+    def one_of_each_shape(self) -> TrainSubject:
+        """The same with the first batch of each shape."""
+        first = {batch.shape: batch for batch in reversed(self.batches)}
+        return replace(self, batches=list(first.values()))
 
     @property
     def shapes(self) -> list[Shape]:
@@ -139,15 +147,48 @@ def of_run(workdir: Path, asked: Asked) -> TrainSubject:
     generator = config.generator
     generator.batch_size = asked.batch or generator.batch_size
     generator.dropout = generator.dropout if asked.dropout is None else asked.dropout
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
-    schema = setup.read_work_schema(workdir)
-    features = setup.generator_features(config, workdir / setup.TOKENIZERS, schema)
+    text = read_text(workdir, config)
+    return of_samples(workdir, config, text, text.samples(config), asked)
+
+
+@dataclass(frozen=True)
+class TrainText:
+    """A run's training sentences and their T′, of which samples are made."""
+
+    workdir: Path
+    schema: Schema
+    sentences: Sequence[Sentence]
+    matched: Sequence[tuple[str, ...]] | None
+    mesh: Mesh
+
+    def samples(self, config: ConfigDict) -> GeneratorSamples:
+        """Made from the words on, with a tokenizer that has met none of them."""
+        features = setup.generator_features(config, self.workdir / setup.TOKENIZERS, self.schema)
+        return make_samples(config, features, self.sentences, self.matched, self.mesh)
+
+
+def read_text(workdir: Path, config: ConfigDict, most: int = 0) -> TrainText:
+    """The first `most` sentences; 0 for all.
+
+    Raises:
+      UserError: as of `of_run`.
+    """
     train = load_sentences(split_path(workdir, "train"))
     matched = read_types(types_path(workdir, "train"), train) if config.matcher.enabled else None
-    samples = make_samples(config, features, train, matched, mesh)
+    most = most or len(train)
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.tensor)
+    chosen = None if matched is None else matched[:most]
+    return TrainText(workdir, setup.read_work_schema(workdir), train[:most], chosen, mesh)
+
+
+def of_samples(
+    workdir: Path, config: ConfigDict, text: TrainText, samples: GeneratorSamples, asked: Asked
+) -> TrainSubject:
+    """A run's generator before its training, and the first batches of its samples."""
+    mesh = text.mesh
     return TrainSubject(
         name=config.data.name,
-        model=setup.build_generator(config, workdir, schema, mesh, asked.stack),
+        model=setup.build_generator(config, workdir, text.schema, mesh, asked.stack),
         objective=run_options.generator_objective(config),
         optimizer=run_options.generator_optimizer(config),
         batches=list(islice(samples.batches(0), asked.steps)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -86,8 +87,15 @@ class Ours:
         self.ready_seconds = time.perf_counter() - begun
 
     def train(self) -> list[float]:
+        return self._train(zip(self._subject.batches, self._batches, strict=True))
+
+    def train_on(self, batches: Iterable[HostBatch]) -> list[float]:
+        """As `train`, of batches that come one by one, in shapes of the subject's."""
+        return self._train((batch, self._on_device(batch)) for batch in batches)
+
+    def _train(self, batches: Iterable[tuple[HostBatch, Any]]) -> list[float]:
         metrics = []
-        for batch, arrays in zip(self._subject.batches, self._batches, strict=True):
+        for batch, arrays in batches:
             self._state, values = self._programs[batch.shape](self._state, arrays)
             metrics.append(values["loss"])
         losses = [float(loss) for loss in metrics]

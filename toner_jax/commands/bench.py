@@ -13,12 +13,13 @@ from toner_jax.common.console import show
 
 BENCHMARKS = {
     "train": "the generator's train step",
+    "epoch": "an epoch of the generator's training, from text",
     "match": "type matching: embedding texts, and its train step",
     "decode": "the generator's decoding",
     "data": "reading data and making samples",
     "tokenize": "words to ids",
 }
-_ON_DEVICES = ("train", "match", "decode")  # the others compute nothing there
+_ON_DEVICES = ("train", "epoch", "match", "decode")  # the others compute nothing there
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -111,13 +111,22 @@ class GeneratorSamples:
         last = lengths[-1] * (epochs - np.floor(epochs)) if epochs % 1 else lengths[-1]
         self.steps = total_steps(1, sum(lengths[:-1]) + float(last))
 
-    def _plan(self, epoch: int) -> list[PlannedBatch]:
+    def used(self, epoch: int) -> np.ndarray:
+        """Which of the examples an epoch uses, int [N]."""
+        return self._drawn(epoch)[1]
+
+    def _drawn(self, epoch: int) -> tuple[np.random.Generator, np.ndarray]:
+        """As `used`, with the generator that has drawn them."""
         rng = np.random.default_rng([self._options.seed, GENERATOR_ORDER, epoch])
         count = len(self._ids)
         chosen = np.arange(count)
         if self._share:
             also = np.flatnonzero(rng.random(count) < self._share)
             chosen = np.concatenate([chosen, count + also])
+        return rng, chosen
+
+    def _plan(self, epoch: int) -> list[PlannedBatch]:
+        rng, chosen = self._drawn(epoch)
         size = self._options.batch_size
         plan = plan_epoch(self._assignment[chosen], self.shapes, size, rng, self._costs[chosen])
         return [(shape, np.where(rows < 0, -1, chosen[rows])) for shape, rows in plan]
