@@ -16,10 +16,11 @@ BENCHMARKS = {
     "epoch": "an epoch of the generator's training, from text",
     "match": "type matching: embedding texts, and its train step",
     "decode": "the generator's decoding",
+    "growth": "how cost grows with sizes, batches, lengths, types and sentences",
     "data": "reading data and making samples",
     "tokenize": "words to ids",
 }
-_ON_DEVICES = ("train", "epoch", "match", "decode")  # the others compute nothing there
+_ON_DEVICES = ("train", "epoch", "match", "decode", "growth")  # the others compute nothing there
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -121,7 +121,7 @@ class Embedder:
             length = bucket_of(int(longest_first[start]), padded)
             shape = TextShape(self._places, length, length) if single else self.many(length)
             # The first place is dealt the longest of every round.
-            filled = np.cumsum(longest_first[start :: self._places])
+            filled = np.cumsum(longest_first[start : start + shape.texts : self._places])
             fitting = np.searchsorted(filled, shape.tokens, side="right")
             end = start + min(int(fitting) * self._places, shape.texts)
             yield order[start:end], shape
