@@ -12,7 +12,8 @@ import pytest
 import tiny
 
 from toner_jax.benchmarks import epoch, train_subject
-from toner_jax.benchmarks.epoch import GROUPED, RANDOM, OurEpoch, TorchEpoch
+from toner_jax.benchmarks.epoch import OurEpoch
+from toner_jax.benchmarks.torch_epochs import GROUPED, RANDOM, TorchEpoch
 from toner_jax.benchmarks.torch_trainers import TorchModel
 from toner_jax.benchmarks.train_subject import Asked
 from toner_jax.benchmarks.trainers import Ours

@@ -72,7 +72,6 @@ def test_there_is_more_of_what_the_axis_says(name):
 
 def test_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(AXES, "corpus", replace(AXES["corpus"], values=(20, 40)))
-    monkeypatch.setattr(growth, "_LEARNT_FROM", 400)
     file, page = tmp_path / "growth.json", tmp_path / "growth.md"
     arguments = ["--only=corpus", "--rounds=1", "--device=cpu", f"--json={file}", f"--markdown={page}"]
     assert main(["bench", "growth", *arguments]) == 0

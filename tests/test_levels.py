@@ -179,7 +179,7 @@ def test_datasets_stays_in_the_hub_reader(imports):
 
 def test_torch_is_only_a_rival(imports):
     found = [i for i in imports if i.library in ("torch", "torchvision", "torchaudio")]
-    names = ("peers", "torch_matchers", "torch_trainers")
+    names = ("peers", "torch_epochs", "torch_matchers", "torch_trainers")
     rivals = {f"toner_jax.benchmarks.{name}" for name in names}
     assert places([i for i in found if i.module not in rivals or not i.inside]) == []
 

@@ -59,31 +59,31 @@ def test_few_texts(count):
         np.testing.assert_allclose(found, alone(1, count), atol=2e-6)
 
 
-class Places(Embedder):
-    """Of a mesh with several places for rows, which need not be here to plan for."""
+class Replicas(Embedder):
+    """Of a mesh with several replicas, which need not be here to plan for."""
 
-    def __init__(self, places: int, batch_size: int):
+    def __init__(self, replicas: int, batch_size: int):
         super().__init__(MODEL, make_mesh(), batch_size)
-        self._places = places
-        self._each = -(-batch_size // places)
+        self._replicas = replicas
+        self._each = -(-batch_size // replicas)
 
 
-@pytest.mark.parametrize("places", [1, 3, 8])
+@pytest.mark.parametrize("replicas", [1, 3, 8])
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 @pytest.mark.parametrize("seed", range(4))
-def test_every_text_once_and_within_its_shape(places, batch_size, seed):
+def test_every_text_once_and_within_its_shape(replicas, batch_size, seed):
     texts = rows(seed, [1, 4, 100, 700][seed])
     lengths = np.array([len(t) for t in texts])
-    plan = Places(places, batch_size)
+    plan = Replicas(replicas, batch_size)
     seen, shapes = [], set()
-    for chosen, shape in plan._batches(lengths, plan.lengths):
+    for chosen, shape in plan._batches(lengths, ()):
         seen += chosen.tolist()
         shapes.add(shape)
-        at, _ = embedding.dealt(len(chosen), shape.texts, places)
+        at, _ = embedding.dealt(len(chosen), shape.texts, replicas)
         assert len(set(at.tolist())) == len(chosen)
         assert at.max() < shape.texts
         assert lengths[chosen].max() <= shape.length
-        filled = np.bincount(at // (shape.texts // places), lengths[chosen], places)
+        filled = np.bincount(at // (shape.texts // replicas), lengths[chosen], replicas)
         assert filled.max() <= shape.tokens
     assert sorted(seen) == list(range(len(texts)))
     assert len(shapes) <= 2 * len(plan.lengths)
@@ -92,7 +92,14 @@ def test_every_text_once_and_within_its_shape(places, batch_size, seed):
 def test_little_is_computed_beside_the_tokens():
     """Of many texts of usual lengths, by tokens and, in attention, by cells of the grid."""
     lengths = np.random.default_rng(5).normal(26, 9, 5_000).clip(4, 80).astype(int).tolist()
-    plan = Places(1, 64)
-    shapes = [shape for _, shape in plan._batches(lengths, plan.lengths)]
+    plan = Replicas(1, 64)
+    shapes = [shape for _, shape in plan._batches(lengths, ())]
     assert sum(lengths) / sum(shape.tokens for shape in shapes) > 0.95
     assert sum(lengths) / sum(shape.texts * shape.length for shape in shapes) > 0.5
+
+
+def test_descriptions_of_any_number_need_the_same_programs():
+    plan = Replicas(1, 8)
+    few, more = ({shape for _, shape in plan._batches([7] * n, plan.lengths[:1])} for n in (1, 30))
+    assert few == more == {plan.many(plan.lengths[0])}
+    assert {shape for _, shape in plan._batches([7], ())} != few

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from toner_jax.config import base
 from toner_jax.data.corpora.generated import SCHEMA, generate
@@ -31,6 +30,7 @@ from toner_jax.pipeline.samples import (
 from toner_jax.runs import options as run_options
 from toner_jax.runs import setup
 from toner_jax.runs.restore import read_work_config
+from toner_jax.runs.view import Settings
 from toner_jax.runs.workdir import split_path
 from toner_jax.training.objectives import MatcherObjective
 from toner_jax.training.optimizer import OptimizerOptions
@@ -157,7 +157,7 @@ def _random_ids(rng: np.random.Generator, words: Sequence[str], config: BertConf
     return np.array([_CLS, *rng.integers(_FIRST_WORD, config.vocab_size, count), _SEP], np.int32)
 
 
-def _epoch(settings: ConfigDict, texts: MatcherTexts, asked: Asked, mesh: Mesh) -> list[HostBatch]:
+def _epoch(settings: Settings, texts: MatcherTexts, asked: Asked, mesh: Mesh) -> list[HostBatch]:
     """The batches of one epoch."""
     settings.matcher.batch_size, settings.matcher.epochs = asked.batch, 1.0
     return list(MatcherSamples(run_options.matcher_sampling(settings, mesh), texts).batches(0))

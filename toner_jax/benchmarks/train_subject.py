@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from toner_jax.config import base
 from toner_jax.data.sentences import load_sentences
@@ -30,6 +29,7 @@ from toner_jax.runs import setup
 from toner_jax.runs.generator import make_samples
 from toner_jax.runs.matched_types import read_types, types_path
 from toner_jax.runs.restore import read_work_config
+from toner_jax.runs.view import Settings
 from toner_jax.runs.workdir import split_path
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training.objectives import GeneratorObjective
@@ -161,13 +161,13 @@ class TrainText:
     matched: Sequence[tuple[str, ...]] | None
     mesh: Mesh
 
-    def samples(self, config: ConfigDict) -> GeneratorSamples:
+    def samples(self, config: Settings) -> GeneratorSamples:
         """Made from the words on, with a tokenizer that has met none of them."""
         features = setup.generator_features(config, self.workdir / setup.TOKENIZERS, self.schema)
         return make_samples(config, features, self.sentences, self.matched, self.mesh)
 
 
-def read_text(workdir: Path, config: ConfigDict, most: int = 0) -> TrainText:
+def read_text(workdir: Path, config: Settings, most: int = 0) -> TrainText:
     """The first `most` sentences; 0 for all.
 
     Raises:
@@ -182,7 +182,7 @@ def read_text(workdir: Path, config: ConfigDict, most: int = 0) -> TrainText:
 
 
 def of_samples(
-    workdir: Path, config: ConfigDict, text: TrainText, samples: GeneratorSamples, asked: Asked
+    workdir: Path, config: Settings, text: TrainText, samples: GeneratorSamples, asked: Asked
 ) -> TrainSubject:
     """A run's generator before its training, and the first batches of its samples."""
     mesh = text.mesh

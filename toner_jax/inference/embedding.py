@@ -56,7 +56,7 @@ class TextShape:
     Attributes:
       texts: rows.
       length: that they are padded to.
-      tokens: that all those of a place of the mesh have room for.
+      tokens: that all those of a replica have room for.
     """
 
     texts: int
@@ -69,20 +69,23 @@ class Embedder:
 
     def __init__(self, encoder: Encoder, mesh: Mesh, batch_size: int):
         """`batch_size`: about how many texts are at work at a time."""
-        self._mesh, self._places = mesh, batch_divisor(mesh)
+        self._mesh, self._replicas = mesh, batch_divisor(mesh)
         self.lengths = length_buckets(encoder.max_length, _AROUND)
         self._threads = threads_for(mesh, encoder.width)
         size = min(batch_size, _CPU_BATCH) if self._threads > 1 else batch_size
-        self._each = round_batch(size, mesh) // self._places
+        self._each = round_batch(size, mesh) // self._replicas
         self._compilations = Compilations("matching")
         self._alone = jax.jit(partial(_embedded, encoder))
         options = ONE_THREAD if self._threads > 1 else None
         self._many = jax.jit(partial(_embedded, encoder), compiler_options=options)
 
     def __call__(self, params: Any, rows: Sequence[np.ndarray], lengths: tuple[int, ...] = ()) -> np.ndarray:
-        """Unit vectors fp32 [N, D] of id rows, in the order given; `lengths`: what they are padded to, if not to
-        `self.lengths`."""
-        batches = list(self._batches([len(row) for row in rows], lengths or self.lengths))
+        """Unit vectors fp32 [N, D] of id rows, in the order given.
+
+        Args:
+          lengths: what they are padded to, of `self.lengths`, by the programs for many alone; () for all of them.
+        """
+        batches = list(self._batches([len(row) for row in rows], lengths))
         self._compilations.expect(shape for _, shape in batches)
         started = partial(self._started, params, rows)
         out: np.ndarray | None = None
@@ -97,7 +100,7 @@ class Embedder:
         tokens = max(length, math.ceil(_TOKENS * self._each * length))
         shortest = max((n for n in self.lengths if n < length), default=_AROUND) + 1
         texts = min(math.ceil(tokens / shortest), math.ceil(_TEXTS * self._each))
-        return TextShape(texts * self._places, length, tokens)
+        return TextShape(texts * self._replicas, length, tokens)
 
     def lower(self, params: Any, length: int) -> jax.stages.Lowered:
         """The program for `many`, to be compiled for the mesh's devices, which need not be here.
@@ -107,23 +110,23 @@ class Embedder:
         """
         shape = self.many(length)
         ids = np.zeros((shape.texts, length), np.int32)
-        held = cells(np.zeros(shape.texts, int), length, self._places, shape.tokens)
+        held = cells(np.zeros(shape.texts, int), length, self._replicas, shape.tokens)
         return self._many.lower(params, *abstract_batch((ids, held), self._mesh))
 
     def _batches(
         self, lengths: Sequence[int], padded: tuple[int, ...]
     ) -> Iterator[tuple[np.ndarray, TextShape]]:
-        """Which texts are embedded together, longest first, and in which shape."""
+        """Which texts are embedded together, longest first, and in which shape; `padded` as `lengths` of a call."""
         order = np.argsort(-np.asarray(lengths, int), kind="stable")
         longest_first = np.asarray(lengths, int)[order]
-        single, start = len(order) <= _SINGLE * self._places, 0
+        single, start = not padded and len(order) <= _SINGLE * self._replicas, 0
         while start < len(order):
-            length = bucket_of(int(longest_first[start]), padded)
-            shape = TextShape(self._places, length, length) if single else self.many(length)
-            # The first place is dealt the longest of every round.
-            filled = np.cumsum(longest_first[start : start + shape.texts : self._places])
+            length = bucket_of(int(longest_first[start]), padded or self.lengths)
+            shape = TextShape(self._replicas, length, length) if single else self.many(length)
+            # The first replica is dealt the longest of every round.
+            filled = np.cumsum(longest_first[start : start + shape.texts : self._replicas])
             fitting = np.searchsorted(filled, shape.tokens, side="right")
-            end = start + min(int(fitting) * self._places, shape.texts)
+            end = start + min(int(fitting) * self._replicas, shape.texts)
             yield order[start:end], shape
             start = end
 
@@ -133,13 +136,13 @@ class Embedder:
         """Has the device embed the texts of a batch: which these are, and their vectors on the device with the rows
         they are in."""
         chosen, shape = batch
-        at, _ = dealt(len(chosen), shape.texts, self._places)
+        at, _ = dealt(len(chosen), shape.texts, self._replicas)
         ids, counts = np.zeros((shape.texts, shape.length), np.int32), np.zeros(shape.texts, int)
         ids[at] = pad_rows([rows[i] for i in chosen], shape.length, len(chosen))
         counts[at] = [len(rows[i]) for i in chosen]
-        held = cells(counts, shape.length, self._places, shape.tokens)
+        held = cells(counts, shape.length, self._replicas, shape.tokens)
         self._compilations.begin(shape)
-        program = self._alone if shape.texts == self._places else self._many
+        program = self._alone if shape.texts == self._replicas else self._many
         return chosen, (at, program(params, *shard_batch((ids, held), self._mesh)))
 
 
