@@ -12,7 +12,7 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
 from toner_jax.data.sentences import load_sentences
-from toner_jax.inference.matching import TypeMatcher
+from toner_jax.inference.embedding import Embedder
 from toner_jax.inference.sources import make_source
 from toner_jax.models.t5 import hugging_face as t5
 from toner_jax.models.t5.model import T5
@@ -59,7 +59,7 @@ def embeddings(run: Restored, folder: Path, sentences: list[Sentence]) -> float:
     assert run.matcher is not None
     features = setup.matcher_features(run.config, run.tokenizers, run.matcher)
     rows = [features.encode(s.words) for s in sentences]
-    ours = TypeMatcher(run.matcher, features, mesh()).embeddings(run.matcher_params, rows)
+    ours = Embedder(run.matcher, mesh(), batch_size=16)(run.matcher_params, rows)
     ids = pad_rows(rows, max(map(len, rows)), len(rows))
     theirs = torch_embedding(oracles.read_bert(folder / "matcher"), ids, (ids != 0).astype(np.int32))
     return largest_difference(ours, theirs)

@@ -48,10 +48,8 @@ _BERT = BertConfig(
 )  # fmt: skip
 _BATCH, _SOURCE, _TARGET, _STEPS = 16, 128, 32, 2
 _FEW = 4  # examples of a batch with many types: attention grows with the square of their prompts
-_PIECES = (
-    3  # of the name of a type and its separator in a prompt, and so many more than that of its description
-)
-_DESCRIPTION = 24
+_PIECES = 3  # of the name of a type and what stands around it in a prompt
+_DESCRIPTION = 24  # pieces of D_t
 _LEARNT_FROM = 2_000  # sentences, by the tokenizer
 
 
