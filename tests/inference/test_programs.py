@@ -35,7 +35,7 @@ def test_new_labels_compile_nothing(ner):
     assert compiled == {}
     # The instrument hears: a program that nobody has asked for before.
     ner.predict([TEXT] * 5, ["river"])
-    assert set(compiled) == {"jit(_decode)", "jit(_embedded)"}
+    assert compiled["jit(_decode)"] > 0
 
 
 @pytest.mark.slow
