@@ -29,11 +29,7 @@ SENTENCES = 30
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """A run whose setup alone is done: no model is trained."""
-    workdir = tmp_path_factory.mktemp("prepared") / "run"
-    program, *rest = tiny.command(workdir, "--config.stages=matcher", "--config.matcher.enabled=False")[2:]
-    assert program == "toner_jax.main"
-    assert main(["train", *rest]) == 0
-    return workdir
+    return tiny.prepared(tmp_path_factory.mktemp("prepared") / "run", "--config.matcher.enabled=False")
 
 
 @pytest.fixture(scope="module")

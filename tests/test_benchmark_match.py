@@ -83,11 +83,7 @@ def test_figures_follow_from_the_work():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run whose setup alone is done."""
-    workdir = tmp_path_factory.mktemp("prepared") / "run"
-    program, *rest = tiny.command(workdir, "--config.stages=matcher", "--config.matcher.epochs=0.1")[2:]
-    assert program == "toner_jax.main"
-    assert main(["train", *rest]) == 0
-    return workdir
+    return tiny.prepared(tmp_path_factory.mktemp("prepared") / "run", "--config.matcher.epochs=0.1")
 
 
 def test_a_run_is_measured(run, tmp_path, capsys):

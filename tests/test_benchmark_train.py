@@ -169,11 +169,7 @@ def test_peaks_of_known_cards(kind, tflops):
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """A run whose setup alone is done: no model is trained."""
-    workdir = tmp_path_factory.mktemp("prepared") / "run"
-    program, *rest = tiny.command(workdir, "--config.stages=matcher", "--config.matcher.enabled=False")[2:]
-    assert program == "toner_jax.main"
-    assert main(["train", *rest]) == 0
-    return workdir
+    return tiny.prepared(tmp_path_factory.mktemp("prepared") / "run", "--config.matcher.enabled=False")
 
 
 def test_a_run_is_measured_on_its_own_data(prepared, tmp_path, capsys):

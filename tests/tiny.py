@@ -69,3 +69,13 @@ def run(arguments: list[str], env: dict[str, str], timeout: float = 900) -> subp
     return subprocess.run(
         arguments, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+def prepared(workdir: Path, *settings: str) -> Path:
+    """A run whose stages end with the matcher's: no generator is trained."""
+    from toner_jax.commands.app import main
+
+    program, *rest = command(workdir, "--config.stages=matcher", *settings)[2:]
+    assert program == "toner_jax.main"
+    assert main(["train", *rest]) == 0
+    return workdir

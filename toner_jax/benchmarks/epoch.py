@@ -101,15 +101,14 @@ def measure(config: Settings, text: TrainText, options: argparse.Namespace, riva
     peers = [PREFIX + RANDOM, PREFIX + GROUPED] if rivals else []
     names = tables.chosen(options.only, [OurEpoch.name, *peers])
     samples = text.samples(config)
-    batches = list(samples.batches(0))
-    subject = train_subject.of_samples(text.workdir, config, text, samples, Asked(steps=len(batches)))
+    subject = train_subject.of_samples(text.workdir, config, text, samples, Asked(steps=samples.steps))
     ours = Ours(subject.one_of_each_shape())
     parameters = count_parameters(ours.params)
     learners: list[Learner] = [OurEpoch(config, text, ours)] if OurEpoch.name in names else []
     attention = ""
     if asked := [order for order in (RANDOM, GROUPED) if PREFIX + order in names]:
         model = TorchModel(subject.first(1), ours.params)
-        attention = faster_attention(model, batches[:_TRIED])
+        attention = faster_attention(model, subject.batches[:_TRIED])
         learners += [TorchEpoch(model, samples, config, order) for order in asked]
     ours.prepare()
     seconds, epochs = _timed(learners, options.rounds)
@@ -188,6 +187,5 @@ def _setting(report: dict[str, Any]) -> str:
 
 def _command(options: argparse.Namespace) -> str:
     """The command, without the places of files on this machine."""
-    names = ["sentences", "rounds", "only", "device"]
-    shown = [f"--{n}={getattr(options, n)}" for n in names if getattr(options, n) not in (None, "")]
+    shown = tables.flags(options, ["sentences", "rounds", "only", "device"])
     return " ".join(["toner-jax bench epoch --model=WORKDIR", *shown])

@@ -222,6 +222,4 @@ def _setting(report: dict[str, Any]) -> str:
 
 
 def _command(options: argparse.Namespace) -> str:
-    names = ["rounds", "only", "device"]
-    shown = [f"--{n}={getattr(options, n)}" for n in names if getattr(options, n) not in (None, "")]
-    return " ".join(["toner-jax bench growth", *shown])
+    return " ".join(["toner-jax bench growth", *tables.flags(options, ["rounds", "only", "device"])])

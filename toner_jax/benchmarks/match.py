@@ -217,5 +217,5 @@ def _setting(report: dict[str, Any]) -> str:
 def _command(options: argparse.Namespace) -> str:
     """The command, without the places of files on this machine."""
     names = ["size", "texts", "train_texts", "batch", "dropout", "rounds", "only", "device"]
-    shown = [f"--{n}={getattr(options, n)}" for n in names if getattr(options, n) not in (None, "")]
+    shown = tables.flags(options, names)
     return " ".join(["toner-jax bench match", *(["--model=WORKDIR"] if options.model else []), *shown])

@@ -95,5 +95,10 @@ def page_section(title: str, columns: Columns, report: dict[str, Any], notes: Se
     return "\n".join(lines) + "\n"
 
 
+def flags(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """Options as they are written on a command line, without those that say nothing."""
+    return [f"--{n}={getattr(options, n)}" for n in names if getattr(options, n) not in (None, "")]
+
+
 def versions(report: dict[str, Any]) -> str:
     return ", ".join(f"{name} {version}" for name, version in report["versions"].items())

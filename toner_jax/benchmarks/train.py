@@ -179,7 +179,7 @@ def _command(options: argparse.Namespace) -> str:
     """The command, without the places of files on this machine."""
     names = [] if options.model is not None else ["size", "source", "target"]
     names += ["batch", "dropout", "remat", "steps", "rounds", "check_steps", "only", "device"]
-    shown = [f"--{n}={getattr(options, n)}" for n in names if getattr(options, n) not in (None, "")]
+    shown = tables.flags(options, names)
     model = ["--model=WORKDIR"] if options.model is not None else []
     scan = ["--scan_layers"] if options.scan_layers else []
     return " ".join(["toner-jax bench train", *model, *shown, *scan])

@@ -75,9 +75,9 @@ class Embedder:
         size = min(batch_size, _CPU_BATCH) if self._threads > 1 else batch_size
         self._each = round_batch(size, mesh) // self._replicas
         self._compilations = Compilations("matching")
-        self._alone = jax.jit(partial(_embedded, encoder))
+        self._alone = jax.jit(partial(embed, encoder))
         options = ONE_THREAD if self._threads > 1 else None
-        self._many = jax.jit(partial(_embedded, encoder), compiler_options=options)
+        self._many = jax.jit(partial(embed, encoder), compiler_options=options)
 
     def __call__(self, params: Any, rows: Sequence[np.ndarray], lengths: tuple[int, ...] = ()) -> np.ndarray:
         """Unit vectors fp32 [N, D] of id rows, in the order given.
@@ -149,7 +149,3 @@ class Embedder:
 def _fetched(batch: tuple[np.ndarray, Any]) -> tuple[np.ndarray, np.ndarray]:
     chosen, (at, vectors) = batch
     return chosen, np.asarray(vectors)[at]
-
-
-def _embedded(encoder: Encoder, params: Any, ids: jax.Array, cells: jax.Array) -> jax.Array:
-    return embed(encoder, params, ids, cells)
