@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from toner_jax.parallel.sharding import path_string
@@ -35,7 +36,7 @@ def make_schedule(options: OptimizerOptions, steps: int) -> optax.Schedule:
     return linear_schedule(options.learning_rate, steps, options.warmup)
 
 
-def make_optimizer(options: OptimizerOptions, steps: int) -> optax.GradientTransformation:
+def make_optimizer(options: OptimizerOptions, steps: int) -> Skippable:
     """The optimizer of a training of so many steps."""
     o, schedule = options, make_schedule(options, steps)
     return adamw(schedule, weight_decay=o.weight_decay, beta2=o.beta2, clip_norm=o.clip_norm)
@@ -57,9 +58,45 @@ def decayed(params: Any) -> Any:
     )
 
 
-def adamw(
-    schedule: optax.Schedule, *, weight_decay: float, beta2: float, clip_norm: float
-) -> optax.GradientTransformation:
+class Skippable(optax.GradientTransformationExtraArgs):
+    """An optimizer whose update takes `finite`, bool []: where it is False, the state stays as it is."""
+
+
+def skippable(tx: optax.GradientTransformation) -> Skippable:
+    """Any optimizer of optax as one."""
+    if isinstance(tx, Skippable):
+        return tx
+
+    def update(grads: Any, state: Any, params: Any = None, *, finite: jax.Array) -> tuple[Any, Any]:
+        updates, new = tx.update(grads, state, params)
+        return updates, optax.tree.where(finite, new, state)
+
+    return Skippable(tx.init, update)
+
+
+def adamw(schedule: optax.Schedule, *, weight_decay: float, beta2: float, clip_norm: float) -> Skippable:
     """Decoupled weight decay (Loshchilov and Hutter 2019) after clipping; `clip_norm` 0 does not clip."""
     clip = optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity()
-    return optax.chain(clip, optax.adamw(schedule, b2=beta2, weight_decay=weight_decay, mask=decayed))
+    decay = optax.add_decayed_weights(weight_decay, mask=decayed)
+    rate = skippable(optax.scale_by_learning_rate(schedule))
+    return Skippable(*optax.chain(clip, optax.chain(_adam(beta2), decay, rate)))
+
+
+def _adam(beta2: float) -> Skippable:
+    """`optax.scale_by_adam`, bit for bit, whose moments are written in place on a CPU, too.
+
+    There XLA makes one kernel of a parameter's update and one of each moment's. As optax writes it, the first reads the
+    old moments, so that both are copied before they are overwritten. Here it reads the new ones, which a barrier keeps
+    from being computed a second time. Elsewhere one kernel does all three, and a barrier would cost it a pass.
+    """
+    beta1, epsilon = 0.9, 1e-8
+    adam = optax.scale_by_adam(b1=beta1, b2=beta2, eps=epsilon)
+
+    def update(grads: Any, state: Any, params: Any = None, *, finite: jax.Array) -> tuple[Any, Any]:
+        new = optax.tree.where(finite, adam.update(grads, state)[1], state)
+        new = jax.lax.platform_dependent(new, cpu=jax.lax.optimization_barrier, default=lambda x: x)
+        mu = optax.tree.bias_correction(new.mu, beta1, new.count)
+        nu = optax.tree.bias_correction(new.nu, beta2, new.count)
+        return jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + epsilon), mu, nu), new
+
+    return Skippable(adam.init, update)

@@ -14,6 +14,7 @@ import optax
 from jax.sharding import Mesh
 
 from toner_jax.parallel.sharding import ShardingRules, gradient_shardings, state_shardings
+from toner_jax.training.optimizer import skippable
 
 # What draws dropout's masks: JAX's own generator, whose numbers depend on nothing but the key; or that of the device.
 THREEFRY, RBG = "threefry", "rbg"
@@ -124,17 +125,13 @@ def make_train_step(
     def step(state: State, batch: Mapping[str, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state["rng"], impl=impl), state["step"])
         grads, metrics = gradients(state["params"], batch, key)
-        updates, opt_state = tx.update(grads, state["opt_state"], state["params"])
-        norm = optax.global_norm(grads)
+        params, norm = state["params"], optax.global_norm(grads)
         finite = jnp.isfinite(norm) & jnp.isfinite(metrics["loss"])
-
-        def keep(new: Any, old: Any) -> Any:
-            return jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, old)
-
+        updates, opt_state = skippable(tx).update(grads, state["opt_state"], params, finite=finite)
         new = {
             "step": state["step"] + 1,
-            "params": keep(optax.apply_updates(state["params"], updates), state["params"]),
-            "opt_state": keep(opt_state, state["opt_state"]),
+            "params": optax.tree.where(finite, optax.apply_updates(params, updates), params),
+            "opt_state": opt_state,
             "rng": state["rng"],
         }
         return new, {**metrics, "gradient_norm": norm, "skipped": ~finite}
