@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow  # PyTorch's trainings
 
 TINY = T5Config(vocab_size=64, d_model=16, d_kv=4, d_ff=24, num_layers=1, num_decoder_layers=1, num_heads=3)
 CONTENDERS = ["toner_jax", "transformers-eager", "transformers-sdpa"]
+UNCOMPILED = f"--only={','.join(CONTENDERS)}"
 
 
 def options(*arguments: str) -> argparse.Namespace:
@@ -41,7 +42,9 @@ def subject(**asked) -> train_subject.TrainSubject:
 @pytest.fixture(scope="module")
 def report():
     pytest.importorskip("torch")
-    return train.measure(subject(), options("--size=small", "--rounds=2", "--check_steps=2"), rivals=True)
+    return train.measure(
+        subject(), options("--size=small", "--rounds=2", "--check_steps=2", UNCOMPILED), rivals=True
+    )
 
 
 def test_both_compute_the_same_losses(report):
@@ -124,6 +127,37 @@ def test_each_attention_is_what_its_name_says(monkeypatch):
         counts[attention] = len(called)
     assert counts == {"eager": 0, "sdpa": 3}  # the encoder's, and the decoder's two
     assert losses[0] > losses[1] > losses[2]  # the same batch three times
+
+
+@pytest.mark.long
+def test_compiled_it_computes_the_same():
+    pytest.importorskip("torch")
+    from toner_jax.benchmarks.torch_trainers import TorchModel, TorchTrainer
+    from toner_jax.benchmarks.trainers import Ours
+
+    one = subject().without_dropout()
+    params, losses = Ours(one).params, []
+    for way in ("eager", "compiled"):
+        losses.append(TorchTrainer(TorchModel(one, params), way).train())
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
+    assert losses[0][0] != losses[0][1]
+
+
+def test_a_contender_that_cannot_be_compiled_is_left_out(said):
+    pytest.importorskip("torch")
+    from toner_jax.benchmarks.torch_trainers import works
+
+    def broken() -> None:
+        raise RuntimeError("no working C++ compiler found\nin three places")
+
+    left_out: list[str] = []
+    assert not works("transformers-compiled", broken, left_out)
+    assert left_out == ["transformers-compiled: no working C++ compiler found"]
+    assert left_out[0] in said()
+    with pytest.raises(RuntimeError):
+        works("transformers-sdpa", broken, left_out)
+    assert works("transformers-compiled", lambda: None, left_out)
+    assert len(left_out) == 1
 
 
 def test_rows_that_fill_a_batch_are_no_work():

@@ -44,7 +44,7 @@ def alone(seed: int, count: int) -> np.ndarray:
 @pytest.mark.parametrize("batch_size", [1, 5, 64])
 @pytest.mark.parametrize("cores", [1, 2])
 def test_vectors_are_those_of_the_texts_alone(monkeypatch, batch_size, cores):
-    monkeypatch.setattr(threads, "_cores", lambda: cores)
+    monkeypatch.setattr(threads, "cores", lambda: cores)
     found = Embedder(MODEL, make_mesh(), batch_size)(params(), rows(0, 40))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, alone(0, 40), atol=2e-6)

@@ -106,6 +106,21 @@ def test_batches_from_a_step_on_are_those_of_the_whole():
                 np.testing.assert_array_equal(one.arrays[name], other.arrays[name])
 
 
+@pytest.mark.parametrize("made", [lambda: samples(2), lambda: matched(2)], ids=["generator", "matcher"])
+def test_one_of_each_is_what_training_comes_to_first(made):
+    whole = list(made().batches(0))
+    assert len({batch.shape for batch in whole}) > 1
+    for first in (0, 1, len(whole) - 2):
+        rest, seen = whole[first:], list(made().one_of_each(first))
+        expected = {batch.shape: batch for batch in reversed(rest)}
+        assert [batch.shape for batch in seen] == list(dict.fromkeys(batch.shape for batch in rest))
+        for batch in seen:
+            assert batch.ids == expected[batch.shape].ids
+            for name, values in expected[batch.shape].arrays.items():
+                np.testing.assert_array_equal(batch.arrays[name], values)
+    assert not list(made().one_of_each(len(whole)))
+
+
 def test_batches_of_a_shape_cost_nearly_the_same():
     totals: dict = {}
     for batch in samples(1).batches(0):

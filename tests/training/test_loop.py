@@ -40,7 +40,6 @@ class ToySamples:
     stop_at: int | None = None
     signal_at: int | None = None
     steps: int = STEPS
-    shapes: tuple[tuple[int, int], ...] = ((8, 0),)
 
     def batches(self, first: int) -> Iterator[HostBatch]:
         for step in range(first, self.steps):
@@ -54,6 +53,9 @@ class ToySamples:
             yield HostBatch(
                 {"x": x, "weight": np.ones(8, np.float32)}, [f"s{step}-{i}" for i in range(8)], (8, 0)
             )
+
+    def one_of_each(self, first: int) -> Iterator[HostBatch]:
+        yield HostBatch({"x": np.zeros((8, 4), np.float32), "weight": np.ones(8, np.float32)}, [], (8, 0))
 
 
 def _run(workdir: Path, max_skipped: int = 10, evaluate=None, **samples):

@@ -152,7 +152,12 @@ def train_step() -> tuple[Any, Any]:
     """A step on one large kernel, and its state."""
     tx = adamw(linear_schedule(1e-2, 10, 0.2), weight_decay=0.05, beta2=0.99, clip_norm=1.0)
     params = {"w": {"kernel": jnp.ones((300, 500))}}
-    state = {"step": jnp.int32(0), "params": params, "opt_state": tx.init(params), "rng": np.zeros(2, np.uint32)}
+    state = {
+        "step": jnp.int32(0),
+        "params": params,
+        "opt_state": tx.init(params),
+        "rng": np.zeros(2, np.uint32),
+    }
     state = jax.tree.map(jnp.asarray, state)
 
     def loss(params: Any, batch: Any, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:

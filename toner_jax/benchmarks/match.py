@@ -6,6 +6,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -18,7 +19,7 @@ from toner_jax.benchmarks.matchers import Matcher, Ours
 from toner_jax.benchmarks.tables import Cell, number
 from toner_jax.benchmarks.timing import turns
 from toner_jax.benchmarks.torch_matchers import InTorch
-from toner_jax.benchmarks.torch_trainers import ATTENTIONS, PREFIX
+from toner_jax.benchmarks.torch_trainers import PREFIX, WAYS, works
 from toner_jax.common import cli
 from toner_jax.common.console import say, warn
 from toner_jax.errors import ParameterError, UserError
@@ -72,14 +73,16 @@ def measure(subject: MatchSubject, options: argparse.Namespace, rivals: bool) ->
     Args:
       rivals: whether PyTorch is measured, too.
     """
-    names = tables.chosen(options.only, [Ours.name, *(PREFIX + a for a in ATTENTIONS if rivals)])
+    names = tables.chosen(options.only, [Ours.name, *(PREFIX + way for way in WAYS if rivals)])
     trained = subject.first(max(1, options.train_texts // subject.batch_size))
     check = None
     if rivals and options.check_steps > 0:
         check = compare(subject, options.check_steps)
     ours = Ours(trained)
     matchers: list[Matcher] = [ours] if ours.name in names else []
-    matchers += [InTorch(trained, ours.params, a) for a in ATTENTIONS if PREFIX + a in names]
+    matchers += [InTorch(trained, ours.params, way) for way in WAYS if PREFIX + way in names]
+    left_out: list[str] = []
+    matchers = [m for m in matchers if works(m.name, partial(_prepare, m), left_out)]
     seconds = _timed(matchers, options.rounds)
     lengths = [len(row) for row in subject.rows]
     return {
@@ -101,20 +104,22 @@ def measure(subject: MatchSubject, options: argparse.Namespace, rivals: bool) ->
         },
         "rounds": options.rounds,
         "check": check,
-        "left_out": [],
+        "left_out": left_out,
         "contenders": [_figures(trained, matcher, seconds) for matcher in matchers],
     }
 
 
+def _prepare(matcher: Matcher) -> None:
+    """Does all once, which compiles what there is to compile."""
+    begun = time.perf_counter()
+    matcher.embed()
+    matcher.train()
+    say(f"{matcher.name}: ready in {time.perf_counter() - begun:.1f} s")
+
+
 def _timed(matchers: Sequence[Matcher], rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Seconds of each round, by contender and by what it does; all are ready before the first."""
-    seconds: dict[str, dict[str, list[float]]] = {}
-    for matcher in matchers:
-        begun = time.perf_counter()
-        matcher.embed()
-        matcher.train()
-        say(f"{matcher.name}: ready in {time.perf_counter() - begun:.1f} s")
-        seconds[matcher.name] = {"embed": [], "train": []}
+    """Seconds of each round, by contender and by what it does."""
+    seconds: dict[str, dict[str, list[float]]] = {m.name: {"embed": [], "train": []} for m in matchers}
     for matcher in turns(matchers, rounds, say):
         for what, call in (("embed", matcher.embed), ("train", matcher.train)):
             seconds[matcher.name][what].append(_seconds(call))
@@ -125,7 +130,7 @@ def compare(subject: MatchSubject, steps: int) -> dict[str, Any]:
     """How far embeddings, and losses without dropout, are from PyTorch's; another computation would be farther."""
     plain = subject.without_dropout().first(steps)
     ours = Ours(plain)
-    theirs = InTorch(plain, ours.params, next(iter(ATTENTIONS)))
+    theirs = InTorch(plain, ours.params, next(iter(WAYS)))
     embeddings = float(np.abs(ours.embed() - theirs.embed()).max())
     losses = ours.train(), theirs.train()
     apart = max(abs(x - y) / abs(y) for x, y in zip(*losses, strict=True))

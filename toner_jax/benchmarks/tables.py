@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from toner_jax.benchmarks.picture import write_picture
 from toner_jax.common import cli, console
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
@@ -34,6 +35,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=cli.output, metavar="FILE", help="write all figures as JSON")
     parser.add_argument(
         "--markdown", type=cli.output, metavar="FILE", help="write a table for docs/benchmarks/"
+    )
+    parser.add_argument(
+        "--picture", type=cli.picture, metavar="FILE", help="an .svg or .png file: the ratios at a glance"
     )
 
 
@@ -66,6 +70,11 @@ def deliver(report: dict[str, Any], table: Table, page: str, options: argparse.N
         write_atomically(options.json, json.dumps(report, indent=2) + "\n")
     if options.markdown:
         write_atomically(options.markdown, page)
+    if options.picture:
+        try:
+            write_picture(report, str(table.title), options.picture)
+        except ValueError as error:
+            console.warn(f"no picture: {error}")
     console.show_rich(table, Console(width=_WIDTH))
 
 

@@ -100,7 +100,7 @@ def _figures(
             "words_per_second": words / statistics.median(mine),
             "ids_per_second": sum(map(len, ids[name])) / statistics.median(mine),
             "identical": sum(a == b for a, b in zip(ids[name], first, strict=True)) / len(first),
-            "times_as_fast": theirs and tables.ratios(theirs, mine)["median"],
+            "times_as_fast_as": {TRANSFORMERS: tables.ratios(theirs, mine)} if theirs else {},
         }
         for name, mine in seconds.items()
     ]
@@ -176,12 +176,17 @@ def _transformers(folder: Path) -> Encode:
     return encode
 
 
+def _against(contender: dict[str, Any]) -> str:
+    ratio = contender["times_as_fast_as"].get(TRANSFORMERS)
+    return tables.ratio_cell(ratio) if ratio else ""
+
+
 def _columns(report: dict[str, Any]) -> tuple[tuple[str, Cell], ...]:
     return (
         ("words/s", lambda c: number(c["words_per_second"], ",.0f")),
         ("ids/s", lambda c: number(c["ids_per_second"], ",.0f")),
         ("identical", lambda c: number(c["identical"], ".1%")),
-        ("/ transformers", lambda c: number(c["times_as_fast"], ".2f") + ("×" if c["times_as_fast"] else "")),
+        ("/ transformers", _against),
     )
 
 

@@ -88,7 +88,7 @@ def faster_attention(model: TorchModel, batches: Sequence[HostBatch]) -> str:
     arrays = [model.on_device(batch.arrays) for batch in batches]
     seconds = {}
     for attention in ATTENTIONS:
-        model.use_attention(attention)
+        model.use(attention)
         for _ in range(2):  # the first is to warm up
             begun = time.perf_counter()
             losses = [model.step(batch) for batch in arrays]
@@ -96,6 +96,6 @@ def faster_attention(model: TorchModel, batches: Sequence[HostBatch]) -> str:
                 float(loss)
             seconds[attention] = time.perf_counter() - begun
     faster = min(seconds, key=lambda attention: seconds[attention])
-    model.use_attention(faster)
+    model.use(faster)
     say(f"transformers: {faster} attention is the faster")
     return faster

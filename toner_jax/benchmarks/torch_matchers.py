@@ -10,29 +10,30 @@ import numpy as np
 from toner_jax.benchmarks.machine import THREADS
 from toner_jax.benchmarks.match_subject import MatchSubject
 from toner_jax.benchmarks.peers import torch_device
-from toner_jax.benchmarks.torch_trainers import adamw
+from toner_jax.benchmarks.torch_trainers import COMPILED, PREFIX, WAYS, adamw, attention_of, compiled
 from toner_jax.models import registry
 from toner_jax.models.hf.weights import host_tensors
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 
 
 class InTorch:
-    """transformers' BertModel with one kind of attention, mean pooling and AdamW."""
+    """transformers' BertModel, computed in one of `torch_trainers.WAYS`, with mean pooling and AdamW."""
 
-    def __init__(self, subject: MatchSubject, params: Any, attention: str):
+    def __init__(self, subject: MatchSubject, params: Any, way: str):
         """`params`: ours, which are copied."""
         import torch
 
-        self.name = f"transformers-{attention}"
-        self.title = f"transformers, PyTorch, {attention} attention"
+        self.name = PREFIX + way
+        self.title = f"transformers, PyTorch, {WAYS[way]}"
+        self._mean = compiled(_mean, any_length=True) if way == COMPILED else _mean
         self._subject, self._device = subject, str(torch_device(subject.mesh))
         self._autocast = subject.model.dtype == jax.numpy.bfloat16
         if self._device == "cpu":
             torch.set_num_threads(THREADS)
         else:
             torch.set_float32_matmul_precision("high")
-        self._bert = _copied(subject, params, self._device, attention)
-        self._initial = _copied(subject, params, self._device, attention).eval()
+        self._bert = _copied(subject, params, self._device, attention_of(way))
+        self._initial = _copied(subject, params, self._device, attention_of(way)).eval()
         self._optimizer = adamw(list(self._bert.named_parameters()), subject.optimizer)
 
     def embed(self) -> np.ndarray:
@@ -72,11 +73,7 @@ class InTorch:
     def _pooled(self, bert: Any, ids: np.ndarray) -> Any:
         import torch
 
-        rows = torch.from_numpy(np.ascontiguousarray(ids)).long().to(self._device)
-        mask = (rows != 0).long()
-        states = bert(input_ids=rows, attention_mask=mask).last_hidden_state.float()
-        mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
-        return torch.nn.functional.normalize(mean, dim=-1)
+        return self._mean(bert, torch.from_numpy(np.ascontiguousarray(ids)).long().to(self._device))
 
     def _loss(self, cosines: Any, arrays: Any) -> Any:
         """Eq. 4, as `losses.type_matching_loss`."""
@@ -94,6 +91,16 @@ class InTorch:
             row = ((log_z - scores) * present).sum(1) + empty * (log_z - column)[:, 0]
             counted = weight
         return (row * counted).sum() / counted.sum().clamp(min=1)
+
+
+def _mean(bert: Any, rows: Any) -> Any:
+    """Unit vectors of texts, float32 [N, H]."""
+    import torch
+
+    mask = (rows != 0).long()
+    states = bert(input_ids=rows, attention_mask=mask).last_hidden_state.float()
+    mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+    return torch.nn.functional.normalize(mean, dim=-1)
 
 
 def _copied(subject: MatchSubject, params: Any, device: str, attention: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,11 +15,15 @@ from jax.sharding import Mesh
 from toner_jax.benchmarks.machine import THREADS
 from toner_jax.benchmarks.peers import absent, torch_device
 from toner_jax.benchmarks.train_subject import TrainSubject
+from toner_jax.common.console import say
 from toner_jax.models import registry
 from toner_jax.models.hf.weights import host_tensors
 from toner_jax.training.optimizer import OptimizerOptions
 
+COMPILED = "compiled"
 ATTENTIONS = {"eager": "attention as products and softmax", "sdpa": "scaled_dot_product_attention"}
+# How PyTorch computes a model.
+WAYS = {**ATTENTIONS, COMPILED: "scaled_dot_product_attention, torch.compile"}
 PREFIX = "transformers-"
 
 
@@ -54,23 +58,26 @@ class TorchModel:
         named = [*self.t5.named_parameters(), *self.head.named_parameters()]
         self.optimizer = adamw(named, subject.optimizer)
         self.batches = [self.on_device(batch.arrays) for batch in subject.batches]
+        self._compiled_loss = compiled(self._loss)
+        self._chosen = self._loss
 
     def on_device(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         import torch
 
         return {name: torch.from_numpy(np.ascontiguousarray(a)).to(self.device) for name, a in arrays.items()}
 
-    def use_attention(self, attention: str) -> None:
-        """Computes it in one way of ATTENTIONS from now on."""
+    def use(self, way: str) -> None:
+        """Computes the loss in one of WAYS from now on."""
         for part in (self.t5, self.t5.encoder, self.t5.decoder):  # each has a configuration of its own
-            part.set_attn_implementation(attention)
+            part.set_attn_implementation(attention_of(way))
+        self._chosen = self._compiled_loss if way == COMPILED else self._loss
 
     def step(self, batch: dict[str, Any]) -> Any:
         """One update; the loss, still on the device."""
         import torch
 
         with torch.autocast(self.device, torch.bfloat16, enabled=self.autocast):
-            loss = self._loss(batch)
+            loss = self._chosen(batch)
         loss.backward()
         if clip := self.subject.optimizer.clip_norm:
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -103,20 +110,20 @@ class TorchModel:
 
 
 class TorchTrainer:
-    """A model with one kind of attention."""
+    """A model whose loss is computed in one of WAYS."""
 
     planned_bytes: int | None = None
 
-    def __init__(self, model: TorchModel, attention: str):
-        self._model, self._attention = model, attention
-        self.name = PREFIX + attention
-        self.title = f"transformers, PyTorch, {ATTENTIONS[attention]}"
+    def __init__(self, model: TorchModel, way: str):
+        self._model, self._way = model, way
+        self.name = PREFIX + way
+        self.title = f"transformers, PyTorch, {WAYS[way]}"
         self.ready_seconds = 0.0
         self._peak = 0
 
     def prepare(self) -> None:
         begun = time.perf_counter()
-        self._model.use_attention(self._attention)
+        self._model.use(self._way)
         for batch in {b["source"].shape + b["target"].shape: b for b in self._model.batches}.values():
             float(self._model.step(batch))
         self.ready_seconds = time.perf_counter() - begun
@@ -125,7 +132,7 @@ class TorchTrainer:
         import torch
 
         model, on_card = self._model, self._model.device != "cpu"
-        model.use_attention(self._attention)
+        model.use(self._way)
         if on_card:
             torch.cuda.reset_peak_memory_stats()
         losses = [model.step(batch) for batch in model.batches]
@@ -152,6 +159,33 @@ def adamw(named: Sequence[tuple[str, Any]], options: OptimizerOptions) -> Any:
     return torch.optim.AdamW(
         groups, lr=options.learning_rate, betas=(0.9, options.beta2), eps=1e-8, fused=True
     )
+
+
+def compiled(function: Callable[..., Any], any_length: bool = False) -> Callable[..., Any]:
+    """By `torch.compile`, when it is called first: once for each shape, or once for all lengths."""
+    import torch
+
+    torch._dynamo.config.recompile_limit = 256  # beyond so many shapes it would go on uncompiled
+    found: Callable[..., Any] = torch.compile(function, dynamic=any_length)
+    return found
+
+
+def attention_of(way: str) -> str:
+    """What transformers calls the attention of one of WAYS."""
+    return "sdpa" if way == COMPILED else way
+
+
+def works(name: str, prepare: Callable[[], object], left_out: list[str]) -> bool:
+    """Prepares a contender; of a compiled one that cannot be, which takes a C++ compiler, says why."""
+    try:
+        prepare()
+    except RuntimeError as error:
+        if name != PREFIX + COMPILED:
+            raise
+        left_out.append(f"{name}: {next(iter(str(error).splitlines()), type(error).__name__)}")
+        say(left_out[-1])
+        return False
+    return True
 
 
 def free_memory() -> None:

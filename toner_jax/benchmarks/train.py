@@ -12,7 +12,7 @@ import jax
 from toner_jax.benchmarks import tables, torch_trainers, train_subject
 from toner_jax.benchmarks.machine import machine
 from toner_jax.benchmarks.timing import turns
-from toner_jax.benchmarks.torch_trainers import ATTENTIONS, TorchModel, TorchTrainer
+from toner_jax.benchmarks.torch_trainers import WAYS, TorchModel, TorchTrainer
 from toner_jax.benchmarks.train_report import markdown, table
 from toner_jax.benchmarks.train_subject import Asked, TrainSubject
 from toner_jax.benchmarks.trainers import Ours, Trainer
@@ -74,7 +74,7 @@ def measure(subject: TrainSubject, options: argparse.Namespace, rivals: bool) ->
     Args:
       rivals: whether PyTorch is measured, too.
     """
-    peers = [torch_trainers.PREFIX + a for a in ATTENTIONS] if rivals else []
+    peers = [torch_trainers.PREFIX + way for way in WAYS] if rivals else []
     names = tables.chosen(options.only, [Ours.name, *peers])
     check = None
     if rivals and options.check_steps > 0:
@@ -83,12 +83,13 @@ def measure(subject: TrainSubject, options: argparse.Namespace, rivals: bool) ->
     ours = Ours(subject)
     parameters = count_parameters(ours.params)
     trainers: list[Trainer] = [ours] if ours.name in names else []
-    attentions = [a for a in ATTENTIONS if torch_trainers.PREFIX + a in names]
-    if attentions:
+    ways = [way for way in WAYS if torch_trainers.PREFIX + way in names]
+    if ways:
         model = TorchModel(subject, ours.params)
-        trainers += [TorchTrainer(model, attention) for attention in attentions]
+        trainers += [TorchTrainer(model, way) for way in ways]
+    left_out: list[str] = []
+    trainers = [t for t in trainers if torch_trainers.works(t.name, t.prepare, left_out)]
     for trainer in trainers:
-        trainer.prepare()
         trainer.train()  # warm
         say(f"{trainer.name}: ready in {trainer.ready_seconds:.1f} s")
     seconds: dict[str, list[float]] = {trainer.name: [] for trainer in trainers}
@@ -108,7 +109,7 @@ def measure(subject: TrainSubject, options: argparse.Namespace, rivals: bool) ->
         "rounds": options.rounds,
         "check": check,
         "peak": peak,
-        "left_out": [],
+        "left_out": left_out,
         "contenders": [_figures(subject, trainer, seconds, peak) for trainer in trainers],
     }
 
@@ -129,7 +130,7 @@ def check_losses(subject: TrainSubject, steps: int) -> dict[str, Any]:
     """Losses of the first steps without dropout, ours and PyTorch's; another computation would have others."""
     plain = subject.without_dropout().first(steps)
     ours = Ours(plain)
-    theirs = TorchTrainer(TorchModel(plain, ours.params), next(iter(ATTENTIONS)))
+    theirs = TorchTrainer(TorchModel(plain, ours.params), next(iter(WAYS)))
     ours.prepare()
     losses = {ours.name: ours.train(), theirs.name: theirs.train()}
     a, b = losses.values()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import jax
 from jax.sharding import Mesh
+
+from toner_jax.parallel.runtime import cores
 
 # What compiles a program for one thread of a CPU.
 ONE_THREAD = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_enable_concurrency_optimized_scheduler": False}
@@ -25,13 +26,7 @@ def on_cpu(mesh: Mesh) -> bool:
 def threads_for(mesh: Mesh, width: int) -> int:
     """How many calls, each by one thread, are best at work at once, for a model of this width; 1 on accelerators."""
     alone = mesh.size == 1 and jax.process_count() == 1
-    return _cores() if alone and on_cpu(mesh) and width < _WIDTH else 1
-
-
-def _cores() -> int:
-    """The cores that this process may use, at most so many."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MOST)
+    return min(cores(), _MOST) if alone and on_cpu(mesh) and width < _WIDTH else 1
 
 
 Started = TypeVar("Started")

@@ -1,4 +1,5 @@
-"""What every program sets once: the compute dtype, where compiled programs are cached, what compiling leaves."""
+"""What every program sets once: the compute dtype, where compiled programs are cached, what compiling leaves; and the
+cores that compile them."""
 
 from __future__ import annotations
 
@@ -66,6 +67,11 @@ def _heap_trim() -> Callable[[int], object] | None:
     except (OSError, AttributeError, TypeError):  # TypeError: Windows has no such library
         return None
     return found
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def compute_dtype(name: str, mesh: Mesh) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 
 import numpy as np
 
@@ -133,13 +134,22 @@ class GeneratorSamples:
 
     def batches(self, first: int) -> Iterator[HostBatch]:
         """The batches from step `first` (0-based) on, as `batching.Batch.arrays` with the cells that hold tokens."""
+        return starmap(self._made, self._from(first))
+
+    def one_of_each(self, first: int) -> Iterator[HostBatch]:
+        """The first of each shape among `batches(first)`."""
+        return starmap(self._made, _of_each(self._from(first), self.shapes))
+
+    def _from(self, first: int) -> Iterator[PlannedBatch]:
+        return _from_step(first, self.steps, self._plan, self._ends)
+
+    def _made(self, shape: Shape, planned: np.ndarray) -> HostBatch:
         groups = self._options.groups
-        for shape, planned in _from_step(first, self.steps, self._plan, self._ends):
-            (order,) = share_out(self._lengths[planned][None], groups)
-            rows = planned[order]
-            arrays = collate(self.examples, rows, shape, self._pool).arrays()
-            arrays |= layout_arrays(self._lengths[rows], order, shape, groups, self.rooms[shape])
-            yield HostBatch(arrays, [self._ids[i % len(self._ids)] for i in rows if i >= 0], shape)
+        (order,) = share_out(self._lengths[planned][None], groups)
+        rows = planned[order]
+        arrays = collate(self.examples, rows, shape, self._pool).arrays()
+        arrays |= layout_arrays(self._lengths[rows], order, shape, groups, self.rooms[shape])
+        return HostBatch(arrays, [self._ids[i % len(self._ids)] for i in rows if i >= 0], shape)
 
 
 def rooms_of(
@@ -229,21 +239,30 @@ class MatcherSamples:
         Their arrays are `ids` int32 [B, S], `present` float32 [B, K], `weight` float32 [B], 0 on padded rows, and what
         `toner_jax.models.encoder.Encoder` calls `cells` and `numbers`: `ids_cells` int32 [G, N] and `number` int32 [B].
         """
-        groups, texts = self._options.groups, self._texts
+        return starmap(self._made, self._from(first))
+
+    def one_of_each(self, first: int) -> Iterator[HostBatch]:
+        """The first of each shape among `batches(first)`."""
+        return starmap(self._made, _of_each(self._from(first), self.shapes))
+
+    def _from(self, first: int) -> Iterator[PlannedBatch]:
         ends = self.steps_per_epoch * np.arange(1, int(np.ceil(self._options.epochs)) + 1)
-        for shape, planned in _from_step(first, self.steps, self._plan, ends):
-            (order,) = share_out(self._lengths[planned][None], groups)
-            chosen = planned[order]
-            real = chosen >= 0
-            rows = [texts.rows[i] if i >= 0 else _NOTHING for i in chosen.tolist()]
-            arrays = {
-                "ids": pad_rows(rows, shape[0], len(chosen)),
-                "present": np.where(real[:, None], texts.present[chosen], False).astype(np.float32),
-                "weight": real.astype(np.float32),
-                "ids_cells": cells(self._lengths[chosen, 0], shape[0], groups, self.rooms[shape][0]),
-                "number": order.astype(np.int32),
-            }
-            yield HostBatch(arrays, [texts.ids[i] for i in chosen if i >= 0], shape)
+        return _from_step(first, self.steps, self._plan, ends)
+
+    def _made(self, shape: Shape, planned: np.ndarray) -> HostBatch:
+        groups, texts = self._options.groups, self._texts
+        (order,) = share_out(self._lengths[planned][None], groups)
+        chosen = planned[order]
+        real = chosen >= 0
+        rows = [texts.rows[i] if i >= 0 else _NOTHING for i in chosen.tolist()]
+        arrays = {
+            "ids": pad_rows(rows, shape[0], len(chosen)),
+            "present": np.where(real[:, None], texts.present[chosen], False).astype(np.float32),
+            "weight": real.astype(np.float32),
+            "ids_cells": cells(self._lengths[chosen, 0], shape[0], groups, self.rooms[shape][0]),
+            "number": order.astype(np.int32),
+        }
+        return HostBatch(arrays, [texts.ids[i] for i in chosen if i >= 0], shape)
 
 
 _NOTHING = np.zeros(0, np.int32)
@@ -260,6 +279,14 @@ def _from_step(
         batches = plan(epoch)[step - begin :][: steps - step]
         yield from batches
         step, epoch = step + len(batches), epoch + 1
+
+
+def _of_each(planned: Iterator[PlannedBatch], shapes: Sequence[Shape]) -> Iterator[PlannedBatch]:
+    """The first of each shape."""
+    missing = set(shapes)
+    while missing and (found := next((p for p in planned if p[0] in missing), None)):
+        missing.remove(found[0])
+        yield found
 
 
 def dev_sample(seed: int, count: int, most: int) -> list[int]:

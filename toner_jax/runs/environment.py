@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from toner_jax.common.versions import installed
+from toner_jax.parallel.runtime import cores
 
 _PACKAGES = ("toner_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "transformers")
 
@@ -22,7 +22,7 @@ def environment(mesh: Mesh) -> dict[str, Any]:
         "python": platform.python_version(),
         "devices": f"{mesh.size} × {', '.join(kinds)}",
         "mesh": ", ".join(f"{axis} {size}" for axis, size in mesh.shape.items()),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
     }
 
 

@@ -18,16 +18,17 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from toner_jax.common.console import Compilations, Progress, say, warn
+from toner_jax.common.console import Progress, say, warn
 from toner_jax.common.files import naming
 from toner_jax.common.memory import told_of_memory
 from toner_jax.errors import UserError
 from toner_jax.parallel.mesh import shard_batch
-from toner_jax.pipeline.batching import HostBatch, Shape
+from toner_jax.pipeline.batching import HostBatch
 from toner_jax.training import interrupts
 from toner_jax.training.checkpoint import Checkpoints
 from toner_jax.training.metrics import MetricsWriter
 from toner_jax.training.profile import Profile
+from toner_jax.training.programs import Programs
 from toner_jax.training.state import State
 from toner_jax.training.throughput import Compute, Throughput, in_words
 
@@ -38,10 +39,12 @@ class Samples(Protocol):
     """The batches of a whole training, of so many steps, padded to few shapes: a program is compiled for each."""
 
     steps: int
-    shapes: tuple[Shape, ...]
 
     def batches(self, first: int) -> Iterator[HostBatch]:
         """The batches from step `first` (0-based) on."""
+
+    def one_of_each(self, first: int) -> Iterator[HostBatch]:
+        """The first batch of each shape among them, in their order."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Fit:
     Attributes:
       stage: its name in metrics and messages, and its folder in the work directory.
       workdir: where the metrics are, too.
-      train_step: (state, device batch) → (state, metrics), of which `skipped` is 1 where it changed nothing.
+      train_step: jitted, (state, device batch) → (state, metrics), of which `skipped` is 1 where it changed nothing.
       lower: what takes less memory, for the message where it runs out.
       committed: called, in the background, whenever a checkpoint is committed.
       learning_rate: of a step (0-based), as it is logged; None to log none.
@@ -97,7 +100,7 @@ class Fit:
     stage: str
     workdir: Path
     samples: Samples
-    train_step: Callable[[State, Any], tuple[State, dict[str, jax.Array]]]
+    train_step: jax.stages.Wrapped
     mesh: Mesh
     dev: DevEvaluation
     options: FitOptions
@@ -141,8 +144,13 @@ def fit(job: Fit, state: State) -> tuple[State, int, float]:
         metrics.resume(job.stage, first)
         with Progress(job.stage, job.samples.steps, first) as progress, interrupts.deferred():
             loop = _Loop(job, checkpoints, metrics, record, progress)
-            with told_of_memory(f"{job.stage}: training", job.lower):
-                state = loop.run(state, first)
+            with (
+                told_of_memory(f"{job.stage}: training", job.lower),
+                Programs(
+                    job.stage, job.train_step, state, job.samples.one_of_each(first), job.mesh
+                ) as programs,
+            ):
+                state = loop.run(programs, state, first)
         checkpoints.wait()
     if first < job.samples.steps:
         loop.report(job.samples.steps - first)
@@ -175,18 +183,17 @@ class _Loop:
     ):
         self._job, self._checkpoints, self._metrics = job, checkpoints, metrics
         self._record, self._progress = record, progress
-        self._compilations = Compilations(job.stage, job.samples.shapes)
         # Steps whose metrics are still on the device: to fetch each would wait for its step.
         self._pending: list[tuple[int, dict[str, jax.Array], Sequence[str]]] = []
         self._throughput = Throughput(job.compute, job.mesh.devices.flat[0])
         self._profile = Profile(job.folder / "profile", job.options.profile)
 
-    def run(self, state: State, first: int) -> State:
+    def run(self, programs: Programs, state: State, first: int) -> State:
         """Takes the steps after `first`, and returns the state after the last."""
         job, steps = self._job, self._job.samples.steps
         for step, batch in enumerate(job.samples.batches(first), first + 1):
             self._profile.before([values for _, values, _ in self._pending])
-            state, values = self._step(state, batch)
+            state, values = self._step(programs, state, batch)
             self._profile.after(values)
             self._pending.append((step, values, batch.ids))
             improved = False
@@ -207,16 +214,18 @@ class _Loop:
         self._profile.stop()
         return state
 
-    def _step(self, state: State, batch: HostBatch) -> tuple[State, dict[str, jax.Array]]:
-        """Takes a step; what compiles its program is no part of it."""
-        arrays = shard_batch(batch.arrays, self._job.mesh)
+    def _step(self, programs: Programs, state: State, batch: HostBatch) -> tuple[State, dict[str, jax.Array]]:
+        """Takes a step; waiting for its program is no part of it."""
         self._throughput.add(batch)
-        if not self._compilations.begin(batch.shape):
-            return self._job.train_step(state, arrays)
-        # Or else the steps before it would be computed while the program is compiled, in no time at all.
-        jax.block_until_ready([values for _, values, _ in self._pending])
-        with self._throughput.apart("compilation"):
-            return self._job.train_step(state, arrays)
+        if not programs.ready(batch.shape):
+            # Or else the steps before it would be computed in no time at all.
+            jax.block_until_ready([values for _, values, _ in self._pending])
+            with self._throughput.apart("compilation"):
+                programs.of(batch.shape)
+        taken: tuple[State, dict[str, jax.Array]] = programs.of(batch.shape)(
+            state, shard_batch(batch.arrays, self._job.mesh)
+        )
+        return taken
 
     def report(self, steps: int) -> None:
         """Says how long so many steps took."""

@@ -58,7 +58,7 @@ def decayed(params: Any) -> Any:
     )
 
 
-class Skippable(optax.GradientTransformationExtraArgs):
+class Skippable(optax.GradientTransformationExtraArgs):  # type: ignore[misc]
     """An optimizer whose update takes `finite`, bool []: where it is False, the state stays as it is."""
 
 

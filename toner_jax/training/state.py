@@ -107,7 +107,7 @@ class Accumulation(NamedTuple):
 
 def make_train_step(
     loss: Loss, tx: optax.GradientTransformation, state: State, accumulation: Accumulation | None = None
-) -> Callable[..., Any]:
+) -> jax.stages.Wrapped:
     """(state, batch) → (state, metrics), jitted; the state keeps its shardings and is donated.
 
     Args:
