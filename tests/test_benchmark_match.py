@@ -103,7 +103,14 @@ def run(tmp_path_factory):
 
 def test_a_run_is_measured(run, tmp_path, capsys):
     file, page = tmp_path / "match.json", tmp_path / "match.md"
-    given = ["--texts=40", "--train_texts=32", "--rounds=1", UNCOMPILED, f"--json={file}", f"--markdown={page}"]
+    given = [
+        "--texts=40",
+        "--train_texts=32",
+        "--rounds=1",
+        UNCOMPILED,
+        f"--json={file}",
+        f"--markdown={page}",
+    ]
     assert main(["bench", "match", f"--model={run}", "--device=cpu", *given]) == 0
     assert "texts/s" in capsys.readouterr().out
     report = json.loads(file.read_text())
