@@ -18,9 +18,9 @@ from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.inference.options import Techniques
 from toner_jax.inference.programs import Programs
-from toner_jax.inference.threads import ONE_THREAD, on_cpu
+from toner_jax.inference.threads import ONE_THREAD
 from toner_jax.models.t5.model import T5
-from toner_jax.parallel.mesh import round_batch, shard_batch
+from toner_jax.parallel.mesh import on_cpu, round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.tasks.output import Input
 

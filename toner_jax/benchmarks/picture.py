@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
-from toner_jax.common.files import write_atomically
+from toner_jax.common.figures import save_figure
 
 _BLUE, _GREY = "#1f4e79", "#6b7280"
 
@@ -24,10 +20,7 @@ def write_picture(report: dict[str, Any], title: str, path: Path) -> None:
     draw = _curves if report["benchmark"] == "growth" else _ratios
     figure = draw(report)
     figure.suptitle(title, fontsize=10)
-    made, form = io.BytesIO(), path.suffix.removeprefix(".")
-    metadata: dict[str, Any] = {"Date": None} if form == "svg" else {}
-    figure.savefig(made, format=form, dpi=150, metadata=metadata)
-    write_atomically(path, made.getvalue())
+    save_figure(figure, path)
 
 
 def comparisons(report: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
@@ -43,18 +36,22 @@ def _flat(label: str, value: Any) -> Iterator[tuple[str, dict[str, float]]]:
         for name, inner in value.items():
             yield from _flat(f"{label} / {name}" if label else name, inner)
     else:
-        yield (
-            label,
-            value if isinstance(value, dict) else dict.fromkeys(("median", "least", "greatest"), value),
-        )
+        once = dict.fromkeys(("median", "least", "greatest"), value)  # where rounds are not told apart
+        yield label, value if isinstance(value, dict) else once
 
 
-def _ratios(report: dict[str, Any]) -> Figure:
+def _figure(width: float, height: float) -> Any:
+    # Only where one is drawn: the import takes as long as a small benchmark's start.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _ratios(report: dict[str, Any]) -> Any:
     found = comparisons(report)
     if not found:
         raise ValueError("no rival was measured")
-    figure = Figure(figsize=(7.5, 1.3 + 0.42 * len(found)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(7.5, 1.3 + 0.42 * len(found))
     axes = figure.add_subplot()
     names = [label for label, _ in found]
     middle = [ratio["median"] for _, ratio in found]
@@ -73,12 +70,12 @@ def _ratios(report: dict[str, Any]) -> Figure:
     return figure
 
 
-def _curves(report: dict[str, Any]) -> Figure:
+def _curves(report: dict[str, Any]) -> Any:
     """Each axis by itself: a point twice as far right is twice as large, one twice as high takes twice as long."""
     names = list(dict.fromkeys(point["axis"] for point in report["contenders"]))
-    figure = Figure(figsize=(2.6 * min(4, len(names)), 2.6 * -(-len(names) // 4)), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(-(-len(names) // 4), min(4, len(names)), squeeze=False)
+    rows, columns = -(-len(names) // 4), min(4, len(names))
+    figure = _figure(2.6 * columns, 2.6 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False)
     for panel, name in zip(panels.flat, names, strict=False):
         points = [point for point in report["contenders"] if point["axis"] == name]
         values, ms = [p["value"] for p in points], [p["ms"] for p in points]

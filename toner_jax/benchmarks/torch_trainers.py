@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -58,13 +59,16 @@ class TorchModel:
         named = [*self.t5.named_parameters(), *self.head.named_parameters()]
         self.optimizer = adamw(named, subject.optimizer)
         self.batches = [self.on_device(batch.arrays) for batch in subject.batches]
-        self._compiled_loss = compiled(self._loss)
         self._chosen = self._loss
 
     def on_device(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         import torch
 
         return {name: torch.from_numpy(np.ascontiguousarray(a)).to(self.device) for name, a in arrays.items()}
+
+    @cached_property
+    def _compiled_loss(self) -> Callable[..., Any]:
+        return compiled(self._loss)
 
     def use(self, way: str) -> None:
         """Computes the loss in one of WAYS from now on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from toner_jax.common import console
-from toner_jax.common.files import write_atomically
+from toner_jax.common.figures import save_figure
 from toner_jax.parallel.peak import memories
 
 Cell = Callable[[dict[str, Any]], str]
@@ -155,6 +154,4 @@ def write_picture(report: dict[str, Any], path: Path) -> None:
     )
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    made = io.BytesIO()
-    figure.savefig(made, format=path.suffix.removeprefix("."), dpi=150)
-    write_atomically(path, made.getvalue())
+    save_figure(figure, path)

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from toner_jax.atoms import whole_words
-from toner_jax.common.files import describe_failure, write_atomically
-from toner_jax.errors import UserError
+from toner_jax.common.figures import save_figure
 from toner_jax.schema import Schema, Sentence
 
 _STYLE = {
@@ -145,13 +144,7 @@ def dataset_picture(splits: Mapping[str, Sequence[Sentence]], schema: Schema, pa
         left.legend(frameon=False)
         right.set_xlabel("words in a sentence (80: 80 or more)")
         right.set_ylabel("density")
-        metadata = {"Date": None} if path.suffix == ".svg" else {}
-        drawn = io.BytesIO()
-        figure.savefig(drawn, format=path.suffix[1:], dpi=150, metadata=metadata)
-    try:
-        write_atomically(path, drawn.getvalue())
-    except OSError as error:
-        raise UserError(describe_failure(error)) from error
+        save_figure(figure, path)
 
 
 @contextmanager

@@ -31,10 +31,10 @@ from toner_jax.inference.programs import Programs
 from toner_jax.inference.replicas import are_apart, dealt, decode_on
 from toner_jax.inference.request_groups import GroupPlan, Planner, Shape
 from toner_jax.inference.sources import Source, make_source
-from toner_jax.inference.threads import ONE_THREAD, in_threads, on_cpu
+from toner_jax.inference.threads import ONE_THREAD, in_threads
 from toner_jax.inference.work import Work
 from toner_jax.models.decoder import MakeDecoder, Seq2SeqDecoder
-from toner_jax.parallel.mesh import abstract_batch, shard_batch
+from toner_jax.parallel.mesh import abstract_batch, on_cpu, shard_batch
 from toner_jax.pipeline.batching import pad_rows
 from toner_jax.tasks.output import Input, Output, WrittenSpan
 from toner_jax.tasks.task import Task

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import jax
 from jax.sharding import Mesh
 
+from toner_jax.parallel.mesh import on_cpu
 from toner_jax.parallel.runtime import cores
 
 # What compiles a program for one thread of a CPU.
@@ -16,11 +17,6 @@ ONE_THREAD = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_enable_concurrency_o
 # The matrix products of a model narrower than this gain nothing from more threads.
 _WIDTH = 512
 _MOST = 16  # threads
-
-
-def on_cpu(mesh: Mesh) -> bool:
-    found: bool = mesh.devices.flat[0].platform == "cpu"
-    return found
 
 
 def threads_for(mesh: Mesh, width: int) -> int:

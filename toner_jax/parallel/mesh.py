@@ -40,6 +40,12 @@ def make_mesh(
     return jax.make_mesh((data, fsdp, tensor), AXES, axis_types=(AxisType.Auto,) * 3, devices=devices)
 
 
+def on_cpu(mesh: Mesh) -> bool:
+    """Whether its devices are CPUs."""
+    found: bool = mesh.devices.flat[0].platform == "cpu"
+    return found
+
+
 def shard_batch(batch: Any, mesh: Mesh) -> Any:
     """A tree of host arrays whose first dimension is the global batch → device arrays split over (data, fsdp).
 

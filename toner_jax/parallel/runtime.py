@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from toner_jax.common import cache
+from toner_jax.parallel.mesh import on_cpu
 
 _LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
 _JAX_LEAST_SECONDS = 1.0  # its default
@@ -77,5 +78,5 @@ def cores() -> int:
 def compute_dtype(name: str, mesh: Mesh) -> Any:
     """The dtype of activations by its name; "auto" is float32 on a mesh of CPUs and bfloat16 elsewhere."""
     if name == "auto":
-        return jnp.float32 if mesh.devices.flat[0].platform == "cpu" else jnp.bfloat16
+        return jnp.float32 if on_cpu(mesh) else jnp.bfloat16
     return jnp.dtype(name).type

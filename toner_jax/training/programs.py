@@ -11,7 +11,7 @@ import jax
 from jax.sharding import Mesh
 
 from toner_jax.common.console import Compilations
-from toner_jax.parallel.mesh import shard_batch
+from toner_jax.parallel.mesh import on_cpu, shard_batch
 from toner_jax.parallel.runtime import cores
 from toner_jax.pipeline.batching import HostBatch, Shape
 from toner_jax.training.state import State
@@ -46,7 +46,7 @@ class Programs:
 
         self._pool = ThreadPoolExecutor(max(1, min(len(examples), cores(), _MOST)), "compile")
         self._begun: dict[Shape, Future[Any]] = {s: self._pool.submit(compiled, s) for s in examples}
-        self._all_first = mesh.devices.flat[0].platform == "cpu"
+        self._all_first = on_cpu(mesh)
 
     def __enter__(self) -> Programs:
         return self
