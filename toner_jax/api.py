@@ -68,8 +68,8 @@ class Ner:
         self.reading = reading_of(r.config)
         self._mesh = r.mesh
         self._recognizers: OrderedDict[tuple[str, Schema], Recognizer] = OrderedDict()
-        self._programs = make_programs(r.generator)  # of the trained types
-        self._any_programs = make_programs(r.generator, any_schema=True)  # of all others
+        self._programs = make_programs(r.generator, r.mesh)  # of the trained types
+        self._any_programs = make_programs(r.generator, r.mesh, any_schema=True)  # of all others
         self._recognizer(Entities.name, r.schema)  # raises at once if the types leave no room for text
         self._matcher: TypeMatcher | None = None
         if r.matcher is not None:

@@ -200,7 +200,7 @@ def test_rows_that_need_more_passes_than_slots_are_said_to_be_incomplete():
     np.testing.assert_array_equal(np.asarray(out.tokens)[complete], np.asarray(whole.tokens)[complete])
     with pytest.raises(ValueError, match="slots"):
         decode(c, 4, 5, slots=18)
-    with pytest.raises(ValueError, match="13 rows are no whole number of chunks of 5"):
+    with pytest.raises(ValueError, match="13 requests are no multiple of the chunk, 5"):
         decode(c, 4, 5, slots=16, chunk=5)
 
 

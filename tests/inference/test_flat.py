@@ -55,7 +55,7 @@ def test_recognized_entities_do_not_overlap(task):
     ]
     options = DecodeOptions(max_source=task.overhead() + 40, max_length=96, batch_size=8, window_overlap=6)
     matched = [("dna",)] * len(sentences)
-    programs = make_programs(model)
+    programs = make_programs(model, make_mesh(1))
     free, flat = (
         make_recognizer(task, programs, make_mesh(1), replace(options, flat=flat))(params, sentences, matched)
         for flat in (False, True)

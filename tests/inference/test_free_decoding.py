@@ -35,7 +35,7 @@ def decode(finished):
         options = replace(
             decode_options(r.config), batch_size=8, max_length=24, beam_size=beams, length_penalty=0.0
         )
-        return FreeGenerator(make_programs(r.generator), task, mesh, options)
+        return FreeGenerator(make_programs(r.generator, mesh), task, mesh, options)
 
     return lambda inputs, beams: generator(beams)(r.generator_params, inputs)
 

@@ -95,7 +95,7 @@ def test_it_is_decoded_under_its_grammar(task, own, shared):
     seed = 4 if shared == own else 0  # of weights that find something
     params = models.initializer(model)(jax.random.key(seed))
     options = DecodeOptions(max_source=task.overhead() + 32, max_length=64, batch_size=4, window_overlap=4)
-    recognizer = make_recognizer(task, make_programs(model), make_mesh(1), options)
+    recognizer = make_recognizer(task, make_programs(model, make_mesh(1)), make_mesh(1), options)
     sentences = [sentence_from_text(str(i), text) for i, text in enumerate(TEXTS)]
     found = recognizer(params, sentences, None)
     for sentence, result in zip(sentences, found, strict=True):

@@ -19,7 +19,7 @@ from toner_jax.inference.recognize import Recognizer
 from toner_jax.inference.sources import make_source
 from toner_jax.models import registry
 from toner_jax.models.decoder import MakeDecoder
-from toner_jax.parallel.mesh import make_mesh
+from toner_jax.parallel.mesh import make_mesh, on_cpu
 from toner_jax.runs import setup
 from toner_jax.runs.chain import DATA, whole
 from toner_jax.runs.evaluate import FOLDER as EVALUATE
@@ -58,7 +58,7 @@ class Subject:
     def make_decoder(self) -> MakeDecoder:
         """Parameters → the generator's decoder."""
         generator = self.restored.generator
-        return registry.of(generator.config).make_decoder(generator)
+        return registry.of(generator.config).make_decoder(generator, on_cpu(self.mesh))
 
     def sources(self, inputs: Sequence[Input]) -> list[np.ndarray]:
         """The prompts' ids, end of sequence included."""

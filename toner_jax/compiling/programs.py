@@ -180,7 +180,9 @@ class Subject:
         def lower(wanted: Sizes) -> jax.stages.Lowered:
             config = _with_batch(self.config, wanted.times)
             model = self._model("generator", wanted.layers)
-            generator = GrammarGenerator(make_programs(model), task, self.mesh, decode_options(config))
+            generator = GrammarGenerator(
+                make_programs(model, self.mesh), task, self.mesh, decode_options(config)
+            )
             return generator.lower(self._parameters(model), self._source)
 
         rows = self.rows(self.config.decode)

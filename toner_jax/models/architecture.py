@@ -34,7 +34,7 @@ def as_initialized(params: Params, config: Any, key: jax.Array) -> Params:
     return params
 
 
-def no_decoder(module: Any) -> MakeDecoder:
+def no_decoder(module: Any, on_cpu: bool) -> MakeDecoder:
     """An encoder has none."""
     raise TypeError(f"{type(module).__name__} is no encoder-decoder: it does not decode")
 
@@ -55,7 +55,7 @@ class Architecture:
       hf: how its Hugging Face folders are read and written.
       tokenizer: the kind of its tokenizer.
       tokenizer_settings: config → the `tokenizer_config.json` that `AutoTokenizer` needs of a tokenizer of ours.
-      make_decoder: of a generator, module → how it decodes with given parameters.
+      make_decoder: of a generator, (module, whether on CPUs) → how it decodes with given parameters.
       training_flops: (config, tokens of a source[, of a target]) → FLOPs of a training step for such an example, of
         which MFU is made; None where they are not counted.
       activation_bytes: (config, rows, …) → bytes that a training step keeps, as `models.t5.memory` and
@@ -72,6 +72,6 @@ class Architecture:
     tokenizer: TokenizerKind
     tokenizer_settings: Callable[[Any], dict[str, Any]]
     initialize: Callable[[Params, Any, jax.Array], Params] = as_initialized
-    make_decoder: Callable[[Any], MakeDecoder] = no_decoder
+    make_decoder: Callable[[Any, bool], MakeDecoder] = no_decoder
     training_flops: Callable[..., float] | None = None
     activation_bytes: Callable[..., float] | None = None

@@ -16,7 +16,8 @@ class KeysValues(NamedTuple):
     """Keys and values of one attention, over K positions.
 
     Attributes:
-      keys: dtype [B, H, Dh, K], transposed: with few queries, twice as fast on CPU.
+      keys: dtype [B, H, Dh, K] on CPUs, transposed: with few queries twice as fast there. [B, H, K, Dh] on
+        accelerators, where a transposition takes one kernel more.
       values: dtype [B, H, K, Dh].
     """
 

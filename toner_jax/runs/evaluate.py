@@ -177,7 +177,7 @@ def _load(config: Settings, run: Run, word_ids: WordIds, generator: Mapping[str,
     params = setup.restore_params(
         run.workdir / GENERATOR, generator["step"], model, run.mesh, config.sharding
     )
-    options, programs = decode_options(config), make_programs(model)
+    options, programs = decode_options(config), make_programs(model, run.mesh)
     recognizer = make_recognizer(Entities(word_ids, run.schema), programs, run.mesh, options)
     type_recognizer = None
     if TypeRecognition.name in generator["tasks"]:

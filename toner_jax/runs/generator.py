@@ -156,7 +156,9 @@ def _evaluation(
         batch_size=config.eval.batch_size,
         window_overlap=config.text.window_overlap,
     )
-    recognizer = make_recognizer(features.tasks[0], make_programs(model), run.mesh, decode, limit=longest)
+    recognizer = make_recognizer(
+        features.tasks[0], make_programs(model, run.mesh), run.mesh, decode, limit=longest
+    )
 
     def evaluate(params: Any) -> dict[str, float]:
         found = recognizer(params, sentences, types)

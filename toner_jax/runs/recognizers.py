@@ -14,6 +14,7 @@ from toner_jax.inference.programs import Programs
 from toner_jax.inference.recognize import Generate, Recognizer
 from toner_jax.models import registry
 from toner_jax.models.toner import ToNER
+from toner_jax.parallel.mesh import on_cpu
 from toner_jax.pipeline.features import check_room
 from toner_jax.runs.view import Settings
 from toner_jax.tasks.task import Task
@@ -41,9 +42,10 @@ def reading_of(config: Settings) -> Reading:
     return Reading(config.data.edges, config.data.language, config.data.split_sentences)
 
 
-def make_programs(model: ToNER, *, any_schema: bool = False) -> Programs:
-    """The programs of a model; `any_schema` as `Programs` has it."""
-    return Programs(registry.of(model.config).make_decoder(model), any_schema=any_schema)
+def make_programs(model: ToNER, mesh: Mesh, *, any_schema: bool = False) -> Programs:
+    """The programs of a model on a mesh; `any_schema` as `Programs` has it."""
+    make_decoder = registry.of(model.config).make_decoder(model, on_cpu(mesh))
+    return Programs(make_decoder, any_schema=any_schema)
 
 
 def make_recognizer(

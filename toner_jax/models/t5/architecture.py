@@ -60,7 +60,7 @@ ARCHITECTURE = Architecture(
     tokenizer=SENTENCEPIECE,
     # By default T5's tokenizer would add a hundred ids for which a small model has no embeddings.
     tokenizer_settings=lambda config: {"tokenizer_class": "T5Tokenizer", "extra_ids": 0},
-    make_decoder=lambda module: partial(T5Decoder, module),
+    make_decoder=lambda module, on_cpu: partial(T5Decoder, module, on_cpu=on_cpu),
     training_flops=training_flops,
     activation_bytes=activation_bytes,
 )

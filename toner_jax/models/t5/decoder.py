@@ -22,13 +22,18 @@ from toner_jax.parallel.mesh import ROWS
 from toner_jax.parallel.sharding import path_string
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["params"], meta_fields=["module"])
+@partial(jax.tree_util.register_dataclass, data_fields=["params"], meta_fields=["module", "on_cpu"])
 @dataclass(frozen=True, eq=False)
 class T5Decoder:
-    """A T5 module with its parameters; `Seq2SeqDecoder` says what each method does."""
+    """A T5 module with its parameters; `Seq2SeqDecoder` says what each method does.
+
+    Attributes:
+      on_cpu: whether it computes on CPUs, on which keys are kept transposed, see `KeysValues`.
+    """
 
     module: T5
     params: Any
+    on_cpu: bool = True
 
     @property
     def width(self) -> int:
@@ -46,17 +51,17 @@ class T5Decoder:
         return replace(self, params=jax.tree_util.tree_map_with_path(cast, self.params))
 
     def encode(self, ids: jax.Array, candidates: jax.Array | None = None) -> EncodedSource:
-        source: EncodedSource = self._apply(_encode, ids, candidates)
+        source: EncodedSource = self._apply(_encode, ids, candidates, self.on_cpu)
         return source
 
     def init_cache(self, rows: int, slots: int) -> DecoderCache:
-        cache: DecoderCache = self._apply(_init_cache, rows, slots)
+        cache: DecoderCache = self._apply(_init_cache, rows, slots, self.on_cpu)
         return cache
 
     def step(
         self, tokens: jax.Array, source: EncodedSource, cache: DecoderCache
     ) -> tuple[jax.Array, DecoderCache]:
-        stepped: tuple[jax.Array, DecoderCache] = self._apply(_step, tokens, source, cache)
+        stepped: tuple[jax.Array, DecoderCache] = self._apply(_step, tokens, source, cache, self.on_cpu)
         return stepped
 
     def rewind(self, cache: DecoderCache, taken: int, accepted: jax.Array) -> DecoderCache:
@@ -90,19 +95,19 @@ class T5Decoder:
         return self.module.apply({"params": self.params}, *args, method=function)
 
 
-def _encode(t5: T5, ids_BS: jax.Array, candidates_BU: jax.Array | None) -> EncodedSource:
+def _encode(t5: T5, ids_BS: jax.Array, candidates_BU: jax.Array | None, on_cpu: bool) -> EncodedSource:
     mask_BS = (ids_BS != 0).astype(jnp.float32)
     encoded_BSD = t5.encode(ids_BS, mask_BS)
     return EncodedSource(
         bias=mask_to_bias(mask_BS)[:, None, None, :],
-        cross=tuple(_keys_values(layer.cross_attention, encoded_BSD) for layer in t5.decoder.layers),
+        cross=tuple(_keys_values(layer.cross_attention, encoded_BSD, on_cpu) for layer in t5.decoder.layers),
         candidates=None if candidates_BU is None else _output_weights(t5, candidates_BU),
     )
 
 
-def _keys_values(attention: Attention, x_BKD: jax.Array) -> KeysValues:
+def _keys_values(attention: Attention, x_BKD: jax.Array, on_cpu: bool) -> KeysValues:
     keys_BHKd, values_BHKd = attention.keys_values(x_BKD)
-    return KeysValues(keys_BHKd.swapaxes(-1, -2), values_BHKd)
+    return KeysValues(keys_BHKd.swapaxes(-1, -2) if on_cpu else keys_BHKd, values_BHKd)
 
 
 def _output_weights(t5: T5, ids_BU: jax.Array) -> jax.Array:
@@ -113,9 +118,10 @@ def _output_weights(t5: T5, ids_BU: jax.Array) -> jax.Array:
     return on_rows(jnp.take(kernel_DV, ids_BU, axis=1).swapaxes(0, 1).astype(t5.dtype))
 
 
-def _init_cache(t5: T5, rows: int, slots: int) -> DecoderCache:
+def _init_cache(t5: T5, rows: int, slots: int, on_cpu: bool) -> DecoderCache:
     c = t5.config
     keys_BHdL, values_BHLd = (rows, c.num_heads, c.d_kv, slots), (rows, c.num_heads, slots, c.d_kv)
+    keys = keys_BHdL if on_cpu else values_BHLd
     # No two tokens in the cache are farther apart than it has slots. Looking up a distance is far faster than
     # computing its bucket.
     distance_bias = t5.decoder.relative_attention_bias(slots, 1)[0, :, :, 0].T
@@ -129,24 +135,27 @@ def _init_cache(t5: T5, rows: int, slots: int) -> DecoderCache:
         length=on_mesh(jnp.zeros((rows,), jnp.int32), mesh, ROWS),
         positions=on_mesh(jnp.full((rows, slots), -1, jnp.int32), mesh, ROWS),
         distance_bias=distance_bias,
-        layers=tuple(KeysValues(zeros(keys_BHdL), zeros(values_BHLd)) for _ in range(c.num_decoder_layers)),
+        layers=tuple(KeysValues(zeros(keys), zeros(values_BHLd)) for _ in range(c.num_decoder_layers)),
     )
 
 
 def _step(
-    t5: T5, tokens_BQ: jax.Array, source: EncodedSource, cache: DecoderCache
+    t5: T5, tokens_BQ: jax.Array, source: EncodedSource, cache: DecoderCache, on_cpu: bool
 ) -> tuple[jax.Array, DecoderCache]:
     queries, slots = tokens_BQ.shape[1], cache.positions.shape[1]
     position_BQ = cache.length[:, None] + jnp.arange(queries)
     positions_BL = jax.lax.dynamic_update_slice_in_dim(cache.positions, position_BQ, cache.slot, axis=1)
     bias_BHQL = _self_attention_bias(cache.distance_bias, position_BQ, positions_BL)
+    if not on_cpu:  # once, or else XLA makes it anew in a kernel of each layer; on CPU that is the faster way
+        bias_BHQL = jax.lax.optimization_barrier(bias_BHQL)
     x_BQD = t5.shared(tokens_BQ)
     layers = []
     for layer, cached, cross in zip(t5.decoder.layers, cache.layers, source.cross, strict=True):
         h_BQD = layer.self_attention_norm(x_BQD)
-        cached = _write(cached, _keys_values(layer.self_attention, h_BQD), cache.slot)
-        x_BQD = x_BQD + layer.self_attention(h_BQD, cached, bias_BHQL, True, keys_transposed=True)
-        x_BQD = layer.after_self_attention(x_BQD, cross, source.bias, True, keys_transposed=True)
+        new = _keys_values(layer.self_attention, h_BQD, on_cpu)
+        cached = _write(cached, new, cache.slot, on_cpu)
+        x_BQD = x_BQD + layer.self_attention(h_BQD, cached, bias_BHQL, True, on_cpu)
+        x_BQD = layer.after_self_attention(x_BQD, cross, source.bias, True, on_cpu)
         layers.append(cached)
     cache = cache._replace(
         slot=(cache.slot + queries) % slots,
@@ -167,11 +176,12 @@ def _self_attention_bias(
     return jnp.where(seen_BQL[..., None], near_BQLH, MASKED).transpose(0, 3, 1, 2)
 
 
-def _write(cached: KeysValues, new: KeysValues, slot: jax.Array) -> KeysValues:
+def _write(cached: KeysValues, new: KeysValues, slot: jax.Array, on_cpu: bool) -> KeysValues:
     """The cache of one layer with the keys and values of Q tokens in the slots from `slot` on."""
     update = jax.lax.dynamic_update_slice_in_dim
     return KeysValues(
-        update(cached.keys, new.keys, slot, axis=3), update(cached.values, new.values, slot, axis=2)
+        update(cached.keys, new.keys, slot, axis=3 if on_cpu else 2),
+        update(cached.values, new.values, slot, axis=2),
     )
 
 
