@@ -178,6 +178,11 @@ def base() -> ConfigDict:
     c.checkpoint.every = 500  # steps between checkpoints within a stage
     c.checkpoint.keep = 2  # the latest ones; the best is kept besides
 
+    # Several processes, of which each has devices of its own: `coordinator` is HOST:PORT of the first, `count` how many
+    # they are, `index` this one's number from 0. Where none is set, `cluster` says who knows: auto, the environment of
+    # srun, Open MPI or a TPU slice; off, nobody; or a cluster's name as JAX has it (slurm, ompi, mpi4py, k8s, gcetpu).
+    c.processes = ConfigDict({"coordinator": "", "count": 0, "index": -1, "cluster": "auto"})
+
     # devices along each axis; −1: all that remain; with sharding=auto, −1, 1, 1 leave the choice to the model's size
     c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})
     # what of the state is split over the mesh: replicated, nothing; zero1, the optimizer's moments; fsdp, parameters

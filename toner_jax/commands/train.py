@@ -51,6 +51,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _run(config: ConfigDict, workdir: Path, options: Namespace) -> None:
     from toner_jax.evaluation.summary import show_run
+    from toner_jax.parallel.processes import Wanted, is_first, together
     from toner_jax.parallel.runtime import set_up_compilation
     from toner_jax.runs.plan import describe
     from toner_jax.runs.run import execute
@@ -59,14 +60,17 @@ def _run(config: ConfigDict, workdir: Path, options: Namespace) -> None:
     if options.dry_run:
         show(*describe(config, workdir, options.restart))
         return
+    p = config.processes
     try:
-        results = execute(config, workdir, options.restart)
+        with together(Wanted(p.coordinator, p.count, p.index, p.cluster)):
+            results = execute(config, workdir, options.restart)
+            first = is_first()
     except BrokenPipeError:
         raise
     except OSError as error:  # a full disk, a folder that vanished: the user's to mend, like bad input
         mend = "mend it and start the same command again"
         raise UserError(describe_failure(error, workdir, mend)) from error
-    if "evaluate" in results and sys.stdout is not None:
+    if first and "evaluate" in results and sys.stdout is not None:
         show_run(workdir)
 
 

@@ -111,12 +111,18 @@ def warn(message: str) -> None:
 
 
 class _Lines(logging.Handler):
-    """Bare messages on standard error, which may change meanwhile: a progress bar stands in for it."""
+    """Bare messages on standard error, which may change meanwhile: a progress bar stands in for it.
+
+    Attributes:
+      speaker: before each line; who says it, where several processes speak.
+    """
+
+    speaker = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             if sys.stderr is not None:
-                print(printable(record.getMessage()), file=sys.stderr, flush=True)
+                print(printable(self.speaker + record.getMessage()), file=sys.stderr, flush=True)
         except Exception:
             self.handleError(record)
 
@@ -151,6 +157,14 @@ def show_messages() -> None:
     logger.setLevel(logging.INFO)
     logger.propagate = False  # a library may have given the root logger a handler: not twice
     warnings.showwarning = _Warnings()
+
+
+def speak_as(index: int) -> None:
+    """Of several processes of one command the first goes on as it is; the others tell warnings alone, with their
+    number."""
+    if index:
+        _lines.speaker = f"process {index}: "
+        logger.setLevel(logging.WARNING)
 
 
 def as_utf8(stream: TextIO) -> TextIO:

@@ -1,4 +1,5 @@
-"""What a library wants, and what it must not show, while it is imported: environment variables, standard error."""
+"""What a library wants, and what it must not show, while it is imported: environment variables, standard error; and
+what they say of the job that this process belongs to."""
 
 from __future__ import annotations
 
@@ -19,6 +20,16 @@ def variable(name: str, value: str) -> Iterator[None]:
         yield
     finally:
         os.environ.pop(name, None)
+
+
+AUTO, OFF = "auto", "off"  # values of `processes.cluster`, besides the names that JAX has for clusters
+
+
+def parallel_job() -> bool:
+    """Whether this process was started as one of several, by srun, Open MPI's mpirun, or on hosts of a TPU slice."""
+    sizes = (os.environ.get(name, "") for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"))
+    hosts = os.environ.get("TPU_WORKER_HOSTNAMES", "")
+    return any(size.isdigit() and int(size) > 1 for size in sizes) or "," in hosts
 
 
 @contextmanager

@@ -35,6 +35,7 @@ from toner_jax.inference.threads import ONE_THREAD, in_threads
 from toner_jax.inference.work import Work
 from toner_jax.models.decoder import MakeDecoder, Seq2SeqDecoder
 from toner_jax.parallel.mesh import abstract_batch, on_cpu, shard_batch
+from toner_jax.parallel.processes import on_host
 from toner_jax.pipeline.batching import pad_rows
 from toner_jax.tasks.output import Input, Output, WrittenSpan
 from toner_jax.tasks.task import Task
@@ -270,7 +271,7 @@ def _items_by_request(spans_NT3: np.ndarray) -> list[list[tuple[int, list[int]]]
 
 
 def _fetch(group: _Group) -> _Group:
-    return group._replace(decoded=jax.device_get(group.decoded))
+    return group._replace(decoded=on_host(group.decoded))
 
 
 class _Given(NamedTuple):

@@ -19,6 +19,7 @@ from toner_jax.inference.replicas import dealt
 from toner_jax.inference.threads import ONE_THREAD, in_threads, threads_for
 from toner_jax.models.encoder import Encoder
 from toner_jax.parallel.mesh import abstract_batch, batch_divisor, round_batch, shard_batch
+from toner_jax.parallel.processes import on_host
 from toner_jax.pipeline.batching import pad_rows
 from toner_jax.pipeline.unpadding import cells
 
@@ -148,4 +149,4 @@ class Embedder:
 
 def _fetched(batch: tuple[np.ndarray, Any]) -> tuple[np.ndarray, np.ndarray]:
     chosen, (at, vectors) = batch
-    return chosen, np.asarray(vectors)[at]
+    return chosen, on_host(vectors)[at]

@@ -21,6 +21,7 @@ from toner_jax.inference.sources import make_source
 from toner_jax.inference.work import Work
 from toner_jax.models.decoder import MakeDecoder, Seq2SeqDecoder
 from toner_jax.parallel.mesh import round_batch, shard_batch
+from toner_jax.parallel.processes import on_host
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.tasks.output import Input, Output
 from toner_jax.tasks.task import Task
@@ -81,9 +82,7 @@ class FreeGenerator:
                 shape = bucket, length, prefix is not None and prefix.tokens.shape
                 self._programs.compilations.begin((self._batch_size, options.beams, shape))
                 program = self._programs.get(_search, apart)
-                found = jax.device_get(
-                    program(params, calibration_temperature, (ids, prefix), options=options)
-                )
+                found = on_host(program(params, calibration_temperature, (ids, prefix), options=options))
                 unfinished += self._finish(rows, found, length, out)
             todo = unfinished
         return out  # type: ignore[return-value]

@@ -10,6 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from toner_jax.parallel.processes import on_first
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -80,8 +82,12 @@ def measured_flops(device: jax.Device, dtype: Any, seconds: float = 0.3) -> floa
 
 
 def memory_limit(device: jax.Device) -> int | None:
-    """The bytes of a device that this process may use; of one that is not here, those that its maker says; None where
-    neither is known."""
+    """The bytes of a device that its process may use; of one that is not here, those that its maker says; None where
+    neither is known. Of several processes all ask at once, and hear what the first knows: they decide alike by it."""
+    return on_first(lambda: _known_limit(device))
+
+
+def _known_limit(device: jax.Device) -> int | None:
     try:
         found = (device.memory_stats() or {}).get("bytes_limit")
     except jax.errors.JaxRuntimeError:  # a device that programs are only compiled for

@@ -18,6 +18,7 @@ from toner_jax.evaluation.detokenized import Detokenized, evaluate_detokenized
 from toner_jax.evaluation.evaluated import Evaluated, judge_found, write_predictions
 from toner_jax.evaluation.report import Reference, Report, make_report
 from toner_jax.inference.recognize import Recognizer, mark_shortened
+from toner_jax.parallel.processes import is_first
 from toner_jax.runs import setup
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.generator import chosen_dev
@@ -155,7 +156,8 @@ def evaluate_run(config: Settings, run: Run, generator: Mapping[str, Any]) -> di
             fitted=fitted,
         )
         report = make_report(evaluated, reference, _detokenized(config, run, trained, evaluated), made_by)
-        _write(config, run, evaluated, report, matched[name])
+        if is_first():
+            _write(config, run, evaluated, report, matched[name])
         strict = report.scores.strict.to_json()
         metrics.write(FOLDER, step, {f"{name}_{k}": v for k, v in strict.items()})
         say(f"evaluate: {name}: strict span F1 {strict['f1']:.4f} on {len(run.splits[name]):,} sentences")

@@ -18,6 +18,7 @@ from toner_jax.common.files import write_atomically
 from toner_jax.common.memory import told_of_memory
 from toner_jax.errors import UserError
 from toner_jax.inference.matching import TypeMatcher, matched_types
+from toner_jax.parallel.processes import is_first
 from toner_jax.pipeline.features import present_types
 from toner_jax.runs import setup
 from toner_jax.runs.marker import digest_of, stage_result
@@ -103,10 +104,11 @@ def write_training_types(config: Settings, run: Run) -> dict[str, Any]:
     delta, source = choose_delta(config, similarities["dev"], present_types(dev, schema))
     scores = type_scores(similarities["dev"], dev, schema, delta, config.matcher.type_threshold_beta)
     chosen = {"type_threshold": delta, "from": source, "dev": scores}
-    write_atomically(run.workdir / FOLDER / "thresholds.json", json.dumps(chosen, indent=2) + "\n")
     matched = {name: at(rows, schema, delta) for name, rows in similarities.items()}
-    for name, found in matched.items():
-        write_types(types_path(run.workdir, name), run.splits[name], found, schema)
+    if is_first():
+        write_atomically(run.workdir / FOLDER / "thresholds.json", json.dumps(chosen, indent=2) + "\n")
+        for name, found in matched.items():
+            write_types(types_path(run.workdir, name), run.splits[name], found, schema)
     features = matcher.features
     if features.shortened:
         say(f"{FOLDER}: {features.shortened} inputs were longer than {features.max_length} pieces")

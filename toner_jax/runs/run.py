@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -20,6 +21,7 @@ from toner_jax.data.load import load_dataset
 from toner_jax.data.options import DataOptions
 from toner_jax.data.sentences import dump_sentences
 from toner_jax.errors import ParameterError, UserError
+from toner_jax.parallel import processes
 from toner_jax.runs import evaluate, generator, matched_types, matcher, parts, setup
 from toner_jax.runs.chain import DATA, SETUP
 from toner_jax.runs.checks import Planned, check_training
@@ -156,23 +158,38 @@ def execute(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) ->
     Raises:
       UserError: bad settings or data, or a work directory that holds something else.
     """
-    with ready(config, workdir, restart) as r:
-        prepare_workdir(workdir)
-        with locked(workdir):
+    with ready(config, workdir, restart) as r, ExitStack() as held:
+
+        def begin() -> None:
+            prepare_workdir(workdir)
+            held.enter_context(locked(workdir))
             if _actions(r.stages, workdir, restart) != r.actions:
                 raise UserError(
                     f"{workdir}: another run has changed it just now; start the same command again"
                 )
             remove_leftovers(workdir)
             save(r.config, workdir / CONFIG)
-            return _execute_stages(r, Run(workdir, r.dataset.splits, r.dataset.schema, r.mesh), restart)
+
+        processes.wait_for_all("ready")  # none reads what the first begins to change
+        processes.on_first(begin)
+        _check_shared(workdir)
+        return _execute_stages(r, Run(workdir, r.dataset.splits, r.dataset.schema, r.mesh), restart)
+
+
+def _check_shared(workdir: Path) -> None:
+    """Makes sure that every process sees the work directory that the first one writes."""
+    if not (workdir / CONFIG).is_file():
+        raise UserError(
+            f"{workdir}: not seen by process {jax.process_index()}; a run of several processes needs a work directory "
+            "on a file system that all of them share"
+        )
 
 
 def _execute_stages(ready: Ready, run: Run, restart: Collection[str]) -> dict[str, dict[str, Any]]:
     results: dict[str, dict[str, Any]] = {}
     work: dict[str, Callable[[View], Mapping[str, Any]]] = {
-        DATA: lambda _: _write_data(run),
-        SETUP: lambda _: setup.install(ready.prepared, run.workdir),
+        DATA: lambda _: processes.on_first(lambda: _write_data(run)),
+        SETUP: lambda _: processes.on_first(lambda: dict(setup.install(ready.prepared, run.workdir))),
         "matcher": lambda view: matcher.train_matcher(view, run),
         "types": lambda view: matched_types.write_training_types(view, run),
         "generator": lambda view: generator.train_generator(view, run),

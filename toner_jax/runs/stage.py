@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from toner_jax.common.console import say
+from toner_jax.parallel import processes
 from toner_jax.runs import aside, environment, parts
 from toner_jax.runs.fingerprint import config_keys, describe_changes, differences
 from toner_jax.runs.marker import (
@@ -169,6 +170,22 @@ class PlannedStage:
         Raises:
           Refused: as `check`.
         """
+        begun: list[Marker] = []
+
+        def begin() -> dict[str, Any] | None:
+            done, marker = self._skip_or_begin(workdir, restart, dict(made_with or {}))
+            begun.extend([marker] if marker else [])
+            return done
+
+        if (done := processes.on_first(begin)) is not None:
+            return done
+        result = dict(work())
+        return processes.on_first(lambda: self._complete(workdir, begun[0], result))
+
+    def _skip_or_begin(
+        self, workdir: Path, restart: Collection[str], made_with: Mapping[str, Any]
+    ) -> tuple[dict[str, Any] | None, Marker | None]:
+        """The result of a stage that is done, or the marker of its work that begins."""
         action, reason = self._plan(workdir, restart, ())
         if action == "put back":
             say(
@@ -179,9 +196,11 @@ class PlannedStage:
         previous = self._previous(workdir) if action != "start" else None
         if action == "skip" and previous is not None:
             say(f"{self.name}: complete, skipped{self._selected(previous)}")
-            return dict(previous.result)
-        marker = self._begin(workdir, previous, reason, dict(made_with or {}))
-        result = dict(work())
+            return dict(previous.result), None
+        return None, self._begin(workdir, previous, reason, made_with)
+
+    def _complete(self, workdir: Path, marker: Marker, result: dict[str, Any]) -> dict[str, Any]:
+        """Marks the stage complete; returns its result."""
         aside.settle(workdir, self.name)
         files = files_of(workdir, self.outputs, result)
         logged = logged_digest(workdir, self.name)

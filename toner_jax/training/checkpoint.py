@@ -25,6 +25,7 @@ from toner_jax.common.console import warn
 from toner_jax.common.files import file_digest, write_atomically
 from toner_jax.common.memory import out_of_memory
 from toner_jax.errors import UserError
+from toner_jax.parallel import processes
 from toner_jax.parallel.sharding import path_string
 from toner_jax.training.manifests import (
     BEGUN,
@@ -70,7 +71,7 @@ class Checkpoints:
         if read_only and not self.directory.is_dir():
             raise UserError(f"{self.directory}: no checkpoints there; train the run first")
         if not read_only:
-            self._remove_uncommitted()
+            processes.on_first(self._remove_uncommitted)
         self._best: int | None = None
         self._within = ExitStack()
         with without_orbax_messages():
@@ -120,7 +121,8 @@ class Checkpoints:
         self.wait()
         self._best, failure = record.get("best_step"), None
         try:
-            write_atomically(self.directory / MANIFESTS / f"{step}{BEGUN}", "")
+            if processes.is_first():
+                write_atomically(self.directory / MANIFESTS / f"{step}{BEGUN}", "")
             self._manager.save(step, args=arguments, force=True)
         except Exception as error:  # Orbax and TensorStore have no common error class
             failure = self._failure(step, error)
@@ -152,13 +154,20 @@ class Checkpoints:
         Raises:
           UserError: not read-only, and none is whole: who goes on would begin at step 0.
         """
+        step = self._newest_whole() if self._read_only else processes.on_first(self._newest_whole)
+        if step is not None:
+            if not self._read_only:
+                self._manager.reload()  # others are moved aside
+            self._best = self.record(step).get("best_step")  # or the next save would prune it
+        return step
+
+    def _newest_whole(self) -> int | None:
         damages: dict[int, str] = {}
         for step in reversed(self.steps()):
             damage = self.damage(step)
             if damage is None:
                 for other in damages if not self._read_only else ():
                     self._set_aside(other)
-                self._best = self.record(step).get("best_step")  # or the next save would prune it
                 return step
             damages[step] = damage
             warn(f"{self.directory / str(step)}: damaged, not used: {damage}")
@@ -242,7 +251,7 @@ class Checkpoints:
     def _commit(self, step: int) -> None:
         """Waits for Orbax to finish a step, then vouches for it."""
         self._manager.wait_until_finished()
-        if jax.process_index() != 0:
+        if not processes.is_first():
             return
         files = files_under(self.directory / str(step))
         manifest = {name: (path.stat().st_size, file_digest(path)) for name, path in files.items()}
@@ -260,7 +269,7 @@ class Checkpoints:
         Raises:
           UserError: a step was vouched for once, and its manifest is gone.
         """
-        if jax.process_index() != 0 or not self.directory.is_dir():
+        if not self.directory.is_dir():
             return
         if lost := without_manifest(self.directory):
             manifest = self.directory / MANIFESTS / f"{lost[-1]}.json"
@@ -285,7 +294,6 @@ class Checkpoints:
         shutil.rmtree(aside, ignore_errors=True)  # an earlier one of the same step, made again since
         (self.directory / str(step)).rename(aside)
         (self.directory / MANIFESTS / f"{step}.json").replace(aside.with_suffix(".json"))
-        self._manager.reload()
 
     def _failure(self, step: int | None, error: Exception) -> UserError:
         self._failed = True

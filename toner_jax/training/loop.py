@@ -23,6 +23,7 @@ from toner_jax.common.files import naming
 from toner_jax.common.memory import told_of_memory
 from toner_jax.errors import UserError
 from toner_jax.parallel.mesh import shard_batch
+from toner_jax.parallel.processes import any_of, is_first
 from toner_jax.pipeline.batching import HostBatch
 from toner_jax.training import interrupts
 from toner_jax.training.checkpoint import Checkpoints
@@ -32,6 +33,7 @@ from toner_jax.training.programs import Programs
 from toner_jax.training.state import State
 from toner_jax.training.throughput import Compute, Throughput, in_words
 
+_ASK_EVERY = 5  # steps; a question waits for the steps before it
 _COSTLY_EVALUATION = 0.15  # the share of wall time above which a run is told how to spend less
 
 
@@ -185,8 +187,8 @@ class _Loop:
         self._record, self._progress = record, progress
         # Steps whose metrics are still on the device: to fetch each would wait for its step.
         self._pending: list[tuple[int, dict[str, jax.Array], Sequence[str]]] = []
-        self._throughput = Throughput(job.compute, job.mesh.devices.flat[0])
-        self._profile = Profile(job.folder / "profile", job.options.profile)
+        self._throughput = Throughput(job.compute, job.mesh.local_devices[0])
+        self._profile = Profile(job.folder / "profile", job.options.profile if is_first() else 0)
 
     def run(self, programs: Programs, state: State, first: int) -> State:
         """Takes the steps after `first`, and returns the state after the last."""
@@ -202,7 +204,7 @@ class _Loop:
                 self._log(step)
             if step in job.dev.steps:
                 improved = self._evaluate(step, state)
-            stop = interrupts.requested()
+            stop = self._told_to_stop(step)
             if improved or stop or step % job.options.checkpoint_every == 0 or step == steps:
                 self._collect()
                 # asdict copies: the record is written while it goes on changing here.
@@ -213,6 +215,13 @@ class _Loop:
                 raise interrupts.Preempted
         self._profile.stop()
         return state
+
+    def _told_to_stop(self, step: int) -> bool:
+        """Whether a stop was asked for; of several processes, whether one was told, which they ask each other now and
+        then: all of them save the same step."""
+        if jax.process_count() == 1:
+            return interrupts.requested()
+        return step % _ASK_EVERY == 0 and any_of(interrupts.requested())
 
     def _step(self, programs: Programs, state: State, batch: HostBatch) -> tuple[State, dict[str, jax.Array]]:
         """Takes a step; waiting for its program is no part of it."""
@@ -253,8 +262,9 @@ class _Loop:
     def _write_skipped(self, step: int, ids: Sequence[str]) -> None:
         job, count = self._job, self._record.skipped
         path = job.folder / "skipped.jsonl"
-        with naming(path), path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, "sentences": list(ids)}) + "\n")
+        if is_first():
+            with naming(path), path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, "sentences": list(ids)}) + "\n")
         warn(f"{job.stage}: step {step} skipped: loss or gradient is not finite (sentences in {path})")
         if count >= job.options.max_skipped:
             raise UserError(

@@ -10,6 +10,7 @@ from typing import Any
 import xxhash
 
 from toner_jax.common.files import naming, write_atomically
+from toner_jax.parallel.processes import is_first
 from toner_jax.training.events import Events
 
 LOG = "metrics.jsonl"
@@ -18,16 +19,20 @@ LOG = "metrics.jsonl"
 class MetricsWriter:
     """Appends one JSON object a line, {"stage", "step", …}, and the same scalars as TensorBoard events.
 
-    Resuming a stage at a step drops its later lines first, so nothing is written twice.
+    Resuming a stage at a step drops its later lines first, so nothing is written twice. Of several processes the first
+    writes.
     """
 
     def __init__(self, workdir: Path):
         self._path = workdir / LOG
         self._events = workdir / "tensorboard"
+        self._writes = is_first()
         self._writers: dict[str, Events] = {}
 
     def resume(self, stage: str, step: int) -> None:
         """Forgets what `stage` logged after `step`, and a line torn by a kill."""
+        if not self._writes:
+            return
         text = _read(self._path)
         lines = text.splitlines()
         if text and not text.endswith("\n"):
@@ -43,12 +48,16 @@ class MetricsWriter:
 
     def write(self, stage: str, step: int, values: Mapping[str, Any]) -> None:
         """Logs values of a stage that `resume` began."""
+        if not self._writes:
+            return
         self._append({"stage": stage, "step": step, **values})
         scalars = {name: value for name, value in values.items() if isinstance(value, int | float)}
         self._writers[stage].write(step, scalars)
 
     def write_timing(self, stage: str, step: int, timing: Mapping[str, float]) -> None:
         """Logs what no two runs share, on a line of its own: {"stage", "step", "timing": {…}}."""
+        if not self._writes:
+            return
         self._append({"stage": stage, "step": step, "timing": dict(timing)})
         self._writers[stage].write(step, {f"timing/{name}": value for name, value in timing.items()})
 

@@ -35,7 +35,7 @@ class Compute:
 def compute_of(flops: Callable[[HostBatch], float], mesh: Mesh, dtype: Any) -> Compute:
     """By the makers' peak of the mesh's devices, or, where that is not known, by the speed of a large product, which is
     measured once."""
-    device = mesh.devices.flat[0]
+    device = mesh.local_devices[0]
     return Compute(flops, lambda: mesh.size * _flops_of(device, np.dtype(dtype)))
 
 

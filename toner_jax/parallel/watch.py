@@ -1,0 +1,128 @@
+"""Whether the other processes of a job are still there.
+
+JAX's runtime finds out, too, but aborts with a stack of its own, and says nothing for a minute and a half by default.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from jax._src import distributed  # JAX gives no other way to its store of keys and values
+
+from toner_jax.common.console import warn
+
+ENDED = 75  # EX_TEMPFAIL, as after SIGTERM: the same command goes on from where it was
+
+_BEATS = "toner_jax/beats/"
+_LEFT = "toner_jax/left/"
+_EVERY = 3.0  # seconds between beats
+_PATIENCE = 25.0  # seconds without one
+_GOODBYE = 15.0  # seconds that the first process waits for the others to hear of its end
+_LINGER = 10.0  # seconds that it lets them end in peace, when it ends itself because of another
+
+# The runtime aborts where the first process, which holds its service, is gone: its first line becomes one of ours, and
+# its stack is left out. A process of its own, as an abort ends all threads of this one.
+_FILTER = """
+import sys
+lost = False
+for line in sys.stdin.buffer:
+    own = line[:1] in b"EFWI" and line[1:5].isdigit() and (b"coordination_service" in line or b"client.h" in line)
+    if own and line[:1] in b"EF" and not lost:
+        lost = True
+        sys.stderr.buffer.write(sys.argv[1].encode() + b"\\n")
+    elif not (lost or own or line.startswith(b"[Gloo]")):
+        sys.stderr.buffer.write(line)
+    sys.stderr.buffer.flush()
+"""
+
+
+def store() -> Any:
+    """JAX's store of keys and values, which all processes share."""
+    return distributed.global_state.client
+
+
+class Watch:
+    """Tells the others that this process is there, and ends it when one of them is not."""
+
+    def __init__(self, index: int, count: int):
+        self._index, self._others = index, [i for i in range(count) if i != index]
+        self._stopped, self._begun = threading.Event(), time.monotonic()
+        self._heard = self._begun  # when the store last answered
+        self._beats = dict.fromkeys(self._others, (-1, self._begun))  # the last of each, and when it came
+        self._filter_aborts()
+        for task in (self._beat, self._look):
+            threading.Thread(target=task, name="watch", daemon=True).start()
+
+    def stop(self) -> None:
+        """From now on others may end."""
+        self._stopped.set()
+
+    def leave(self, why: str) -> None:
+        """Tells the others that this process ends, and why. The first waits for them to hear of it."""
+        self.stop()
+        with suppress(Exception):
+            store().key_value_set(f"{_LEFT}{self._index}", why.split("\n")[0][:300], allow_overwrite=True)
+            until = time.monotonic() + _GOODBYE
+            while self._index == 0 and time.monotonic() < until and len(_read(_LEFT)) <= len(self._others):
+                time.sleep(0.2)
+
+    def wait_for_verdict(self) -> None:
+        """Waits for the watch to find out who is gone, which ends this process."""
+        time.sleep(_PATIENCE + 2 * _EVERY)
+
+    def _beat(self) -> None:
+        """Writes and reads beats; hangs where the network is cut."""
+        number = 0
+        while not self._stopped.wait(_EVERY if number else 0):
+            number += 1
+            with suppress(Exception):  # `_look` tells when it goes on for long
+                store().key_value_set(f"{_BEATS}{self._index}", str(number), allow_overwrite=True)
+                beats, left, now = _read(_BEATS), _read(_LEFT), time.monotonic()
+                for other in self._others:
+                    if other in left and not self._stopped.is_set():
+                        self._end(f"process {other} has ended: {left[other]}")
+                    if int(beats.get(other, -1)) != self._beats[other][0]:
+                        self._beats[other] = int(beats[other]), now
+                self._heard = now
+
+    def _look(self) -> None:
+        while not self._stopped.wait(1.0):
+            now = time.monotonic()
+            if now - self._heard > _PATIENCE:
+                self._end(f"process 0 cannot be reached for {_PATIENCE:.0f} s")
+            for other, (_, came) in self._beats.items():
+                if now - came > _PATIENCE:
+                    self._end(f"process {other} has ended, or cannot be reached for {_PATIENCE:.0f} s")
+
+    def _end(self, why: str) -> NoReturn:
+        warn(f"{why}; this process ends, too, and the same command goes on from the last checkpoint")
+        with suppress(Exception):
+            store().key_value_set(f"{_LEFT}{self._index}", why, allow_overwrite=True)
+        if self._index == 0:  # the others hear of it from the store, which ends with this process
+            time.sleep(_LINGER)
+        sys.stderr.flush()
+        os._exit(ENDED)
+
+    def _filter_aborts(self) -> None:
+        line = (
+            f"process {self._index}: another process has ended or cannot be reached; this process ends, too, and the "
+            "same command goes on from the last checkpoint"
+        )
+        read, write = os.pipe()
+        subprocess.Popen([sys.executable, "-ISc", _FILTER, line], stdin=read, start_new_session=True)
+        os.close(read)
+        os.dup2(write, 2)
+        os.close(write)
+
+
+def _read(prefix: str) -> dict[int, str]:
+    """The values under a prefix, by process."""
+    return {
+        int(str(key).rsplit("/", 1)[1]): str(value) for key, value in store().key_value_dir_get(prefix) or ()
+    }
