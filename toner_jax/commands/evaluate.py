@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from toner_jax.commands.config_file import check_key
 from toner_jax.common import cli
 from toner_jax.common.console import show_json, show_rich
+
+if TYPE_CHECKING:
+    from toner_jax.runs.reevaluate import Evaluation
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -72,12 +76,23 @@ def _more() -> str:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from toner_jax.api import Ner
-    from toner_jax.evaluation.summary import result_table
+    from toner_jax.parallel.processes import Wanted, is_first, together
     from toner_jax.parallel.runtime import set_up_compilation
-    from toner_jax.runs import reevaluate
 
     set_up_compilation()
+    with together(Wanted()):
+        evaluation = _evaluated(options)
+        if not is_first():
+            return
+        if options.output:
+            evaluation.write(options.output)
+    _show(evaluation.report, as_json=options.json)
+
+
+def _evaluated(options: argparse.Namespace) -> Evaluation:
+    from toner_jax.api import Ner
+    from toner_jax.runs import reevaluate
+
     config = reevaluate.changed_config(options.workdir, options.keys)
     splits, name = reevaluate.read_splits(options.workdir, options.split), options.split
     if options.input:
@@ -86,10 +101,13 @@ def _evaluate(options: argparse.Namespace) -> None:
     ner = Ner(options.workdir, config=config, step=options.step, accept_mixed=options.accept_mixed)
     reevaluate.say_choices(options.workdir, ner, options.type_threshold)
     made_by = reevaluate.made_by(options.workdir, ner, options.type_threshold)
-    evaluation = reevaluate.evaluate(ner, splits, name, options.threshold, options.type_threshold, made_by)
-    if options.output:
-        evaluation.write(options.output)
-    if options.json:
-        show_json(evaluation.report)
+    return reevaluate.evaluate(ner, splits, name, options.threshold, options.type_threshold, made_by)
+
+
+def _show(report: dict[str, Any], *, as_json: bool) -> None:
+    from toner_jax.evaluation.summary import result_table
+
+    if as_json:
+        show_json(report)
     else:
-        show_rich(result_table(evaluation.report))
+        show_rich(result_table(report))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from toner_jax.commands import rows
 from toner_jax.commands.outputs.answers import OURS, Answer, Tokenize
 from toner_jax.commands.outputs.form import Form
-from toner_jax.commands.outputs.forms import AUTO, FORMS
+from toner_jax.commands.outputs.forms import AUTO, FORMS, JSONL
 from toner_jax.commands.outputs.target import Done, Target
 from toner_jax.commands.outputs.unread import Unread
 from toner_jax.common import cli
@@ -39,10 +40,17 @@ def main(arguments: Sequence[str]) -> int:
       UserError: bad input.
     """
     options = _read(arguments)
+    from toner_jax.parallel.processes import Wanted, is_first, several, together
     from toner_jax.parallel.runtime import set_up_compilation
 
     set_up_compilation()
-    return _predict_file(options)
+    with together(Wanted()), ExitStack() as folders:
+        if several() and options.input == rows.STANDARD:
+            raise UserError("--input=-: several processes read the same texts; give them a file")
+        if not is_first():  # it helps to find entities, which the first one writes
+            nowhere = folders.enter_context(tempfile.TemporaryDirectory())
+            options.output, options.output_format, options.resume = f"{nowhere}/entities", JSONL, False
+        return _predict_file(options)
 
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
@@ -123,6 +131,7 @@ def _more() -> str:
 
 def _predict_file(options: argparse.Namespace) -> int:
     from toner_jax.inference.matching import checked_cosine
+    from toner_jax.parallel.processes import on_first
     from toner_jax.tasks.recognized import checked_score
 
     if options.threshold is not None:
@@ -142,14 +151,15 @@ def _predict_file(options: argparse.Namespace) -> int:
                     raise
                 raise UserError(f"{error.filename}: cannot be opened ({error.strerror})") from error
             format = rows.format_of(options.input, options.format)
-            given = islice(rows.read_rows(source, options.input, format), done.rows, None)
+            written_before = on_first(lambda: done.rows)
+            given = islice(rows.read_rows(source, options.input, format), written_before, None)
             tokenize = _tokenize(ner, options.pretokenized)
             target.check_kept(tokenize)
             writer = _Writer(ner, target, sink, options, labels, done)
             written = writer.write(_fitting(given, target.form, tokenize))
             total = _count(options.input, format)
             if total and not sink.isatty():
-                written = _shown(written, total - done.rows)
+                written = _shown(written, total - written_before)
             for _ in written:
                 pass
         target.finish(tokenize)

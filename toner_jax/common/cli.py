@@ -36,6 +36,7 @@ class _Given:
 
     flags: tuple[str, ...] = ()
     takes_keys: bool = False
+    ends_at_once: bool = False
 
 
 _given = _Given()
@@ -67,7 +68,14 @@ def run(command: Callable[[], int | None]) -> int:
         status = _fail(*ending)
     for stream in (sys.stdout, sys.stderr):
         _settle(stream)
+    if _given.ends_at_once:
+        os._exit(status)
     return status
+
+
+def end_at_once() -> None:
+    """The process is to end as soon as its command has, without what libraries do at the interpreter's end."""
+    _given.ends_at_once = True
 
 
 def _prepare_streams() -> None:

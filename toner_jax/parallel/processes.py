@@ -55,6 +55,12 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
+def several() -> bool:
+    """Whether there are others besides this process."""
+    count: int = jax.process_count()
+    return count > 1
+
+
 @contextmanager
 def together(wanted: Wanted) -> Iterator[None]:
     """Within, this process is one of those that were started as one job; of a job of one process nothing is asked.
@@ -103,8 +109,7 @@ def _connect(wanted: Wanted) -> bool:
     if given.cluster == OFF or (given.cluster == AUTO and not parallel_job()):
         return False
     _initialize(cluster_detection_method=None if given.cluster == AUTO else given.cluster)
-    several: bool = jax.process_count() > 1
-    return several
+    return several()
 
 
 def _of_environment(wanted: Wanted) -> Wanted:
@@ -148,7 +153,7 @@ def on_first(do: Callable[[], T]) -> T:
     Raises:
       UserError: as `do`, on the first process. The others end quietly: it says why.
     """
-    if jax.process_count() == 1:
+    if not several():
         return do()
     key = f"toner_jax/said/{next(_said)}"
     if not is_first():
@@ -168,20 +173,20 @@ def on_first(do: Callable[[], T]) -> T:
 
 def wait_for_all(name: str) -> None:
     """Returns when every process has called it; `name` is of one place in the program."""
-    if jax.process_count() > 1:
+    if several():
         store().wait_at_barrier(f"toner_jax/{name}/{next(_said)}", _FOREVER)
 
 
 def any_of(flag: bool) -> bool:
     """Whether it is true on some process; all must ask at once."""
-    if jax.process_count() == 1:
+    if not several():
         return flag
     return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
 
 
 def on_host(tree: Any) -> Any:
     """Arrays as numpy has them, whole on every process; all must ask at once."""
-    if jax.process_count() == 1:
+    if not several():
         return jax.device_get(tree)
 
     def whole(leaf: Any) -> Any:

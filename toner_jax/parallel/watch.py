@@ -5,6 +5,7 @@ JAX's runtime finds out, too, but aborts with a stack of its own, and says nothi
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -15,14 +16,14 @@ from typing import Any, NoReturn
 
 from jax._src import distributed  # JAX gives no other way to its store of keys and values
 
+from toner_jax.common import cli
 from toner_jax.common.console import warn
-
-ENDED = 75  # EX_TEMPFAIL, as after SIGTERM: the same command goes on from where it was
 
 _BEATS = "toner_jax/beats/"
 _LEFT = "toner_jax/left/"
 _EVERY = 3.0  # seconds between beats
 _PATIENCE = 25.0  # seconds without one
+_GRACE = 2.0  # seconds after the end of another
 _GOODBYE = 15.0  # seconds that the first process waits for the others to hear of its end
 _LINGER = 10.0  # seconds that it lets them end in peace, when it ends itself because of another
 
@@ -55,13 +56,19 @@ class Watch:
         self._stopped, self._begun = threading.Event(), time.monotonic()
         self._heard = self._begun  # when the store last answered
         self._beats = dict.fromkeys(self._others, (-1, self._begun))  # the last of each, and when it came
+        _keep_standard_output()
         self._filter_aborts()
-        for task in (self._beat, self._look):
-            threading.Thread(target=task, name="watch", daemon=True).start()
+        self._threads = [
+            threading.Thread(target=t, name="watch", daemon=True) for t in (self._beat, self._look)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """From now on others may end."""
         self._stopped.set()
+        for thread in self._threads:  # one that hangs in the network is left there
+            thread.join(_EVERY)
 
     def leave(self, why: str) -> None:
         """Tells the others that this process ends, and why. The first waits for them to hear of it."""
@@ -71,10 +78,11 @@ class Watch:
             until = time.monotonic() + _GOODBYE
             while self._index == 0 and time.monotonic() < until and len(_read(_LEFT)) <= len(self._others):
                 time.sleep(0.2)
+        cli.end_at_once()  # or else JAX would wait at the interpreter's end for the others to end in the same way
 
     def wait_for_verdict(self) -> None:
         """Waits for the watch to find out who is gone, which ends this process."""
-        time.sleep(_PATIENCE + 2 * _EVERY)
+        time.sleep(_PATIENCE + _LINGER + 4 * _EVERY)
 
     def _beat(self) -> None:
         """Writes and reads beats; hangs where the network is cut."""
@@ -85,7 +93,8 @@ class Watch:
                 store().key_value_set(f"{_BEATS}{self._index}", str(number), allow_overwrite=True)
                 beats, left, now = _read(_BEATS), _read(_LEFT), time.monotonic()
                 for other in self._others:
-                    if other in left and not self._stopped.is_set():
+                    # This process may be about to end in the same way.
+                    if other in left and not self._stopped.wait(_GRACE):
                         self._end(f"process {other} has ended: {left[other]}")
                     if int(beats.get(other, -1)) != self._beats[other][0]:
                         self._beats[other] = int(beats[other]), now
@@ -95,19 +104,20 @@ class Watch:
         while not self._stopped.wait(1.0):
             now = time.monotonic()
             if now - self._heard > _PATIENCE:
-                self._end(f"process 0 cannot be reached for {_PATIENCE:.0f} s")
+                self._end(f"process 0 cannot be reached for {_PATIENCE:.0f} s", tell=False)
             for other, (_, came) in self._beats.items():
                 if now - came > _PATIENCE:
                     self._end(f"process {other} has ended, or cannot be reached for {_PATIENCE:.0f} s")
 
-    def _end(self, why: str) -> NoReturn:
+    def _end(self, why: str, tell: bool = True) -> NoReturn:
         warn(f"{why}; this process ends, too, and the same command goes on from the last checkpoint")
-        with suppress(Exception):
-            store().key_value_set(f"{_LEFT}{self._index}", why, allow_overwrite=True)
+        if tell:
+            with suppress(Exception):
+                store().key_value_set(f"{_LEFT}{self._index}", why, allow_overwrite=True)
         if self._index == 0:  # the others hear of it from the store, which ends with this process
             time.sleep(_LINGER)
         sys.stderr.flush()
-        os._exit(ENDED)
+        os._exit(cli.PREEMPTED)
 
     def _filter_aborts(self) -> None:
         line = (
@@ -118,7 +128,21 @@ class Watch:
         subprocess.Popen([sys.executable, "-ISc", _FILTER, line], stdin=read, start_new_session=True)
         os.close(read)
         os.dup2(write, 2)
+        os.dup2(write, 1)  # where libraries of the runtime write, too
         os.close(write)
+
+
+def _keep_standard_output() -> None:
+    """Gives Python a number of its own for standard output: nothing else writes between our lines."""
+    before = sys.stdout
+    if isinstance(before, io.TextIOWrapper):
+        before.flush()
+        sys.stdout = io.TextIOWrapper(
+            os.fdopen(os.dup(before.fileno()), "wb"),
+            encoding=before.encoding,
+            errors=before.errors,
+            line_buffering=before.line_buffering,
+        )
 
 
 def _read(prefix: str) -> dict[int, str]:

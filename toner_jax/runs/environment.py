@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 from jax.sharding import Mesh
 
 from toner_jax.common.versions import installed
@@ -20,6 +21,7 @@ def environment(mesh: Mesh) -> dict[str, Any]:
     return {
         **installed(_PACKAGES),
         "python": platform.python_version(),
+        "processes": jax.process_count(),
         "devices": f"{mesh.size} × {', '.join(kinds)}",
         "mesh": ", ".join(f"{axis} {size}" for axis, size in mesh.shape.items()),
         "cores": cores(),

@@ -23,7 +23,7 @@ from toner_jax.common.files import naming
 from toner_jax.common.memory import told_of_memory
 from toner_jax.errors import UserError
 from toner_jax.parallel.mesh import shard_batch
-from toner_jax.parallel.processes import any_of, is_first
+from toner_jax.parallel.processes import any_of, is_first, several
 from toner_jax.pipeline.batching import HostBatch
 from toner_jax.training import interrupts
 from toner_jax.training.checkpoint import Checkpoints
@@ -219,7 +219,7 @@ class _Loop:
     def _told_to_stop(self, step: int) -> bool:
         """Whether a stop was asked for; of several processes, whether one was told, which they ask each other now and
         then: all of them save the same step."""
-        if jax.process_count() == 1:
+        if not several():
             return interrupts.requested()
         return step % _ASK_EVERY == 0 and any_of(interrupts.requested())
 

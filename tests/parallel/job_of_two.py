@@ -1,0 +1,65 @@
+"""A process of a job of two, for test_processes.py: asks what all must hear alike, and may die in many ways."""
+
+import os
+import signal
+import sys
+import time
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from toner_jax.common import cli
+from toner_jax.common.console import show_json
+from toner_jax.errors import UserError
+from toner_jax.parallel import processes
+from toner_jax.parallel.mesh import make_mesh
+
+
+def agree() -> dict:
+    mesh, index = make_mesh(), jax.process_index()
+    rows = np.arange(8.0).reshape(4, 2)
+    split = jax.make_array_from_callback(rows.shape, NamedSharding(mesh, P("data")), lambda at: rows[at])
+    processes.wait_for_all("begin")
+    return {
+        "index": index,
+        "processes": jax.process_count(),
+        "first": processes.on_first(lambda: {"of": index, "δ": [1, None]}),
+        "any": [processes.any_of(index == 1), processes.any_of(False)],
+        "host": processes.on_host({"split": split, "own": np.ones(1)})["split"].tolist(),
+    }
+
+
+def steps(victim: int, way: str) -> None:
+    """Sums on both; one of them ends before the sixth."""
+    mesh = make_mesh()
+    ones = jax.make_array_from_callback((2,), NamedSharding(mesh, P("data")), lambda at: np.ones(2)[at])
+    total = jax.jit(lambda x: x.sum(), out_shardings=NamedSharding(mesh, P()))
+    for step in range(400):
+        float(total(ones))
+        time.sleep(0.05)
+        if step == 5 and jax.process_index() == victim:
+            if way == "bad input":
+                raise UserError("this one has no data")
+            os.kill(os.getpid(), {"killed": signal.SIGKILL, "stopped": signal.SIGSTOP}[way])
+
+
+def main() -> int:
+    what, *arguments = sys.argv[1:]
+    with processes.together(processes.Wanted()):
+        if what == "steps":
+            steps(int(arguments[0]), arguments[1])
+        elif what == "refuse":
+            processes.on_first(refuse)
+        else:
+            show_json(agree())
+    return 0
+
+
+def refuse() -> None:
+    raise UserError("the first one refuses")
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))

@@ -1,0 +1,173 @@
+"""Jobs of two processes on this machine: they agree, and each ends with a line when the other does."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from toner_jax.common.environment import parallel_job
+from toner_jax.errors import UserError
+from toner_jax.parallel.processes import Wanted, on_first, on_host, together
+
+ROOT = Path(__file__).resolve().parents[2]
+JOB = Path(__file__).with_name("job_of_two.py")
+GOES_ON = "the same command goes on from the last checkpoint"
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def jax_variables(port: int, index: int) -> dict[str, str]:
+    return {
+        "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}",
+        "JAX_NUM_PROCESSES": "2",
+        "JAX_PROCESS_ID": str(index),
+    }
+
+
+def slurm_variables(port: int, index: int) -> dict[str, str]:
+    """Those of a task that srun has started."""
+    return {
+        "SLURM_JOB_ID": "7",
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NTASKS": "2",
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_PROCID": str(index),
+        "SLURM_LOCALID": str(index),
+        "SLURM_STEP_NUM_NODES": "1",
+        "JAX_COORDINATOR_PORT": str(port),
+    }
+
+
+def start(*arguments: str, variables=jax_variables) -> list[subprocess.Popen]:
+    port = free_port()
+    own = {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "XLA_FLAGS": ""}
+    return [
+        subprocess.Popen(
+            [sys.executable, str(JOB), *arguments],
+            env={**os.environ, **own, **variables(port, index)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(2)
+    ]
+
+
+def ended(process: subprocess.Popen) -> tuple[int, str, list[str]]:
+    out, err = process.communicate(timeout=100)
+    return process.returncode, out, err.splitlines()
+
+
+@pytest.mark.parametrize("variables", [jax_variables, slurm_variables])
+def test_all_hear_the_same(variables):
+    for index, process in enumerate(start("agree", variables=variables)):
+        status, out, lines = ended(process)
+        assert (status, lines) == (0, [])
+        assert json.loads(out) == {
+            "index": index,
+            "processes": 2,
+            "first": {"of": 0, "δ": [1, None]},
+            "any": [True, False],
+            "host": [[0, 1], [2, 3], [4, 5], [6, 7]],
+        }
+
+
+def test_what_the_first_refuses_ends_all_and_is_said_once():
+    first, second = (ended(process) for process in start("refuse"))
+    assert first == (2, "", ["toner-jax: the first one refuses"])
+    assert second == (2, "", [])
+
+
+def test_the_end_of_the_first_is_a_line():
+    begun = time.monotonic()
+    first, second = (ended(process) for process in start("steps", "0", "killed"))
+    assert first[0] == -9
+    assert second[0] != 0
+    assert second[2] == [
+        f"process 1: another process has ended or cannot be reached; this process ends, too, and {GOES_ON}"
+    ]
+    assert time.monotonic() - begun < 60
+
+
+def test_who_ends_says_why():
+    second, first = (ended(process) for process in reversed(start("steps", "1", "bad input")))
+    assert second == (2, "", ["toner-jax: this one has no data"])
+    assert first == (
+        75,
+        "",
+        [f"process 1 has ended: this one has no data; this process ends, too, and {GOES_ON}"],
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("victim", "way"), [(1, "killed"), (1, "stopped"), (0, "stopped")])
+def test_who_cannot_be_reached_ends_the_other_within_a_minute(victim, way):
+    job = start("steps", str(victim), way)
+    begun = time.monotonic()
+    status, _, lines = ended(job[1 - victim])
+    job[victim].kill()
+    ended(job[victim])
+    assert status == 75
+    (line,) = lines
+    assert f"process {victim}" in line
+    assert line.endswith(GOES_ON)
+    assert time.monotonic() - begun < 60
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (Wanted("here:1"), "of processes, count and index must be known too"),
+        (Wanted("", 2, 0), "of processes, coordinator must be known too"),
+        (Wanted("here:1", 2, 2), "processes.index=2: 2 processes count from 0"),
+    ],
+)
+def test_half_of_a_job_is_refused(wanted, message, monkeypatch):
+    for name in jax_variables(0, 0):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(UserError, match=message), together(wanted):
+        pass
+
+
+def test_a_number_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setenv("JAX_NUM_PROCESSES", "two")
+    with pytest.raises(UserError, match="JAX_NUM_PROCESSES=two: not a number"), together(Wanted()):
+        pass
+
+
+def test_a_process_alone_asks_nobody():
+    with together(Wanted("here:1", 1, 0)), together(Wanted(cluster="off")):
+        assert on_first(lambda: {"a": (1,)}) == {"a": (1,)}
+        assert on_host({"a": 1}) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("variables", "several"),
+    [
+        ({}, False),
+        (
+            {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "8"},
+            False,
+        ),  # a shell of salloc or sbatch: srun has not been called
+        ({"SLURM_STEP_NUM_TASKS": "1"}, False),
+        ({"SLURM_STEP_NUM_TASKS": "8"}, True),
+        ({"OMPI_COMM_WORLD_SIZE": "2"}, True),
+        ({"TPU_WORKER_HOSTNAMES": "localhost"}, False),
+        ({"TPU_WORKER_HOSTNAMES": "a,b"}, True),
+    ],
+)
+def test_a_job_is_told_by_its_environment(variables, several, monkeypatch):
+    for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "TPU_WORKER_HOSTNAMES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert parallel_job() is several
