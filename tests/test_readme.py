@@ -133,7 +133,10 @@ def test_a_command_exists(line):
 
 def check(line: Line) -> None:
     program, *rest = line.words
-    if program == "make":
+    if scripts := [i for i, word in enumerate(line.words) if word.startswith("scripts/cluster/")]:
+        assert (ROOT / line.words[scripts[0]]).is_file()
+        check_toner_jax(("train", *line.words[scripts[0] + 1 :]))
+    elif program == "make":
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
         assert set(rest) <= set(targets)
     elif program == "toner-jax":
@@ -174,7 +177,8 @@ def test_a_command_that_does_not_exist_is_found(tmp_path, text):
 def test_the_pages_show_the_commands():
     shown = {line.words[1] for line in LINES if line.words[0] == "toner-jax"}
     assert shown == set(FLAGS)
-    assert {line.words[0] for line in LINES} == {"make", "toner-jax", ".venv/bin/python", "tensorboard"}
+    programs = {line.words[0] for line in LINES if "=" not in line.words[0]}
+    assert programs == {"make", "toner-jax", ".venv/bin/python", "tensorboard", "sbatch"}
 
 
 SECTIONS = "|".join(name for name, value in configuration.base().items() if hasattr(value, "items"))

@@ -67,7 +67,7 @@ def ended(process: subprocess.Popen) -> tuple[int, str, list[str]]:
     return process.returncode, out, err.splitlines()
 
 
-@pytest.mark.parametrize("variables", [jax_variables, slurm_variables])
+@pytest.mark.parametrize("variables", [jax_variables, pytest.param(slurm_variables, marks=pytest.mark.slow)])
 def test_all_hear_the_same(variables):
     for index, process in enumerate(start("agree", variables=variables)):
         status, out, lines = ended(process)
@@ -98,6 +98,7 @@ def test_the_end_of_the_first_is_a_line():
     assert time.monotonic() - begun < 60
 
 
+@pytest.mark.slow
 def test_who_ends_says_why():
     second, first = (ended(process) for process in reversed(start("steps", "1", "bad input")))
     assert second == (2, "", ["toner-jax: this one has no data"])
