@@ -57,7 +57,8 @@ def test_two_processes_stopped_and_gone_on_with_as_one_are_the_same_run(finished
     workdir = tmp_path / "run"
     arguments = tiny.command(workdir)[3:]
     job = by_ssh(tmp_path, cache, 29_431, *arguments)
-    while not any(e["stage"] == "generator" and e["step"] >= 10 for e in logged(workdir)):
+    # Between two dev evaluations, in which a stop ends a run at once.
+    while not any(e["stage"] == "generator" and e["step"] >= 20 for e in logged(workdir)):
         assert job.poll() is None, job.communicate()
         time.sleep(0.05)
     pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
@@ -75,7 +76,7 @@ def test_two_processes_stopped_and_gone_on_with_as_one_are_the_same_run(finished
     expected, found = logged(finished[0]), logged(workdir)
     assert [(e["stage"], e["step"]) for e in found] == [(e["stage"], e["step"]) for e in expected]
     for ours, theirs in zip(found, expected, strict=True):
-        assert ours.get("loss") == pytest.approx(theirs.get("loss"), rel=1e-4)
+        assert ours.get("loss", 0.0) == pytest.approx(theirs.get("loss", 0.0), rel=1e-5)
     assert [i for i, _ in entities(workdir)] == [i for i, _ in entities(finished[0])]
 
 

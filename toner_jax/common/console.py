@@ -110,6 +110,11 @@ def warn(message: str) -> None:
     logger.warning(message, stacklevel=2)
 
 
+def alarm(message: str) -> None:
+    """One line for people, of something that ends this process."""
+    logger.error(message, stacklevel=2)
+
+
 class _Lines(logging.Handler):
     """Bare messages on standard error, which may change meanwhile: a progress bar stands in for it.
 
@@ -160,11 +165,11 @@ def show_messages() -> None:
 
 
 def speak_as(index: int) -> None:
-    """Of several processes of one command the first goes on as it is; the others tell warnings alone, with their
-    number."""
+    """Of several processes of one command the first goes on as it is; the others, which would say the same, tell
+    alarms alone, with their number."""
     if index:
         _lines.speaker = f"process {index}: "
-        logger.setLevel(logging.WARNING)
+        logger.setLevel(logging.ERROR)
 
 
 def as_utf8(stream: TextIO) -> TextIO:

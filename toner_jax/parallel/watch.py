@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from jax._src import distributed  # JAX gives no other way to its store of keys and values
 
 from toner_jax.common import cli
-from toner_jax.common.console import warn
+from toner_jax.common.console import alarm
 
 _BEATS = "toner_jax/beats/"
 _LEFT = "toner_jax/left/"
@@ -110,7 +110,7 @@ class Watch:
                     self._end(f"process {other} has ended, or cannot be reached for {_PATIENCE:.0f} s")
 
     def _end(self, why: str, tell: bool = True) -> NoReturn:
-        warn(f"{why}; this process ends, too, and the same command goes on from the last checkpoint")
+        alarm(f"{why}; this process ends, too, and the same command goes on from the last checkpoint")
         if tell:
             with suppress(Exception):
                 store().key_value_set(f"{_LEFT}{self._index}", why, allow_overwrite=True)
