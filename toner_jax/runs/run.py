@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -26,7 +25,7 @@ from toner_jax.runs import evaluate, generator, matched_types, matcher, parts, s
 from toner_jax.runs.chain import DATA, SETUP
 from toner_jax.runs.checks import Planned, check_training
 from toner_jax.runs.config_files import CONFIG, check_format, save
-from toner_jax.runs.environment import environment
+from toner_jax.runs.environment import environment, record_start
 from toner_jax.runs.fingerprint import data_digest
 from toner_jax.runs.marker import digest_of
 from toner_jax.runs.placement import training_mesh
@@ -34,6 +33,7 @@ from toner_jax.runs.refusal import Refusal, Refused
 from toner_jax.runs.stage import PlannedStage, Run, Stage
 from toner_jax.runs.view import Reads, View, covers
 from toner_jax.runs.workdir import (
+    check_shared,
     check_writable,
     locked,
     prepare_workdir,
@@ -169,20 +169,12 @@ def execute(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) ->
                 )
             remove_leftovers(workdir)
             save(r.config, workdir / CONFIG)
+            record_start(workdir, environment(r.mesh))
 
         processes.wait_for_all("ready")  # none reads what the first begins to change
         processes.on_first(begin)
-        _check_shared(workdir)
+        check_shared(workdir, CONFIG)
         return _execute_stages(r, Run(workdir, r.dataset.splits, r.dataset.schema, r.mesh), restart)
-
-
-def _check_shared(workdir: Path) -> None:
-    """Makes sure that every process sees the work directory that the first one writes."""
-    if not (workdir / CONFIG).is_file():
-        raise UserError(
-            f"{workdir}: not seen by process {jax.process_index()}; a run of several processes needs a work directory "
-            "on a file system that all of them share"
-        )
 
 
 def _execute_stages(ready: Ready, run: Run, restart: Collection[str]) -> dict[str, dict[str, Any]]:

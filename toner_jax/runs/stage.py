@@ -36,6 +36,7 @@ from toner_jax.runs.marker import (
 )
 from toner_jax.runs.refusal import Refusal, Refused
 from toner_jax.runs.view import Reads, View
+from toner_jax.runs.workdir import look_again
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training.manifests import MANIFESTS, without_manifest
 from toner_jax.training.metrics import logged_digest
@@ -180,7 +181,9 @@ class PlannedStage:
         if (done := processes.on_first(begin)) is not None:
             return done
         result = dict(work())
-        return processes.on_first(lambda: self._complete(workdir, begun[0], result))
+        done = processes.on_first(lambda: self._complete(workdir, begun[0], result))
+        look_again(workdir)
+        return done
 
     def _skip_or_begin(
         self, workdir: Path, restart: Collection[str], made_with: Mapping[str, Any]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import jax
 from filelock import FileLock, Timeout
 
 from toner_jax.common.files import describe_failure, is_full, is_over, naming, remove, why_unwritable
@@ -88,6 +90,32 @@ def check_writable(workdir: Path) -> None:
     """
     if reason := why_unwritable(workdir):
         raise _unwritable(workdir, reason)
+
+
+def look_again(workdir: Path) -> None:
+    """Has a file system of several hosts forget what it has not found: NFS looks again when a folder is listed."""
+    for folder in (workdir, *(path for path in workdir.iterdir() if path.is_dir())):
+        os.listdir(folder)
+
+
+def check_shared(workdir: Path, written: str, patience: float = 60.0) -> None:
+    """Makes sure that this process sees the work directory that the first one writes.
+
+    Args:
+      written: the name of a file that the first has written.
+      patience: seconds that its file system is given.
+
+    Raises:
+      UserError: it does not.
+    """
+    until = time.monotonic() + patience
+    while not workdir.is_dir() or written not in os.listdir(workdir):
+        if time.monotonic() > until:
+            raise UserError(
+                f"{workdir}: process {jax.process_index()} does not see what process 0 has written there; a run of "
+                "several processes needs a work directory on a file system that all of them share"
+            )
+        time.sleep(0.2)
 
 
 def prepare_workdir(workdir: Path) -> None:
