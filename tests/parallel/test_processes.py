@@ -13,6 +13,7 @@ import pytest
 from toner_jax.common.environment import parallel_job
 from toner_jax.errors import UserError
 from toner_jax.parallel.processes import Wanted, on_first, on_host, together
+from toner_jax.parallel.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[2]
 JOB = Path(__file__).with_name("job_of_two.py")
@@ -122,6 +123,16 @@ def test_who_cannot_be_reached_ends_the_other_within_a_minute(victim, way):
     assert f"process {victim}" in line
     assert line.endswith(GOES_ON)
     assert time.monotonic() - begun < 60
+
+
+def test_who_was_suspended_itself_misses_nobody():
+    watch = Watch(1, 3)
+    now = time.monotonic()
+    assert watch.missing(now + 1) == ""
+    assert watch.missing(now + 500) == ""  # it has not looked for long
+    for second in range(501, 526):
+        assert watch.missing(now + second) == ""
+    assert watch.missing(now + 526) == "process 0 cannot be reached for 25 s"
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def together(wanted: Wanted) -> Iterator[None]:
         yield
         return
     speak_as(jax.process_index())
-    watch = Watch(jax.process_index(), jax.process_count())
+    watch = Watch(jax.process_index(), jax.process_count()).start()
     try:
         yield
     except BaseException as error:

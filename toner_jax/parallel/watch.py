@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 from jax._src import distributed  # JAX gives no other way to its store of keys and values
 
@@ -23,6 +23,7 @@ _BEATS = "toner_jax/beats/"
 _LEFT = "toner_jax/left/"
 _EVERY = 3.0  # seconds between beats
 _PATIENCE = 25.0  # seconds without one
+_SUSPENDED = 10.0  # seconds between two looks, of which there is one a second
 _GRACE = 2.0  # seconds after the end of another
 _GOODBYE = 15.0  # seconds that the first process waits for the others to hear of its end
 _LINGER = 10.0  # seconds that it lets them end in peace, when it ends itself because of another
@@ -54,15 +55,24 @@ class Watch:
     def __init__(self, index: int, count: int):
         self._index, self._others = index, [i for i in range(count) if i != index]
         self._stopped, self._begun = threading.Event(), time.monotonic()
+        self._ending = threading.Lock()  # taken once
+        self._looked, self._reached = (
+            self._begun,
+            True,
+        )  # at the last look: when, and whether the store answers
         self._heard = self._begun  # when the store last answered
         self._beats = dict.fromkeys(self._others, (-1, self._begun))  # the last of each, and when it came
-        _keep_standard_output()
-        self._filter_aborts()
         self._threads = [
             threading.Thread(target=t, name="watch", daemon=True) for t in (self._beat, self._look)
         ]
+
+    def start(self) -> Watch:
+        """Begins to watch, and has standard error say of the runtime's aborts one line."""
+        _keep_standard_output()
+        self._filter_aborts()
         for thread in self._threads:
             thread.start()
+        return self
 
     def stop(self) -> None:
         """From now on others may end."""
@@ -102,14 +112,29 @@ class Watch:
 
     def _look(self) -> None:
         while not self._stopped.wait(1.0):
-            now = time.monotonic()
-            if now - self._heard > _PATIENCE:
-                self._end(f"process 0 cannot be reached for {_PATIENCE:.0f} s", tell=False)
-            for other, (_, came) in self._beats.items():
-                if now - came > _PATIENCE:
-                    self._end(f"process {other} has ended, or cannot be reached for {_PATIENCE:.0f} s")
+            if why := self.missing(time.monotonic()):
+                self._end(why, tell=self._reached)
 
-    def _end(self, why: str, tell: bool = True) -> NoReturn:
+    def missing(self, now: float) -> str:
+        """Who has not been heard of for too long at the time `now`, in words; "" where nobody is missed.
+
+        Who was stopped itself, as a scheduler suspends whole jobs, has heard of nobody, and gives the others time.
+        """
+        suspended, self._looked = now - self._looked > _SUSPENDED, now
+        if suspended:
+            self._heard = now
+            self._beats = {other: (number, now) for other, (number, _) in self._beats.items()}
+        self._reached = now - self._heard <= _PATIENCE
+        if not self._reached:
+            return f"process 0 cannot be reached for {_PATIENCE:.0f} s"
+        for other, (_, came) in self._beats.items():
+            if now - came > _PATIENCE:
+                return f"process {other} has ended, or cannot be reached for {_PATIENCE:.0f} s"
+        return ""
+
+    def _end(self, why: str, tell: bool = True) -> None:
+        if not self._ending.acquire(blocking=False):
+            return  # the other thread has found out, too
         alarm(f"{why}; this process ends, too, and the same command goes on from the last checkpoint")
         if tell:
             with suppress(Exception):
