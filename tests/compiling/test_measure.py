@@ -12,7 +12,7 @@ from toner_jax.compiling.models import depth, model_config, types_of, with_depth
 from toner_jax.compiling.pieces import PlainPieces
 from toner_jax.compiling.programs import Planned
 from toner_jax.compiling.report import Setting, make_report
-from toner_jax.compiling.roofline import roofline
+from toner_jax.compiling.roofline import Machine, roofline
 from toner_jax.compiling.table import table, write_picture
 from toner_jax.compiling.targets import Target
 from toner_jax.config import base, set_flan
@@ -24,7 +24,7 @@ from toner_jax.parallel.hlo import read_program
 from toner_jax.parallel.peak import Figures
 from toner_jax.text.ids import WordIds
 
-CARD = Figures(flops=1e12, wide_flops=5e11, bandwidth=1e9, link=1e8, memory=1000)
+CARD = Figures(flops=1e12, wide_flops=5e11, bandwidth=1e9, link=1e8, memory=1000, network=2e7)
 
 PROGRAM = """HloModule m
 
@@ -43,13 +43,48 @@ ENTRY %main (a: bf16[100,100]) -> bf16[100,100] {
 def test_a_roofline_by_hand():
     """Products are 2·10⁹ FLOPs; the arrays 2 or 4 MB. Each kernel takes the longer of its two times."""
     compute_bound = replace(CARD, flops=1e11, wide_flops=5e10, bandwidth=1e12)
-    bound = roofline(read_program(PROGRAM), compute_bound)
+    bound = roofline(read_program(PROGRAM), Machine(compute_bound, [0, 0]))
     assert bound.kernels == pytest.approx(2e9 / 1e11 + 2e9 / 5e10 + 12e6 / 1e12)
     assert bound.collectives == pytest.approx((2 * 4e6 + 8e6) / 1e8)
     memory_bound = replace(CARD, flops=1e15, wide_flops=1e15)
-    assert roofline(read_program(PROGRAM), memory_bound).kernels == pytest.approx((6e6 + 12e6 + 12e6) / 1e9)
+    bound_by_memory = roofline(read_program(PROGRAM), Machine(memory_bound, [0, 0]))
+    assert bound_by_memory.kernels == pytest.approx((6e6 + 12e6 + 12e6) / 1e9)
     assert bound.one_by_one == bound.kernels + bound.collectives
     assert bound.overlapped == max(bound.kernels, bound.collectives)
+
+
+EXCHANGES = """HloModule m
+
+ENTRY %main (a: f32[1000,1000]) -> f32[1000,1000] {
+  %a = f32[1000,1000]{1,0} parameter(0)
+  ROOT %b = f32[1000,1000]{1,0} KIND(%a), GROUPS, to_apply=%sum
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "groups", "seconds"),
+    [
+        # 4 MB, and 8 for an all-reduce; 0.1 GB/s within a host, 0.02 for each device between the two of four devices.
+        ("all-reduce", "replica_groups={{0,1},{2,3},{4,5},{6,7}}", 8e6 / 1e8),
+        ("all-reduce", "replica_groups={{0,1,2,3},{4,5,6,7}}", 8e6 / 1e8),
+        (
+            "all-reduce",
+            "replica_groups={}",
+            8e6 / 1e8,
+        ),  # half of it over four cards: 0.05 s, less than within
+        ("all-reduce", "replica_groups={{0,4},{1,5},{2,6},{3,7}}", 8e6 / 2 / 2e7),
+        ("all-reduce", "replica_groups={{0,1,4,5},{2,3,6,7}}", 8e6 / 2 / 2 / 2e7),
+        ("all-reduce", "replica_groups={{0,1,2,4},{3,5,6,7}}", 8e6 / 2 / 2e7),
+        ("collective-permute", "source_target_pairs={{0,1},{3,4}}", 4e6 / 2e7),
+        ("collective-permute", "source_target_pairs={{0,1},{1,2}}", 4e6 / 1e8),
+    ],
+)
+def test_what_joins_hosts_takes_the_network(kind, groups, seconds):
+    program = read_program(EXCHANGES.replace("KIND", kind).replace("GROUPS", groups))
+    found = roofline(program, Machine(CARD, [0] * 4 + [1] * 4)).collectives
+    assert found == pytest.approx(seconds)
+    assert roofline(program, Machine(CARD, [0] * 8)).collectives <= found
 
 
 def measured(**figures: Any) -> Measured:

@@ -17,11 +17,18 @@ from toner_jax.parallel.peak import figures, memories
         ("H100", "h100", 1),
         ("16xv5e", "v5e", 16),
         ("8xcpu", "cpu", 8),
+        ("1x8xh100", "h100", 8),
         ("v5e-16", "v5e", 16),
     ],
 )
 def test_names(text, name, count):
     assert targets.find(text) == targets.Target(name, count)
+
+
+def test_hosts_are_counted_of_gpus():
+    target = targets.find("2x8xA100-80GB")
+    assert target == targets.Target("a100-80gb", 8, hosts=2)
+    assert targets.find(str(target)) == target
 
 
 @pytest.mark.parametrize(
@@ -32,6 +39,9 @@ def test_names(text, name, count):
         ("eight", "no such device; write COUNTxNAME"),
         ("3xv5e", "no such slice; of v5e there are 1, 4, 8, 16"),
         ("0xcpu", "choose 1 to 512"),
+        ("0x8xh100", "choose 1 to 512"),
+        ("128x8xh100", "choose 1 to 512"),
+        ("2x8xv5e", "hosts are counted of GPUs alone; write 16xv5e"),
         ("x", "no such device"),
     ],
 )

@@ -13,10 +13,9 @@ from toner_jax.common.console import say, warn
 from toner_jax.common.environment import silent_stderr
 from toner_jax.common.memory import out_of_memory
 from toner_jax.compiling.programs import Planned, Sizes
-from toner_jax.compiling.roofline import Roofline, roofline
+from toner_jax.compiling.roofline import Machine, Roofline, roofline
 from toner_jax.errors import ParameterError
 from toner_jax.parallel.hlo import Program, read_program
-from toner_jax.parallel.peak import Figures
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Result:
     growth: float | None = None
 
 
-def measure(planned: Planned, figures: Figures | None, layers: int | None, growth: bool) -> Result:
+def measure(planned: Planned, machine: Machine | None, layers: int | None, growth: bool) -> Result:
     """Compiles a program and reads it.
 
     Args:
@@ -103,11 +102,11 @@ def measure(planned: Planned, figures: Figures | None, layers: int | None, growt
     compiled: tuple[int, ...] = tuple(depth for depth in depths if depth is not None)
     found: list[Measured] = []
     for depth in depths:
-        made = _compile(planned, Sizes(depth), figures)
+        made = _compile(planned, Sizes(depth), machine)
         if isinstance(made, str):
             return Result(planned, None, made, compiled)
         found.append(made)
-    grown = _growth(planned, depths[-1], found[-1], figures) if growth else None
+    grown = _growth(planned, depths[-1], found[-1], machine) if growth else None
     if len(found) == 1:
         return Result(planned, found[0], growth=grown)
     assert planned.layers is not None
@@ -131,14 +130,14 @@ def _depths(planned: Planned, layers: int | None) -> tuple[int | None, ...]:
     return (None,)
 
 
-def _growth(planned: Planned, depth: int | None, once: Measured, figures: Figures | None) -> float | None:
+def _growth(planned: Planned, depth: int | None, once: Measured, machine: Machine | None) -> float | None:
     if not once.traffic:
         return None
-    twice = _compile(planned, Sizes(depth, 2), figures)
+    twice = _compile(planned, Sizes(depth, 2), machine)
     return None if isinstance(twice, str) else twice.traffic / once.traffic - 1
 
 
-def _compile(planned: Planned, sizes: Sizes, figures: Figures | None) -> Measured | str:
+def _compile(planned: Planned, sizes: Sizes, machine: Machine | None) -> Measured | str:
     """The figures of a program, or why the device has no room for it."""
     which = "" if sizes.layers is None else f", {sizes.layers} of {planned.layers} layers"
     twice = ", twice the batch" if sizes.times == 2 else ""
@@ -151,16 +150,16 @@ def _compile(planned: Planned, sizes: Sizes, figures: Figures | None) -> Measure
         if refusal := out_of_memory(error):
             return refusal
         raise
-    return _measured(compiled, figures, time.monotonic() - begun)
+    return _measured(compiled, machine, time.monotonic() - begun)
 
 
-def _measured(compiled: jax.stages.Compiled, figures: Figures | None, seconds: float) -> Measured:
+def _measured(compiled: jax.stages.Compiled, machine: Machine | None, seconds: float) -> Measured:
     memory: Any = compiled.memory_analysis()
     program: Program = read_program(compiled.as_text() or "")
     counts: dict[str, float] = {}
     for c in program.collectives:
         counts[c.kind] = counts.get(c.kind, 0) + c.count
-    bound = roofline(program, figures) if figures else None
+    bound = roofline(program, machine) if machine else None
     return Measured(
         arguments=memory.argument_size_in_bytes,
         outputs=memory.output_size_in_bytes,

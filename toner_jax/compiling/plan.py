@@ -16,6 +16,7 @@ from toner_jax.compiling import models, targets
 from toner_jax.compiling.measure import measure
 from toner_jax.compiling.programs import Subject
 from toner_jax.compiling.report import Setting, make_report
+from toner_jax.compiling.roofline import Machine
 from toner_jax.parallel.peak import figures
 from toner_jax.parallel.runtime import compute_dtype
 from toner_jax.parallel.sharding import preset_on
@@ -67,7 +68,8 @@ def compile_programs(config: ConfigDict, name: str, target: targets.Target, aske
                 f"{section}.batch_size={config[section].batch_size}: {rows} on this mesh, the next multiple of "
                 "the places that rows are split over"
             )
-    results = [measure(program, known, asked.layers, asked.growth and mesh.size > 1) for program in planned]
+    machine = Machine(known, [device.process_index for device in mesh.devices.flat]) if known else None
+    results = [measure(program, machine, asked.layers, asked.growth and mesh.size > 1) for program in planned]
     setting = Setting(
         config=name,
         target=target,

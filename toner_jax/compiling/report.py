@@ -42,7 +42,7 @@ class Setting:
 
     @property
     def devices(self) -> int:
-        return self.target.count
+        return self.target.count * self.target.hosts
 
     @property
     def peak(self) -> float | None:
@@ -59,12 +59,14 @@ def make_report(setting: Setting, results: Sequence[Result]) -> dict[str, Any]:
         "devices": {
             "name": setting.target.name,
             "count": setting.devices,
+            "hosts": setting.target.hosts,
             "kind": setting.kind,
             "memory_bytes": f and f.memory,
             "share": _DEFAULT_SHARE,
             "flops": setting.peak,
             "bytes_per_second": f and f.bandwidth,
             "link_bytes_per_second": f and f.link,
+            "network_bytes_per_second": f and f.network,
         },
         "mesh": setting.mesh,
         "sharding": setting.preset,
@@ -176,6 +178,14 @@ def _side_by_side(results: Sequence[Result]) -> list[str]:
     ]
 
 
+def _between_hosts(setting: Setting) -> str:
+    """What collectives that join hosts take, besides."""
+    if setting.figures is None or setting.target.hosts == 1:
+        return ""
+    speed = setting.figures.network / 1e9
+    return f"; between hosts at {speed:,.0f} GB/s for each device of the group, where that takes longer"
+
+
 def _assumptions(setting: Setting, results: Sequence[Result]) -> list[str]:
     """What the figures rest on, a sentence each."""
     f = setting.figures
@@ -189,7 +199,7 @@ def _assumptions(setting: Setting, results: Sequence[Result]) -> list[str]:
             "Times are a roofline: lower bounds, no measurements. A kernel takes its products at "
             f"{f.flops / 1e12:,.0f} TFLOP/s ({f.wide_flops / 1e12:,.0f} for float32 factors) or its memory traffic at "
             f"{f.bandwidth / 1e12:.3g} TB/s, whichever is longer; a collective its bytes at {f.link / 1e9:,.0f} GB/s, "
-            "an all-reduce twice. Launches, waiting, random numbers and slower links between hosts take no time in it.",
+            f"an all-reduce twice{_between_hosts(setting)}. Launches, waiting and random numbers take no time in it.",
             "MFU is the FLOPs that the model needs for examples without padding, over all devices' peak; without "
             "overlap collectives wait for kernels, with it the shorter of the two is free.",
             f"Memory is that of the program alone, of {f.memory / 1e9:.1f} GB a device{taken}.",

@@ -6,13 +6,28 @@ memory traffic take no time here.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from toner_jax.parallel.hlo import Kernel, Program
+from toner_jax.parallel.hlo import Collective, Kernel, Program
 from toner_jax.parallel.peak import Figures
 
 # An all-reduce sends its sums around once more than the others.
 _TRAFFIC = {"all-reduce": 2}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The devices of a mesh, all of one kind.
+
+    Attributes:
+      figures: of each.
+      hosts: the host of each, in the mesh's order.
+    """
+
+    figures: Figures
+    hosts: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -38,11 +53,29 @@ class Roofline:
         return max(self.kernels, self.collectives)
 
 
-def roofline(program: Program, figures: Figures) -> Roofline:
+def roofline(program: Program, machine: Machine) -> Roofline:
     """That of a program."""
-    kernels = sum(_seconds(kernel, figures) * kernel.count for kernel in program.kernels)
-    moved = sum(_TRAFFIC.get(c.kind, 1) * c.bytes * c.count for c in program.collectives)
-    return Roofline(kernels, moved / figures.link)
+    kernels = sum(_seconds(kernel, machine.figures) * kernel.count for kernel in program.kernels)
+    collectives = sum(_exchange(c, machine) * c.count for c in program.collectives)
+    return Roofline(kernels, collectives)
+
+
+def _exchange(collective: Collective, machine: Machine) -> float:
+    """Seconds of one run of a collective: over the links within hosts, or over the network between them, whichever
+    takes longer.
+
+    What a group exchanges comes into each of its H hosts but for the host's own 1/H, shared out to the network cards of
+    the group's devices there: a lower bound, as NCCL's trees and rings come near it.
+    """
+    moved = _TRAFFIC.get(collective.kind, 1) * collective.bytes
+    network = 0.0
+    for group in collective.groups or (range(len(machine.hosts)),):
+        on = Counter(machine.hosts[device] for device in group)
+        # A permutation's groups are pairs, of which one sends all to the other.
+        share = 1 if collective.kind == "collective-permute" else (len(on) - 1) / len(on)
+        if len(on) > 1:
+            network = max(network, moved * share / min(on.values()) / machine.figures.network)
+    return max(moved / machine.figures.link, network)
 
 
 def _seconds(kernel: Kernel, figures: Figures) -> float:

@@ -19,9 +19,10 @@ Cell = Callable[[dict[str, Any]], str]
 def table(report: dict[str, Any]) -> Table:
     """A column for each program, a row for each figure."""
     devices = report["devices"]
+    hosts = f" on {devices['hosts']} hosts" if devices["hosts"] > 1 else ""
     mesh = ", ".join(f"{axis}={size}" for axis, size in report["mesh"].items())
     title = (
-        f"{report['config']} on {devices['count']} × {devices['kind']}: {mesh}, sharding {report['sharding']}, "
+        f"{report['config']} on {devices['count']} × {devices['kind']}{hosts}: {mesh}, sharding {report['sharding']}, "
         f"{report['dtype']}, {report['types']} types"
     )
     out = Table(title=console.cell(title, "italic"), box=box.SIMPLE)

@@ -1,4 +1,4 @@
-"""Devices by name, here or not: `8xa100-80gb`, `h100`, `16xv5e`, `8xcpu`.
+"""Devices by name, here or not: `8xa100-80gb`, `2x8xa100-80gb` on two hosts, `h100`, `16xv5e`, `8xcpu`.
 
 Nothing here imports JAX before `prepare` is called: how many CPU devices there are, and that no accelerator is to be
 looked for, is settled when it starts.
@@ -42,13 +42,14 @@ NAMES = (*CARDS, *_TPUS, "cpu")
 
 @dataclass(frozen=True)
 class Target:
-    """So many devices of a name."""
+    """So many devices of a name on each of so many hosts; what joins a TPU's hosts is no network, so they are one."""
 
     name: str
     count: int
+    hosts: int = 1
 
     def __str__(self) -> str:
-        return f"{self.count}x{self.name}"
+        return f"{self.hosts}x{self.count}x{self.name}" if self.hosts > 1 else f"{self.count}x{self.name}"
 
 
 def find(text: str) -> Target:
@@ -60,21 +61,27 @@ def find(text: str) -> Target:
     given = text.strip().lower()
     if slice_ := re.fullmatch(rf"({'|'.join(_BY_CHIPS)})-(\d+)", given):
         given = f"{slice_.group(2)}x{slice_.group(1)}"
-    found = re.fullmatch(r"(?:(\d+)x)?(\w[\w-]*)", given)
-    name = found.group(2) if found else ""
+    found = re.fullmatch(r"(?:(?:(\d+)x)?(\d+)x)?([a-z][\w-]*)", given)
+    name = found.group(3) if found else ""
     if not found or name not in NAMES:
         begun = [known for known in NAMES if name and known.startswith(name)]
         hint = f"; did you mean {' or '.join(begun)}?" if begun else did_you_mean(name, NAMES)
         raise ParameterError(
-            "devices", text, f"no such device{hint}; write COUNTxNAME, NAME one of {', '.join(NAMES)}"
+            "devices",
+            text,
+            f"no such device{hint}; write COUNTxNAME or HOSTSxCOUNTxNAME, NAME one of {', '.join(NAMES)}",
         )
-    count = int(found.group(1) or 1)
+    hosts, count = int(found.group(1) or 1), int(found.group(2) or 1)
+    if hosts != 1 and name not in CARDS:
+        raise ParameterError(
+            "devices", text, f"hosts are counted of GPUs alone; write {hosts * count}x{name}"
+        )
     if name in _TPUS and count not in _TPUS[name]:
         sizes = ", ".join(map(str, _TPUS[name]))
         raise ParameterError("devices", text, f"there is no such slice; of {name} there are {sizes} chips")
-    if not 1 <= count <= _MOST_CPUS:
+    if not 1 <= hosts * count <= _MOST_CPUS or not hosts:
         raise ParameterError("devices", text, f"choose 1 to {_MOST_CPUS} devices")
-    return Target(name, count)
+    return Target(name, count, hosts)
 
 
 def prepare(target: Target) -> None:
@@ -129,7 +136,7 @@ def devices(target: Target) -> list[jax.Device]:
         raise UserError(
             f"{target}: the compiler that is here makes nothing for it ({reason}); another version may: {EXTRA}"
         ) from error
-    if len(found) != target.count:
+    if len(found) != target.count * target.hosts:
         raise UserError(f"{target}: the compiler makes {len(found)} devices of it")
     return list(found)
 
@@ -138,7 +145,7 @@ def _topology(target: Target) -> tuple[str, str, dict[str, Any]]:
     """(platform, topology, options) of `get_topology_desc`."""
     if target.name in CARDS:
         text = target_config(CARDS[target.name])
-        return "cuda", "", {"target_config": text, "topology": f"1x1x{target.count}"}
+        return "cuda", "", {"target_config": text, "topology": f"1x{target.hosts}x{target.count}"}
     options: dict[str, Any] = {"chip_config_name": "megacore"} if target.name in _MEGACORE else {}
     if target.count == 1:
         options["chips_per_host_bounds"] = (1, 1, 1)

@@ -24,6 +24,8 @@ class Figures:
       link: bytes a second that it sends to others beside it while it receives as many: over NVLink, or over all links
         of a TPU together.
       memory: bytes.
+      network: bytes a second that each device has between hosts, of the machines that makers and clouds sell; of TPUs
+        as `link`, as their links join hosts, too.
     """
 
     flops: float
@@ -31,18 +33,29 @@ class Figures:
     bandwidth: float
     link: float
     memory: int
+    network: float
 
 
-def _figures(tflops: float, wide: float, terabytes: float, link: float, memory: float) -> Figures:
-    return Figures(1e12 * tflops, 1e12 * wide, 1e12 * terabytes, 1e9 * link, round(memory * 2**30))
+def _figures(
+    tflops: float, wide: float, terabytes: float, link: float, memory: float, network: float | None = None
+) -> Figures:
+    return Figures(
+        1e12 * tflops,
+        1e12 * wide,
+        1e12 * terabytes,
+        1e9 * link,
+        round(memory * 2**30),
+        1e9 * (link if network is None else network),
+    )
 
 
-# A short name, the `device_kind` that JAX tells, and of each: TFLOP/s, those of float32, TB/s, GB/s, GiB.
+# A short name, the `device_kind` that JAX tells, and of each: TFLOP/s, those of float32, TB/s, GB/s, GiB, and GB/s
+# between hosts: a network card of 200 Gbit/s for each A100, of 400 for each of the others.
 _DEVICES = (
-    ("A100 40 GB", r"A100.*40GB", _figures(312, 156, 1.555, 300, 39.4)),
-    ("A100 80 GB", r"A100", _figures(312, 156, 2.0, 300, 79.2)),
-    ("H100", r"H100 \d+GB HBM3$", _figures(989, 494.5, 3.35, 450, 79.1)),  # SXM; the card's other forms are slower
-    ("H200", r"H200$", _figures(989, 494.5, 4.8, 450, 139.8)),
+    ("A100 40 GB", r"A100.*40GB", _figures(312, 156, 1.555, 300, 39.4, 25)),
+    ("A100 80 GB", r"A100", _figures(312, 156, 2.0, 300, 79.2, 25)),
+    ("H100", r"H100 \d+GB HBM3$", _figures(989, 494.5, 3.35, 450, 79.1, 50)),  # SXM; the card's other forms are slower
+    ("H200", r"H200$", _figures(989, 494.5, 4.8, 450, 139.8, 50)),
     ("TPU v4", r"TPU v4$", _figures(275, 275, 1.2, 270, 32)),
     ("TPU v5e", r"TPU v5 ?(lite|e)$", _figures(197, 197, 0.81, 180, 16)),
     ("TPU v5p", r"TPU v5p?$", _figures(459, 459, 2.765, 540, 95)),
