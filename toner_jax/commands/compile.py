@@ -77,8 +77,8 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         takes_keys=True,
     )
     parser.add_argument(
-        "--devices", type=cli.some, required=True, metavar="[COUNTx]NAME",
-        help="as 8xa100-80gb, h100, 16xv5e, 8xcpu",
+        "--devices", type=cli.some, required=True, metavar="[[HOSTSx]COUNTx]NAME",
+        help="as 8xa100-80gb, 2x8xa100-80gb (two hosts), h100, 16xv5e, 8xcpu",
     )  # fmt: skip
     parser.add_argument(
         "--config", type=cli.some, required=True, metavar="NAME[:VARIANT]", help="as for train"
