@@ -111,7 +111,14 @@ def test_who_ends_says_why():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("victim", "way"), [(1, "killed"), (1, "stopped"), (0, "stopped")])
+@pytest.mark.parametrize(
+    ("victim", "way"),
+    [
+        (1, "killed"),
+        pytest.param(1, "stopped", marks=pytest.mark.long),
+        pytest.param(0, "stopped", marks=pytest.mark.long),
+    ],
+)
 def test_who_cannot_be_reached_ends_the_other_within_a_minute(victim, way):
     job = start("steps", str(victim), way)
     begun = time.monotonic()

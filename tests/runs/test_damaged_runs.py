@@ -19,7 +19,7 @@ from toner_jax.runs.restore import read_work_config
 
 # What no use of a finished run depends on: locks, what TensorBoard alone reads, and the lines of which the curves of a
 # report are drawn, with a warning where they were changed.
-UNAFFECTED = (".lock", "tensorboard/", "metrics.jsonl")
+UNAFFECTED = (".lock", "tensorboard/", "metrics.jsonl", "starts.jsonl")
 
 
 def files(workdir: Path, chosen: int) -> Iterator[str]:

@@ -66,7 +66,7 @@ def commit(package: Path) -> str | None:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
+        changed = git("status", "-s", "-uno")
         return git("rev-parse", "HEAD") + "+" * bool(changed)
     except (OSError, subprocess.SubprocessError):  # no git, or not our repository to read
         return None
