@@ -88,6 +88,8 @@ class Watch:
             until = time.monotonic() + _GOODBYE
             while self._index == 0 and time.monotonic() < until and len(_read(_LEFT)) <= len(self._others):
                 time.sleep(0.2)
+        if self._index == 0:  # what the others have told ends a little later
+            time.sleep(_EVERY)
         cli.end_at_once()  # or else JAX would wait at the interpreter's end for the others to end in the same way
 
     def wait_for_verdict(self) -> None:
