@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from jobs import free_port, jax_variables
 
 SCRIPTS = tiny.ROOT / "scripts" / "cluster"
 
@@ -56,7 +57,7 @@ def entities(workdir: Path) -> list:
 def test_two_processes_stopped_and_gone_on_with_as_one_are_the_same_run(finished, cache, tmp_path):
     workdir = tmp_path / "run"
     arguments = tiny.command(workdir)[3:]
-    job = by_ssh(tmp_path, cache, 29_431, *arguments)
+    job = by_ssh(tmp_path, cache, free_port(), *arguments)
     # Between two dev evaluations, in which a stop ends a run at once.
     while not any(e["stage"] == "generator" and e["step"] >= 20 for e in logged(workdir)):
         assert job.poll() is None, job.communicate()
@@ -94,13 +95,13 @@ def test_two_processes_predict_and_evaluate_as_one(finished, cache, tmp_path):
         tiny.environment(cache, XLA_FLAGS="--xla_force_host_platform_device_count=2"),
     )
     assert alone.returncode == 0, alone.stderr
-    variables = {"JAX_COORDINATOR_ADDRESS": "127.0.0.1:29432", "JAX_NUM_PROCESSES": "2"}
     for arguments in (command(two), ["evaluate", f"--workdir={finished[0]}", "--json"]):
+        port = free_port()
         job = [
             subprocess.Popen(
                 [sys.executable, "-m", "toner_jax", *arguments],
                 cwd=tiny.ROOT,
-                env=tiny.environment(cache, XLA_FLAGS="", JAX_PROCESS_ID=str(index), **variables),
+                env=tiny.environment(cache, XLA_FLAGS="", **jax_variables(port, index)),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,

@@ -14,13 +14,13 @@ from toner_jax.common import cli
 from toner_jax.common.console import show_json
 from toner_jax.errors import UserError
 from toner_jax.parallel import processes
-from toner_jax.parallel.mesh import make_mesh
+from toner_jax.parallel.mesh import make_mesh, shard_batch
 
 
 def agree() -> dict:
     mesh, index = make_mesh(), jax.process_index()
     rows = np.arange(8.0).reshape(4, 2)
-    split = jax.make_array_from_callback(rows.shape, NamedSharding(mesh, P("data")), lambda at: rows[at])
+    split = shard_batch(rows, mesh)
     processes.wait_for_all("begin")
     return {
         "index": index,
@@ -34,7 +34,7 @@ def agree() -> dict:
 def steps(victim: int, way: str) -> None:
     """Sums on both; one of them ends before the sixth."""
     mesh = make_mesh()
-    ones = jax.make_array_from_callback((2,), NamedSharding(mesh, P("data")), lambda at: np.ones(2)[at])
+    ones = shard_batch(np.ones(2), mesh)
     total = jax.jit(lambda x: x.sum(), out_shardings=NamedSharding(mesh, P()))
     for step in range(400):
         float(total(ones))

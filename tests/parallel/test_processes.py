@@ -2,13 +2,13 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from jobs import free_port, jax_variables
 
 from toner_jax.common.environment import parallel_job
 from toner_jax.errors import UserError
@@ -18,20 +18,6 @@ from toner_jax.parallel.watch import Watch
 ROOT = Path(__file__).resolve().parents[2]
 JOB = Path(__file__).with_name("job_of_two.py")
 GOES_ON = "the same command goes on from the last checkpoint"
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
-def jax_variables(port: int, index: int) -> dict[str, str]:
-    return {
-        "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}",
-        "JAX_NUM_PROCESSES": "2",
-        "JAX_PROCESS_ID": str(index),
-    }
 
 
 def slurm_variables(port: int, index: int) -> dict[str, str]:
@@ -173,10 +159,8 @@ def test_a_process_alone_asks_nobody():
     ("variables", "several"),
     [
         ({}, False),
-        (
-            {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "8"},
-            False,
-        ),  # a shell of salloc or sbatch: srun has not been called
+        # A shell of salloc or sbatch: srun has not been called.
+        ({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "8"}, False),
         ({"SLURM_STEP_NUM_TASKS": "1"}, False),
         ({"SLURM_STEP_NUM_TASKS": "8"}, True),
         ({"OMPI_COMM_WORLD_SIZE": "2"}, True),

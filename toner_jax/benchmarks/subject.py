@@ -17,16 +17,15 @@ from toner_jax.evaluation.scoring import strict_counts
 from toner_jax.inference.options import DecodeOptions
 from toner_jax.inference.recognize import Recognizer
 from toner_jax.inference.sources import make_source
-from toner_jax.models import registry
 from toner_jax.models.decoder import MakeDecoder
-from toner_jax.parallel.mesh import make_mesh, on_cpu
+from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
 from toner_jax.runs.chain import DATA, whole
 from toner_jax.runs.evaluate import FOLDER as EVALUATE
 from toner_jax.runs.evaluate import types_path
 from toner_jax.runs.matched_types import read_types
 from toner_jax.runs.matched_types import types_path as training_path
-from toner_jax.runs.recognizers import decode_options
+from toner_jax.runs.recognizers import decode_options, make_programs
 from toner_jax.runs.restore import Restored, restore
 from toner_jax.runs.workdir import split_path
 from toner_jax.schema import Sentence
@@ -57,8 +56,7 @@ class Subject:
     @property
     def make_decoder(self) -> MakeDecoder:
         """Parameters → the generator's decoder."""
-        generator = self.restored.generator
-        return registry.of(generator.config).make_decoder(generator, on_cpu(self.mesh))
+        return make_programs(self.restored.generator, self.mesh).make_decoder
 
     def sources(self, inputs: Sequence[Input]) -> list[np.ndarray]:
         """The prompts' ids, end of sequence included."""

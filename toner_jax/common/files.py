@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import glob
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import xxhash
@@ -89,6 +91,16 @@ def naming(path: str | Path) -> Iterator[None]:
         if error.filename is None:
             error.filename = str(path)
         raise
+
+
+def append_json(path: Path, entry: Any) -> None:
+    """Adds a value to a file of JSON lines.
+
+    Raises:
+      OSError: it cannot be written; the error names it.
+    """
+    with naming(path), path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
 
 
 def is_full(error: OSError) -> bool:

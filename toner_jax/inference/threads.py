@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-import jax
 from jax.sharding import Mesh
 
 from toner_jax.parallel.mesh import on_cpu
+from toner_jax.parallel.processes import several
 from toner_jax.parallel.runtime import cores
 
 # What compiles a program for one thread of a CPU.
@@ -21,7 +21,7 @@ _MOST = 16  # threads
 
 def threads_for(mesh: Mesh, width: int) -> int:
     """How many calls, each by one thread, are best at work at once, for a model of this width; 1 on accelerators."""
-    alone = mesh.size == 1 and jax.process_count() == 1
+    alone = mesh.size == 1 and not several()
     return min(cores(), _MOST) if alone and on_cpu(mesh) and width < _WIDTH else 1
 
 

@@ -21,7 +21,7 @@ from jax.experimental import multihost_utils
 from toner_jax.common.console import speak_as
 from toner_jax.common.environment import AUTO, OFF, parallel_job
 from toner_jax.errors import UserError
-from toner_jax.parallel.watch import Watch, store
+from toner_jax.parallel.watch import Watch, job, store
 
 T = TypeVar("T")
 
@@ -52,13 +52,14 @@ class Wanted:
 
 def is_first() -> bool:
     """Whether this process is the one that writes."""
-    return jax.process_index() == 0
+    first: bool = job().process_id == 0
+    return first
 
 
 def several() -> bool:
     """Whether there are others besides this process."""
-    count: int = jax.process_count()
-    return count > 1
+    together: bool = job().num_processes > 1
+    return together
 
 
 @contextmanager

@@ -44,9 +44,15 @@ for line in sys.stdin.buffer:
 """
 
 
+def job() -> Any:
+    """What JAX knows of the job that this process has joined: `process_id`, `num_processes`, `client`. Unlike
+    `jax.process_count()`, asking starts no device."""
+    return distributed.global_state
+
+
 def store() -> Any:
     """JAX's store of keys and values, which all processes share."""
-    return distributed.global_state.client
+    return job().client
 
 
 class Watch:
@@ -54,14 +60,10 @@ class Watch:
 
     def __init__(self, index: int, count: int):
         self._index, self._others = index, [i for i in range(count) if i != index]
-        self._stopped, self._begun = threading.Event(), time.monotonic()
-        self._ending = threading.Lock()  # taken once
-        self._looked, self._reached = (
-            self._begun,
-            True,
-        )  # at the last look: when, and whether the store answers
-        self._heard = self._begun  # when the store last answered
-        self._beats = dict.fromkeys(self._others, (-1, self._begun))  # the last of each, and when it came
+        self._stopped, self._ending = threading.Event(), threading.Lock()  # the lock is taken once
+        now = time.monotonic()
+        self._looked = self._heard = now  # when it last looked, and when the store last answered
+        self._beats = dict.fromkeys(self._others, (-1, now))  # the last of each, and when it came
         self._threads = [
             threading.Thread(target=t, name="watch", daemon=True) for t in (self._beat, self._look)
         ]
@@ -115,7 +117,7 @@ class Watch:
     def _look(self) -> None:
         while not self._stopped.wait(1.0):
             if why := self.missing(time.monotonic()):
-                self._end(why, tell=self._reached)
+                self._end(why)
 
     def missing(self, now: float) -> str:
         """Who has not been heard of for too long at the time `now`, in words; "" where nobody is missed.
@@ -126,19 +128,22 @@ class Watch:
         if suspended:
             self._heard = now
             self._beats = {other: (number, now) for other, (number, _) in self._beats.items()}
-        self._reached = now - self._heard <= _PATIENCE
-        if not self._reached:
+        if not self._answers(now):
             return f"process 0 cannot be reached for {_PATIENCE:.0f} s"
         for other, (_, came) in self._beats.items():
             if now - came > _PATIENCE:
                 return f"process {other} has ended, or cannot be reached for {_PATIENCE:.0f} s"
         return ""
 
-    def _end(self, why: str, tell: bool = True) -> None:
+    def _answers(self, now: float) -> bool:
+        """Whether the store has, of late."""
+        return now - self._heard <= _PATIENCE
+
+    def _end(self, why: str) -> None:
         if not self._ending.acquire(blocking=False):
             return  # the other thread has found out, too
         alarm(f"{why}; this process ends, too, and the same command goes on from the last checkpoint")
-        if tell:
+        if self._answers(time.monotonic()):
             with suppress(Exception):
                 store().key_value_set(f"{_LEFT}{self._index}", why, allow_overwrite=True)
         if self._index == 0:  # the others hear of it from the store, which ends with this process

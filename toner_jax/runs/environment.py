@@ -3,7 +3,6 @@ of a run's starts."""
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from toner_jax.common.files import naming
+from toner_jax.common.files import append_json
 from toner_jax.common.versions import installed
 from toner_jax.parallel.runtime import cores
 
@@ -50,9 +49,7 @@ def record_start(workdir: Path, made_with: Mapping[str, Any]) -> None:
         "commit": commit(Path(__file__).parents[1]),
         **made_with,
     }
-    path = workdir / STARTS
-    with naming(path), path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
+    append_json(workdir / STARTS, entry)
 
 
 def commit(package: Path) -> str | None:

@@ -155,9 +155,11 @@ def evaluate_run(config: Settings, run: Run, generator: Mapping[str, Any]) -> di
             threshold=config.decode.threshold,
             fitted=fitted,
         )
-        report = make_report(evaluated, reference, _detokenized(config, run, trained, evaluated), made_by)
-        if is_first():
-            _write(config, run, evaluated, report, matched[name])
+        detokenized = _detokenized(config, run, trained, evaluated)
+        if not is_first():
+            continue  # it has helped to decode
+        report = make_report(evaluated, reference, detokenized, made_by)
+        _write(config, run, evaluated, report, matched[name])
         strict = report.scores.strict.to_json()
         metrics.write(FOLDER, step, {f"{name}_{k}": v for k, v in strict.items()})
         say(f"evaluate: {name}: strict span F1 {strict['f1']:.4f} on {len(run.splits[name]):,} sentences")

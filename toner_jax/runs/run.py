@@ -159,6 +159,7 @@ def execute(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) ->
       UserError: bad settings or data, or a work directory that holds something else.
     """
     with ready(config, workdir, restart) as r, ExitStack() as held:
+        made_with = environment(r.mesh)
 
         def begin() -> None:
             prepare_workdir(workdir)
@@ -169,15 +170,18 @@ def execute(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) ->
                 )
             remove_leftovers(workdir)
             save(r.config, workdir / CONFIG)
-            record_start(workdir, environment(r.mesh))
+            record_start(workdir, made_with)
 
         processes.wait_for_all("ready")  # none reads what the first begins to change
         processes.on_first(begin)
         check_shared(workdir, CONFIG)
-        return _execute_stages(r, Run(workdir, r.dataset.splits, r.dataset.schema, r.mesh), restart)
+        run = Run(workdir, r.dataset.splits, r.dataset.schema, r.mesh)
+        return _execute_stages(r, run, restart, made_with)
 
 
-def _execute_stages(ready: Ready, run: Run, restart: Collection[str]) -> dict[str, dict[str, Any]]:
+def _execute_stages(
+    ready: Ready, run: Run, restart: Collection[str], made_with: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
     results: dict[str, dict[str, Any]] = {}
     work: dict[str, Callable[[View], Mapping[str, Any]]] = {
         DATA: lambda _: processes.on_first(lambda: _write_data(run)),
@@ -187,7 +191,6 @@ def _execute_stages(ready: Ready, run: Run, restart: Collection[str]) -> dict[st
         "generator": lambda view: generator.train_generator(view, run),
         "evaluate": lambda view: evaluate.evaluate_run(view, run, results["generator"]),
     }
-    made_with = environment(run.mesh)
     for stage in STAGES:
         if stage.name in ready.stages:
             do, view = work[stage.name], stage.view(ready.config)

@@ -182,7 +182,8 @@ class PlannedStage:
             return done
         result = dict(work())
         done = processes.on_first(lambda: self._complete(workdir, begun[0], result))
-        look_again(workdir)
+        if processes.several():
+            look_again(workdir)
         return done
 
     def _skip_or_begin(

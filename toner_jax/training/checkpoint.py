@@ -154,21 +154,23 @@ class Checkpoints:
         Raises:
           UserError: not read-only, and none is whole: who goes on would begin at step 0.
         """
-        step = self._newest_whole() if self._read_only else processes.on_first(self._newest_whole)
+        step, moved = self._newest_whole() if self._read_only else processes.on_first(self._newest_whole)
         if step is not None:
-            if not self._read_only:
-                self._manager.reload()  # others are moved aside
+            if moved:
+                self._manager.reload()
             self._best = self.record(step).get("best_step")  # or the next save would prune it
         return step
 
-    def _newest_whole(self) -> int | None:
+    def _newest_whole(self) -> tuple[int | None, bool]:
+        """That step, and whether others were moved aside."""
         damages: dict[int, str] = {}
         for step in reversed(self.steps()):
             damage = self.damage(step)
             if damage is None:
-                for other in damages if not self._read_only else ():
+                moved = list(damages) if not self._read_only else []
+                for other in moved:
                     self._set_aside(other)
-                return step
+                return step, bool(moved)
             damages[step] = damage
             warn(f"{self.directory / str(step)}: damaged, not used: {damage}")
         if damages and not self._read_only:
@@ -177,7 +179,7 @@ class Checkpoints:
                 f"{self.directory}: none of its checkpoints is whole; put back copies of what is named above, or move "
                 f"{stage} away to train this stage anew"
             )
-        return None
+        return None, False
 
     def damage(self, step: int) -> str | None:
         """What is wrong with a step's files, or None; reads all of them."""

@@ -7,7 +7,6 @@ resumed from it repeats what the uninterrupted run would have done, bit for bit 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,7 +18,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from toner_jax.common.console import Progress, say, warn
-from toner_jax.common.files import naming
+from toner_jax.common.files import append_json
 from toner_jax.common.memory import told_of_memory
 from toner_jax.errors import UserError
 from toner_jax.parallel.mesh import shard_batch
@@ -263,8 +262,7 @@ class _Loop:
         job, count = self._job, self._record.skipped
         path = job.folder / "skipped.jsonl"
         if is_first():
-            with naming(path), path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": step, "sentences": list(ids)}) + "\n")
+            append_json(path, {"step": step, "sentences": list(ids)})
         warn(f"{job.stage}: step {step} skipped: loss or gradient is not finite (sentences in {path})")
         if count >= job.options.max_skipped:
             raise UserError(

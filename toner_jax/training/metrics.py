@@ -9,7 +9,7 @@ from typing import Any
 
 import xxhash
 
-from toner_jax.common.files import naming, write_atomically
+from toner_jax.common.files import append_json, write_atomically
 from toner_jax.parallel.processes import is_first
 from toner_jax.training.events import Events
 
@@ -48,22 +48,18 @@ class MetricsWriter:
 
     def write(self, stage: str, step: int, values: Mapping[str, Any]) -> None:
         """Logs values of a stage that `resume` began."""
-        if not self._writes:
-            return
-        self._append({"stage": stage, "step": step, **values})
         scalars = {name: value for name, value in values.items() if isinstance(value, int | float)}
-        self._writers[stage].write(step, scalars)
+        self._append({"stage": stage, "step": step, **values}, scalars)
 
     def write_timing(self, stage: str, step: int, timing: Mapping[str, float]) -> None:
         """Logs what no two runs share, on a line of its own: {"stage", "step", "timing": {…}}."""
-        if not self._writes:
-            return
-        self._append({"stage": stage, "step": step, "timing": dict(timing)})
-        self._writers[stage].write(step, {f"timing/{name}": value for name, value in timing.items()})
+        scalars = {f"timing/{name}": value for name, value in timing.items()}
+        self._append({"stage": stage, "step": step, "timing": dict(timing)}, scalars)
 
-    def _append(self, entry: Mapping[str, Any]) -> None:
-        with naming(self._path), self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+    def _append(self, entry: Mapping[str, Any], scalars: Mapping[str, float]) -> None:
+        if self._writes:
+            append_json(self._path, entry)
+            self._writers[entry["stage"]].write(entry["step"], scalars)
 
 
 def read_metrics(text: str) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from toner_jax.errors import UserError
 from toner_jax.models.hf.files import CONFIG_FILE, NewTensor, StoredTensor, write_json, write_tensors
 from toner_jax.models.hf.layout import Layout
 from toner_jax.models.hf.names import Names
+from toner_jax.parallel.processes import is_first, on_host
 
 Params = dict[str, Any]
 
@@ -82,7 +83,7 @@ def save(
     Raises:
       ValueError: parameters without a name in the layout, or that are not the config's.
     """
-    dtype, writes = jnp.dtype(dtype), jax.process_index() == 0
+    dtype, writes = jnp.dtype(dtype), is_first()
     tensors = list(_new_tensors(layout.stored(params, config), layout.names))
     if writes:
         folder.mkdir(parents=True, exist_ok=True)
@@ -160,9 +161,5 @@ def _new_tensors(params: Params, names: Names) -> Iterator[NewTensor]:
 
 def _host(array: Any, transpose: bool) -> np.ndarray:
     """A whole parameter in host memory, gathered where other processes hold parts of it."""
-    if isinstance(array, jax.Array) and not array.is_fully_addressable:
-        from jax.experimental import multihost_utils
-
-        array = multihost_utils.process_allgather(array, tiled=True)
-    values = np.asarray(array)
+    values: np.ndarray = on_host(array)
     return values.T if transpose else values
