@@ -169,7 +169,8 @@ def test_rows_that_fill_a_batch_are_no_work():
         "source_cells": np.array([[0, 1, 2, 3, 4, 16]], np.int32),
         "target_cells": np.array([[0, 1, 8]], np.int32),
     }
-    work = replace(subject(), batches=[HostBatch(arrays, ["a"], (8, 4))]).work()
+    lengths = {"source": np.array([5, 0]), "target": np.array([2, 0])}
+    work = replace(subject(), batches=[HostBatch(arrays, ["a"], (8, 4), lengths)]).work()
     assert (work.examples, work.source_tokens, work.target_tokens) == (1, 5, 2)
     assert work.padding_share == 1 - 7 / 9
     assert work.flops == token_flops(TINY, 6, 3) + 2 * attention_flops(TINY, 8, 4)

@@ -91,7 +91,7 @@ def test_every_text_once_and_within_its_shape(replicas, batch_size, seed):
 
 def test_little_is_computed_beside_the_tokens():
     """Of many texts of usual lengths, by tokens and, in attention, by cells of the grid."""
-    lengths = np.random.default_rng(5).normal(26, 9, 5_000).clip(4, 80).astype(int).tolist()
+    lengths = np.random.default_rng(5).normal(26, 9, 5_000).clip(4, 80).astype(int)
     plan = Replicas(1, 64)
     shapes = [shape for _, shape in plan._batches(lengths, ())]
     assert sum(lengths) / sum(shape.tokens for shape in shapes) > 0.95
@@ -100,6 +100,6 @@ def test_little_is_computed_beside_the_tokens():
 
 def test_descriptions_of_any_number_need_the_same_programs():
     plan = Replicas(1, 8)
-    few, more = ({shape for _, shape in plan._batches([7] * n, plan.lengths[:1])} for n in (1, 30))
+    few, more = ({shape for _, shape in plan._batches(np.full(n, 7), plan.lengths[:1])} for n in (1, 30))
     assert few == more == {plan.many(plan.lengths[0])}
-    assert {shape for _, shape in plan._batches([7], ())} != few
+    assert {shape for _, shape in plan._batches(np.array([7]), ())} != few

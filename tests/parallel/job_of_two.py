@@ -13,8 +13,8 @@ from jax.sharding import PartitionSpec as P
 from toner_jax.common import cli
 from toner_jax.common.console import show_json
 from toner_jax.errors import UserError
-from toner_jax.parallel import processes
-from toner_jax.parallel.mesh import make_mesh, shard_batch
+from toner_jax.parallel import exchange, processes
+from toner_jax.parallel.mesh import make_mesh, own_rows, shard_batch
 
 
 def agree() -> dict:
@@ -26,8 +26,13 @@ def agree() -> dict:
         "index": index,
         "processes": jax.process_count(),
         "first": processes.on_first(lambda: {"of": index, "δ": [1, None]}),
-        "any": [processes.any_of(index == 1), processes.any_of(False)],
-        "host": processes.on_host({"split": split, "own": np.ones(1)})["split"].tolist(),
+        "any": [exchange.any_of(index == 1), exchange.any_of(False)],
+        "share": list(exchange.share(5)),
+        "by share": exchange.by_share(lambda i: (i, index), 5),
+        "filled": exchange.filled([i if i % 2 == index else None for i in range(4)]),
+        "of first": len(exchange.of_first(lambda: b"ab" * 3_000)),
+        "rows": own_rows(mesh, 4).tolist(),
+        "host": exchange.on_host({"split": split, "own": np.ones(1)})["split"].tolist(),
     }
 
 

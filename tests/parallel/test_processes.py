@@ -12,7 +12,8 @@ from jobs import free_port, jax_variables
 
 from toner_jax.common.environment import parallel_job
 from toner_jax.errors import UserError
-from toner_jax.parallel.processes import Wanted, on_first, on_host, together
+from toner_jax.parallel.exchange import by_share, filled, of_all, of_first, on_host, share
+from toner_jax.parallel.processes import Wanted, on_first, together
 from toner_jax.parallel.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +65,11 @@ def test_all_hear_the_same(variables):
             "processes": 2,
             "first": {"of": 0, "δ": [1, None]},
             "any": [True, False],
+            "share": [[0, 1], [2, 3, 4]][index],
+            "by share": [[0, 0], [1, 0], [2, 1], [3, 1], [4, 1]],
+            "filled": [0, 1, 2, 3],
+            "of first": 6_000,
+            "rows": [[True, True, False, False], [False, False, True, True]][index],
             "host": [[0, 1], [2, 3], [4, 5], [6, 7]],
         }
 
@@ -153,6 +159,11 @@ def test_a_process_alone_asks_nobody():
     with together(Wanted("here:1", 1, 0)), together(Wanted(cluster="off")):
         assert on_first(lambda: {"a": (1,)}) == {"a": (1,)}
         assert on_host({"a": 1}) == {"a": 1}
+        assert share(3) == range(3)
+        assert by_share(str, 3) == ["0", "1", "2"]
+        assert filled([1, 2]) == [1, 2]
+        assert of_all("a") == ["a"]
+        assert of_first(lambda: b"a") == b"a"
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ class Lengths:
     def prepare(self, sentences):
         pass
 
-    def split(self, sentence):
-        return [sentence]
+    def fits(self, sentence):
+        return True
 
     def example(self, task, sentence, matched):
         source, target = self.of[int(sentence.id)]
@@ -41,9 +41,10 @@ class Lengths:
 
 
 @cache
-def samples(groups: int) -> GeneratorSamples:
+def samples(groups: int, own: tuple[bool, ...] | None = None) -> GeneratorSamples:
+    mine = None if own is None else np.array(own)
     return GeneratorSamples(
-        SamplingOptions(seed=3, epochs=2.5, batch_size=ROWS, max_shapes=4, groups=groups),
+        SamplingOptions(seed=3, epochs=2.5, batch_size=ROWS, max_shapes=4, groups=groups, own=mine),
         Lengths(),
         [SimpleNamespace(id=str(i)) for i in range(SENTENCES)],
         None,
@@ -137,15 +138,37 @@ def test_batches_of_a_shape_cost_nearly_the_same():
 
 
 @cache
-def matched(groups: int) -> MatcherSamples:
+def matched(groups: int, own: tuple[bool, ...] | None = None) -> MatcherSamples:
     rng = np.random.default_rng(7)
     lengths = 2 + rng.geometric(0.06, SENTENCES)
     texts = MatcherTexts(
         [np.full(n, i + 2, np.int32) for i, n in enumerate(lengths)],
+        lengths,
         rng.random((SENTENCES, 3)) < 0.4,
         [str(i) for i in range(SENTENCES)],
     )
-    return MatcherSamples(SamplingOptions(3, 2.5, ROWS, 4, groups), texts)
+    mine = None if own is None else np.array(own)
+    return MatcherSamples(SamplingOptions(3, 2.5, ROWS, 4, groups, mine), texts)
+
+
+@pytest.mark.parametrize("make", [samples, matched])
+def test_a_process_fills_its_own_rows_and_knows_of_all(make):
+    """Of the rows of others the layout and the lengths, which all processes must agree on."""
+    own = tuple(i % 4 == 1 for i in range(ROWS))
+    whole, part = make(2), make(2, own)
+    assert part.steps == whole.steps
+    assert part.rooms == whole.rooms
+    of_rows = {"source", "target", "pool_mask", "ids"}
+    if make is samples:
+        of_rows.add("present")
+    for a, b in zip(whole.batches(3), part.batches(3), strict=True):
+        assert a.ids == b.ids
+        for name, array in a.arrays.items():
+            expected = np.where(np.array(own)[:, None], array, 0) if name in of_rows else array
+            assert np.array_equal(b.arrays[name], expected), name
+        for name, lengths in a.lengths.items():
+            assert lengths.tolist() == np.count_nonzero(a.arrays[name], axis=1).tolist()
+            assert lengths.tolist() == b.lengths[name].tolist()
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])

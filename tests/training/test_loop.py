@@ -51,11 +51,11 @@ class ToySamples:
             if step in self.poisoned:
                 x[0, 0] = np.nan
             yield HostBatch(
-                {"x": x, "weight": np.ones(8, np.float32)}, [f"s{step}-{i}" for i in range(8)], (8, 0)
+                {"x": x, "weight": np.ones(8, np.float32)}, [f"s{step}-{i}" for i in range(8)], (8, 0), {}
             )
 
     def one_of_each(self, first: int) -> Iterator[HostBatch]:
-        yield HostBatch({"x": np.zeros((8, 4), np.float32), "weight": np.ones(8, np.float32)}, [], (8, 0))
+        yield HostBatch({"x": np.zeros((8, 4), np.float32), "weight": np.ones(8, np.float32)}, [], (8, 0), {})
 
 
 def _run(workdir: Path, max_skipped: int = 10, evaluate=None, **samples):

@@ -17,7 +17,7 @@ from toner_jax.training import programs as module
 from toner_jax.training.programs import Programs
 
 SHAPES = [(8, 4), (16, 4), (24, 8)]
-BATCHES = [HostBatch({"x": np.ones(shape, np.float32)}, [], shape) for shape in SHAPES]
+BATCHES = [HostBatch({"x": np.ones(shape, np.float32)}, [], shape, {}) for shape in SHAPES]
 MESH = make_mesh()
 STATE = {"w": jnp.float32(2.0)}
 

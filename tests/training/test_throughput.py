@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import jax
@@ -35,7 +36,8 @@ def batch() -> HostBatch:
         "target": rows(2, 4, 1, 4, width=4),
         "weight": np.array([1, 1, 1, 0], np.float32),
     }
-    return HostBatch(arrays, ["a", "b", "c"], (8, 4))
+    lengths = {"source": np.array([3, 8, 1, 0]), "target": np.array([2, 4, 1, 0])}
+    return HostBatch(arrays, ["a", "b", "c"], (8, 4), lengths)
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_padding_is_that_of_what_is_computed(clock):
     unpadded = batch()
     cells = {"source_cells": np.zeros((2, 7), np.int32), "target_cells": np.zeros((2, 5), np.int32)}
     counter = Throughput(None, jax.devices()[0])
-    counter.add(HostBatch({**unpadded.arrays, **cells}, unpadded.ids, unpadded.shape))
+    counter.add(replace(unpadded, arrays={**unpadded.arrays, **cells}))
     clock[0] += 1.0
     assert counter.since()["padding_share"] == pytest.approx(1 - 19 / 24)
 
@@ -92,7 +94,8 @@ def test_flops_are_those_of_real_tokens(monkeypatch):
     sizes = BertConfig(
         vocab_size=9, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16
     )
-    texts = HostBatch({"ids": rows(3, 8, width=8), "weight": np.array([1, 0])}, ["a"], (8, 0))
+    ids = {"ids": rows(3, 8, width=8), "weight": np.array([1, 0])}
+    texts = HostBatch(ids, ["a"], (8, 0), {"ids": np.array([3, 8])})
     compute = matcher_compute(
         SimpleNamespace(config=sizes, dtype=np.float32), [np.ones(4), np.ones(6)], make_mesh()
     )

@@ -136,7 +136,9 @@ def of_size(config: BertConfig, asked: Asked) -> MatchSubject:
     rng = np.random.default_rng(settings.seed)
     rows = {s.id: _random_ids(rng, s.words, config) for s in sentences}
     used = matcher_sentences(sentences, empty=settings.matcher.null_logit)
-    trained = MatcherTexts([rows[s.id] for s in used], present_types(used, SCHEMA), [s.id for s in used])
+    ids = [rows[s.id] for s in used]
+    lengths = np.array([len(row) for row in ids])
+    trained = MatcherTexts(ids, lengths, present_types(used, SCHEMA), [s.id for s in used])
     return MatchSubject(
         name="random ids",
         model=Bert(replace(config, dropout_rate=asked.dropout), compute_dtype(settings.dtype, mesh)),

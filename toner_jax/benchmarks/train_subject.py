@@ -80,7 +80,7 @@ class TrainSubject:
     def work(self) -> Work:
         """What a round consists of."""
         arrays = [batch.arrays for batch in self.batches]
-        lengths = [((a["source"] != 0).sum(1), (a["target"] != 0).sum(1)) for a in arrays]
+        lengths = [(batch.lengths["source"], batch.lengths["target"]) for batch in self.batches]
         config = self.model.config
         computed = [(a["source_cells"].size, a["target_cells"].size) for a in arrays]
         return Work(
@@ -237,7 +237,9 @@ def _random_batch(
     }
     lengths, groups = np.tile(shape, (rows, 1)), batch_divisor(mesh)
     arrays |= layout_arrays(lengths, np.arange(rows), shape, groups, room(lengths[None], groups))
-    return HostBatch(arrays, [str(i) for i in range(rows)], shape)
+    return HostBatch(
+        arrays, [str(i) for i in range(rows)], shape, {"source": lengths[:, 0], "target": lengths[:, 1]}
+    )
 
 
 def described(subject: TrainSubject) -> dict[str, Any]:
@@ -268,5 +270,4 @@ def described(subject: TrainSubject) -> dict[str, Any]:
 
 def _lengths(batch: HostBatch, name: str) -> list[int]:
     """Of the rows that count."""
-    lengths: list[int] = (batch.arrays[name] != 0).sum(1).tolist()
-    return [n for n in lengths if n]
+    return [n for n in batch.lengths[name].tolist() if n]

@@ -62,7 +62,7 @@ def _run(config: ConfigDict, workdir: Path, options: Namespace) -> None:
         return
     p = config.processes
     try:
-        with together(Wanted(p.coordinator, p.count, p.index, p.cluster)):
+        with together(Wanted(p.coordinator, p.count, p.index, p.cluster, p.share_files)):
             results = execute(config, workdir, options.restart)
             first = is_first()
     except BrokenPipeError:

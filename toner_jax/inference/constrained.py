@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from toner_jax.common.console import advance
+from toner_jax.common.lazy import Lazy
 from toner_jax.decoding import continuous_batching
 from toner_jax.decoding.automaton import Automaton
 from toner_jax.decoding.compile import compile_grammar
@@ -34,9 +35,8 @@ from toner_jax.inference.sources import Source, make_source
 from toner_jax.inference.threads import ONE_THREAD, in_threads
 from toner_jax.inference.work import Work
 from toner_jax.models.decoder import MakeDecoder, Seq2SeqDecoder
-from toner_jax.parallel.mesh import abstract_batch, on_cpu, shard_batch
-from toner_jax.parallel.processes import on_host
-from toner_jax.pipeline.batching import pad_rows
+from toner_jax.parallel.exchange import by_share, filled, on_host
+from toner_jax.parallel.mesh import abstract_batch, on_cpu, own_rows, shard_batch
 from toner_jax.tasks.output import Input, Output, WrittenSpan
 from toner_jax.tasks.task import Task
 
@@ -56,6 +56,7 @@ class _Group(NamedTuple):
 
     Attributes:
       inputs: which inputs its requests are.
+      own: of each, whether this process reads what was written for it.
       word_index: of each, the word that each piece of its text belongs to.
       at: where each lies among the requests of the program.
       rows: how many are at work at a time.
@@ -63,6 +64,7 @@ class _Group(NamedTuple):
     """
 
     inputs: list[int]
+    own: list[bool]
     word_index: list[np.ndarray]
     at: np.ndarray
     rows: int
@@ -120,7 +122,8 @@ class GrammarGenerator:
           calibration_temperature: divides the model's scores before they become probabilities; what is written does
             not depend on it.
         """
-        sources = [make_source(self._task, i) for i in inputs]
+        sources = Lazy(lambda i: make_source(self._task, inputs[i]), len(inputs))
+        positions = by_share(lambda i: self._positions(sources[i]), len(inputs))
         plan = self._plan(params)
         call = _Call(params, inputs, sources, calibration_temperature, plan)
         out: list[Output | None] = [None] * len(inputs)
@@ -128,13 +131,13 @@ class GrammarGenerator:
         for again in (False, True):
             if not todo:
                 break
-            lengths = [self._positions(sources[i]) for i in todo]
+            lengths = [positions[i] for i in todo]
             groups = [([todo[k] for k in chosen], shape) for chosen, shape in plan.groups(lengths, again)]
             self._programs.compilations.expect(self._compiled_for(shape) for _, shape in groups)
             start = functools.partial(self._start, call)
             finished = in_threads(start, _fetch, groups, min(plan.threads, len(groups)))
             todo = [i for group in finished for i in self._finish(group, out)]
-        return out  # type: ignore[return-value]
+        return filled(out)
 
     def _plan(self, params: Any) -> GroupPlan:
         make_decoder = self._programs.make_decoder
@@ -155,10 +158,11 @@ class GrammarGenerator:
         chosen, shape = group
         at, size = dealt(len(chosen), shape.requests, call.plan.loops)
         texts: list[Input | None] = [None] * shape.requests
-        for i, row in zip(chosen, at.tolist(), strict=True):
-            texts[row] = call.inputs[i]
         ids = np.zeros((shape.requests, shape.source), np.int32)
-        ids[at] = pad_rows([call.sources[i].ids for i in chosen], shape.source, len(chosen))
+        own = own_rows(self._mesh, shape.requests)[at]
+        for i, row in zip(np.array(chosen)[own].tolist(), at[own].tolist(), strict=True):
+            texts[row], source = call.inputs[i], call.sources[i].ids
+            ids[row, : len(source)] = source
         tapes, word_index = self._tapes(texts, shape)
         # In few arrays, as each takes time to hand over.
         ids, tapes = shard_batch((ids, pack(tapes)), self._mesh)
@@ -168,7 +172,7 @@ class GrammarGenerator:
         given = _Given(call.calibration_temperature, self._limit)
         options = self._speculative(call.plan, shape)
         decoded = program(call.params, given, _Requests(ids, tapes, size), options=options)
-        return _Group(chosen, word_index, at, shape.rows, decoded)
+        return _Group(chosen, own.tolist(), word_index, at, shape.rows, decoded)
 
     def _program(self, plan: GroupPlan, compiler_options: dict[str, Any] | None = None) -> jax.stages.Wrapped:
         return self._programs.get(_decode, self._automaton, plan.apart, compiler_options=compiler_options)
@@ -219,8 +223,8 @@ class GrammarGenerator:
         counts, complete = (decoded.tokens != 0).sum(axis=1).tolist(), decoded.complete.tolist()
         truncated = decoded.truncated.tolist()
         items = _items_by_request(decoded.spans)
-        for k, i in zip(group.at.tolist(), group.inputs, strict=True):
-            if complete[k]:
+        for k, i, own in zip(group.at.tolist(), group.inputs, group.own, strict=True):
+            if complete[k] and own:
                 # Without the end of sequence.
                 whole = counts[k] - (self._grammar.ends and not truncated[k])
                 scores = decoded.scores[k, : counts[k]]

@@ -18,8 +18,8 @@ from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.inference.replicas import dealt
 from toner_jax.inference.threads import ONE_THREAD, in_threads, threads_for
 from toner_jax.models.encoder import Encoder
-from toner_jax.parallel.mesh import abstract_batch, batch_divisor, round_batch, shard_batch
-from toner_jax.parallel.processes import on_host
+from toner_jax.parallel.exchange import on_host
+from toner_jax.parallel.mesh import abstract_batch, batch_divisor, own_rows, round_batch, shard_batch
 from toner_jax.pipeline.batching import pad_rows
 from toner_jax.pipeline.unpadding import cells
 
@@ -80,15 +80,25 @@ class Embedder:
         options = ONE_THREAD if self._threads > 1 else None
         self._many = jax.jit(partial(embed, encoder), compiler_options=options)
 
-    def __call__(self, params: Any, rows: Sequence[np.ndarray], lengths: tuple[int, ...] = ()) -> np.ndarray:
+    def __call__(
+        self,
+        params: Any,
+        rows: Sequence[np.ndarray],
+        counts: Sequence[int] | np.ndarray | None = None,
+        padded: tuple[int, ...] = (),
+    ) -> np.ndarray:
         """Unit vectors fp32 [N, D] of id rows, in the order given.
 
         Args:
-          lengths: what they are padded to, of `self.lengths`, by the programs for many alone; () for all of them.
+          rows: of several processes, each looks at those that its devices embed.
+          counts: ids in each row; None to look.
+          padded: the lengths that they are padded to, of `self.lengths`, by the programs for many alone; () for all of
+            them.
         """
-        batches = list(self._batches([len(row) for row in rows], lengths))
+        counts = np.array([len(row) for row in rows] if counts is None else counts, int)
+        batches = list(self._batches(counts, padded))
         self._compilations.expect(shape for _, shape in batches)
-        started = partial(self._started, params, rows)
+        started = partial(self._started, params, rows, counts)
         out: np.ndarray | None = None
         for chosen, vectors in in_threads(started, _fetched, batches, min(self._threads, len(batches))):
             if out is None:
@@ -114,12 +124,10 @@ class Embedder:
         held = cells(np.zeros(shape.texts, int), length, self._replicas, shape.tokens)
         return self._many.lower(params, *abstract_batch((ids, held), self._mesh))
 
-    def _batches(
-        self, lengths: Sequence[int], padded: tuple[int, ...]
-    ) -> Iterator[tuple[np.ndarray, TextShape]]:
-        """Which texts are embedded together, longest first, and in which shape; `padded` as `lengths` of a call."""
-        order = np.argsort(-np.asarray(lengths, int), kind="stable")
-        longest_first = np.asarray(lengths, int)[order]
+    def _batches(self, counts: np.ndarray, padded: tuple[int, ...]) -> Iterator[tuple[np.ndarray, TextShape]]:
+        """Which texts are embedded together, longest first, and in which shape; arguments as of a call."""
+        order = np.argsort(-counts, kind="stable")
+        longest_first = counts[order]
         single, start = not padded and len(order) <= _SINGLE * self._replicas, 0
         while start < len(order):
             length = bucket_of(int(longest_first[start]), padded or self.lengths)
@@ -132,19 +140,20 @@ class Embedder:
             start = end
 
     def _started(
-        self, params: Any, rows: Sequence[np.ndarray], batch: tuple[np.ndarray, TextShape]
+        self, params: Any, rows: Sequence[np.ndarray], counts: np.ndarray, batch: tuple[np.ndarray, TextShape]
     ) -> tuple[np.ndarray, Any]:
         """Has the device embed the texts of a batch: which these are, and their vectors on the device with the rows
         they are in."""
         chosen, shape = batch
         at, _ = dealt(len(chosen), shape.texts, self._replicas)
-        ids, counts = np.zeros((shape.texts, shape.length), np.int32), np.zeros(shape.texts, int)
-        ids[at] = pad_rows([rows[i] for i in chosen], shape.length, len(chosen))
-        counts[at] = [len(rows[i]) for i in chosen]
-        held = cells(counts, shape.length, self._replicas, shape.tokens)
+        ids, held = np.zeros((shape.texts, shape.length), np.int32), np.zeros(shape.texts, int)
+        own = own_rows(self._mesh, shape.texts)[at]
+        ids[at[own]] = pad_rows([rows[i] for i in chosen[own].tolist()], shape.length, own.sum())
+        held[at] = counts[chosen]
+        tokens = cells(held, shape.length, self._replicas, shape.tokens)
         self._compilations.begin(shape)
         program = self._alone if shape.texts == self._replicas else self._many
-        return chosen, (at, program(params, *shard_batch((ids, held), self._mesh)))
+        return chosen, (at, program(params, *shard_batch((ids, tokens), self._mesh)))
 
 
 def _fetched(batch: tuple[np.ndarray, Any]) -> tuple[np.ndarray, np.ndarray]:

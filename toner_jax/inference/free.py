@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from toner_jax.common.console import advance
+from toner_jax.common.lazy import Lazy
 from toner_jax.decoding.search import ForcedPrefix, SearchOptions, beam, greedy
 from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.inference.options import DecodeOptions
@@ -20,8 +21,8 @@ from toner_jax.inference.replicas import are_apart, decode_on
 from toner_jax.inference.sources import make_source
 from toner_jax.inference.work import Work
 from toner_jax.models.decoder import MakeDecoder, Seq2SeqDecoder
-from toner_jax.parallel.mesh import round_batch, shard_batch
-from toner_jax.parallel.processes import on_host
+from toner_jax.parallel.exchange import by_share, on_host
+from toner_jax.parallel.mesh import own_rows, round_batch, shard_batch
 from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.tasks.output import Input, Output
 from toner_jax.tasks.task import Task
@@ -63,19 +64,22 @@ class FreeGenerator:
         A first pass gives every row as much room as its source is padded to; the few that need more
         are decoded again with all the room there is.
         """
-        sources = [make_source(self._task, i).ids for i in inputs]
+        sources = Lazy(lambda i: make_source(self._task, inputs[i]).ids, len(inputs))
+        lengths = by_share(lambda i: len(sources[i]), len(inputs))
+        own, nothing = own_rows(self._mesh, self._batch_size).tolist(), np.zeros(0, np.int32)
         apart = are_apart(self._programs.make_decoder, params, self._mesh, self._weights)
         out: list[Output | None] = [None] * len(sources)
         todo = list(range(len(sources)))
         for again in (False, True):
             unfinished: list[int] = []
-            for batch in length_sorted_batches([len(sources[i]) for i in todo], self._batch_size):
+            for batch in length_sorted_batches([lengths[i] for i in todo], self._batch_size):
                 rows = [todo[k] for k in batch]
-                bucket = self._buckets[-1] if again else bucket_of(len(sources[rows[0]]), self._buckets)
+                bucket = self._buckets[-1] if again else bucket_of(lengths[rows[0]], self._buckets)
                 length = self._options.max_length if again else min(bucket, self._options.max_length)
                 # Idle rows repeat the first: after an empty source the end might never be written.
                 padded = rows + [rows[0]] * (self._batch_size - len(rows))
-                ids = pad_rows([sources[i] for i in padded], bucket, self._batch_size)
+                written = [sources[i] if here else nothing for i, here in zip(padded, own, strict=True)]
+                ids = pad_rows(written, bucket, self._batch_size)
                 prefix = None if prefixes is None else self._prefix([prefixes[i] for i in padded])
                 options = replace(self._options, max_length=length)
                 ids = shard_batch(ids, self._mesh)

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from toner_jax.errors import ParameterError
 from toner_jax.inference.embedding import Embedder
 from toner_jax.models.encoder import Encoder
+from toner_jax.parallel.exchange import by_share
 from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.schema import Schema, Sentence
 
@@ -39,13 +40,13 @@ class TypeMatcher:
 
     def shortened(self, sentences: Sequence[Sentence]) -> list[bool]:
         """Of which sentences the model sees the beginning alone."""
-        return [self.features.is_shortened(s.words) for s in sentences]
+        return by_share(lambda i: self.features.is_shortened(sentences[i].words), len(sentences))
 
     def similarities(self, params: Any, texts: Sequence[Sequence[str]], schema: Schema) -> np.ndarray:
         """f_TM(x, t) of Eq. 3: cosines fp32 [N, K] of texts (as words) and the schema's types."""
-        self.features.prepare(w for words in texts for w in words)
         types = self._embedded_types(params, schema)
-        sentences = self._embed(params, [self.features.encode(words) for words in texts])
+        rows, counts = self.features.encoded(texts)
+        sentences = self._embed(params, rows, counts)
         return sentences @ types.T if len(sentences) else np.zeros((0, len(types)), np.float32)
 
     def _embedded_types(self, params: Any, schema: Schema) -> np.ndarray:
@@ -55,7 +56,8 @@ class TypeMatcher:
             known = self._types = _Types(params, OrderedDict())
         found = known.vectors.get(schema)
         if found is None:
-            found = self._embed(params, self.features.descriptions(schema), self._description_lengths)
+            rows = self.features.descriptions(schema)
+            found = self._embed(params, rows, padded=self._description_lengths)
             if len(known.vectors) >= _MOST_SCHEMAS:
                 known.vectors.popitem(last=False)
             known.vectors[schema] = found

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from toner_jax.inference.options import DecodeOptions
 from toner_jax.inference.windows import Window, halves, readable_windows
+from toner_jax.parallel.exchange import by_share, share
 from toner_jax.schema import Sentence, sort_entities
 from toner_jax.tasks.output import Input, Output
 from toner_jax.tasks.recognized import Coverage, Recognized, best_items
@@ -39,26 +41,31 @@ class Recognizer:
           matched: T′ of each sentence, or None without type matching.
           calibration_temperature: what the scores are computed at; it changes nothing else.
         """
-        self.task.word_ids.prepare(w for s in sentences for w in s.words)
-        windows: list[Window] = []
-        covered: list[Coverage] = []
-        for i, sentence in enumerate(sentences):
-            readable, coverage = readable_windows(i, sentence, self.task, self._options)
-            windows += readable
-            covered.append(coverage)
+        self.task.word_ids.prepare(w for i in share(len(sentences)) for w in sentences[i].words)
+        readable = by_share(
+            lambda i: readable_windows(i, sentences[i], self.task, self._options), len(sentences)
+        )
+        windows = [w for found, _ in readable for w in found]
         parts: list[list[tuple[Window, Recognized]]] = [[] for _ in sentences]
         while windows:
             inputs = [_input(w, sentences, matched) for w in windows]
             outputs = self._generate(params, inputs, calibration_temperature)
+            read = partial(self._read, windows, inputs, outputs)
             again: list[Window] = []
-            for window, given, output in zip(windows, inputs, outputs, strict=True):
-                if smaller := self._halves(window, output):
-                    again += smaller
-                else:
-                    found = self.task.read(given.words, output).moved(window.start)
+            for window, found in zip(windows, by_share(read, len(windows)), strict=True):
+                if isinstance(found, Recognized):
                     parts[window.sentence].append((window, found))
+                else:
+                    again += found
             windows = again
-        return [self._merge(p, coverage) for p, coverage in zip(parts, covered, strict=True)]
+        return [self._merge(p, coverage) for p, (_, coverage) in zip(parts, readable, strict=True)]
+
+    def _read(
+        self, windows: Sequence[Window], inputs: Sequence[Input], outputs: Sequence[Output], k: int
+    ) -> Recognized | list[Window]:
+        """What is found in the k-th window, or what is read instead of it."""
+        smaller = self._halves(windows[k], outputs[k])
+        return smaller or self.task.read(inputs[k].words, outputs[k]).moved(windows[k].start)
 
     def _halves(self, window: Window, output: Output) -> list[Window]:
         """What is read instead of a window whose output was cut, if anything: fewer words have fewer entities."""

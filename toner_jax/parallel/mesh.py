@@ -11,6 +11,7 @@ from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from toner_jax.errors import UserError
+from toner_jax.parallel.processes import several
 
 AXES = ("data", "fsdp", "tensor")
 ROWS = ("data", "fsdp")  # what the rows of a batch are split over
@@ -49,8 +50,8 @@ def on_cpu(mesh: Mesh) -> bool:
 def shard_batch(batch: Any, mesh: Mesh) -> Any:
     """A tree of host arrays whose first dimension is the global batch → device arrays split over (data, fsdp).
 
-    Every process holds the whole host batch and gives its devices their rows, so the same plan serves
-    one host and many. On a single device the arrays are left to the call that takes them.
+    Every process gives its devices their rows and looks at no others (`own_rows`), so the same plan serves one host
+    and many. On a single device the arrays are left to the call that takes them.
     """
     if mesh.size == 1:
         return batch
@@ -60,6 +61,17 @@ def shard_batch(batch: Any, mesh: Mesh) -> Any:
         return jax.make_array_from_callback(rows.shape, sharding, lambda index: rows[index])
 
     return jax.tree.map(to_devices, batch)
+
+
+def own_rows(mesh: Mesh, count: int) -> np.ndarray:
+    """Which of `count` rows of a batch this process's devices are given, bool [count]; of one process all, whatever
+    devices the mesh is of."""
+    if not several():
+        return np.ones(count, bool)
+    own = np.zeros(count, bool)
+    for index in NamedSharding(mesh, BATCH).addressable_devices_indices_map((count,)).values():
+        own[index] = True
+    return own
 
 
 def abstract_batch(batch: Any, mesh: Mesh) -> Any:

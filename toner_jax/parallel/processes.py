@@ -15,8 +15,6 @@ from itertools import count as counted
 from typing import Any, TypeVar
 
 import jax
-import numpy as np
-from jax.experimental import multihost_utils
 
 from toner_jax.common.console import speak_as
 from toner_jax.common.environment import AUTO, OFF, parallel_job
@@ -30,6 +28,7 @@ _FOREVER = 7 * 24 * 3600 * 1000  # ms; the watch ends who waits for one that is 
 _HEARTBEATS = 50  # seconds without one until JAX's runtime aborts everything; the watch is earlier
 _LOST = ("Gloo", "NCCL", "Socket closed", "Connection reset", "heartbeat", "CoordinationService")
 
+_files = [True]  # whether the processes of this job share them
 _said = counted()  # numbers what the first tells the others: all count alike
 
 
@@ -41,6 +40,7 @@ class Wanted:
       coordinator: HOST:PORT of the first process; "" for what the environment says.
       count: of processes; 0 as before.
       index: this one's number, from 0; −1 as before.
+      share_files: whether all see what the first writes into a work directory.
       cluster: "auto", where the environment is a parallel job's; "off"; or a cluster's name as JAX knows it.
     """
 
@@ -48,6 +48,7 @@ class Wanted:
     count: int = 0
     index: int = -1
     cluster: str = AUTO
+    share_files: bool = True
 
 
 def is_first() -> bool:
@@ -60,6 +61,11 @@ def several() -> bool:
     """Whether there are others besides this process."""
     together: bool = job().num_processes > 1
     return together
+
+
+def share_files() -> bool:
+    """Whether all processes see the files that the first writes."""
+    return _files[0] or not several()
 
 
 @contextmanager
@@ -75,6 +81,7 @@ def together(wanted: Wanted) -> Iterator[None]:
         yield
         return
     speak_as(jax.process_index())
+    _files[0] = wanted.share_files
     watch = Watch(jax.process_index(), jax.process_count()).start()
     try:
         yield
@@ -127,6 +134,7 @@ def _of_environment(wanted: Wanted) -> Wanted:
         wanted.count or number("JAX_NUM_PROCESSES", 0),
         wanted.index if wanted.index >= 0 else number("JAX_PROCESS_ID", -1),
         wanted.cluster,
+        wanted.share_files,
     )
 
 
@@ -176,22 +184,3 @@ def wait_for_all(name: str) -> None:
     """Returns when every process has called it; `name` is of one place in the program."""
     if several():
         store().wait_at_barrier(f"toner_jax/{name}/{next(_said)}", _FOREVER)
-
-
-def any_of(flag: bool) -> bool:
-    """Whether it is true on some process; all must ask at once."""
-    if not several():
-        return flag
-    return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
-
-
-def on_host(tree: Any) -> Any:
-    """Arrays as numpy has them, whole on every process; all must ask at once."""
-    if not several():
-        return jax.device_get(tree)
-
-    def whole(leaf: Any) -> Any:
-        split = isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated)
-        return multihost_utils.process_allgather(leaf, tiled=True) if split else np.asarray(leaf)
-
-    return jax.tree.map(whole, tree)

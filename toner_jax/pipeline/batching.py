@@ -56,7 +56,7 @@ def choose_lengths(lengths: Sequence[int] | np.ndarray, buckets: int, multiple: 
 
 
 def choose_shapes(
-    examples: Sequence[Example], max_shapes: int = 8, weights: np.ndarray | None = None, multiple: int = 8
+    lengths_N2: np.ndarray, max_shapes: int = 8, weights: np.ndarray | None = None, multiple: int = 8
 ) -> tuple[Shape, ...]:
     """At most `max_shapes` (source, target) shapes that cover all examples, of the least total `cost`.
 
@@ -65,14 +65,15 @@ def choose_shapes(
     not fill a batch move to a larger one.
 
     Args:
+      lengths_N2: source and target tokens of each example.
       weights: [N], how often each example is used in training; None for once each.
       multiple: that padded lengths are a multiple of; of a larger one where texts are long, since more than 64 lengths
         take long to choose from.
     """
-    longest = max(max(len(e.source), len(e.target)) for e in examples)
+    longest = int(lengths_N2.max())
     multiple *= 2 ** max(0, math.ceil(math.log2(max(1, longest) / multiple / _MOST_LENGTHS)))
-    sources, source_of = np.unique(_rounded([len(e.source) for e in examples], multiple), return_inverse=True)
-    targets, target_of = np.unique(_rounded([len(e.target) for e in examples], multiple), return_inverse=True)
+    sources, source_of = np.unique(_rounded(lengths_N2[:, 0], multiple), return_inverse=True)
+    targets, target_of = np.unique(_rounded(lengths_N2[:, 1], multiple), return_inverse=True)
     counts_ST = np.zeros((len(sources), len(targets)))
     np.add.at(counts_ST, (source_of, target_of), 1.0 if weights is None else weights)
     until_ST = np.concatenate([np.zeros((1, len(targets))), np.cumsum(counts_ST, 0)])
@@ -150,9 +151,9 @@ def cost(shape: Shape) -> int:
     return shape[0] + _TARGET_COST * shape[1]
 
 
-def assign(example: Example, shapes: Sequence[Shape]) -> int:
-    """The index of the cheapest shape that holds the example."""
-    s, t = len(example.source), len(example.target)
+def assign(lengths: Shape, shapes: Sequence[Shape]) -> int:
+    """The index of the cheapest shape that holds an example of so many source and target tokens."""
+    s, t = lengths
     fitting = [i for i, (a, b) in enumerate(shapes) if a >= s and b >= t]
     return min(fitting, key=lambda i: (cost(shapes[i]), i))
 
@@ -202,8 +203,20 @@ def _holds(larger: Shape, smaller: Shape) -> bool:
     return larger[0] >= smaller[0] and larger[1] >= smaller[1]
 
 
-def collate(examples: Sequence[Example], rows: np.ndarray, shape: Shape, pool: str = "text") -> Batch:
-    """One batch; `pool` says whether h(x) is the mean over the text's tokens or the whole prompt's."""
+def collate(
+    examples: Sequence[Example],
+    rows: np.ndarray,
+    shape: Shape,
+    pool: str = "text",
+    own: np.ndarray | None = None,
+) -> Batch:
+    """One batch.
+
+    Args:
+      rows: int [B], which example each row is, −1 for padding.
+      pool: whether h(x) is the mean over the text's tokens or the whole prompt's.
+      own: bool [B], the rows to fill, where others are another process's; None for all.
+    """
     b, (s, t) = len(rows), shape
     batch = Batch(
         source=np.zeros((b, s), np.int32),
@@ -213,8 +226,8 @@ def collate(examples: Sequence[Example], rows: np.ndarray, shape: Shape, pool: s
         weight=(rows >= 0).astype(np.float32),
         rows=rows,
     )
-    for row, i in enumerate(rows):
-        if i < 0:
+    for row, i in enumerate(rows.tolist()):
+        if i < 0 or not (own is None or own[row]):
             continue
         e = examples[i]
         batch.source[row, : len(e.source)] = e.source
@@ -243,11 +256,19 @@ def length_sorted_batches(lengths: Sequence[int], batch_size: int) -> Iterator[n
 
 @dataclass(frozen=True)
 class HostBatch:
-    """One step's arrays, [B, …] each, the ids of the sentences in them, and the shape that they are padded to."""
+    """One step's batch.
+
+    Attributes:
+      arrays: [B, …] each; of rows that are another process's, tokens and what goes with them are 0.
+      ids: of the sentences in it.
+      shape: that it is padded to.
+      lengths: by the name of each array of tokens, how many each row has, int [B].
+    """
 
     arrays: Mapping[str, np.ndarray]
     ids: Sequence[str]
     shape: Shape
+    lengths: Mapping[str, np.ndarray]
 
 
 def total_steps(steps_per_epoch: int, epochs: float) -> int:

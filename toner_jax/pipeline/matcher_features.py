@@ -8,7 +8,9 @@ import numpy as np
 
 from toner_jax.atoms import whole_words
 from toner_jax.common.console import warn
+from toner_jax.common.lazy import Lazy
 from toner_jax.common.memo import Memo
+from toner_jax.parallel.exchange import by_share, share
 from toner_jax.schema import Schema
 from toner_jax.text.ids import MOST_WORDS, Ids
 from toner_jax.text.tokenizers import WordPieceTokenizer
@@ -25,17 +27,21 @@ class MatcherFeatures:
         self._words: Memo[str, Ids] = Memo(tokenizer.encode, MOST_WORDS)
         self._told = set(told)
         self.max_length = max_length
-        self.shortened = 0  # inputs so far that were longer than the model's positions
 
     def encode(self, words: Sequence[str]) -> np.ndarray:
-        """int32 ids. Pieces past `max_length` are left out, and counted, in the matcher's view alone: T′ is
-        a summary of the whole sentence; the generator still encodes every word."""
+        """int32 ids. Pieces past `max_length` are left out, in the matcher's view alone: T′ is a summary of the whole
+        sentence; the generator still encodes every word."""
         words = whole_words(words)
         known = self._words.holding(words)
         ids = [i for w in words for i in known[w]]
-        room = self.max_length - 2
-        self.shortened += len(ids) > room
-        return np.array([self.tokenizer.cls_id, *ids[:room], self.tokenizer.sep_id], np.int32)
+        return np.array([self.tokenizer.cls_id, *ids[: self.max_length - 2], self.tokenizer.sep_id], np.int32)
+
+    def encoded(self, texts: Sequence[Sequence[str]]) -> tuple[Sequence[np.ndarray], np.ndarray]:
+        """`encode` of each text, made when it is asked for, and the lengths, int [N], of which each process finds out
+        its share."""
+        self.prepare(w for i in share(len(texts)) for w in texts[i])
+        rows = Lazy(lambda i: self.encode(texts[i]), len(texts))
+        return rows, np.array(by_share(lambda i: len(rows[i]), len(texts)), int)
 
     def is_shortened(self, words: Sequence[str]) -> bool:
         """Whether `encode` leaves some of it out."""

@@ -24,6 +24,7 @@ from toner_jax.pipeline.batching import (
     plan_epoch,
     total_steps,
 )
+from toner_jax.pipeline.examples import TrainingExamples
 from toner_jax.pipeline.features import Example, GeneratorFeatures, present_types
 from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.pipeline.unpadding import Room, cells, layout_arrays, room, share_out
@@ -46,6 +47,7 @@ class SamplingOptions:
       batch_size: samples of a step, a multiple of what the mesh splits batches into.
       max_shapes: padded shapes, for each of which training compiles a program.
       groups: that the rows of a batch are shared out to (`pipeline.unpadding`), of as many rows each.
+      own: bool [batch_size], the rows that this process's devices are given (`parallel.mesh.own_rows`); None for all.
     """
 
     seed: int
@@ -53,6 +55,7 @@ class SamplingOptions:
     batch_size: int
     max_shapes: int
     groups: int = 1
+    own: np.ndarray | None = None
 
 
 class GeneratorSamples:
@@ -63,6 +66,7 @@ class GeneratorSamples:
 
     Attributes:
       examples: those of the main task, and then those of the auxiliary one, of which an epoch uses some.
+      lengths: int [N, 2], their source and target tokens.
       shapes: (source, target) lengths of the batches.
       rooms: of each shape, the source and target tokens that a group of a batch has room for.
       added_parts: how many more sentences there are since the long ones were split.
@@ -85,23 +89,14 @@ class GeneratorSamples:
         pool: "text" or "prompt", the tokens of h(x).
         """
         self._options, self._share, self._pool = options, auxiliary_share, pool
-        features.prepare(train)
-        parts = [
-            (part, None if matched is None else matched[i])
-            for i, sentence in enumerate(train)
-            for part in features.split(sentence)
-        ]
-        self.added_parts = len(parts) - len(train)
-        self._ids = [part.id for part, _ in parts]
-        main, *auxiliary = features.tasks
-        self.examples: list[Example] = [features.example(main, part, types) for part, types in parts]
-        for task in auxiliary:
-            self.examples += [features.example(task, part, None) for part, _ in parts]
-        used = np.ones(len(self.examples))
-        used[len(parts) :] = auxiliary_share
-        self.shapes: tuple[Shape, ...] = choose_shapes(self.examples, options.max_shapes, used)
-        self._assignment = np.array([assign(e, self.shapes) for e in self.examples])
-        self._lengths = np.array([(len(e.source), len(e.target)) for e in self.examples] + [(0, 0)])
+        found = TrainingExamples(features, train, matched)
+        self.examples: Sequence[Example] = found
+        self.added_parts, self._ids, self.lengths = found.added_parts, found.ids, found.lengths_N2
+        used = np.ones(len(found))
+        used[len(found.ids) :] = auxiliary_share
+        self.shapes: tuple[Shape, ...] = choose_shapes(self.lengths, options.max_shapes, used)
+        self._assignment = np.array([assign((s, t), self.shapes) for s, t in self.lengths.tolist()])
+        self._lengths = np.append(self.lengths, [(0, 0)], axis=0)
         self._costs = np.array([cost((s, t)) for s, t in self._lengths])
         epochs = options.epochs
         plans = [self._plan(epoch) for epoch in range(int(np.ceil(epochs)))]
@@ -147,9 +142,11 @@ class GeneratorSamples:
         groups = self._options.groups
         (order,) = share_out(self._lengths[planned][None], groups)
         rows = planned[order]
-        arrays = collate(self.examples, rows, shape, self._pool).arrays()
+        arrays = collate(self.examples, rows, shape, self._pool, self._options.own).arrays()
+        source, target = self._lengths[rows].T
         arrays |= layout_arrays(self._lengths[rows], order, shape, groups, self.rooms[shape])
-        return HostBatch(arrays, [self._ids[i % len(self._ids)] for i in rows if i >= 0], shape)
+        ids = [self._ids[i % len(self._ids)] for i in rows if i >= 0]
+        return HostBatch(arrays, ids, shape, {"source": source, "target": target})
 
 
 def rooms_of(
@@ -192,20 +189,21 @@ class MatcherTexts:
 
     Attributes:
       rows: int32 ids of each text.
+      lengths: int [N], how many.
       present: bool [N, K], the types in each.
       ids: of the sentences.
     """
 
     rows: Sequence[np.ndarray]
+    lengths: np.ndarray
     present: np.ndarray
     ids: Sequence[str]
 
 
 def matcher_texts(features: MatcherFeatures, sentences: Sequence[Sentence], schema: Schema) -> MatcherTexts:
     """Of sentences that `matcher_sentences` has chosen."""
-    features.prepare(w for s in sentences for w in s.words)
-    rows = [features.encode(s.words) for s in sentences]
-    return MatcherTexts(rows, present_types(sentences, schema), [s.id for s in sentences])
+    rows, lengths = features.encoded([s.words for s in sentences])
+    return MatcherTexts(rows, lengths, present_types(sentences, schema), [s.id for s in sentences])
 
 
 class MatcherSamples:
@@ -219,7 +217,7 @@ class MatcherSamples:
 
     def __init__(self, options: SamplingOptions, texts: MatcherTexts):
         self._options, self._texts = options, texts
-        found = [len(row) for row in texts.rows]
+        found = texts.lengths.tolist()
         self._lengths = np.array([(n, 0) for n in found] + [(0, 0)])
         lengths = choose_lengths(found, options.max_shapes)
         self.shapes: tuple[Shape, ...] = tuple((n, 0) for n in lengths)
@@ -253,8 +251,9 @@ class MatcherSamples:
         groups, texts = self._options.groups, self._texts
         (order,) = share_out(self._lengths[planned][None], groups)
         chosen = planned[order]
-        real = chosen >= 0
-        rows = [texts.rows[i] if i >= 0 else _NOTHING for i in chosen.tolist()]
+        real, own = chosen >= 0, self._options.own
+        filled = real if own is None else real & own
+        rows = [texts.rows[i] if here else _NOTHING for i, here in zip(chosen.tolist(), filled, strict=True)]
         arrays = {
             "ids": pad_rows(rows, shape[0], len(chosen)),
             "present": np.where(real[:, None], texts.present[chosen], False).astype(np.float32),
@@ -262,7 +261,8 @@ class MatcherSamples:
             "ids_cells": cells(self._lengths[chosen, 0], shape[0], groups, self.rooms[shape][0]),
             "number": order.astype(np.int32),
         }
-        return HostBatch(arrays, [texts.ids[i] for i in chosen if i >= 0], shape)
+        lengths = {"ids": self._lengths[chosen, 0]}
+        return HostBatch(arrays, [texts.ids[i] for i in chosen if i >= 0], shape, lengths)
 
 
 _NOTHING = np.zeros(0, np.int32)

@@ -21,9 +21,7 @@ def generator_compute(model: Any, mesh: Mesh) -> Compute | None:
 
     def flops(batch: HostBatch) -> float:
         real = batch.arrays["weight"] > 0
-        lengths = (
-            np.count_nonzero(batch.arrays[side][real], axis=1).astype(float) for side in ("source", "target")
-        )
+        lengths = (batch.lengths[side][real].astype(float) for side in ("source", "target"))
         return float(np.sum(count(model.config, *lengths)))
 
     return compute_of(flops, mesh, model.dtype)
@@ -38,7 +36,6 @@ def matcher_compute(model: Any, descriptions: Sequence[np.ndarray], mesh: Mesh) 
 
     def flops(batch: HostBatch) -> float:
         real = batch.arrays["weight"] > 0
-        lengths = np.count_nonzero(batch.arrays["ids"][real], axis=1).astype(float)
-        return float(np.sum(count(model.config, lengths))) + types
+        return float(np.sum(count(model.config, batch.lengths["ids"][real].astype(float)))) + types
 
     return compute_of(flops, mesh, model.dtype)

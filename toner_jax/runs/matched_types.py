@@ -109,9 +109,8 @@ def write_training_types(config: Settings, run: Run) -> dict[str, Any]:
         write_atomically(run.workdir / FOLDER / "thresholds.json", json.dumps(chosen, indent=2) + "\n")
         for name, found in matched.items():
             write_types(types_path(run.workdir, name), run.splits[name], found, schema)
-    features = matcher.features
-    if features.shortened:
-        say(f"{FOLDER}: {features.shortened} inputs were longer than {features.max_length} pieces")
+    if shortened := sum(sum(matcher.shortened(run.splits[name])) for name in matched):
+        say(f"{FOLDER}: {shortened} inputs were longer than {matcher.features.max_length} pieces")
     say(f"{FOLDER}: δ = {delta:.4f} (from {source}); types of T′ on dev: F1 {scores['type_f1']:.4f}")
     return {**chosen, "identity": digest_of(matched["train"].types)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jax.sharding import Mesh
 
-from toner_jax.parallel.mesh import batch_divisor, round_batch
+from toner_jax.parallel.mesh import batch_divisor, own_rows, round_batch
 from toner_jax.pipeline.samples import SamplingOptions
 from toner_jax.pipeline.unpadding import groups_of
 from toner_jax.runs.view import Settings
@@ -80,7 +80,8 @@ def generator_accumulation(config: Settings) -> Accumulation:
 
 def _sampling(seed: int, section: Settings, mesh: Mesh) -> SamplingOptions:
     size = round_batch(section.batch_size, mesh)
-    return SamplingOptions(seed, section.epochs, size, section.max_shapes, batch_groups(section, size, mesh))
+    groups, own = batch_groups(section, size, mesh), own_rows(mesh, size)
+    return SamplingOptions(seed, section.epochs, size, section.max_shapes, groups, own)
 
 
 def batch_groups(section: Settings, batch_size: int, mesh: Mesh) -> int:

@@ -72,8 +72,7 @@ def _training(ready: Ready, samples: GeneratorSamples) -> list[str]:
         config, model, make_optimizer(options.generator_optimizer(config), samples.steps), mesh
     )
     count = train_state.count_parameters(state["params"])
-    source = np.array([len(e.source) for e in samples.examples])
-    target = np.array([len(e.target) for e in samples.examples])
+    source, target = samples.lengths.T
     evaluated = len(evaluations(config, samples, len(ready.dataset.splits["dev"])))
     flops = _FLOPS_PER_PARAMETER * count * config.generator.batch_size * float(np.mean(source + target)) / 2
     flops *= samples.steps

@@ -15,12 +15,13 @@ from ml_collections import ConfigDict
 from toner_jax.common.console import say, warn
 from toner_jax.common.files import write_atomically
 from toner_jax.config import DEV
-from toner_jax.data.dataset import Dataset
+from toner_jax.data.dataset import Dataset, dump_dataset, parse_dataset
 from toner_jax.data.load import load_dataset
 from toner_jax.data.options import DataOptions
 from toner_jax.data.sentences import dump_sentences
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.parallel import processes
+from toner_jax.parallel.exchange import of_first
 from toner_jax.runs import evaluate, generator, matched_types, matcher, parts, setup
 from toner_jax.runs.chain import DATA, SETUP
 from toner_jax.runs.checks import Planned, check_training
@@ -211,12 +212,18 @@ def _write_data(run: Run) -> dict[str, Any]:
 
 
 def read_data(config: ConfigDict) -> Dataset:
-    """The three splits, with what was repaired said aloud.
+    """The three splits, which the first process reads, with what was repaired said aloud.
 
     Raises:
       UserError: missing or malformed data, or a split without sentences.
     """
-    dataset = load_dataset(DataOptions.from_section(config.data), SPLITS)
+    options = DataOptions.from_section(config.data)
+    if processes.several():
+        dataset = parse_dataset(
+            of_first(lambda: dump_dataset(load_dataset(options, SPLITS)).encode()).decode()
+        )
+    else:
+        dataset = load_dataset(options, SPLITS)
     bare = [t.name for t in dataset.schema.types if not t.description]
     if bare and config.matcher.enabled:
         warn(

@@ -38,7 +38,7 @@ from toner_jax.text import tokenizers
 from toner_jax.text.ids import WordIds
 from toner_jax.text.tokenizer_files import TOKENIZER_JSON
 from toner_jax.training import state as train_state
-from toner_jax.training.checkpoint import Checkpoints
+from toner_jax.training.gathered import open_checkpoints
 
 # In the work directory:
 SCHEMA = "schema.json"
@@ -222,7 +222,7 @@ def restore_params(stage: Path, step: int, model: Any, mesh: Mesh, preset: str) 
     targets = parameter_targets(shapes, mesh, preset, registry.of(model.config).sharding)
     with (
         told_of_memory(f"{stage}: restoring parameters", options.SMALLER_MODEL),
-        Checkpoints(stage / "checkpoints", read_only=True) as checkpoints,
+        open_checkpoints(stage / "checkpoints", read_only=True) as checkpoints,
     ):
         return checkpoints.restore_params(step, targets)
 

@@ -54,9 +54,11 @@ class Checkpoints:
         keep: int = 2,
         read_only: bool = False,
         committed: Callable[[], None] = lambda: None,
+        alone: bool = False,
     ):
         """Args:
           keep: how many of the latest steps are kept, besides the best.
+          alone: whether the first process reads and writes whole arrays, and the others have no part in it.
           committed: called, in the background, whenever a step is committed.
 
         Raises:
@@ -70,15 +72,19 @@ class Checkpoints:
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         if read_only and not self.directory.is_dir():
             raise UserError(f"{self.directory}: no checkpoints there; train the run first")
+        self._decided: Callable[[Callable[[], Any]], Any] = _called if alone else processes.on_first
         if not read_only:
-            processes.on_first(self._remove_uncommitted)
+            self._decided(self._remove_uncommitted)
+            if alone:  # Orbax leaves it to us
+                self.directory.mkdir(parents=True, exist_ok=True)
         self._best: int | None = None
         self._within = ExitStack()
         with without_orbax_messages():
             options = ocp.CheckpointManagerOptions(
                 preservation_policy=_LatestAndBest(keep, lambda: self._best),
                 read_only=read_only,
-                create=not read_only,
+                create=not (read_only or alone),
+                multiprocessing_options=_ALONE if alone else ocp.options.MultiprocessingOptions(),
             )
             self._manager = ocp.CheckpointManager(self.directory, options=options)
 
@@ -154,7 +160,7 @@ class Checkpoints:
         Raises:
           UserError: not read-only, and none is whole: who goes on would begin at step 0.
         """
-        step, moved = self._newest_whole() if self._read_only else processes.on_first(self._newest_whole)
+        step, moved = self._newest_whole() if self._read_only else self._decided(self._newest_whole)
         if step is not None:
             if moved:
                 self._manager.reload()
@@ -309,6 +315,15 @@ class Checkpoints:
             f"{self.directory}: the checkpoint of step {step} could not be written ({reason}); {kept}. Make room "
             "or permit writing, and start the same command again"
         )
+
+
+_ALONE = ocp.options.MultiprocessingOptions(
+    primary_host=0, active_processes={0}, barrier_sync_key_prefix="first"
+)
+
+
+def _called(do: Callable[[], Any]) -> Any:
+    return do()
 
 
 @dataclass

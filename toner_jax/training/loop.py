@@ -21,11 +21,12 @@ from toner_jax.common.console import Progress, say, warn
 from toner_jax.common.files import append_json
 from toner_jax.common.memory import told_of_memory
 from toner_jax.errors import UserError
+from toner_jax.parallel.exchange import any_of
 from toner_jax.parallel.mesh import shard_batch
-from toner_jax.parallel.processes import any_of, is_first, several
+from toner_jax.parallel.processes import is_first, several
 from toner_jax.pipeline.batching import HostBatch
 from toner_jax.training import interrupts
-from toner_jax.training.checkpoint import Checkpoints
+from toner_jax.training.gathered import AnyCheckpoints, open_checkpoints
 from toner_jax.training.metrics import MetricsWriter
 from toner_jax.training.profile import Profile
 from toner_jax.training.programs import Programs
@@ -139,7 +140,8 @@ def fit(job: Fit, state: State) -> tuple[State, int, float]:
       UserError: too many steps were skipped, a checkpoint cannot be written, or memory runs out.
       Preempted: SIGTERM came; the step it came in is saved.
     """
-    with Checkpoints(job.checkpoints, job.options.checkpoint_keep, committed=job.committed) as checkpoints:
+    keep = job.options.checkpoint_keep
+    with open_checkpoints(job.checkpoints, keep, committed=job.committed) as checkpoints:
         state, record, first = _resume(job, checkpoints, state)
         metrics = MetricsWriter(job.workdir)
         metrics.resume(job.stage, first)
@@ -160,7 +162,7 @@ def fit(job: Fit, state: State) -> tuple[State, int, float]:
     return state, record.best_step, record.best
 
 
-def _resume(job: Fit, checkpoints: Checkpoints, state: State) -> tuple[State, _Record, int]:
+def _resume(job: Fit, checkpoints: AnyCheckpoints, state: State) -> tuple[State, _Record, int]:
     latest = checkpoints.latest_good()
     if latest is None:
         return state, _Record(), 0
@@ -177,7 +179,7 @@ class _Loop:
     def __init__(
         self,
         job: Fit,
-        checkpoints: Checkpoints,
+        checkpoints: AnyCheckpoints,
         metrics: MetricsWriter,
         record: _Record,
         progress: Progress,

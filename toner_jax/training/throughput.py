@@ -16,8 +16,6 @@ from jax.sharding import Mesh
 from toner_jax.parallel.peak import measured_flops, peak_bytes, peak_flops
 from toner_jax.pipeline.batching import HostBatch
 
-_TOKENS = ("source", "target", "ids")  # the arrays of a batch that hold tokens, 0 for none
-
 
 @dataclass(frozen=True)
 class Compute:
@@ -70,14 +68,13 @@ class Throughput:
 
     def add(self, batch: HostBatch) -> None:
         """A step takes this batch."""
-        s, real = self._sums, batch.arrays.get("weight", np.ones(len(batch.ids))) > 0
+        s = self._sums
         s.steps += 1
         s.examples += len(batch.ids)
-        for name in _TOKENS:
-            if name in batch.arrays:
-                s.tokens += int(np.count_nonzero(batch.arrays[name][real]))
-                # Where a batch says which cells hold tokens, these are what is computed.
-                s.positions += batch.arrays.get(f"{name}_cells", batch.arrays[name]).size
+        for name, lengths in batch.lengths.items():
+            s.tokens += int(lengths.sum())
+            # Where a batch says which cells hold tokens, these are what is computed.
+            s.positions += batch.arrays.get(f"{name}_cells", batch.arrays[name]).size
         s.flops += self._compute.flops(batch) if self._compute else 0.0
 
     @contextmanager

@@ -21,7 +21,8 @@ from toner_jax.errors import UserError
 from toner_jax.models.hf.files import CONFIG_FILE, NewTensor, StoredTensor, write_json, write_tensors
 from toner_jax.models.hf.layout import Layout
 from toner_jax.models.hf.names import Names
-from toner_jax.parallel.processes import is_first, on_host
+from toner_jax.parallel.exchange import on_host
+from toner_jax.parallel.processes import is_first
 
 Params = dict[str, Any]
 
