@@ -181,7 +181,9 @@ def base() -> ConfigDict:
     # Several processes, of which each has devices of its own: `coordinator` is HOST:PORT of the first, `count` how many
     # they are, `index` this one's number from 0. Where none is set, `cluster` says who knows: auto, the environment of
     # srun, Open MPI or a TPU slice; off, nobody; or a cluster's name as JAX has it (slurm, ompi, mpi4py, k8s, gcetpu).
-    c.processes = ConfigDict({"coordinator": "", "count": 0, "index": -1, "cluster": "auto", "share_files": True})
+    # Where not all of them see the work directory, `share_files=False` has the first one alone read and write it.
+    c.processes = ConfigDict({"coordinator": "", "count": 0, "index": -1, "cluster": "auto"})
+    c.processes.share_files = True
 
     # devices along each axis; −1: all that remain; with sharding=auto, −1, 1, 1 leave the choice to the model's size
     c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from jobs import free_port, jax_variables
 
@@ -15,6 +16,7 @@ from toner_jax.errors import UserError
 from toner_jax.parallel.exchange import by_share, filled, of_all, of_first, on_host, share
 from toner_jax.parallel.processes import Wanted, on_first, together
 from toner_jax.parallel.watch import Watch
+from toner_jax.training.checkpoint import Checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]
 JOB = Path(__file__).with_name("job_of_two.py")
@@ -72,6 +74,27 @@ def test_all_hear_the_same(variables):
             "rows": [[True, True, False, False], [False, False, True, True]][index],
             "host": [[0, 1], [2, 3], [4, 5], [6, 7]],
         }
+
+
+def test_processes_that_share_no_files(tmp_path):
+    for index, process in enumerate(start("unshared", str(tmp_path))):
+        status, out, lines = ended(process)
+        assert (status, lines) == (0, [])
+        found = json.loads(out)
+        files = ["files/a.txt", "files/kept/b.bin"]
+        assert found == {
+            "latest": 1,
+            "record": {"best_step": 1},
+            "same": [True, True, True],
+            "written": [*files, "files/kept/checkpoints/c"] if index == 0 else files,
+            "checkpoints": index == 0,
+        }
+    assert (tmp_path / "1" / "files" / "a.txt").read_text() == "a.txt"
+    # One process alone reads it, as any other.
+    like = {"odd": np.zeros((2, 2), np.float32)}
+    with Checkpoints(tmp_path / "0", read_only=True) as checkpoints:
+        odd = checkpoints.restore_params(1, like)["odd"]
+    assert odd.view(np.uint32).tolist() == [[0x80000000, 0x3FC00000], [0x40200000, 0x7FC00123]]
 
 
 def test_what_the_first_refuses_ends_all_and_is_said_once():

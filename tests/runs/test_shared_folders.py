@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from toner_jax.errors import UserError
-from toner_jax.runs.workdir import check_shared, look_again
+from toner_jax.runs.workdir import check_shared
 
 
 def test_what_the_first_process_writes_is_waited_for(tmp_path):
@@ -19,7 +19,6 @@ def test_what_the_first_process_writes_is_waited_for(tmp_path):
     timer.start()
     check_shared(workdir, "config.json")
     timer.join()
-    look_again(workdir)
 
 
 def test_a_folder_of_its_own_is_refused(tmp_path):

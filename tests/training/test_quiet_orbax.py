@@ -6,9 +6,11 @@ import logging
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from absl import logging as absl_logging
 
+from toner_jax.training.checkpoint import Checkpoints
 from toner_jax.training.quiet_orbax import without_orbax_messages
 
 
@@ -119,3 +121,23 @@ def test_tracebacks_of_what_a_failed_save_left_behind_are_not_printed(pythonpath
         "ValueError: task",
     ]
     assert done.returncode == 0
+
+
+READ = """
+import sys
+from pathlib import Path
+import numpy as np
+from toner_jax.training.checkpoint import Checkpoints
+with Checkpoints(Path(sys.argv[1]), read_only=True) as checkpoints:
+    print(checkpoints.restore_params(1, {"a": np.zeros(2)})["a"].tolist())
+"""
+
+
+def test_a_program_that_imports_nothing_before_hears_nothing(tmp_path):
+    """absl's logger, asked for before absl is imported, is one that does not know who logs."""
+    with Checkpoints(tmp_path / "kept") as checkpoints:
+        checkpoints.save(1, {"params": {"a": np.array([1.0, 2.0])}}, {"best_step": 1})
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(tmp_path / "kept")], capture_output=True, text=True, timeout=100
+    )
+    assert (done.stdout, done.stderr) == ("[1.0, 2.0]\n", "")

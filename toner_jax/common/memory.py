@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from toner_jax.errors import UserError
 
@@ -12,7 +13,21 @@ from toner_jax.errors import UserError
 _FULL = re.compile(r"RESOURCE_EXHAUSTED|OUT_OF_MEMORY|out of memory", re.IGNORECASE)
 _DISK = re.compile(r"no space left|disk quota", re.IGNORECASE)
 LESS_DATA = "give it less data, or a machine with more memory"  # what is to be done where data are read
+_CGROUP = Path("/sys/fs/cgroup")  # of a container, which sees its own alone
 _LONGEST = 160  # characters of the library's own words that are passed on
+
+
+def available_bytes() -> int | None:
+    """Memory of this host that is free to take, of the container's share where there is one; None where the system does
+    not say."""
+    found: list[int] = []
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable"))))
+    with suppress(OSError, ValueError):  # "max" is no limit
+        limit, used = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        found.append(max(0, limit - used))
+    return min(found, default=None)
 
 
 def out_of_memory(error: BaseException) -> str:

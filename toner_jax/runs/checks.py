@@ -14,20 +14,24 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from toner_jax.common.console import warn
+from toner_jax.common.console import in_bytes, warn
+from toner_jax.common.memory import available_bytes
 from toner_jax.config import get
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.models import registry
 from toner_jax.models.architecture import Kind
+from toner_jax.parallel import processes
 from toner_jax.parallel.mesh import batch_divisor, round_batch
 from toner_jax.pipeline.features import GeneratorFeatures
 from toner_jax.pipeline.samples import dev_sample, matcher_sentences
-from toner_jax.runs import generator, matcher, setup
+from toner_jax.runs import generator, matcher, options, setup
 from toner_jax.runs.export import pretrained
 from toner_jax.runs.view import Settings
 from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks.recognized import MOST_UNKNOWN
 from toner_jax.text.ids import unread_tokens
+from toner_jax.training.optimizer import OptimizerOptions, make_optimizer
+from toner_jax.training.state import abstract_state
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def _check_matcher(config: Settings, planned: Planned) -> None:
     _check_batch(config, "matcher", planned.mesh)
     model = setup.build_matcher(config, planned.folder, planned.mesh)
     _check_weights(config, "matcher", model)
+    _check_gathered(config, "matcher", model, options.matcher_optimizer(config))
     features = setup.matcher_features(config, planned.folder / setup.TOKENIZERS, model)
     _tell_unread("matcher", unread_tokens(features.tokenizer.added, by_atoms=False))
     features.tell_long_descriptions(planned.schema)
@@ -80,6 +85,7 @@ def _check_generator(config: Settings, planned: Planned) -> None:
     _check_batch(config, "generator", planned.mesh)
     model = setup.build_generator(config, planned.folder, planned.schema, planned.mesh)
     _check_weights(config, "generator", model)
+    _check_gathered(config, "generator", model, options.generator_optimizer(config))
     features = setup.generator_features(config, planned.folder / setup.TOKENIZERS, planned.schema)
     for task in features.tasks:
         task.grammar()  # which spells every type
@@ -117,6 +123,23 @@ def _check_weights(config: Settings, kind: Kind, model: Any) -> None:
     shapes = jax.eval_shape(registry.initializer(model), jax.random.key(0))
     if checkpoint := getattr(config, kind).checkpoint:
         pretrained.check_weights(checkpoint, registry.of(model.config).hf, shapes)
+
+
+def _check_gathered(config: Settings, kind: Kind, model: Any, optimizer: OptimizerOptions) -> None:
+    """Raises: UserError: processes share no files, and the first's host cannot hold the whole state, which it
+    gathers and Orbax copies before it is written."""
+    if processes.share_files():
+        return
+    tx = make_optimizer(optimizer, 1)
+    state = abstract_state(registry.initializer(model), tx, config.dropout_prng)
+    whole = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    room = available_bytes()
+    if room is not None and 2 * whole > room:
+        raise UserError(
+            f"processes.share_files=false: the first process gathers the {kind}'s parameters and moments, "
+            f"{in_bytes(whole)}, twice while they are written, and has {in_bytes(room)} of memory left; take a "
+            "work directory that all processes see, or a host with more memory"
+        )
 
 
 def _check_batch(config: Any, kind: Kind, mesh: Mesh) -> None:

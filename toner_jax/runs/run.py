@@ -31,6 +31,7 @@ from toner_jax.runs.fingerprint import data_digest
 from toner_jax.runs.marker import digest_of
 from toner_jax.runs.placement import training_mesh
 from toner_jax.runs.refusal import Refusal, Refused
+from toner_jax.runs.spread import send
 from toner_jax.runs.stage import PlannedStage, Run, Stage
 from toner_jax.runs.view import Reads, View, covers
 from toner_jax.runs.workdir import (
@@ -121,29 +122,44 @@ def ready(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> I
     """
     validate(config)
     _check_restart(restart)
-    check_writable(workdir)
-    check_format(workdir)
+    processes.on_first(lambda: _check_workdir(workdir))
     remove_scratch()
     dataset = read_data(config)
     config = config.copy_and_resolve_references()
     config.data.edges = dataset.edges  # `predict` will read text as training did
     planned_stages = plan_stages(config, dataset, workdir)
     stages = {name: stage for name, stage in planned_stages.items() if _is_named(config, name)}
-    actions = _actions(stages, workdir, restart)
-    for (
-        name
-    ) in TRAINED:  # what this start does not name stays usable, with the settings that the folder will have
-        if name in planned_stages and name not in (*stages, *restart):
+    # What this start does not name stays usable, with the settings that the folder will have.
+    kept = [name for name in TRAINED if name in planned_stages and name not in (*stages, *restart)]
+
+    def decide() -> dict[str, str]:
+        actions = _actions(stages, workdir, restart)
+        for name in kept:
             planned_stages[name].check_settings(workdir)
+        return actions
+
+    actions = processes.on_first(decide)
     with ExitStack() as folders:
         prepared = workdir
-        if actions[SETUP] != "skip":
+        if actions[SETUP] != "skip" or not processes.is_first():
             prepared = folders.enter_context(scratch())
-            setup.prepare(_by_name(SETUP).view(config), prepared, dataset.splits["train"], dataset.schema)
+
+        def prepare() -> None:
+            if actions[SETUP] != "skip":
+                setup.prepare(_by_name(SETUP).view(config), prepared, dataset.splits["train"], dataset.schema)
+
+        processes.on_first(prepare)
+        send(prepared, (setup.SCHEMA, setup.MODELS, setup.TOKENIZERS))
         mesh = training_mesh(config, prepared)
         planned = Planned(prepared, dataset.splits, dataset.schema, mesh)
-        check_training(config, planned, [name for name, action in actions.items() if action != "skip"])
+        todo = [name for name, action in actions.items() if action != "skip"]
+        processes.on_first(lambda: check_training(config, planned, todo))
         yield Ready(workdir, config, dataset, mesh, stages, actions, prepared)
+
+
+def _check_workdir(workdir: Path) -> None:
+    check_writable(workdir)
+    check_format(workdir)
 
 
 def execute(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> dict[str, dict[str, Any]]:
@@ -175,8 +191,12 @@ def execute(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) ->
 
         processes.wait_for_all("ready")  # none reads what the first begins to change
         processes.on_first(begin)
-        check_shared(workdir, CONFIG)
-        run = Run(workdir, r.dataset.splits, r.dataset.schema, r.mesh)
+        seen = workdir
+        if processes.share_files():
+            check_shared(workdir, CONFIG)
+        elif not processes.is_first():
+            seen = held.enter_context(scratch())
+        run = Run(seen, r.dataset.splits, r.dataset.schema, r.mesh)
         return _execute_stages(r, run, restart, made_with)
 
 
@@ -225,7 +245,7 @@ def read_data(config: ConfigDict) -> Dataset:
     else:
         dataset = load_dataset(options, SPLITS)
     bare = [t.name for t in dataset.schema.types if not t.description]
-    if bare and config.matcher.enabled:
+    if bare and config.matcher.enabled and processes.is_first():
         warn(
             f"types without a description: {', '.join(bare)}; describe them in data.schema, the matcher reads it"
         )

@@ -35,8 +35,8 @@ from toner_jax.runs.marker import (
     weights_damage,
 )
 from toner_jax.runs.refusal import Refusal, Refused
+from toner_jax.runs.spread import spread
 from toner_jax.runs.view import Reads, View
-from toner_jax.runs.workdir import look_again
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training.manifests import MANIFESTS, without_manifest
 from toner_jax.training.metrics import logged_digest
@@ -178,12 +178,11 @@ class PlannedStage:
             begun.extend([marker] if marker else [])
             return done
 
-        if (done := processes.on_first(begin)) is not None:
-            return done
-        result = dict(work())
-        done = processes.on_first(lambda: self._complete(workdir, begun[0], result))
-        if processes.several():
-            look_again(workdir)
+        done = processes.on_first(begin)
+        if done is None:
+            result = dict(work())
+            done = processes.on_first(lambda: self._complete(workdir, begun[0], result))
+        spread(workdir, (self.name, *self.outputs))
         return done
 
     def _skip_or_begin(

@@ -92,12 +92,6 @@ def check_writable(workdir: Path) -> None:
         raise _unwritable(workdir, reason)
 
 
-def look_again(workdir: Path) -> None:
-    """Has a file system of several hosts forget what it has not found: NFS looks again when a folder is listed."""
-    for folder in (workdir, *(path for path in workdir.iterdir() if path.is_dir())):
-        os.listdir(folder)
-
-
 def check_shared(workdir: Path, written: str, patience: float = 60.0) -> None:
     """Makes sure that this process sees the work directory that the first one writes.
 
@@ -112,8 +106,8 @@ def check_shared(workdir: Path, written: str, patience: float = 60.0) -> None:
     while not workdir.is_dir() or written not in os.listdir(workdir):
         if time.monotonic() > until:
             raise UserError(
-                f"{workdir}: process {jax.process_index()} does not see what process 0 has written there; a run of "
-                "several processes needs a work directory on a file system that all of them share"
+                f"{workdir}: process {jax.process_index()} does not see what process 0 has written there; choose a "
+                "work directory on a file system that all of them share, or set processes.share_files=false"
             )
         time.sleep(0.2)
 

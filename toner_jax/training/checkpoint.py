@@ -12,10 +12,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +35,8 @@ from toner_jax.training.manifests import (
     step_damage,
     without_manifest,
 )
-from toner_jax.training.quiet_orbax import (
-    PolicyCheckpointInfo,
-    PreservationContext,
-    PreservationPolicy,
-    ocp,
-    without_orbax_messages,
-)
+from toner_jax.training.preservation import LatestAndBest
+from toner_jax.training.quiet_orbax import ocp, without_orbax_messages
 
 
 class Checkpoints:
@@ -73,6 +67,7 @@ class Checkpoints:
         if read_only and not self.directory.is_dir():
             raise UserError(f"{self.directory}: no checkpoints there; train the run first")
         self._decided: Callable[[Callable[[], Any]], Any] = _called if alone else processes.on_first
+        self._readers = _ALONE if alone else ocp.options.MultiprocessingOptions()
         if not read_only:
             self._decided(self._remove_uncommitted)
             if alone:  # Orbax leaves it to us
@@ -81,10 +76,10 @@ class Checkpoints:
         self._within = ExitStack()
         with without_orbax_messages():
             options = ocp.CheckpointManagerOptions(
-                preservation_policy=_LatestAndBest(keep, lambda: self._best),
+                preservation_policy=LatestAndBest(keep, lambda: self._best),
                 read_only=read_only,
                 create=not (read_only or alone),
-                multiprocessing_options=_ALONE if alone else ocp.options.MultiprocessingOptions(),
+                multiprocessing_options=self._readers,
             )
             self._manager = ocp.CheckpointManager(self.directory, options=options)
 
@@ -220,7 +215,7 @@ class Checkpoints:
         self.check_params(step, like)
         target = {"params": jax.tree.map(ocp.utils.to_shape_dtype_struct, like)}
         path = self.directory / str(step) / "state"
-        with ocp.PyTreeCheckpointer() as reader:
+        with self._reader() as reader:
             arguments = ocp.checkpoint_utils.construct_restore_args(target)
             restored = reader.restore(
                 path,
@@ -236,7 +231,7 @@ class Checkpoints:
           UserError: the step does not exist, or holds other shapes.
         """
         self._require(step)
-        with ocp.PyTreeCheckpointer() as reader:
+        with self._reader() as reader:
             stored = reader.metadata(self.directory / str(step) / "state").item_metadata.tree
         found = {path_string(path): leaf.shape for path, leaf in jax.tree_util.tree_leaves_with_path(stored)}
         for path, leaf in jax.tree_util.tree_leaves_with_path({"params": like}):
@@ -245,6 +240,10 @@ class Checkpoints:
                 raise UserError(
                     f"{self.directory / str(step)}: {name} has shape {found.get(name)}, the model's is {leaf.shape}"
                 )
+
+    def _reader(self) -> ocp.Checkpointer:
+        handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=self._readers)
+        return ocp.Checkpointer(handler, multiprocessing_options=self._readers)
 
     def _require(self, step: int) -> None:
         if step not in self.steps():
@@ -324,20 +323,6 @@ _ALONE = ocp.options.MultiprocessingOptions(
 
 def _called(do: Callable[[], Any]) -> Any:
     return do()
-
-
-@dataclass
-class _LatestAndBest(PreservationPolicy):  # type: ignore[misc]  # Orbax has no types
-    """Keeps the newest `latest` steps and the best one. Orbax's own `BestN` forgets metrics on a restart."""
-
-    latest: int
-    best: Callable[[], int | None]
-
-    def should_preserve(
-        self, checkpoints: Sequence[PolicyCheckpointInfo], *, context: PreservationContext
-    ) -> Sequence[bool]:
-        newest = sorted(c.step for c in checkpoints)[-self.latest :]
-        return [c.step in newest or c.step == self.best() for c in checkpoints]
 
 
 def _reason(error: Exception) -> str:

@@ -89,6 +89,5 @@ def open_checkpoints(
     return GatheredCheckpoints(lambda: Checkpoints(directory, keep, read_only, committed, alone=True))
 
 
-def _unplaced(leaf: Any) -> np.ndarray:
-    """An array of its shape and dtype that takes no memory."""
-    return np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape)
+def _unplaced(leaf: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)

@@ -28,6 +28,7 @@ from toner_jax.pipeline.batching import HostBatch
 from toner_jax.training import interrupts
 from toner_jax.training.gathered import AnyCheckpoints, open_checkpoints
 from toner_jax.training.metrics import MetricsWriter
+from toner_jax.training.profile import FOLDER as PROFILE
 from toner_jax.training.profile import Profile
 from toner_jax.training.programs import Programs
 from toner_jax.training.state import State
@@ -189,7 +190,7 @@ class _Loop:
         # Steps whose metrics are still on the device: to fetch each would wait for its step.
         self._pending: list[tuple[int, dict[str, jax.Array], Sequence[str]]] = []
         self._throughput = Throughput(job.compute, job.mesh.local_devices[0])
-        self._profile = Profile(job.folder / "profile", job.options.profile if is_first() else 0)
+        self._profile = Profile(job.folder / PROFILE, job.options.profile if is_first() else 0)
 
     def run(self, programs: Programs, state: State, first: int) -> State:
         """Takes the steps after `first`, and returns the state after the last."""
@@ -246,7 +247,7 @@ class _Loop:
             f"{job.stage}: {steps} steps in {timing['seconds']:.0f} s, {share:.0%} of it on dev evaluation, "
             f"{compiling:.0%} on compilation; {in_words(timing)}"
         )
-        if share > _COSTLY_EVALUATION:
+        if share > _COSTLY_EVALUATION and is_first():
             warn(f"{job.stage}: evaluation is costly here; raise eval.every or lower eval.dev_max_sentences")
 
     def _collect(self) -> None:
@@ -265,7 +266,7 @@ class _Loop:
         path = job.folder / "skipped.jsonl"
         if is_first():
             append_json(path, {"step": step, "sentences": list(ids)})
-        warn(f"{job.stage}: step {step} skipped: loss or gradient is not finite (sentences in {path})")
+            warn(f"{job.stage}: step {step} skipped: loss or gradient is not finite (sentences in {path})")
         if count >= job.options.max_skipped:
             raise UserError(
                 f"{job.stage}: {count} steps had a non-finite loss or gradient; their sentences stand in {path}. "

@@ -15,6 +15,7 @@ import jax
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
 
+FOLDER = "profile"  # in a stage's folder
 PAGE = "time.md"
 _FIRST = 5  # steps of a process before the trace: the first ones compile, and wait for data
 _ROWS = 25  # of the page's table of operations

@@ -15,6 +15,8 @@ from pathlib import Path
 from traceback import walk_tb
 from types import TracebackType
 
+import absl.logging  # noqa: F401 — before its logger is asked for: only one that it makes itself knows who logs
+
 _MARK = "orbax"  # a folder of all of its code
 
 
