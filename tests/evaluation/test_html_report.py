@@ -58,7 +58,12 @@ def _render() -> str:
         {"stage": "generator", "step": 2, "loss": 1.0},
         {"stage": "generator", "step": 2, "dev_f1": 0.5},
     ]
-    page = html_report.Page("T <1>", metrics, similarities=[[0.9, 0.8], [0.1, 0.2]], type_threshold=0.5)
+    starts = [
+        {"started": f"start {i}", "command": ["toner-jax", f"a b<{i}>"], "commit": None} for i in range(7)
+    ]
+    starts.append({"started": "start 7", "processes": 2})
+    similarities = [[0.9, 0.8], [0.1, 0.2]]
+    page = html_report.Page("T <1>", metrics, similarities, type_threshold=0.5, starts=starts)
     return html_report.render(report, evaluated, SCHEMA, page)
 
 
@@ -73,6 +78,17 @@ def test_rows_carry_spans_in_characters_and_their_errors(page):
     assert first["predicted"] == [[0, 3, "person", "correct", 0.9], [14, 16, "person", "type", 0.4]]
     assert first["errors"] == ["type"]
     assert (second["gold"], second["types"], second["errors"]) == ([], [], [])
+
+
+def test_the_last_starts_are_shown(page):
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', page)
+    found = {name: re.findall("<td>(.*?)</td>", cells) for name, cells in rows}
+    assert found == {
+        "started": [f"start {i}" for i in range(3, 8)],
+        "command": [f"toner-jax &#39;a b&lt;{i}&gt;&#39;" for i in range(3, 7)] + ["–"],
+        "commit": ["–"] * 5,
+        "processes": ["–"] * 4 + ["2"],
+    }
 
 
 def test_texts_cannot_end_the_script_or_become_markup(page):

@@ -1,17 +1,19 @@
 """The record of a run's starts."""
 
-import json
 import subprocess
 import sys
 
-from toner_jax.runs.environment import commit, record_start
+from toner_jax.runs.environment import commit, read_starts, record_start
 
 
 def test_every_start_is_a_line(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["toner-jax", "train", "--config=a b"])
     for mesh in ("data 1", "data 2"):
         record_start(tmp_path, {"mesh": mesh, "processes": 2})
-    first, second = map(json.loads, (tmp_path / "starts.jsonl").read_text().splitlines())
+    with open(tmp_path / "starts.jsonl", "a") as log:
+        log.write("half of a li")
+    assert read_starts(tmp_path / "none") == []
+    first, second = read_starts(tmp_path)
     assert first["command"] == ["toner-jax", "train", "--config=a b"]
     assert (first["mesh"], second["mesh"], second["processes"]) == ("data 1", "data 2", 2)
     assert first["started"].endswith("+00:00")

@@ -131,7 +131,9 @@ def test_a_run_tells(finished):
     entries = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     for stage in ("matcher", "generator"):
         timing = [e["timing"] for e in entries if e["stage"] == stage and "timing" in e]
-        for line in timing:
+        begun, *lines = timing
+        assert begun["first_step_seconds"] > 0
+        for line in lines:
             assert line["examples_per_second"] > 0
             assert line["tokens_per_second"] > line["examples_per_second"]
             assert 0 <= line["padding_share"] < 1

@@ -57,14 +57,15 @@ def _run(config: ConfigDict, workdir: Path, options: Namespace) -> None:
     from toner_jax.runs.run import execute
 
     set_up_compilation()
-    if options.dry_run:
-        show(*describe(config, workdir, options.restart))
-        return
-    p = config.processes
+    p, results = config.processes, {}
     try:
         with together(Wanted(p.coordinator, p.count, p.index, p.cluster, p.share_files)):
-            results = execute(config, workdir, options.restart)
             first = is_first()
+            if options.dry_run:
+                lines = describe(config, workdir, options.restart)
+                show(*(lines if first else ()))
+            else:
+                results = execute(config, workdir, options.restart)
     except BrokenPipeError:
         raise
     except OSError as error:  # a full disk, a folder that vanished: the user's to mend, like bad input

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -20,6 +21,8 @@ from toner_jax.evaluation.evaluated import Evaluated
 from toner_jax.evaluation.report import Report
 from toner_jax.schema import Entity, Schema, Sentence
 
+_STARTS = 5  # of a run, the last ones, are shown
+
 
 @dataclass(frozen=True)
 class Page:
@@ -29,12 +32,14 @@ class Page:
       metrics: the entries of metrics.jsonl.
       similarities: [N][K], the cosines behind T′, in schema order; None without type matching.
       type_threshold: δ; None without type matching.
+      starts: the record of the run's starts, the first one first.
     """
 
     title: str
     metrics: Sequence[dict[str, Any]]
     similarities: Sequence[Sequence[float]] | None = None
     type_threshold: float | None = None
+    starts: Sequence[Mapping[str, Any]] = ()
 
 
 def render(report: Report, evaluated: Evaluated, schema: Schema, page: Page) -> str:
@@ -47,7 +52,21 @@ def render(report: Report, evaluated: Evaluated, schema: Schema, page: Page) -> 
         rows=_rows(evaluated),
         types=schema.names,
         error_kinds=ERROR_KINDS,
+        starts=_starts(page.starts),
     )
+
+
+def _starts(starts: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The rows of the table of starts, each a column of the record with a cell for each of the last starts."""
+    shown = starts[-_STARTS:]
+    names = dict.fromkeys(name for start in shown for name in start)
+
+    def cell(value: Any) -> str:
+        return (
+            shlex.join(map(str, value)) if isinstance(value, list) else "–" if value is None else str(value)
+        )
+
+    return {name: [cell(start.get(name)) for start in shown] for name in names}
 
 
 def _charts(

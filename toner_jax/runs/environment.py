@@ -3,10 +3,12 @@ of a run's starts."""
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,16 @@ def environment(mesh: Mesh) -> dict[str, Any]:
         "mesh": ", ".join(f"{axis} {size}" for axis, size in mesh.shape.items()),
         "cores": cores(),
     }
+
+
+def read_starts(workdir: Path) -> list[dict[str, Any]]:
+    """The record of a run's starts, the first one first; what is no line of it is left out."""
+    path, found = workdir / STARTS, []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
+        with suppress(ValueError):
+            if isinstance(entry := json.loads(line), dict):
+                found.append(entry)
+    return found
 
 
 def record_start(workdir: Path, made_with: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from toner_jax.evaluation.report import Reference, Report, make_report
 from toner_jax.inference.recognize import Recognizer, mark_shortened
 from toner_jax.parallel.processes import is_first
 from toner_jax.runs import setup
+from toner_jax.runs.environment import read_starts
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.generator import chosen_dev
 from toner_jax.runs.marker import MARKER, read_marker, stage_result
@@ -287,6 +288,7 @@ def _write(config: Settings, run: Run, evaluated: Evaluated, report: Report, mat
     page = html_report.Page(
         title=f"ToNER on {config.data.name}",
         metrics=read_metrics(log.read_text(encoding="utf-8")) if log.exists() else [],
+        starts=read_starts(run.workdir),
         **matching,
     )
     html = html_report.render(report, evaluated, run.schema, page)

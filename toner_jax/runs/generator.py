@@ -3,6 +3,7 @@ recognition samples; the step to keep is the one with the best strict span F1 on
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -58,6 +59,7 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
       {"step", "dev_f1", "tasks"}: the step whose weights are used, its strict span F1 on dev, and the names of the
       tasks that it was trained on.
     """
+    begun = time.monotonic()
     model = setup.build_generator(config, run.workdir, run.schema, run.mesh)
     features = setup.generator_features(config, run.workdir / setup.TOKENIZERS, run.schema)
     matched = _read_types(config, run, "train")
@@ -87,6 +89,7 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
         lower=options.SMALLER_GENERATOR_STEPS,
         committed=partial(settle, run.workdir, FOLDER),
         learning_rate=make_schedule(options.generator_optimizer(config), samples.steps),
+        begun=begun,
         compute=generator_compute(model, run.mesh),
     )
     _, step, score = fit(job, state)

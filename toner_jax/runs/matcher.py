@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -50,6 +51,7 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
     Returns:
       {"step", "dev_f_beta"}: the step whose weights are used, and type F-β of T′ on dev.
     """
+    begun = time.monotonic()
     model = setup.build_matcher(config, run.workdir, run.mesh)
     # What is wrong with descriptions was said before the stage began (toner_jax.runs.checks).
     features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, model, told=(run.schema,))
@@ -73,6 +75,7 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
         lower=options.SMALLER_MATCHER_STEPS,
         committed=partial(settle, run.workdir, FOLDER),
         learning_rate=make_schedule(options.matcher_optimizer(config), samples.steps),
+        begun=begun,
         compute=matcher_compute(model, descriptions, run.mesh),
     )
     _, step, score = fit(job, state)

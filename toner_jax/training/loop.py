@@ -8,6 +8,7 @@ resumed from it repeats what the uninterrupted run would have done, bit for bit 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -98,6 +99,7 @@ class Fit:
       committed: called, in the background, whenever a checkpoint is committed.
       learning_rate: of a step (0-based), as it is logged; None to log none.
       compute: what FLOPs mean here; None to tell none.
+      begun: `time.monotonic()` when the stage began; None to tell no time to the first step.
     """
 
     stage: str
@@ -111,6 +113,7 @@ class Fit:
     committed: Callable[[], None] = lambda: None
     learning_rate: Callable[[int], Any] | None = None
     compute: Compute | None = None
+    begun: float | None = None
 
     @property
     def folder(self) -> Path:
@@ -199,6 +202,8 @@ class _Loop:
             self._profile.before([values for _, values, _ in self._pending])
             state, values = self._step(programs, state, batch)
             self._profile.after(values)
+            if step == first + 1:
+                self._tell_first(step, values)
             self._pending.append((step, values, batch.ids))
             improved = False
             if step % job.options.log_every == 0 or step == steps:
@@ -217,6 +222,14 @@ class _Loop:
                 raise interrupts.Preempted
         self._profile.stop()
         return state
+
+    def _tell_first(self, step: int, values: dict[str, jax.Array]) -> None:
+        """Says after which time the first step was done, compilation and all else included."""
+        if self._job.begun is not None:
+            jax.block_until_ready(values)
+            seconds = time.monotonic() - self._job.begun
+            self._metrics.write_timing(self._job.stage, step, {"first_step_seconds": seconds})
+            say(f"{self._job.stage}: first step after {seconds:.1f} s")
 
     def _told_to_stop(self, step: int) -> bool:
         """Whether a stop was asked for; of several processes, whether one was told, which they ask each other now and
