@@ -81,6 +81,43 @@ def test_two_processes_stopped_and_gone_on_with_as_one_are_the_same_run(finished
     assert [i for i, _ in entities(workdir)] == [i for i, _ in entities(finished[0])]
 
 
+@pytest.mark.long
+def test_processes_that_share_no_files_are_the_same_run(finished, cache, tmp_path):
+    """Stopped and gone on with; of the second's folder nothing is made."""
+    folders = tmp_path / "first", tmp_path / "second"
+
+    def start() -> list[subprocess.Popen]:
+        port = free_port()
+        return [
+            subprocess.Popen(
+                tiny.command(folder, "--config.processes.share_files=false"),
+                cwd=tiny.ROOT,
+                env=tiny.environment(cache, XLA_FLAGS="", **jax_variables(port, index)),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for index, folder in enumerate(folders)
+        ]
+
+    job = start()
+    while not any(e["stage"] == "generator" and e["step"] >= 20 for e in logged(folders[0])):
+        assert job[0].poll() is None, job[0].communicate()
+        time.sleep(0.05)
+    job[1].send_signal(signal.SIGTERM)
+    assert [process.wait(100) for process in job] == [75, 75]
+    job = start()
+    printed = [process.communicate(timeout=300)[0] for process in job]
+    assert [process.returncode for process in job] == [0, 0], printed
+    assert "going on from step" in printed[0]
+    assert not folders[1].exists()
+    expected, found = logged(finished[0]), logged(folders[0])
+    assert [(e["stage"], e["step"]) for e in found] == [(e["stage"], e["step"]) for e in expected]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.get("loss", 0.0) == pytest.approx(theirs.get("loss", 0.0), rel=1e-5)
+    assert [i for i, _ in entities(folders[0])] == [i for i, _ in entities(finished[0])]
+
+
 @pytest.mark.slow
 def test_two_processes_predict_and_evaluate_as_one(finished, cache, tmp_path):
     texts = tmp_path / "texts.txt"

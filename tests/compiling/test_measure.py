@@ -123,7 +123,7 @@ def test_what_a_report_makes_of_the_figures(tmp_path):
         arguments=500.0, outputs=450.0, aliased=440.0, temporaries=190.0, flops=1.2e11, kernel_seconds=0.5,
         collective_seconds=0.25, counts={"all-reduce": 3}, moved={"all-reduce": 7.0},
     )  # fmt: skip
-    report = make_report(setting(), [Result(planned(), m, compiled=(1, 2), growth=0.5)])
+    report = make_report(setting(price=4.0), [Result(planned(), m, compiled=(1, 2), growth=0.5)])
     (program,) = report["programs"]
     assert program["memory"]["bytes"] == 500 + 10 + 190
     assert program["fits"] == "yes"
@@ -135,8 +135,9 @@ def test_what_a_report_makes_of_the_figures(tmp_path):
     assert bound["with_overlap"]["examples_per_second"] == pytest.approx(20)
     assert bound["with_overlap"]["hours_an_epoch"] == pytest.approx(7200 / 20 / 3600)
     assert bound["with_overlap"]["hours"] == pytest.approx(3 * 0.1)
+    assert bound["with_overlap"]["cost"] == pytest.approx(3 * 0.1 * 2 * 4)
     said = " ".join(report["assumptions"])
-    for word in ("lower bounds, no measurements", "1 and 2 layers", "75%", "twice the batch"):
+    for word in ("lower bounds, no measurements", "1 and 2 layers", "75%", "twice the batch", "4 an hour for each of 2 devices"):
         assert word in said
     assert table(report).row_count > 10
     write_picture(report, tmp_path / "fits.png")

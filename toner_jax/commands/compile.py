@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 from collections.abc import Sequence
 
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str]) -> None:
         layers=options.layers,
         growth=not options.no_growth,
         examples=options.examples,
+        price=options.price,
     )
     report = compile_programs(chosen.config, options.config, target, asked)
     if options.json:
@@ -62,6 +64,13 @@ def _shape(text: str) -> tuple[int, int]:
     if not found or not int(found.group(1)) or not int(found.group(2)):
         raise argparse.ArgumentTypeError(f"expected two lengths, as 128,32 or 128×32, not {text!r}")
     return int(found.group(1)), int(found.group(2))
+
+
+def _price(text: str) -> float:
+    price = cli.number(text)
+    if not 0 < price < math.inf:
+        raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
+    return price
 
 
 def _programs(text: str) -> list[str]:
@@ -99,6 +108,10 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--examples", type=cli.positive, metavar="N", help="training sentences: how long an epoch takes"
     )
+    parser.add_argument(
+        "--price", type=_price, metavar="PRICE",
+        help="of a device for an hour, in any currency: what a training costs, with --examples",
+    )  # fmt: skip
     parser.add_argument("--no-growth", action="store_true", help="do not compile for twice the batch, too")
     parser.add_argument("--json", type=cli.output, metavar="FILE", help="write all figures as JSON")
     parser.add_argument(

@@ -35,6 +35,7 @@ class Asked:
       layers: of the first of two shallow programs; None compiles whole ones.
       growth: whether each is compiled for twice the batch, too.
       examples: sentences of the training split; None where hours are not asked for.
+      price: of a device for an hour; None where cost is not asked for.
     """
 
     programs: Sequence[str]
@@ -43,6 +44,7 @@ class Asked:
     layers: int | None = None
     growth: bool = True
     examples: int | None = None
+    price: float | None = None
 
 
 def compile_programs(config: ConfigDict, name: str, target: targets.Target, asked: Asked) -> dict[str, Any]:
@@ -82,6 +84,7 @@ def compile_programs(config: ConfigDict, name: str, target: targets.Target, aske
         types=len(schema.types),
         epoch=_samples(config, asked.examples) if asked.examples else {},
         epochs={"generator": config.generator.epochs, "matcher": config.matcher.epochs},
+        price=asked.price,
     )
     return make_report(setting, results)
 

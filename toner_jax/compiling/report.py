@@ -26,6 +26,7 @@ class Setting:
       peak: FLOP/s of a device for products of `dtype`.
       epoch: samples that an epoch has of each kind of program, by the first word of its name; {} where not asked.
       epochs: of a training, likewise.
+      price: of a device for an hour; None where cost is not asked for.
     """
 
     config: str
@@ -39,6 +40,7 @@ class Setting:
     types: int
     epoch: dict[str, float]
     epochs: dict[str, float]
+    price: float | None = None
 
     @property
     def devices(self) -> int:
@@ -155,13 +157,15 @@ def _speed(setting: Setting, result: Result, seconds: float) -> dict[str, float 
     )  # decoding takes many passes, of which one is known
     rate = planned.examples / seconds if whole else None
     samples, epochs = setting.epoch.get(planned.kind), setting.epochs.get(planned.kind)
-    hours = samples / rate / 3600 if samples and rate else None
+    epoch = samples / rate / 3600 if samples and rate else None
+    hours = epoch * epochs if epoch is not None and epochs else None
     return {
         "seconds": seconds,
         "mfu": planned.useful / (seconds * peak * setting.devices) if planned.useful and peak else None,
         "examples_per_second": rate,
-        "hours_an_epoch": hours,
-        "hours": hours * epochs if hours is not None and epochs else None,
+        "hours_an_epoch": epoch,
+        "hours": hours,
+        "cost": hours * setting.devices * setting.price if hours is not None and setting.price else None,
     }
 
 
@@ -226,4 +230,9 @@ def _assumptions(setting: Setting, results: Sequence[Result]) -> list[str]:
             "Times of epochs are what the roofline allows if all samples had this shape; the generator's samples of an "
             "epoch include those of type recognition. Published trainings of T5 reach 35 to 37 % MFU on an A100."
         )
+        if setting.price:
+            said.append(
+                f"Cost is {setting.price:g} an hour for each of {setting.devices} devices, for as long as steps take: "
+                "evaluation, checkpoints, compilation and waiting for machines come on top."
+            )
     return said

@@ -103,6 +103,7 @@ _ROWS: tuple[tuple[str, Cell], ...] = (
     ("samples an epoch, epochs", lambda p: f"{p['samples_an_epoch']:,.0f}, {p['epochs']:g}"),
     ("time of an epoch at least", _time("hours_an_epoch")),
     ("time of all epochs at least", _time("hours")),
+    ("cost of all epochs at least", _overlap("cost", ",.2f")),
     ("compiled in", lambda p: f"{p['compile_seconds']:,.0f} s"),
 )
 

@@ -88,7 +88,8 @@ def together(wanted: Wanted) -> Iterator[None]:
     except BaseException as error:
         if any(sign in str(error) for sign in _LOST):
             watch.wait_for_verdict()
-        watch.leave(str(error) or type(error).__name__)
+        interrupted = isinstance(error, KeyboardInterrupt)
+        watch.leave("interrupted" if interrupted else str(error) or type(error).__name__)
         raise
     watch.stop()
     jax.distributed.shutdown()
