@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from toner_jax.evaluation import baselines, calibration, scoring
+from toner_jax.evaluation import baselines, calibration, paper, scoring
 from toner_jax.evaluation.calibration_temperature import Fitted
 from toner_jax.evaluation.ceiling import alignment_ceiling
 from toner_jax.evaluation.detokenized import Detokenized
@@ -26,6 +26,7 @@ class Reference:
       train, dev: what baselines learn from, and what they are tuned on.
       word_ids: how targets are written, for the alignment ceiling.
       type_beta: the β of the F-β that T′ was tuned for, and its baseline is.
+      dataset: its name, as the configuration has it.
     """
 
     train: Sequence[Sentence]
@@ -33,6 +34,7 @@ class Reference:
     schema: Schema
     word_ids: WordIds
     type_beta: float
+    dataset: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Report:
       types: T′; None without type matching.
       coverage: how much of the sentences was read.
       detokenized: the same sentences written as running text and read as `predict` reads it; None where they came so.
+      paper: the paper's results on this test set (`paper.beside`); None where it has none.
       made_by: what stands behind the figures: the steps that were chosen, with what each was selected under, δ, and
         stages that do not belong together, where these were accepted.
     """
@@ -103,6 +106,7 @@ class Report:
     types: MatchedTypes | None = None
     coverage: Coverage = field(default_factory=Coverage)
     detokenized: Detokenized | None = None
+    paper: Mapping[str, Any] | None = None
     made_by: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -133,6 +137,8 @@ class Report:
                 "on_empty_sentences": dict(self.types.on_empty_sentences),
             }
             baseline["type_prior"] = self.types.type_prior.to_json()
+        if self.paper is not None:
+            report["paper"] = dict(self.paper)
         if self.made_by:
             report["made_by"] = dict(self.made_by)
         return report
@@ -151,9 +157,11 @@ def make_report(
     parts = scoring.seen_unseen(sentences, predicted, strings)
     memorised = baselines.memorised_mentions(reference.train, sentences)
     figures = calibration.describe_scores(e.judged())
+    scores = scoring.evaluate(sentences, predicted, [r.items for r in e.counted], reference.schema)
+    size = len(sentences), sum(len(s.gold) for s in sentences)
     return Report(
         split=e.split,
-        scores=scoring.evaluate(sentences, predicted, [r.items for r in e.counted], reference.schema),
+        scores=scores,
         seen=parts["seen"],
         unseen=parts["unseen"],
         dropped=sum((r.dropped for r in e.counted), Counter()),
@@ -164,6 +172,7 @@ def make_report(
         types=None if e.matched is None else _matched_types(sentences, e.matched, reference),
         coverage=sum((r.coverage for r in e.found), Coverage()),
         detokenized=detokenized,
+        paper=paper.beside(reference.dataset, e.split, scores.toner_compatible, size),
         made_by=made_by or {},
     )
 

@@ -57,6 +57,12 @@ def result_table(report: dict[str, Any]) -> Table:
     if "types" in report:
         row("types of T′", report["types"])
         row("baseline: type prior", report["baselines"]["type_prior"], "dim")
+    if "paper" in report:
+        table.add_section()
+        for result in report["paper"]["results"]:
+            if result["model"].startswith("ToNER"):
+                label = f"the paper's {result['model']}, Table {report['paper']['table']}"
+                row(f"{label}: here {result['points_above']:+.2f} points", result, "dim")
     ceiling = report["alignment_ceiling"]
     dropped = ", ".join(f"{n} {reason}" for reason, n in report["dropped"].items()) or "none"
     error = report["scores"]["ece"]["joint"]

@@ -56,7 +56,7 @@ READS = Reads(
         "decode.batch_size",  # sentences decoded at a time: their scores are the same up to rounding
         "decode.weights",  # where they live while sentences are decoded: the same
         "sharding",  # where the parameters live: the same sums, up to rounding
-        "data.name",  # the title of the pages, and no figure
+        "data.name",  # the title of the pages, and which table of the paper stands beside the figures
     ),
 )  # fmt: skip
 
@@ -174,7 +174,7 @@ def make_reference(
     config: Settings, train: Sequence[Sentence], dev: Sequence[Sentence], schema: Schema, word_ids: WordIds
 ) -> Reference:
     """What the reports of a run compare with."""
-    return Reference(train, dev, schema, word_ids, config.matcher.type_threshold_beta)
+    return Reference(train, dev, schema, word_ids, config.matcher.type_threshold_beta, config.data.name)
 
 
 def _load(config: Settings, run: Run, word_ids: WordIds, generator: Mapping[str, Any]) -> _Trained:

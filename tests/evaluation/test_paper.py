@@ -1,0 +1,70 @@
+"""The paper's tables are as they are printed, its settings are the configurations', and runs stand beside them."""
+
+import re
+
+import pytest
+import tiny
+from shared_data import SHARED
+
+from toner_jax.commands import config_file
+from toner_jax.config import get
+from toner_jax.evaluation import paper
+from toner_jax.evaluation.paper import RESULTS, SETTINGS, THRESHOLDS, beside
+from toner_jax.evaluation.scoring import Counts
+
+SCORE = re.compile(r"\d\d\.\d\d(?=\D|$)")
+
+
+def printed() -> dict[int, list[tuple[str, list[float | None]]]]:
+    """By table, its rows as a reader of the paper sees them: the model, and its scores or dashes."""
+    found: dict[int, list] = {}
+    rows: list = []
+    for line in (SHARED / "paper" / "ToNER.md").read_text().splitlines():
+        name, *cells = re.sub("<.*?>", "", line).split("\t")
+        scores = [None if cell == "-" else re.match(r"\d\d\.\d\d", cell) for cell in cells]
+        if cells and all(cell == "-" or score for cell, score in zip(cells, scores, strict=True)):
+            rows.append((name, [score and float(score.group()) for score in scores]))
+        if table := re.match(r"Table (\d):", line):
+            found[int(table.group(1))], rows = rows, []
+    return found
+
+
+@pytest.mark.skipif(not (SHARED / "paper" / "ToNER.md").is_file(), reason="the paper is not here")
+def test_the_tables_are_the_printed_ones():
+    ours: dict[int, dict[str, list[float | None]]] = {}
+    for r in RESULTS:
+        scores = [r.f1] if r.table == 6 else [r.precision, r.recall, r.f1]
+        ours.setdefault(r.table, {}).setdefault(r.model, []).extend(scores)
+    theirs = printed()
+    for table, rows in ours.items():
+        assert list(rows.values()) == [scores for _, scores in theirs[table]]
+        for model, (name, _) in zip(rows, theirs[table], strict=True):
+            # Sizes are subscripts, which a reader of the page takes for "x1", "XL" or "xl".
+            plain = re.sub(r"\W|\(.*?\)", "", name.lower().replace("x1", "xl"))
+            assert plain.startswith(re.sub(r"\W|_|\(.*?\)", "", model.lower())[:9])
+
+
+@pytest.mark.parametrize("dataset", THRESHOLDS)
+@pytest.mark.parametrize("variant", ["", ":large", ":xl", ":xxl"])
+def test_every_configuration_has_the_paper_s_settings(dataset, variant):
+    config = config_file.load(f"{tiny.ROOT}/configs/{dataset}.py{variant}", []).config
+    expected = dict(SETTINGS)
+    if variant == ":xxl":
+        expected["generator.batch_size"] = paper.XXL_BATCH_SIZE
+    assert {key: get(config, key) for key in expected} == expected
+    assert config.matcher.type_threshold == THRESHOLDS[dataset]
+    assert config.generator.checkpoint == f"google/flan-t5-{variant[1:] or 'large'}"
+
+
+def test_a_run_beside_the_paper():
+    found = beside("conll2003", "test", Counts(tp=90, fp=10, fn=10), (3_453, 5_648))
+    assert (found["table"], found["same_test_set"]) == (3, True)
+    assert len(found["results"]) == 10
+    assert found["results"][0] == {
+        "model": "Strubell et al. (2017)", "precision": None, "recall": None, "f1": 0.9065, "points_above": -0.65,
+    }  # fmt: skip
+    assert found["results"][-2]["model"] == "ToNER-large"
+    assert found["results"][-2]["points_above"] == -3.83
+    assert not beside("conll2003", "test", Counts(), (3_454, 5_648))["same_test_set"]
+    assert beside("conll2003", "dev", Counts(), (3_250, 5_942)) is None
+    assert beside("wnut17", "test", Counts(), (1_287, 1_079)) is None
