@@ -22,6 +22,7 @@ from toner_jax.runs import setup
 from toner_jax.runs.options import SMALLER_DECODING, SMALLER_MODEL
 from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
 from toner_jax.runs.restore import restore, save_pretrained
+from toner_jax.runs.type_sources import FROM_MATCHER, TypeSource
 from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.explanations import Explanations
@@ -265,12 +266,14 @@ class Ner:
         threshold: float = 0.0,
         type_threshold: float | None = None,
         task: str = Entities.name,
+        types: TypeSource = FROM_MATCHER,
     ) -> tuple[list[Recognized], list[tuple[str, ...]] | None]:
         """What a task (of `toner_jax.tasks.registry`) finds in each sentence, and its T′ (None without type matching).
 
         Args:
           threshold: the least score of what counts; by default, all does.
           type_threshold: δ of T′; None for the run's.
+          types: where T′ comes from (`toner_jax.runs.type_sources`).
 
         Raises:
           UserError: a threshold that is no probability, a type_threshold that is no cosine, or memory that runs out.
@@ -280,12 +283,13 @@ class Ner:
         schema = schema or self.schema
         with self._lock, told_of_memory("decoding", SMALLER_DECODING):
             matched = None
-            if self._matcher is not None:
-                matched = self._matcher.types(self._restored.matcher_params, sentences, schema, delta)
+            if (matcher := self._matcher) is not None:
+                params = self._restored.matcher_params
+                matched = types.find(sentences, lambda: matcher.types(params, sentences, schema, delta))
             recognizer, params = self._recognizer(task, schema), self._restored.generator_params
             found = recognizer(params, sentences, matched, self.calibration_temperature)
-            if self._matcher is not None:
-                found = mark_shortened(found, self._matcher.shortened(sentences))
+            if matcher is not None and types.asks_matcher:
+                found = mark_shortened(found, matcher.shortened(sentences))
         return [result.above(threshold) for result in found], matched
 
     def _similarities(self, sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from toner_jax.commands.config_file import check_key
 from toner_jax.common import cli
 from toner_jax.common.console import show_json, show_rich
+from toner_jax.errors import UserError
 
 if TYPE_CHECKING:
     from toner_jax.runs.reevaluate import Evaluation
@@ -54,6 +55,16 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--threshold", type=cli.number, help="the least score of an entity that counts")
     parser.add_argument("--type_threshold", type=cli.number, help="another δ for T′")
     parser.add_argument(
+        "--types", type=cli.some, default="matcher", metavar="SOURCE",
+        help="where T′ comes from: matcher (default); gold, the types that do occur; none, prompts without it; random, "
+        "with the matcher's error rates; a file of T′, or another run",
+    )  # fmt: skip
+    parser.add_argument(
+        "--attribution",
+        action="store_true",
+        help="whose errors they are: evaluate with the matcher's T′, with gold types and without T′",
+    )
+    parser.add_argument(
         "--output", type=cli.output, metavar="DIR", help="a folder for predictions.jsonl and report.json"
     )
     parser.add_argument(
@@ -92,6 +103,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _evaluated(options: argparse.Namespace) -> Evaluation:
     from toner_jax.api import Ner
     from toner_jax.runs import reevaluate
+    from toner_jax.runs.type_sources import FROM_MATCHER, find_source
 
     config = reevaluate.changed_config(options.workdir, options.keys)
     splits, name = reevaluate.read_splits(options.workdir, options.split), options.split
@@ -100,8 +112,15 @@ def _evaluated(options: argparse.Namespace) -> Evaluation:
         splits[name] = reevaluate.read_input(options.workdir, config, options.input, options.format)
     ner = Ner(options.workdir, config=config, step=options.step, accept_mixed=options.accept_mixed)
     reevaluate.say_choices(options.workdir, ner, options.type_threshold)
-    made_by = reevaluate.made_by(options.workdir, ner, options.type_threshold)
-    return reevaluate.evaluate(ner, splits, name, options.threshold, options.type_threshold, made_by)
+    types = find_source(options.types, name, ner.schema, ner.config.seed)
+    if types is not FROM_MATCHER and not ner.config.matcher.enabled:
+        raise UserError("trained with matcher.enabled=False: its prompts have no T′, from wherever")
+    made_by = reevaluate.made_by(options.workdir, ner, options.type_threshold, types)
+    thresholds = options.threshold, options.type_threshold
+    evaluation = reevaluate.evaluate(ner, splits, name, *thresholds, made_by, types)
+    if options.attribution:
+        evaluation.report["attribution"] = reevaluate.attribution(ner, name, splits[name], *thresholds)
+    return evaluation
 
 
 def _show(report: dict[str, Any], *, as_json: bool) -> None:

@@ -13,6 +13,13 @@ from rich.text import Text
 
 from toner_jax.common.console import cell, printable, show_rich
 
+# What T′ of an evaluation was, by `made_by.types_from` and in `attribution`.
+_SOURCES = {
+    "matcher": "of the type matcher",
+    "gold": "from the gold annotation, an oracle",
+    "none": "left out",
+    "random": "drawn at random, with the matcher's error rates",
+}
 _COLORS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
@@ -57,6 +64,9 @@ def result_table(report: dict[str, Any]) -> Table:
     if "types" in report:
         row("types of T′", report["types"])
         row("baseline: type prior", report["baselines"]["type_prior"], "dim")
+    for source, scores in report.get("attribution", {}).items():
+        errors = sum(scores["errors"].values())
+        row(f"T′ {_SOURCES[source]}: {errors:,} errors", scores, "dim")
     if "paper" in report:
         table.add_section()
         for result in report["paper"]["results"]:
@@ -72,6 +82,8 @@ def result_table(report: dict[str, Any]) -> Table:
         lost += f"{unread}; "
     for line in report.get("made_by", {}).get("mixed", ()):
         lost += f"{line}; "
+    if source := report.get("made_by", {}).get("types_from"):
+        lost += f"T′ {_SOURCES.get(source, f'from {source}')}; "
     delta = report.get("made_by", {}).get("type_threshold")
     if delta and delta["here"] != delta["training"]:
         lost += f"T′ at δ {delta['here']:.4f}, {delta['training']:.4f} in training; "

@@ -16,9 +16,12 @@ from toner_jax.data.formats.hub import check_one_split, is_saved
 from toner_jax.data.formats.registry import read_path, said_format_of
 from toner_jax.data.options import DataOptions
 from toner_jax.data.sentences import load_sentences
+from toner_jax.errors import UserError
 from toner_jax.evaluation.detokenized import evaluate_detokenized
+from toner_jax.evaluation.errors import error_classes
 from toner_jax.evaluation.evaluated import Evaluated, write_predictions
 from toner_jax.evaluation.report import make_report
+from toner_jax.evaluation.scoring import strict_counts
 from toner_jax.runs.chain import DATA, whole
 from toner_jax.runs.evaluate import made_by_run, make_reference
 from toner_jax.runs.generator import FOLDER as GENERATOR
@@ -27,6 +30,7 @@ from toner_jax.runs.matched_types import FOLDER as TYPES
 from toner_jax.runs.placement import configured_mesh
 from toner_jax.runs.restore import read_work_config
 from toner_jax.runs.setup import read_work_schema
+from toner_jax.runs.type_sources import FROM_GOLD, FROM_MATCHER, WITHOUT, TypeSource
 from toner_jax.runs.workdir import split_path
 from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks.recognized import Recognized, checked_score
@@ -52,7 +56,7 @@ class Model(Protocol):
     reading: Reading
 
     def recognize(
-        self, sentences: Sequence[Sentence], *, type_threshold: float | None
+        self, sentences: Sequence[Sentence], *, type_threshold: float | None, types: TypeSource
     ) -> tuple[Sequence[Recognized], Sequence[Sequence[str]] | None]: ...
 
     def name_types(self, sentences: Sequence[Sentence]) -> Sequence[Iterable[str]]: ...
@@ -143,9 +147,13 @@ def say_choices(workdir: Path, ner: Model, type_threshold: float | None) -> None
         say(f"δ: {trained:.4f} in training, {type_threshold} here")
 
 
-def made_by(workdir: Path, ner: Model, type_threshold: float | None) -> dict[str, Any]:
+def made_by(
+    workdir: Path, ner: Model, type_threshold: float | None, types: TypeSource = FROM_MATCHER
+) -> dict[str, Any]:
     """What stands behind an evaluation of a run's models at δ = `type_threshold`; None for theirs."""
     made = made_by_run(ner.config, workdir, type_threshold)
+    if types is not FROM_MATCHER:
+        made["types_from"] = types.name
     made["selected"][GENERATOR]["step_here"] = ner.step
     return {**made, "mixed": list(ner.mixed)} if ner.mixed else made
 
@@ -157,6 +165,7 @@ def evaluate(
     threshold: float | None = None,
     type_threshold: float | None = None,
     made_by: Mapping[str, Any] | None = None,
+    types: TypeSource = FROM_MATCHER,
 ) -> Evaluation:
     """Evaluates one of the splits.
 
@@ -164,13 +173,14 @@ def evaluate(
       made_by: as a `Report` has it.
       threshold: the least score of the entities that count; None for the run's `decode.threshold`.
       type_threshold: δ of T′; None for the run's.
+      types: where T′ comes from. What sentences are as running text is told with the matcher's alone.
 
     Raises:
       UserError: a threshold that is no probability, or a type_threshold that is no cosine.
     """
     config, sentences = ner.config, splits[name]
     with counted(name, len(sentences)):
-        found, matched = ner.recognize(sentences, type_threshold=type_threshold)
+        found, matched = ner.recognize(sentences, type_threshold=type_threshold, types=types)
     evaluated = Evaluated(
         name,
         sentences,
@@ -183,11 +193,11 @@ def evaluate(
 
     def recognize(sentences: Sequence[Sentence]) -> Sequence[Recognized]:
         with counted(f"{name} as running text", len(sentences)):
-            found, _ = ner.recognize(sentences, type_threshold=type_threshold)
+            found, _ = ner.recognize(sentences, type_threshold=type_threshold, types=types)
         return [r.above(evaluated.threshold) for r in found]
 
     reference = make_reference(config, splits["train"], splits["dev"], ner.schema, ner.word_ids)
-    detokenized = evaluate_detokenized(sentences, recognize, ner.reading)
+    detokenized = evaluate_detokenized(sentences, recognize, ner.reading) if types is FROM_MATCHER else None
     report = make_report(evaluated, reference, detokenized, made_by)
     if unread := report.coverage.describe():
         warn(f"{name}: not all was read: {unread}")
@@ -200,3 +210,34 @@ def _named_types(ner: Model, name: str, sentences: Sequence[Sentence]) -> Sequen
         return None
     with counted(f"types of {name}", len(sentences)):
         return ner.name_types(sentences)
+
+
+def attribution(
+    ner: Model,
+    name: str,
+    sentences: Sequence[Sentence],
+    threshold: float | None,
+    type_threshold: float | None,
+) -> dict[str, Any]:
+    """Whose errors they are: what is found with the matcher's T′, with the types that do occur, and without T′.
+
+    Returns:
+      By source of T′, strict scores and the errors by kind. What gold types mend are the matcher's errors; what stays
+      are the generator's.
+
+    Raises:
+      UserError: the run has no type matching model.
+    """
+    if not ner.config.matcher.enabled:
+        raise UserError(
+            "trained with matcher.enabled=False: its prompts have no T′ whose errors could be told"
+        )
+    least = ner.config.decode.threshold if threshold is None else checked_score(threshold)
+    rows: dict[str, Any] = {}
+    for source in (FROM_MATCHER, FROM_GOLD, WITHOUT):
+        with counted(f"{name}, T′ from {source.name}", len(sentences)):
+            found, _ = ner.recognize(sentences, type_threshold=type_threshold, types=source)
+        predicted = [r.above(least).entities for r in found]
+        counts, errors = strict_counts(sentences, predicted), error_classes(sentences, predicted)
+        rows[source.name] = {**counts.to_json(), "errors": errors}
+    return rows

@@ -1,0 +1,96 @@
+"""Where T′ comes from in an evaluation: the type matching model, or something that tells its errors from the
+generator's: the gold annotation, none at all, chance, or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from toner_jax.errors import ParameterError, UserError
+from toner_jax.runs.matched_types import read_types, types_path
+from toner_jax.schema import Schema, Sentence
+
+MATCHER, GOLD, NONE, RANDOM = "matcher", "gold", "none", "random"
+NAMES = (MATCHER, GOLD, NONE, RANDOM)
+
+Types = list[tuple[str, ...]]  # T′ of each sentence
+
+
+@dataclass(frozen=True)
+class TypeSource:
+    """One source of T′.
+
+    Attributes:
+      name: as a report has it.
+      find: (sentences, a function that asks the type matching model) → T′; None leaves its line out of the prompts.
+      asks_matcher: whether that function is called.
+    """
+
+    name: str
+    find: Callable[[Sequence[Sentence], Callable[[], Types]], Types | None]
+    asks_matcher: bool = False
+
+
+FROM_MATCHER = TypeSource(MATCHER, lambda _, ask: ask(), asks_matcher=True)
+WITHOUT = TypeSource(NONE, lambda _sentences, _ask: None)
+# The types that do occur, whom no model at work knows: an oracle.
+FROM_GOLD = TypeSource(GOLD, lambda sentences, _: [s.types() for s in sentences])
+
+
+def find_source(text: str, split: str, schema: Schema, seed: int) -> TypeSource:
+    """The source that a user names.
+
+    Args:
+      text: one of `NAMES`, a file of T′ as a run writes it, or the work directory of a run that has it for the split.
+      split: that is evaluated.
+      seed: of what is drawn at random.
+
+    Raises:
+      UserError: there is no such source.
+    """
+    if text in NAMES:
+        return {
+            MATCHER: FROM_MATCHER, GOLD: FROM_GOLD, NONE: WITHOUT, RANDOM: at_random(schema, seed)
+        }[text]  # fmt: skip
+    path = Path(text)
+    if path.is_dir():
+        kept = (path / "evaluate" / "types" / f"{split}.jsonl", types_path(path, split))
+        path = next((file for file in kept if file.is_file()), path)
+    if not path.is_file():
+        what = f"no T′ of {split} there" if path.is_dir() else "no such file"
+        raise ParameterError("types", text, f"{what}; name {', '.join(NAMES)}, a file of T′, or a run")
+    return TypeSource(str(path), lambda sentences, _: _read(path, sentences, schema))
+
+
+def _read(path: Path, sentences: Sequence[Sentence], schema: Schema) -> Types:
+    found = read_types(path, sentences)
+    if unknown := sorted({name for types in found for name in types} - set(schema.names)):
+        raise UserError(
+            f"{path}: {', '.join(unknown)}: no types of this run, which knows {', '.join(schema.names)}"
+        )
+    return found
+
+
+def at_random(schema: Schema, seed: int) -> TypeSource:
+    """T′ as good as the matcher's, by chance: each type that occurs is in it as often as the matcher finds one, and
+    each other type as often as the matcher errs, whatever the sentence says."""
+
+    def find(sentences: Sequence[Sentence], ask: Callable[[], Types]) -> Types:
+        gold, found = (_indicator(types, schema) for types in ([s.types() for s in sentences], ask()))
+        kept = found[gold].mean() if gold.any() else 0.0
+        wrong = found[~gold].mean() if (~gold).any() else 0.0
+        drawn = np.random.default_rng(seed).random(gold.shape) < np.where(gold, kept, wrong)
+        return [tuple(schema.names[i] for i in np.flatnonzero(row)) for row in drawn]
+
+    return TypeSource(RANDOM, find, asks_matcher=True)
+
+
+def _indicator(types: Sequence[Sequence[str]], schema: Schema) -> np.ndarray:
+    """bool [N, K]."""
+    rows = np.zeros((len(types), len(schema.names)), bool)
+    for i, names in enumerate(types):
+        rows[i, [schema.index[name] for name in names]] = True
+    return rows
