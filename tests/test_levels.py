@@ -25,7 +25,7 @@ PACKAGE = Path(toner_jax.__file__).parent
 ORDER = (
     "errors", "atoms", "common", "schema", "config", "validation", "text", "data", "tasks",
     "losses", "parallel", "models", "pipeline", "decoding", "inference", "training", "evaluation",
-    "runs", "api", "benchmarks", "compiling", "commands", "predict", "main", "__main__",
+    "runs", "api", "experiments", "benchmarks", "compiling", "commands", "predict", "main", "__main__",
 )  # fmt: skip
 HOST_ONLY = ("errors", "atoms", "common", "schema", "config", "validation", "text", "data", "tasks")
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}

@@ -33,6 +33,8 @@ FLAGS = {
     "train": ("toner_jax/main.py",),
     "predict": ("toner_jax/predict.py",),
     "evaluate": ("scripts/evaluate.py",),
+    "ablate": ("scripts/ablate.py",),
+    "sweep": ("scripts/sweep_threshold.py",),
     "stats": ("scripts/dataset_stats.py",),
     "schema": ("scripts/infer_schema.py",),
     "convert": ("scripts/convert_checkpoint.py",),

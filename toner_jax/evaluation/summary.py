@@ -73,6 +73,12 @@ def result_table(report: dict[str, Any]) -> Table:
             if result["model"].startswith("ToNER"):
                 label = f"the paper's {result['model']}, Table {report['paper']['table']}"
                 row(f"{label}: here {result['points_above']:+.2f} points", result, "dim")
+    table.caption = cell(_caption(report), "dim italic")
+    return table
+
+
+def _caption(report: dict[str, Any]) -> str:
+    """What is to be known of the figures."""
     ceiling = report["alignment_ceiling"]
     dropped = ", ".join(f"{n} {reason}" for reason, n in report["dropped"].items()) or "none"
     error = report["scores"]["ece"]["joint"]
@@ -87,9 +93,7 @@ def result_table(report: dict[str, Any]) -> Table:
     delta = report.get("made_by", {}).get("type_threshold")
     if delta and delta["here"] != delta["training"]:
         lost += f"T′ at δ {delta['here']:.4f}, {delta['training']:.4f} in training; "
-    caption = f"{lost}alignment ceiling {ceiling:.4f}; dropped items: {dropped}{calibration}"
-    table.caption = cell(caption, "dim italic")
-    return table
+    return f"{lost}alignment ceiling {ceiling:.4f}; dropped items: {dropped}{calibration}"
 
 
 def highlight(entry: dict[str, Any], types: tuple[str, ...]) -> Text:

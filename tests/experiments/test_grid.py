@@ -1,0 +1,158 @@
+"""The runs of an experiment: which there are, what they share, and what is done again."""
+
+import json
+
+import pytest
+import tiny
+
+from toner_jax.commands import config_file
+from toner_jax.commands.app import main
+from toner_jax.config import base, get
+from toner_jax.errors import UserError
+from toner_jax.experiments import grid
+from toner_jax.experiments.variants import Variant, ablation, missing_parts, thresholds
+from toner_jax.runs import marker
+
+
+def changed_keys(one, other, prefix="") -> dict:
+    """Keys of two configurations with other values."""
+    found = {}
+    for key in {**one, **other}:
+        a, b = one.get(key), other.get(key)
+        if hasattr(a, "items"):
+            found |= changed_keys(a, b, f"{prefix}{key}.")
+        elif a != b:
+            found[prefix + key] = (a, b)
+    return found
+
+
+def test_a_rung_changes_exactly_what_it_says():
+    config = base()
+    rungs = ablation(config)
+    runs = [rung.of(config, seed=0).to_dict() for rung in rungs]
+    off = {
+        "matcher.enabled": (False, True),
+        "generator.lambda_c": (0.0, 0.1),
+        "generator.type_recognition": (0.0, 0.5),
+    }
+    assert runs[-1] == config.to_dict()
+    assert changed_keys(runs[0], config.to_dict()) == off
+    for i, key in enumerate(off):
+        assert changed_keys(runs[i], runs[i + 1]) == {key: off[key]}
+    assert changed_keys(rungs[2].of(config, seed=3).to_dict(), runs[2]) == {"seed": (3, 0)}
+    assert config.to_dict() == base().to_dict()  # untouched
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("conll2003", [87.11, 91.18, 92.23, 93.83]),
+        ("conll2003:xl", [89.05, 91.21, 92.13, 93.59]),
+        ("conll2003:base", [None] * 4),
+        ("jnlpba", [None] * 4),
+        ("conll2003:scratch", [None] * 4),
+    ],
+)
+def test_the_paper_s_rungs(name, published):
+    assert [rung.published for rung in ablation(config_file.load(name, []).config)] == published
+
+
+def test_a_configuration_without_a_part_is_not_ablated():
+    config = base()
+    assert missing_parts(config) == []
+    config.generator.lambda_c = 0.0
+    assert missing_parts(config) == ["generator.lambda_c"]
+    assert main(["ablate", "--config=quickstart", "--config.generator.lambda_c=0"]) == 2
+
+
+@pytest.fixture
+def faked(monkeypatch):
+    """The runs that were asked for, (folder, stages, seed, matcher there before); they write what a run leaves."""
+    asked = []
+
+    def execute(config, workdir):
+        there = (workdir / "matcher" / "stage.json").exists()
+        asked.append((str(workdir.relative_to(workdir.parents[1])), config.stages, config.seed, there))
+        for stage in ("data", "setup", *config.stages):
+            (workdir / stage).mkdir(parents=True, exist_ok=True)
+            (workdir / stage / "stage.json").write_text(f"{stage} of {config.seed}")
+        (workdir / "schema.json").write_text("{}")
+
+    def result(workdir, stage):
+        if not (workdir / stage / "stage.json").exists():
+            raise UserError("not there")
+        return {}
+
+    monkeypatch.setattr(grid, "execute", execute)
+    monkeypatch.setattr(grid, "stage_result", result)
+    return asked
+
+
+def test_one_matcher_a_seed_for_all_that_use_it(faked, tmp_path):
+    config = base()
+    grid.run_all(config, ablation(config), (0, 5), tmp_path)
+    stages = config.stages
+    expected = []
+    for seed in (0, 5):
+        expected += [
+            (f"base/seed{seed}", stages, seed, False),
+            (f"matcher/seed{seed}", ("matcher",), seed, False),
+            *((f"{rung}/seed{seed}", stages, seed, True) for rung in ("f_tm", "tc", "tr")),
+        ]
+    assert faked == expected
+    assert (tmp_path / "tc" / "seed5" / "matcher" / "stage.json").read_text() == "matcher of 5"
+    assert not list(tmp_path.rglob("*.half"))
+
+
+def test_what_is_done_is_asked_for_again_and_the_matcher_is_not(faked, tmp_path):
+    """A run itself finds out that it is done; a copy that was begun and left is made anew."""
+    config = base()
+    left = tmp_path / "f_tm" / ".seed0.half" / "matcher"
+    left.mkdir(parents=True)
+    (left / "half").write_text("")
+    grid.run_all(config, ablation(config)[:2], (0,), tmp_path)
+    first = [folder for folder, *_ in faked]
+    assert not (tmp_path / "f_tm" / "seed0" / "matcher" / "half").exists()
+    faked.clear()
+    (tmp_path / "f_tm" / "seed0" / "own").write_text("kept")
+    grid.run_all(config, ablation(config)[:2], (0,), tmp_path)
+    assert [folder for folder, *_ in faked] == [
+        folder for folder in first if not folder.startswith("matcher")
+    ]
+    assert (tmp_path / "f_tm" / "seed0" / "own").read_text() == "kept"
+
+
+def test_another_matcher_is_not_shared(tmp_path):
+    own = Variant("tau", "another τ", {"matcher.tau": 0.1})
+    with pytest.raises(UserError, match="another τ: trains a type matching model of its own"):
+        grid.run_all(base(), (own,), (0,), tmp_path)
+
+
+def test_thresholds_are_variants():
+    config = base()
+    for variant, value in zip(thresholds((0.5, -1.0)), (0.5, -1.0), strict=True):
+        changed = variant.of(config, seed=0)
+        assert get(changed, "matcher.type_threshold") == value
+        assert set(changed_keys(changed.to_dict(), config.to_dict())) == {"matcher.type_threshold"}
+    assert [v.folder for v in thresholds((0.5, -1.0))] == ["delta_0.5", "delta_-1"]
+
+
+@pytest.mark.long
+def test_a_real_ablation(tmp_path):
+    """Each rung goes on from the shared matcher without training it, and the command can be given again."""
+    given = [a for a in tiny.command(tmp_path)[3:] if not a.startswith("--workdir")]
+    command = ["ablate", *given, "--seeds=1", f"--out={tmp_path}"]
+    assert main(command) == 0
+    results = json.loads((tmp_path / "ablation.json").read_text())
+    for row in results["variants"]:
+        assert list(row["figures"]["test_f1"]["by_seed"]) == ["1"]
+    shared = marker.stage_result(tmp_path / "matcher" / "seed1", "matcher")
+    for rung in ("f_tm", "tc", "tr"):
+        lent = tmp_path / rung / "seed1"
+        assert marker.stage_result(lent, "matcher") == shared
+        logged = [json.loads(line) for line in (lent / "metrics.jsonl").read_text().splitlines()]
+        steps = [e["step"] for e in logged if e["stage"] == "matcher" and "loss" in e]
+        assert steps == sorted(set(steps))
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("checkpoints/*/state/*")}
+    assert main(command) == 0
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("checkpoints/*/state/*")} == before

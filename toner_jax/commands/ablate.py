@@ -1,0 +1,96 @@
+"""`toner-jax ablate`: what each part of ToNER adds (Table 6 of the paper), on any data set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from toner_jax.commands import config_file
+from toner_jax.common import cli
+from toner_jax.common.console import show
+from toner_jax.common.files import write_atomically
+from toner_jax.training.interrupts import Preempted, install
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs the command.
+
+    Raises:
+      UserError: bad input.
+      Ended: Ctrl-C or SIGTERM; what is done stays done.
+    """
+    options = _read(arguments)
+    from toner_jax.validation import validate
+
+    try:
+        install()
+        chosen = config_file.load(options.config, options.keys)
+        validate(chosen.config)
+        _run(chosen, options)
+    except KeyboardInterrupt:
+        raise cli.Ended(cli.INTERRUPTED, "interrupted; the same command goes on from there") from None
+    except Preempted:
+        raise cli.Ended(cli.PREEMPTED, "stopped by SIGTERM; the same command goes on from there") from None
+
+
+def _run(chosen: config_file.Chosen, options: argparse.Namespace) -> None:
+    from toner_jax.errors import UserError
+    from toner_jax.experiments.grid import run_all
+    from toner_jax.experiments.pictures import draw_variants
+    from toner_jax.experiments.results import collect, markdown
+    from toner_jax.experiments.variants import ablation, missing_parts
+    from toner_jax.parallel.runtime import set_up_compilation
+
+    if off := missing_parts(chosen.config):
+        raise UserError(
+            f"{', '.join(off)}: the configuration leaves it off itself; an ablation needs all parts"
+        )
+    rungs, out = ablation(chosen.config), options.out or Path("runs") / f"{chosen.name}-ablation"
+    if not options.collect:
+        set_up_compilation()
+        run_all(chosen.config, rungs, options.seeds, out)
+    results, title = collect(out, rungs, options.seeds), f"Parts of ToNER on {chosen.config.data.name}"
+    text = markdown(results, title)
+    write_atomically(out / "ablation.md", text)
+    write_atomically(out / "ablation.json", json.dumps(results, indent=2) + "\n")
+    draw_variants(results, title, options.picture or out / "ablation.svg")
+    show(*text.splitlines(), f"tables and picture: {out}")
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """Seeds of a command line, each once."""
+    found = tuple(dict.fromkeys(cli.whole_number(word) for word in cli.words(text)))
+    if not found:
+        raise argparse.ArgumentTypeError("name at least one seed, as 0,1,2")
+    return found
+
+
+def _read(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = cli.Parser(
+        "ablate",
+        "Trains and evaluates the rungs of the paper's Table 6: the generator alone, with type matching, with type "
+        "classification, with type recognition. Rungs of a seed share one type matching model.",
+        lambda: "--config.KEY=VALUE sets a key of every run, as for train.",
+        takes_keys=True,
+    )
+    parser.add_argument(
+        "--config",
+        type=cli.some,
+        required=True,
+        metavar="NAME[:VARIANT]",
+        help="as for train; the last rung is it",
+    )
+    parser.add_argument(
+        "--out", type=cli.path, metavar="DIR", help="where the runs live; runs/NAME-ablation by default"
+    )
+    parser.add_argument("--seeds", type=seeds, default=(0,), metavar="SEED,…", help="0 by default")
+    parser.add_argument(
+        "--collect", action="store_true", help="train nothing: tell of the runs that are there"
+    )
+    parser.add_argument(
+        "--picture", type=cli.picture, metavar="FILE", help="an .svg or .png file; ablation.svg by default"
+    )
+    config_file.add_no_cache(parser)
+    return parser.read(arguments)

@@ -1,0 +1,119 @@
+"""What an experiment's runs came to: means over seeds, and what each variant adds to the one before."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from toner_jax.experiments.grid import workdir_of
+from toner_jax.experiments.variants import Variant
+
+# Columns of a table: the figure of a report, and its title.
+_FIGURES = {
+    "test_f1": "test F1",
+    "test_pairs_f1": "test F1, unique pairs",
+    "dev_f1": "dev F1",
+    "types_f1": "F1 of T′ on test",
+}
+_DECIDES = "test_f1"  # the figure whose differences are shown
+
+
+def collect(out: Path, variants: Sequence[Variant], seeds: Sequence[int]) -> dict[str, Any]:
+    """The results that are there.
+
+    Returns:
+      {"seeds", "variants"}: each variant with its figures, as shares: by seed, their mean and standard deviation (None
+      of a single one), and of test F1 the differences to the variant before, over the seeds that both have.
+    """
+    rows: list[dict[str, Any]] = []
+    for variant in variants:
+        runs = {seed: found for seed in seeds if (found := _figures(workdir_of(out, variant, seed)))}
+        row: dict[str, Any] = {
+            "variant": variant.folder,
+            "title": variant.title,
+            "changes": dict(variant.changes),
+            "published": None if variant.published is None else variant.published / 100,
+            "figures": {
+                name: spread({seed: value for seed, run in runs.items() if (value := run[name]) is not None})
+                for name in _FIGURES
+            },
+        }
+        before = rows[-1]["figures"][_DECIDES]["by_seed"] if rows else {}
+        own = row["figures"][_DECIDES]["by_seed"]
+        row["added"] = spread({seed: own[seed] - before[seed] for seed in own if seed in before})
+        rows.append(row)
+    return {"seeds": list(seeds), "variants": rows}
+
+
+def spread(values: Mapping[int, float]) -> dict[str, Any]:
+    """{"by_seed", "mean", "sd"} of values; None where there are none, or one too few."""
+    found = list(values.values())
+    return {
+        "by_seed": dict(values),
+        "mean": fmean(found) if found else None,
+        "sd": stdev(found) if len(found) > 1 else None,
+    }
+
+
+def _figures(workdir: Path) -> dict[str, float | None]:
+    """Of a run that is evaluated, {} of any other."""
+    reports: dict[str, Any] = {}
+    for split in ("dev", "test"):
+        path = workdir / "report" / f"{split}.json"
+        if not path.is_file():
+            return {}
+        reports[split] = json.loads(path.read_text(encoding="utf-8"))
+    test = reports["test"]
+    return {
+        "test_f1": test["strict"]["f1"],
+        "test_pairs_f1": test["toner_compatible"]["f1"],
+        "dev_f1": reports["dev"]["strict"]["f1"],
+        "types_f1": test["types"]["f1"] if "types" in test else None,
+    }
+
+
+def markdown(results: Mapping[str, Any], title: str) -> str:
+    """The results as a table, in points (per cent)."""
+    rows = results["variants"]
+    paper = any(row["published"] is not None for row in rows)
+    heads = [
+        "",
+        *_FIGURES.values(),
+        "test F1 above the row before",
+        "seeds",
+        *(["the paper's F1"] if paper else []),
+    ]
+    lines = [f"# {title}", "", _line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
+    for row in rows:
+        cells = [_points(row["figures"][name]) for name in _FIGURES]
+        count = len(row["figures"][_DECIDES]["by_seed"])
+        last = [f"{100 * row['published']:.2f}" if row["published"] is not None else "–"] if paper else []
+        lines.append(
+            _line(
+                [
+                    row["title"].replace("|", "\\|"),
+                    *cells,
+                    _points(row["added"], signed=True),
+                    str(count),
+                    *last,
+                ]
+            )
+        )
+    said = "Strict spans, in points: mean ± standard deviation over seeds; differences are of runs of the same seed."
+    return "\n".join([*lines, "", said, ""])
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _points(found: Mapping[str, Any], *, signed: bool = False) -> str:
+    mean, sd = found["mean"], found["sd"]
+    if mean is None or math.isnan(mean):
+        return "–"
+    text = f"{100 * mean:+.2f}" if signed else f"{100 * mean:.2f}"
+    return text if sd is None else f"{text} ± {100 * sd:.2f}"
