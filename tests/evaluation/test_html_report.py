@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from toner_jax.evaluation import calibration, html_report, scoring
+from toner_jax.evaluation import calibration, html_report, mistakes, scoring
 from toner_jax.evaluation.calibration_temperature import Fitted
 from toner_jax.evaluation.evaluated import Evaluated
 from toner_jax.evaluation.report import EntityScores, MatchedTypes, Report
@@ -51,6 +51,7 @@ def _render() -> str:
         entity_scores=EntityScores(1.7, fitted, 0.0, calibration.describe_scores(evaluated.judged())),
         alignment_ceiling=0.98,
         memorised=zero,
+        mistakes=mistakes.overview(evaluated),
         types=MatchedTypes(zero, {"sentences": 1, "with_false_types": 0, "mean_false_types": 0.0}, zero),
     )
     metrics = [
@@ -78,6 +79,15 @@ def test_rows_carry_spans_in_characters_and_their_errors(page):
     assert first["predicted"] == [[0, 3, "person", "correct", 0.9], [14, 16, "person", "type", 0.4]]
     assert first["errors"] == ["type"]
     assert (second["gold"], second["types"], second["errors"]) == ([], [], [])
+
+
+def test_mistakes_are_shown(page):
+    text = re.sub(r"\s+", " ", page)
+    assert "<td>place</td><td>person</td><td>1</td>" in text
+    assert (
+        "<td>0.400</td><td>type</td><td><b>Bo</b> person</td><td><b>Bo</b> place</td>"
+        "<td>Ann &lt;/script&gt; Bo</td>" in text
+    )
 
 
 def test_the_last_starts_are_shown(page):

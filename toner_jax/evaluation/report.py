@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from toner_jax.evaluation import baselines, calibration, paper, scoring
+from toner_jax.evaluation import baselines, calibration, mistakes, paper, scoring
 from toner_jax.evaluation.calibration_temperature import Fitted
 from toner_jax.evaluation.ceiling import alignment_ceiling
 from toner_jax.evaluation.detokenized import Detokenized
@@ -89,6 +89,7 @@ class Report:
       types: T′; None without type matching.
       coverage: how much of the sentences was read.
       detokenized: the same sentences written as running text and read as `predict` reads it; None where they came so.
+      mistakes: `mistakes.overview`.
       paper: the paper's results on this test set (`paper.beside`); None where it has none.
       made_by: what stands behind the figures: the steps that were chosen, with what each was selected under, δ, and
         stages that do not belong together, where these were accepted.
@@ -106,6 +107,7 @@ class Report:
     types: MatchedTypes | None = None
     coverage: Coverage = field(default_factory=Coverage)
     detokenized: Detokenized | None = None
+    mistakes: Mapping[str, Any] = field(default_factory=dict)
     paper: Mapping[str, Any] | None = None
     made_by: Mapping[str, Any] = field(default_factory=dict)
 
@@ -122,6 +124,7 @@ class Report:
             "scores": self.entity_scores.to_json(),
             "alignment_ceiling": self.alignment_ceiling,
             "baselines": baseline,
+            **self.mistakes,
         }
         if self.detokenized is not None:
             report["detokenized"] = {
@@ -172,6 +175,7 @@ def make_report(
         types=None if e.matched is None else _matched_types(sentences, e.matched, reference),
         coverage=sum((r.coverage for r in e.found), Coverage()),
         detokenized=detokenized,
+        mistakes=mistakes.overview(evaluated),
         paper=paper.beside(reference.dataset, e.split, scores.toner_compatible, size),
         made_by=made_by or {},
     )
