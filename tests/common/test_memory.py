@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from toner_jax.common import memory
 from toner_jax.common.memory import out_of_memory, told_of_memory
 from toner_jax.errors import UserError
 
@@ -35,3 +36,16 @@ def test_what_ran_out(error, what):
     with pytest.raises(expected) as found, told_of_memory("decoding", "lower it"):
         raise error
     assert str(found.value) == (f"decoding: {what}; lower it" if what else str(error))
+
+
+def test_a_container_has_its_own_share(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    whole = memory.available_bytes()
+    assert 0 < whole < 1 << 50
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("3000\n")
+    assert memory.available_bytes() > 1 << 20  # no limit
+    (tmp_path / "memory.max").write_text("10000\n")
+    assert memory.available_bytes() == 7_000
+    (tmp_path / "memory.max").write_text("2000\n")
+    assert memory.available_bytes() == 0

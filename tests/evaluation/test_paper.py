@@ -56,6 +56,33 @@ def test_every_configuration_has_the_paper_s_settings(dataset, variant):
     assert config.generator.checkpoint == f"google/flan-t5-{variant[1:] or 'large'}"
 
 
+@pytest.mark.parametrize("dataset", [*THRESHOLDS, "wnut17", "custom"])
+def test_to_the_letter_is_another_configuration_in_these_keys_alone(dataset):
+    def flat(variant: str) -> dict:
+        config = config_file.load(f"{tiny.ROOT}/configs/{dataset}.py{variant}", []).config
+        return keys_of(config.to_dict())
+
+    changed = {
+        "tokenizer.ids": "words",
+        "generator.loss_normalization": "sequence",
+        "generator.clip_norm": 0.0,
+        "matcher.clip_norm": 0.0,
+        "decode.grammar": False,
+    }
+    for variant in ("", "xl,"):
+        default, letter = flat(f":{variant}".rstrip(":,")), flat(f":{variant}paper")
+        assert {key: letter[key] for key in letter if letter[key] != default[key]} == changed
+        assert letter.keys() == default.keys()
+
+
+def keys_of(section: dict, before: str = "") -> dict:
+    """Values by dotted key."""
+    found = {}
+    for name, value in section.items():
+        found |= keys_of(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
+    return found
+
+
 def test_a_run_beside_the_paper():
     found = beside("conll2003", "test", Counts(tp=90, fp=10, fn=10), (3_453, 5_648))
     assert (found["table"], found["same_test_set"]) == (3, True)

@@ -15,7 +15,7 @@ from toner_jax.models import registry
 from toner_jax.models.bert.config import BertConfig
 from toner_jax.models.hf import weights
 from toner_jax.models.t5.config import T5Config
-from toner_jax.runs import run, setup
+from toner_jax.runs import checks, run, setup
 from toner_jax.runs.marker import MARKER, Marker, as_json
 from toner_jax.runs.plan import describe
 from toner_jax.text.train_tokenizers import Corpus, train_sentencepiece, train_wordpiece
@@ -311,3 +311,22 @@ def test_the_work_directory_keeps_its_mode(tmp_path, mode):
     setup.install(made, workdir)
     assert workdir.stat().st_mode == before
     assert sorted(p.name for p in workdir.iterdir()) == ["schema.json", "tokenizers"]
+
+
+@pytest.mark.parametrize(("left", "refused"), [(1_000, "generator|matcher"), (1 << 40, "")])
+def test_a_state_that_the_first_host_cannot_gather_is_refused(left, refused, tmp_path, monkeypatch, begun):
+    """Where processes share no files. Gathered twice, so half of the memory is not enough either."""
+    write(tmp_path / "data")
+    monkeypatch.setattr(checks.processes, "share_files", lambda: False)
+    monkeypatch.setattr(checks, "available_bytes", lambda: left)
+    config = settings(tmp_path)
+    if not refused:
+        run.execute(config, tmp_path / "run")
+        assert begun
+        return
+    with pytest.raises(
+        UserError, match=rf"share_files=false: .*the ({refused})'s parameters and moments.* has 0\.00 MB of"
+    ):
+        run.execute(config, tmp_path / "run")
+    assert not begun
+    assert not (tmp_path / "run").exists()

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 from toner_jax.errors import UserError
 
 # XLA's status, and what drivers say that fail below it. A full disk has the same status.
@@ -17,17 +19,13 @@ _CGROUP = Path("/sys/fs/cgroup")  # of a container, which sees its own alone
 _LONGEST = 160  # characters of the library's own words that are passed on
 
 
-def available_bytes() -> int | None:
-    """Memory of this host that is free to take, of the container's share where there is one; None where the system does
-    not say."""
-    found: list[int] = []
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable"))))
+def available_bytes() -> int:
+    """Memory of this host that is free to take, of the container's share where there is one."""
+    free = int(psutil.virtual_memory().available)
     with suppress(OSError, ValueError):  # "max" is no limit
         limit, used = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
-        found.append(max(0, limit - used))
-    return min(found, default=None)
+        free = min(free, max(0, limit - used))
+    return free
 
 
 def out_of_memory(error: BaseException) -> str:

@@ -134,7 +134,7 @@ def _check_gathered(config: Settings, kind: Kind, model: Any, optimizer: Optimiz
     state = abstract_state(registry.initializer(model), tx, config.dropout_prng)
     whole = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
     room = available_bytes()
-    if room is not None and 2 * whole > room:
+    if 2 * whole > room:
         raise UserError(
             f"processes.share_files=false: the first process gathers the {kind}'s parameters and moments, "
             f"{in_bytes(whole)}, twice while they are written, and has {in_bytes(room)} of memory left; take a "
