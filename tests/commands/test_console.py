@@ -28,6 +28,15 @@ def test_off_a_terminal_a_line_now_and_then(clock, capsys):
     assert err == "evaluate: dev: 2/4  20 s left\n"
 
 
+def test_the_first_of_many_tells_nothing_of_the_rest(clock, capsys):
+    """It has waited for a compilation."""
+    console.show_messages()
+    with console.counted("predict", 1_000):
+        for count in (1, 0, 9, 0):
+            console.advance(count)
+    assert capsys.readouterr().err == "predict: 1/1000\npredict: 10/1000  3960 s left\n"
+
+
 def test_what_takes_no_time_says_nothing(capsys):
     with console.counted("evaluate: dev", 2):
         console.advance(1)

@@ -201,6 +201,9 @@ def _shows_bars() -> bool:
     return _lines in logger.handlers and sys.stderr is not None and sys.stderr.isatty()
 
 
+_TELLING = 10  # steps, of many, whose rate tells how long the rest will take
+
+
 class Progress:
     """Steps of one stage: a bar on a command's terminal, a message now and then elsewhere."""
 
@@ -241,9 +244,11 @@ class Progress:
         now = time.monotonic()
         if force or now - self._said >= self._every or step == self._total:
             self._said = now
-            rate = (step - self._start) / max(now - self._begun, 1e-9)
-            left = (self._total - step) / rate if rate else 0.0
-            say(f"{self._title}: {step}/{self._total}  {left:.0f} s left  {note}".rstrip())
+            done, seconds = step - self._start, now - self._begun
+            # A first one of many has waited for a compilation, which tells nothing of the others.
+            telling = done and done >= min(_TELLING, (self._total - self._start) / 50)
+            left = f"{(self._total - step) * seconds / done:.0f} s left  " if telling else ""
+            say(f"{self._title}: {step}/{self._total}  {left}{note}".rstrip())
 
 
 class Compilations:
