@@ -64,7 +64,8 @@ MISTAKES = {
     ),
     "train --config=missing.py": f"--config=missing.py: no such file missing.py; there are {CONFIGS}",
     "train --config=ships.txt": f"--config=ships.txt: no configuration 'ships.txt'; there are {CONFIGS}",
-    "train --config=ontonotes:xll": "config variant 'xll': choose among small, base, large, xl, xxl, scratch, paper",
+    "train --config=ontonotes:xll": "config variant 'xll': choose among small, base, large, xl, xxl, scratch, exp, "
+    "paper",
     "train --config=ontonotes:xl,base": "config variants 'xl' and 'base': each chooses the models; keep one",
     "train --config=quickstart:xl": "config variant 'xl': this configuration has none",
     "train --config=syntax.py": "syntax.py:1: SyntaxError: invalid syntax",

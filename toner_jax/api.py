@@ -24,7 +24,6 @@ from toner_jax.runs.recognizers import decode_options, make_programs, make_recog
 from toner_jax.runs.restore import restore, save_pretrained
 from toner_jax.runs.type_sources import FROM_MATCHER, TypeSource
 from toner_jax.schema import Schema, Sentence
-from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.explanations import Explanations
 from toner_jax.tasks.recognized import Coverage, Recognized, checked_score
 from toner_jax.tasks.registry import make_task
@@ -68,10 +67,10 @@ class Ner:
         self.word_ids = setup.generator_word_ids(r.config, r.tokenizers)
         self.reading = reading_of(r.config)
         self._mesh = r.mesh
-        self._recognizers: OrderedDict[tuple[str, Schema], Recognizer] = OrderedDict()
+        self._recognizers: OrderedDict[tuple[str, Schema, bool], Recognizer] = OrderedDict()
         self._programs = make_programs(r.generator, r.mesh)  # of the trained types
         self._any_programs = make_programs(r.generator, r.mesh, any_schema=True)  # of all others
-        self._recognizer(Entities.name, r.schema)  # raises at once if the types leave no room for text
+        self._recognizer(self.tasks[0], r.schema)  # raises at once if the types leave no room for text
         self._matcher: TypeMatcher | None = None
         if r.matcher is not None:
             features = setup.matcher_features(r.config, r.tokenizers, r.matcher)
@@ -168,24 +167,28 @@ class Ner:
         batch: int = 1024,
         *,
         flat: bool = False,
+        explain: bool = False,
     ) -> Iterator[Part]:
         """As `predict`, in memory that does not depend on how many texts there are, or how long one is.
 
         Args:
           texts: raw texts, or lists of words, read as they are needed.
           batch: the most sentences that are prepared at a time.
+          explain: whether each part has an explanation, too.
 
         Yields:
           For each sentence in order, and once for a text without any, what was found in it.
         """
         least = self._least_score(threshold)
         asked = self._asked(labels)
+        if explain:
+            self._check_explains()
         for group in sentence_groups(texts, batch, self.reading):
             sentences = [sentence for _, sentence, _ in group]
-            found, _ = self.recognize(sentences, asked.schema, least, type_threshold)
+            found, _ = self.recognize(sentences, asked.schema, least, type_threshold, explain=explain)
             for (i, sentence, is_last), result in zip(group, found, strict=True):
                 spans = predicted_entities(sentence, result.flat() if flat else result, asked)
-                yield Part(i, spans, is_last, result.coverage)
+                yield Part(i, spans, is_last, result.coverage, result.explanation)
 
     def match_types(self, texts: Iterable[str], labels: Labels | None = None) -> list[dict[str, float]]:
         """The cosine of Eq. 3 of each text and type, by descending value.
@@ -243,21 +246,24 @@ class Ner:
         Raises:
           UserError: the generator was not trained to explain.
         """
-        if Explanations.name not in self.tasks:
-            raise UserError(
-                f"trained on {', '.join(self.tasks)}: the generator never saw an explanation; use predict, or a run "
-                f"whose generator was trained on {Explanations.name}"
-            )
+        self._check_explains()
         asked, least = self._asked(labels), self._least_score(threshold)
         texts = checked_texts(texts)
         out: list[dict[str, Any]] = [{"entities": [], "explanation": ""} for _ in texts]
         for group in sentence_groups(texts, 1024, self.reading):
             sentences = [sentence for _, sentence, _ in group]
-            found, _ = self.recognize(sentences, asked.schema, least, type_threshold, Explanations.name)
+            found, _ = self.recognize(sentences, asked.schema, least, type_threshold, explain=True)
             for (i, sentence, is_last), result in zip(group, found, strict=True):
                 out[i]["entities"] += predicted_entities(sentence, result, asked)
                 out[i]["explanation"] += result.explanation + ("" if is_last else "\n")
         return out
+
+    def _check_explains(self) -> None:
+        if Explanations.name not in self.tasks:
+            raise UserError(
+                f"trained on {', '.join(self.tasks)}: the generator never saw an explanation; train with "
+                "generator.explanations"
+            )
 
     def recognize(
         self,
@@ -265,15 +271,19 @@ class Ner:
         schema: Schema | None = None,
         threshold: float = 0.0,
         type_threshold: float | None = None,
-        task: str = Entities.name,
+        task: str = "",
         types: TypeSource = FROM_MATCHER,
+        *,
+        explain: bool = False,
     ) -> tuple[list[Recognized], list[tuple[str, ...]] | None]:
-        """What a task (of `toner_jax.tasks.registry`) finds in each sentence, and its T′ (None without type matching).
+        """What a task finds in each sentence, and its T′ (None without type matching).
 
         Args:
           threshold: the least score of what counts; by default, all does.
+          task: of `toner_jax.tasks.registry`; "" for the one that finds entities.
           type_threshold: δ of T′; None for the run's.
           types: where T′ comes from (`toner_jax.runs.type_sources`).
+          explain: whether explanations are written, too, by a generator that was trained to.
 
         Raises:
           UserError: a threshold that is no probability, a type_threshold that is no cosine, or memory that runs out.
@@ -286,7 +296,8 @@ class Ner:
             if (matcher := self._matcher) is not None:
                 params = self._restored.matcher_params
                 matched = types.find(sentences, lambda: matcher.types(params, sentences, schema, delta))
-            recognizer, params = self._recognizer(task, schema), self._restored.generator_params
+            recognizer = self._recognizer(task or self.tasks[0], schema, explain)
+            params = self._restored.generator_params
             found = recognizer(params, sentences, matched, self.calibration_temperature)
             if matcher is not None and types.asks_matcher:
                 found = mark_shortened(found, matcher.shortened(sentences))
@@ -307,12 +318,12 @@ class Ner:
     def _least_score(self, threshold: float | None) -> float:
         return self.config.decode.threshold if threshold is None else checked_score(threshold)
 
-    def _recognizer(self, name: str, schema: Schema) -> Recognizer:
-        key = name, schema
+    def _recognizer(self, name: str, schema: Schema, explain: bool = False) -> Recognizer:
+        key = name, schema, explain
         if key not in self._recognizers:
             task, options = make_task(name, self.word_ids, schema), decode_options(self.config)
             programs = self._programs if schema.types == self.schema.types else self._any_programs
-            self._recognizers[key] = make_recognizer(task, programs, self._mesh, options)
+            self._recognizers[key] = make_recognizer(task, programs, self._mesh, options, explain=explain)
             if len(self._recognizers) > MOST_RECOGNIZERS:
                 self._recognizers.popitem(last=False)  # the one that was asked for the longest time ago
         self._recognizers.move_to_end(key)

@@ -130,6 +130,15 @@ def base() -> ConfigDict:
     c.generator.lambda_c = 0.1  # λ of Eq. 6
     c.generator.pool = "text"  # h(x) is the mean over the text's tokens, or the whole "prompt"'s
     c.generator.type_recognition = 0.5  # share of sentences that also train the task of §3.4, each epoch
+    # Explanations to train with (§3.5), by the id of a sentence of train: JSON lines of {"id", "explanation"}; or
+    # "template", made of the types' descriptions; "" trains without.
+    c.generator.explanations = ""
+    c.generator.explanation_control = (
+        ""  # "shuffled": each another sentence's; "key_words": what the text has
+    )
+    c.generator.unexplained = (
+        "refuse"  # what has entities and no explanation: refuse, or train it as "plain" NER
+    )
     c.generator.loss_normalization = "token"  # Eq. 2 as mean over target tokens, or "sequence": the sum
     c.generator.batch_size = 32  # samples a step, over all devices
     c.generator.epochs = 30.0  # or a part of one
@@ -158,8 +167,9 @@ def base() -> ConfigDict:
     # The most pieces of an output; 0 for text.max_target. Of a longer one the whole items count, the rest is dropped
     # and counted as truncated; unless this is below text.max_target, its text is first read again in halves.
     c.decode.max_length = 0
-    c.decode.grammar = (
-        True  # only well-formed outputs with spans of the text; False decodes as the paper does
+    c.decode.grammar = True  # well-formed outputs of the text's own spans alone; False: as the paper does
+    c.decode.explain = (
+        False  # the evaluation has explanations written too, where the generator was trained with some
     )
     c.decode.flat = False  # under the grammar: spans do not overlap, whatever the training data have
     c.decode.tokens_per_pass = 0  # that speculative decoding verifies at once; 0 for 4 on CPU, 8 elsewhere
@@ -198,6 +208,7 @@ def base() -> ConfigDict:
     return c.lock()
 
 
+REFUSE, PLAIN = "refuse", "plain"  # values of generator.unexplained
 DEV = "dev"  # stands for a value that is chosen on the dev split
 # The keys that take a number or this word.
 NUMBERS_OR = {
@@ -216,9 +227,9 @@ def _allow_words(config: ConfigDict) -> None:
         config[section][name] = FieldReference(value, field_type=object)
 
 
-# All but the last choose the models, so that only one of them can hold.
-VARIANTS = ("small", "base", "large", "xl", "xxl", "scratch", "paper")
-PAPER = "paper"
+# All but the last two choose the models, so that only one of them can hold.
+VARIANTS = ("small", "base", "large", "xl", "xxl", "scratch", "exp", "paper")
+EXP, PAPER = "exp", "paper"
 
 
 def variants(arg: str | None, known: Sequence[str]) -> tuple[str, ...]:
@@ -232,7 +243,7 @@ def variants(arg: str | None, known: Sequence[str]) -> tuple[str, ...]:
         if variant not in known:
             choice = f"choose among {', '.join(known)}" if known else "this configuration has none"
             raise UserError(f"config variant {variant!r}: {choice}")
-    models = [variant for variant in chosen if variant in VARIANTS and variant != PAPER]
+    models = [variant for variant in chosen if variant in VARIANTS and variant not in (EXP, PAPER)]
     if len(models) > 1:
         raise UserError(f"config variants {models[0]!r} and {models[1]!r}: each chooses the models; keep one")
     return chosen
@@ -245,6 +256,8 @@ def apply_variants(config: ConfigDict, chosen: Sequence[str]) -> None:
             set_scratch(config)
         elif variant == PAPER:
             set_paper(config)
+        elif variant == EXP:
+            config.generator.explanations = "template"  # until there is a file of better ones
         else:
             set_flan(config, variant)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from toner_jax.config import DEV, get
+from toner_jax.config import DEV, PLAIN, REFUSE, get
 from toner_jax.errors import ParameterError, UserError
 
 _STAGES = ("matcher", "generator", "evaluate")
@@ -23,6 +23,8 @@ _CHOICES = {
     "data.tag_prefix": ("auto", "first", "last", "none"),
     "generator.pool": ("text", "prompt"),
     "generator.loss_normalization": ("token", "sequence"),
+    "generator.explanation_control": ("", "shuffled", "key_words"),
+    "generator.unexplained": (REFUSE, PLAIN),
     "sharding": ("auto", "replicated", "zero1", "fsdp", "tensor"),
     "decode.weights": ("auto", "whole", "split"),
     "matcher.remat": ("auto", "none", "products", "full"),

@@ -75,6 +75,16 @@ def test_to_the_letter_is_another_configuration_in_these_keys_alone(dataset):
         assert letter.keys() == default.keys()
 
 
+def test_exp_is_another_configuration_in_one_key():
+    default, exp = (
+        keys_of(config_file.load(f"conll2003{variant}", []).config.to_dict())
+        for variant in (":xl", ":exp,xl")
+    )
+    assert {key: exp[key] for key in exp if exp[key] != default[key]} == {
+        "generator.explanations": "template"
+    }
+
+
 def keys_of(section: dict, before: str = "") -> dict:
     """Values by dotted key."""
     found = {}

@@ -81,7 +81,7 @@ def make_world(tmp_path: Path, monkeypatch: Any) -> tuple[Path, Path, Any]:
         tick()
         return {}
 
-    def prepare(config, folder: Path, train, schema) -> None:
+    def prepare(config, folder: Path, train, schema, explanations) -> None:
         (folder / "schema.json").write_text(json.dumps(schema.to_json()))
         (folder / "models.json").write_text(json.dumps({kind: {} for kind in TRAINED}))
         for kind in TRAINED:

@@ -118,12 +118,13 @@ def describe_configs() -> str:
 
 def help_text() -> str:
     """What `--help` says of configurations."""
-    *models, paper = variants()
+    *models, exp, paper = variants()
     return "\n".join(
         [
             "configurations, --config=NAME[:VARIANT], or a file of your own, which is a Python program:",
             describe_configs(),
-            f"  Variants: {', '.join(models)} choose the models; {paper} undoes what the defaults add.",
+            f"  Variants: {', '.join(models)} choose the models; {exp} trains with explanations;",
+            f"  {paper} undoes what the defaults add.",
             "",
             "keys, --config.KEY=VALUE; the most used ones with their defaults, which a configuration may change:",
             table(most_used()),

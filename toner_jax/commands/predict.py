@@ -69,19 +69,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "array of them; auto (default) goes by its name, .gz aside",
     )  # fmt: skip
     _add_output(parser)
-    parser.add_argument(
-        "--labels", type=cli.some, metavar="NAME,…",
-        help="other types to look for, or a .json or .yaml file of names and descriptions",
-    )  # fmt: skip
-    parser.add_argument("--flat", action="store_true", help="of entities that overlap, only the likeliest")
-    parser.add_argument(
-        "--threshold",
-        type=cli.number,
-        help="leave out entities with a lower score; the run's decode.threshold by default",
-    )
-    parser.add_argument(
-        "--type_threshold", type=cli.number, help="δ of the type matcher; the run's by default"
-    )
+    _add_question(parser)
     parser.add_argument(
         "--pretokenized", action="store_true",
         help="a line of a text is a sentence, and its words have white space around them",
@@ -95,6 +83,27 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "--no-cache", action="store_true", help="as for train; of --input nothing is ever kept"
     )
     return parser.read(arguments)
+
+
+def _add_question(parser: cli.Parser) -> None:
+    """What is to be found."""
+    parser.add_argument(
+        "--labels", type=cli.some, metavar="NAME,…",
+        help="other types to look for, or a .json or .yaml file of names and descriptions",
+    )  # fmt: skip
+    parser.add_argument("--flat", action="store_true", help="of entities that overlap, only the likeliest")
+    parser.add_argument(
+        "--explain", action="store_true",
+        help="write an explanation of the entities, too: of a run that was trained with some (generator.explanations)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--threshold",
+        type=cli.number,
+        help="leave out entities with a lower score; the run's decode.threshold by default",
+    )
+    parser.add_argument(
+        "--type_threshold", type=cli.number, help="δ of the type matcher; the run's by default"
+    )
 
 
 def _add_model(parser: cli.Parser) -> None:
@@ -250,22 +259,26 @@ class _Writer:
         options = self._options
         parts = self._ner.stream(
             self._texts(given), self._labels, options.threshold, options.type_threshold, options.batch,
-            flat=options.flat,
+            flat=options.flat, explain=options.explain,
         )  # fmt: skip
         begun, coverage, separator = False, self._nothing, ""
+        explanations: list[str] = []
         for part in parts:
             if not begun:
                 yield from self._write_errors()
-                begun, coverage, separator = True, self._nothing, ""
+                begun, coverage, separator, explanations = True, self._nothing, "", []
                 entry = _own_keys(self._waiting.popleft())
+                if options.explain:
+                    entry.pop("explanation", None)
                 self._put(to_json(entry)[:-1] + ', "entities": [')
             for span in part.entities:
                 self._put(separator + to_json(span))
                 separator = ", "
             coverage += part.coverage
+            explanations.append(part.explanation)
             if part.is_last:
                 begun = False
-                self._end(coverage)
+                self._end(coverage, "\n".join(filter(None, explanations)))
                 yield
         yield from self._write_errors()
 
@@ -296,8 +309,9 @@ class _Writer:
             self._put(to_json({**_own_keys(row), "error": row.error}) + "\n", flush=True)
             yield
 
-    def _end(self, coverage: Coverage) -> None:
-        said = "" if coverage.whole else f', "coverage": {to_json(coverage.to_json())}'
+    def _end(self, coverage: Coverage, explanation: str) -> None:
+        said = f', "explanation": {to_json(explanation)}' if self._options.explain else ""
+        said += "" if coverage.whole else f', "coverage": {to_json(coverage.to_json())}'
         self._put(f"]{said}}}\n", flush=True)
         if not coverage.whole:
             self._unread += Unread.of(coverage.to_json())

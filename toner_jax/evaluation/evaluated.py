@@ -72,6 +72,7 @@ def write_predictions(path: Path, evaluated: Evaluated) -> None:
             "types": None if evaluated.matched is None else list(evaluated.matched[i]),
             "output": result.output,
             "dropped": dict(result.dropped),
+            **({"explanation": result.explanation} if result.explanation else {}),
         }
         lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
     write_atomically(path, "".join(lines))

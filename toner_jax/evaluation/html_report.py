@@ -99,7 +99,8 @@ def _rows(evaluated: Evaluated) -> list[dict[str, Any]]:
     for i, (sentence, result) in enumerate(zip(evaluated.sentences, evaluated.counted, strict=True)):
         predicted = [(e, s.joint) for e, s in zip(result.entities, result.scores, strict=True)]
         matched = None if evaluated.matched is None else list(evaluated.matched[i])
-        rows.append(_sentence_row(sentence, predicted, matched))
+        row = _sentence_row(sentence, predicted, matched)
+        rows.append({**row, "explanation": result.explanation} if result.explanation else row)
     return rows
 
 

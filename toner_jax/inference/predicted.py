@@ -39,12 +39,14 @@ class Part(NamedTuple):
       entities: as `Ner.predict` gives them.
       is_last: whether it is the text's last.
       coverage: how much of it was read.
+      explanation: of the entities; "" where none was asked for.
     """
 
     text: int
     entities: list[PredictedEntity]
     is_last: bool
     coverage: Coverage
+    explanation: str = ""
 
 
 def predicted_entities(sentence: Sentence, result: Recognized, asked: Asked) -> list[PredictedEntity]:

@@ -53,11 +53,14 @@ class GeneratorFeatures:
 
     Attributes:
       tasks: the main one, whose types are the classifier's columns, and any auxiliary ones, all of one tokenizer.
+      plain: the task of sentences that the main one has no target for; None where it has one for all.
       max_source, max_target: the most pieces of a prompt and of an answer, each with its end of sequence.
     """
 
-    def __init__(self, tasks: Sequence[Task], max_source: int = 512, max_target: int = 512):
-        self.tasks = tuple(tasks)
+    def __init__(
+        self, tasks: Sequence[Task], max_source: int = 512, max_target: int = 512, plain: Task | None = None
+    ):
+        self.tasks, self.plain = tuple(tasks), plain
         self.max_source = max_source
         self.max_target = max_target
 
@@ -83,13 +86,20 @@ class GeneratorFeatures:
             present=present_types([sentence], self.schema)[0],
         )
 
+    def tasks_of(self, sentence: Sentence) -> tuple[Task, ...]:
+        """`tasks`, with the plain one first where the main one has no target for the sentence, or none that fits."""
+        main, *others = self.tasks
+        if self.plain and not (main.teaches(sentence) and self._fits(main, sentence)):
+            main = self.plain
+        return (main, *others)
+
     def fits(self, sentence: Sentence) -> bool:
         """Whether every task's source (with any T′) and target are within the limits."""
+        return all(self._fits(task, sentence) for task in self.tasks_of(sentence))
+
+    def _fits(self, task: Task, sentence: Sentence) -> bool:
         text = len(self.word_ids.words(sentence.words))
-        return all(
-            task.overhead() + text <= self.max_source and len(task.target(sentence)) + 1 <= self.max_target
-            for task in self.tasks
-        )
+        return task.overhead() + text <= self.max_source and len(task.target(sentence)) + 1 <= self.max_target
 
     def split(self, sentence: Sentence) -> list[Sentence]:
         """The sentence, or the fewest halves of halves of it that fit.

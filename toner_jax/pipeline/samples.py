@@ -69,7 +69,8 @@ class GeneratorSamples:
       lengths: int [N, 2], their source and target tokens.
       shapes: (source, target) lengths of the batches.
       rooms: of each shape, the source and target tokens that a group of a batch has room for.
-      added_parts: how many more sentences there are since the long ones were split.
+      added_parts: how many more sentences there are since the long ones were split; `plain`, how many of these the
+        plain task stands in for.
       steps: of the whole training; `steps_per_epoch` of the first epoch.
     """
 
@@ -91,7 +92,8 @@ class GeneratorSamples:
         self._options, self._share, self._pool = options, auxiliary_share, pool
         found = TrainingExamples(features, train, matched)
         self.examples: Sequence[Example] = found
-        self.added_parts, self._ids, self.lengths = found.added_parts, found.ids, found.lengths_N2
+        self.added_parts, self.plain = found.added_parts, found.plain
+        self._ids, self.lengths = found.ids, found.lengths_N2
         used = np.ones(len(found))
         used[len(found.ids) :] = auxiliary_share
         self.shapes: tuple[Shape, ...] = choose_shapes(self.lengths, options.max_shapes, used)

@@ -40,13 +40,14 @@ class Planned:
 
     Attributes:
       folder: what `setup.prepare` made.
-      splits, schema, mesh: as a `Run` has them.
+      splits, schema, mesh, explanations: as a `Run` has them.
     """
 
     folder: Path
     splits: Mapping[str, Sequence[Sentence]]
     schema: Schema
     mesh: Mesh
+    explanations: Mapping[str, str] | None = None
 
 
 def check_training(config: Settings, planned: Planned, stages: Collection[str]) -> None:
@@ -86,7 +87,9 @@ def _check_generator(config: Settings, planned: Planned) -> None:
     model = setup.build_generator(config, planned.folder, planned.schema, planned.mesh)
     _check_weights(config, "generator", model)
     _check_gathered(config, "generator", model, options.generator_optimizer(config))
-    features = setup.generator_features(config, planned.folder / setup.TOKENIZERS, planned.schema)
+    features = setup.generator_features(
+        config, planned.folder / setup.TOKENIZERS, planned.schema, planned.explanations
+    )
     for task in features.tasks:
         task.grammar()  # which spells every type
     word_ids, train = features.word_ids, planned.splits["train"]

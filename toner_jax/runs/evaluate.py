@@ -32,8 +32,8 @@ from toner_jax.runs.recognizers import decode_options, make_programs, make_recog
 from toner_jax.runs.stage import Run
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Schema, Sentence
-from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.recognized import Recognized
+from toner_jax.tasks.registry import make_task
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text.ids import WordIds
 from toner_jax.training.metrics import LOG, MetricsWriter, logged_digest, read_metrics
@@ -183,7 +183,8 @@ def _load(config: Settings, run: Run, word_ids: WordIds, generator: Mapping[str,
         run.workdir / GENERATOR, generator["step"], model, run.mesh, config.sharding
     )
     options, programs = decode_options(config), make_programs(model, run.mesh)
-    recognizer = make_recognizer(Entities(word_ids, run.schema), programs, run.mesh, options)
+    main = make_task(generator["tasks"][0], word_ids, run.schema)
+    recognizer = make_recognizer(main, programs, run.mesh, options, explain=config.decode.explain)
     type_recognizer = None
     if TypeRecognition.name in generator["tasks"]:
         type_recognizer = make_recognizer(TypeRecognition(word_ids, run.schema), programs, run.mesh, options)

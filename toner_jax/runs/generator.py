@@ -61,7 +61,7 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
     """
     begun = time.monotonic()
     model = setup.build_generator(config, run.workdir, run.schema, run.mesh)
-    features = setup.generator_features(config, run.workdir / setup.TOKENIZERS, run.schema)
+    features = setup.generator_features(config, run.workdir / setup.TOKENIZERS, run.schema, run.explanations)
     matched = _read_types(config, run, "train")
     samples = make_samples(config, features, run.splits["train"], matched, run.mesh)
     tx = make_optimizer(options.generator_optimizer(config), samples.steps)
@@ -114,6 +114,10 @@ def make_samples(
         options.generator_sampling(config, mesh), features, train, matched,
         auxiliary_share=config.generator.type_recognition, pool=config.generator.pool,
     )  # fmt: skip
+    if samples.plain:
+        say(
+            f"{FOLDER}: {samples.plain} sentences train as plain NER: without an explanation, or with too long a one"
+        )
     if samples.added_parts:
         say(f"{FOLDER}: long training sentences make {samples.added_parts} additional parts")
     return samples

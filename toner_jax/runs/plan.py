@@ -45,7 +45,7 @@ def describe(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -
 def _lines(ready: Ready) -> list[str]:
     config, dataset, mesh = ready.config, ready.dataset, ready.mesh
     schema, train = dataset.schema, dataset.splits["train"]
-    features = setup.generator_features(config, ready.prepared / setup.TOKENIZERS, schema)
+    features = setup.generator_features(config, ready.prepared / setup.TOKENIZERS, schema, ready.explanations)
     # Without trained T′, the sentences' own types stand in: the lengths are the same to a few pieces.
     matched = [s.types() for s in train] if config.matcher.enabled else None
     samples = make_samples(config, features, train, matched, mesh)

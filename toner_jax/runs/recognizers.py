@@ -49,13 +49,14 @@ def make_programs(model: ToNER, mesh: Mesh, *, any_schema: bool = False) -> Prog
 
 
 def make_recognizer(
-    task: Task, programs: Programs, mesh: Mesh, options: DecodeOptions, limit: int = 0
+    task: Task, programs: Programs, mesh: Mesh, options: DecodeOptions, limit: int = 0, explain: bool = False
 ) -> Recognizer:
     """The recognizer of a task. Only lists with spans are ever written freely: types alone, and a list before an
-    explanation, are always of the grammar.
+    explanation, are always of the grammar, and the explanation itself is left out unless it is asked for.
 
     Args:
       programs: of the model.
+      explain: whether what follows a list is written too, where anything does.
       limit: under the grammar, where an output is cut, in tokens; 0: where there is room for no more.
 
     Raises:
@@ -64,9 +65,9 @@ def make_recognizer(
     check_room(task, options.max_source)
     grammar = task.grammar()
     generate: Generate
-    if not grammar.ends:
+    if explain and not grammar.ends:
         generate = ExplainedGenerator(programs, task, mesh, options)
-    elif options.grammar or not grammar.spans:
+    elif options.grammar or not (grammar.spans and grammar.ends):
         generate = GrammarGenerator(programs, task, mesh, options, limit=limit)
     else:
         generate = FreeGenerator(programs, task, mesh, options)

@@ -12,24 +12,22 @@ from typing import Any
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from toner_jax.common.console import say, warn
 from toner_jax.common.files import write_atomically
 from toner_jax.config import DEV
-from toner_jax.data.dataset import Dataset, dump_dataset, parse_dataset
-from toner_jax.data.load import load_dataset
-from toner_jax.data.options import DataOptions
+from toner_jax.data.dataset import Dataset
 from toner_jax.data.sentences import dump_sentences
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.parallel import processes
-from toner_jax.parallel.exchange import of_first
 from toner_jax.runs import evaluate, generator, matched_types, matcher, parts, setup
 from toner_jax.runs.chain import DATA, SETUP
 from toner_jax.runs.checks import Planned, check_training
 from toner_jax.runs.config_files import CONFIG, check_format, save
 from toner_jax.runs.environment import environment, record_start
+from toner_jax.runs.explanations import read_train_explanations
 from toner_jax.runs.fingerprint import data_digest
 from toner_jax.runs.marker import digest_of
 from toner_jax.runs.placement import training_mesh
+from toner_jax.runs.read_data import SPLITS, read_data
 from toner_jax.runs.refusal import Refusal, Refused
 from toner_jax.runs.spread import send
 from toner_jax.runs.stage import PlannedStage, Run, Stage
@@ -46,16 +44,16 @@ from toner_jax.runs.workdir import (
 )
 from toner_jax.validation import validate
 
-SPLITS = ("train", "dev", "test")
-
 _GENERATOR_PARTS = (*parts.model_parts("generator"), matched_types.FOLDER)
 _TYPES_PARTS = (*parts.model_parts("matcher"), matcher.FOLDER)
+
+_EXPLANATIONS = "explanations"  # an input of runs that train with some
 
 # The stages in their order, each with what its result depends on: keys of the configuration, digests of splits
 # (`input_digests`), earlier stages and what these made.
 STAGES = (
     Stage(DATA, Reads(result=()), ("train text", "dev text", "test text"), (DATA,)),
-    Stage(SETUP, setup.READS, ("train",), (setup.SCHEMA, setup.MODELS, setup.TOKENIZERS)),
+    Stage(SETUP, setup.READS, ("train", _EXPLANATIONS), (setup.SCHEMA, setup.MODELS, setup.TOKENIZERS)),
     Stage(
         matcher.FOLDER, matcher.READS, ("train",), (matcher.FOLDER,),
         selects=("dev",), parts=parts.model_parts("matcher"),
@@ -70,7 +68,7 @@ STAGES = (
         parts=_TYPES_PARTS,
     ),
     Stage(
-        generator.FOLDER, generator.READS, ("train", "types"), (generator.FOLDER,),
+        generator.FOLDER, generator.READS, ("train", "types", _EXPLANATIONS), (generator.FOLDER,),
         selects=("dev",), parts=_GENERATOR_PARTS,
     ),
     Stage(
@@ -99,6 +97,7 @@ class Ready:
       stages: those that `config.stages` names.
       actions: what each would do, as `PlannedStage.check` says it.
       prepared: a folder with all that the setup stage makes.
+      explanations: as a `Run` has them.
     """
 
     workdir: Path
@@ -108,6 +107,7 @@ class Ready:
     stages: Mapping[str, PlannedStage]
     actions: Mapping[str, str]
     prepared: Path
+    explanations: Mapping[str, str] | None
 
 
 @contextmanager
@@ -127,7 +127,9 @@ def ready(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> I
     dataset = read_data(config)
     config = config.copy_and_resolve_references()
     config.data.edges = dataset.edges  # `predict` will read text as training did
-    planned_stages = plan_stages(config, dataset, workdir)
+    explaining = _by_name(generator.FOLDER).view(config)
+    explanations = read_train_explanations(explaining, dataset.splits["train"], dataset.schema)
+    planned_stages = plan_stages(config, dataset, workdir, explanations)
     stages = {name: stage for name, stage in planned_stages.items() if _is_named(config, name)}
     # What this start does not name stays usable, with the settings that the folder will have.
     kept = [name for name in TRAINED if name in planned_stages and name not in (*stages, *restart)]
@@ -140,21 +142,23 @@ def ready(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> I
 
     actions = processes.on_first(decide)
     with ExitStack() as folders:
-        prepared = workdir
-        if actions[SETUP] != "skip" or not processes.is_first():
-            prepared = folders.enter_context(scratch())
-
-        def prepare() -> None:
-            if actions[SETUP] != "skip":
-                setup.prepare(_by_name(SETUP).view(config), prepared, dataset.splits["train"], dataset.schema)
-
-        processes.on_first(prepare)
+        there = workdir if actions[SETUP] == "skip" else None
+        prepared = there if there and processes.is_first() else folders.enter_context(scratch())
+        if there is None:
+            processes.on_first(lambda: _prepare(config, prepared, dataset, explanations))
         send(prepared, (setup.SCHEMA, setup.MODELS, setup.TOKENIZERS))
         mesh = training_mesh(config, prepared)
-        planned = Planned(prepared, dataset.splits, dataset.schema, mesh)
+        planned = Planned(prepared, dataset.splits, dataset.schema, mesh, explanations)
         todo = [name for name, action in actions.items() if action != "skip"]
         processes.on_first(lambda: check_training(config, planned, todo))
-        yield Ready(workdir, config, dataset, mesh, stages, actions, prepared)
+        yield Ready(workdir, config, dataset, mesh, stages, actions, prepared, explanations)
+
+
+def _prepare(
+    config: ConfigDict, folder: Path, dataset: Dataset, explanations: Mapping[str, str] | None
+) -> None:
+    texts = None if explanations is None else list(explanations.values())
+    setup.prepare(_by_name(SETUP).view(config), folder, dataset.splits["train"], dataset.schema, texts)
 
 
 def _check_workdir(workdir: Path) -> None:
@@ -196,7 +200,7 @@ def execute(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) ->
             check_shared(workdir, CONFIG)
         elif not processes.is_first():
             seen = held.enter_context(scratch())
-        run = Run(seen, r.dataset.splits, r.dataset.schema, r.mesh)
+        run = Run(seen, r.dataset.splits, r.dataset.schema, r.mesh, r.explanations)
         return _execute_stages(r, run, restart, made_with)
 
 
@@ -231,39 +235,6 @@ def _write_data(run: Run) -> dict[str, Any]:
     return {}
 
 
-def read_data(config: ConfigDict) -> Dataset:
-    """The three splits, which the first process reads, with what was repaired said aloud.
-
-    Raises:
-      UserError: missing or malformed data, or a split without sentences.
-    """
-    options = DataOptions.from_section(config.data)
-    if processes.several():
-        dataset = parse_dataset(
-            of_first(lambda: dump_dataset(load_dataset(options, SPLITS)).encode()).decode()
-        )
-    else:
-        dataset = load_dataset(options, SPLITS)
-    bare = [t.name for t in dataset.schema.types if not t.description]
-    if bare and config.matcher.enabled and processes.is_first():
-        warn(
-            f"types without a description: {', '.join(bare)}; describe them in data.schema, the matcher reads it"
-        )
-    for name in SPLITS:
-        sentences = dataset.splits[name]
-        if not sentences:
-            raise UserError(f"the {name} split has no sentences")
-        entities = sum(len(s.gold) for s in sentences)
-        unreachable = sum(len(s.unreachable) for s in sentences)
-        repaired = ", ".join(f"{count} {kind}" for kind, count in dataset.repairs[name].items())
-        note = f" (repaired: {repaired})" if repaired else ""
-        lost = f", {unreachable:,} of them unreachable" if unreachable else ""
-        say(f"{name}: {len(sentences):,} sentences, {entities:,} entities{lost}{note}")
-    for line in dataset.notes:
-        say(line)
-    return dataset
-
-
 def input_digests(config: ConfigDict, dataset: Dataset) -> dict[str, str]:
     """Digests of what stages read of the splits."""
     schema, splits = dataset.schema, dataset.splits
@@ -277,14 +248,22 @@ def input_digests(config: ConfigDict, dataset: Dataset) -> dict[str, str]:
     return {**digests, **chosen}
 
 
-def plan_stages(config: ConfigDict, dataset: Dataset, workdir: Path | None = None) -> dict[str, PlannedStage]:
+def plan_stages(
+    config: ConfigDict,
+    dataset: Dataset,
+    workdir: Path | None = None,
+    explanations: Mapping[str, str] | None = None,
+) -> dict[str, PlannedStage]:
     """All stages that a run can have, each with everything its result depends on.
 
     Args:
       workdir: where the run is, or may be: a stage that is there already, under the same settings, keeps the
         fingerprint that it was made under.
+      explanations: as a `Run` has them.
     """
     digests = input_digests(config, dataset)
+    if explanations is not None:
+        digests[_EXPLANATIONS] = digest_of(dict(explanations))
     off = () if config.matcher.enabled else _OF_MATCHING
     planned: dict[str, PlannedStage] = {}
     for stage in STAGES:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,13 @@ from toner_jax.runs.export import pretrained
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Schema, Sentence, read_schema
 from toner_jax.tasks.entities import Entities
+from toner_jax.tasks.explanations import Explanations
 from toner_jax.tasks.registry import make_task
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text import tokenizers
 from toner_jax.text.ids import WordIds
 from toner_jax.text.tokenizer_files import TOKENIZER_JSON
+from toner_jax.text.train_tokenizers import Corpus
 from toner_jax.training import state as train_state
 from toner_jax.training.gathered import open_checkpoints
 
@@ -58,17 +61,25 @@ READS = Reads(
 )  # fmt: skip
 
 
-def prepare(config: Settings, workdir: Path, train: Sequence[Sentence], schema: Schema) -> None:
+def prepare(
+    config: Settings,
+    workdir: Path,
+    train: Sequence[Sentence],
+    schema: Schema,
+    explanations: Sequence[str] | None = None,
+) -> None:
     """Puts into a work directory, or a folder that `install` copies there, all that later stages and predict need
-    besides weights: the schema, and the tokenizers and architectures of both models."""
+    besides weights: the schema, and the tokenizers and architectures of both models. `explanations`, where they are
+    trained with, are what a tokenizer of a run without a checkpoint learns from, too."""
     write_atomically(workdir / SCHEMA, json.dumps(schema.to_json(), indent=2) + "\n")
     kinds: list[Kind] = ["generator", "matcher"] if config.matcher.enabled else ["generator"]
-    models = {kind: _prepare_model(config, workdir, kind, train, schema) for kind in kinds}
+    learnt = {kind: partial(_CORPORA[kind], train, schema, explanations) for kind in kinds}
+    models = {kind: _prepare_model(config, workdir, kind, learnt[kind]) for kind in kinds}
     write_atomically(workdir / MODELS, json.dumps(models, indent=2) + "\n")
 
 
 def _prepare_model(
-    config: Settings, workdir: Path, kind: Kind, train: Sequence[Sentence], schema: Schema
+    config: Settings, workdir: Path, kind: Kind, corpus: Callable[[], Corpus]
 ) -> dict[str, Any]:
     """Prepares a model's tokenizer; what `models.json` says of the model."""
     checkpoint, folder = getattr(config, kind).checkpoint, workdir / TOKENIZERS / kind
@@ -79,9 +90,7 @@ def _prepare_model(
     if source := getattr(config.tokenizer, kind) or checkpoint:
         loaded = _copy_tokenizer(config, source, folder, kind, tokenizer)
     else:
-        tokenizer.train(
-            folder, _CORPORA[kind](train, schema), getattr(config.tokenizer, f"{kind}_vocab_size")
-        )
+        tokenizer.train(folder, corpus(), getattr(config.tokenizer, f"{kind}_vocab_size"))
         loaded = tokenizer.load(folder, config.tokenizer.backend)
     if model is None:
         model = architecture.scratch(vocab_size=loaded.vocab_size, **getattr(config, kind).model.to_dict())
@@ -149,20 +158,29 @@ def generator_word_ids(config: Settings, tokenizer_folder: Path) -> WordIds:
 def training_tasks(config: Settings) -> tuple[str, ...]:
     """The names of the tasks that the configuration trains a generator on, the main one first."""
     auxiliary = (TypeRecognition.name,) if config.generator.type_recognition else ()
-    return (Entities.name, *auxiliary)
+    return (Explanations.name if config.generator.explanations else Entities.name, *auxiliary)
 
 
-def generator_features(config: Settings, tokenizer_folder: Path, schema: Schema) -> GeneratorFeatures:
+def generator_features(
+    config: Settings, tokenizer_folder: Path, schema: Schema, explanations: Mapping[str, str] | None = None
+) -> GeneratorFeatures:
     """The features of the tasks that the configuration trains a generator on.
+
+    Args:
+      explanations: of training sentences, where they are trained with (`runs.explanations`).
 
     Raises:
       UserError: the schema leaves no room for text within text.max_source.
     """
     word_ids = generator_word_ids(config, tokenizer_folder)
     tasks = [make_task(name, word_ids, schema) for name in training_tasks(config)]
+    plain = None
+    if explanations is not None:
+        # What has none, and the parts of long sentences, whose explanation tells of the whole.
+        tasks[0], plain = Explanations(word_ids, schema, explanations), Entities(word_ids, schema)
     for task in tasks:
         check_room(task, config.text.max_source)
-    return GeneratorFeatures(tasks, config.text.max_source, config.text.max_target)
+    return GeneratorFeatures(tasks, config.text.max_source, config.text.max_target, plain)
 
 
 def matcher_features(

@@ -44,12 +44,14 @@ from toner_jax.training.metrics import logged_digest
 
 @dataclass(frozen=True)
 class Run:
-    """What the stages of a run work on, besides the configuration."""
+    """What the stages of a run work on, besides the configuration; `explanations` as `read_train_explanations` has
+    them."""
 
     workdir: Path
     splits: Mapping[str, Sequence[Sentence]]
     schema: Schema
     mesh: Mesh
+    explanations: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)

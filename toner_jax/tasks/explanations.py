@@ -37,6 +37,9 @@ class Explanations(Entities):
     def prompt(self, words: Sequence[str], matched: Sequence[str] | None) -> Prompt:
         return prompts.entities(self.schema.names, matched, explain=True).prompt(self.word_ids, words)
 
+    def teaches(self, sentence: Sentence) -> bool:
+        return not sentence.entities or sentence.id in self._explanations
+
     def target(self, sentence: Sentence) -> Ids:
         """As `Task.target`.
 

@@ -39,6 +39,9 @@ class Task(Protocol):
         """What the generator reads: the instruction around a text; `matched` is T′ by descending similarity, None
         without type matching."""
 
+    def teaches(self, sentence: Sentence) -> bool:
+        """Whether there is a target for the sentence."""
+
     def target(self, sentence: Sentence) -> Ids:
         """The answer that training teaches, without the end of sequence."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from toner_jax.schema import Schema
+from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks import prompts
 from toner_jax.text.ids import WordIds
 
@@ -14,6 +14,9 @@ class TypedTask:
 
     def __init__(self, word_ids: WordIds, schema: Schema):
         self.word_ids, self.schema = word_ids, schema
+
+    def teaches(self, sentence: Sentence) -> bool:
+        return True
 
     def overhead(self) -> int:
         return self._overhead
