@@ -99,7 +99,7 @@ def test_flat_keeps_the_likeliest_of_what_overlaps(ner):
         Entity(7, 8, "date"): 0.1,
     }  # fmt: skip
     found = Recognized(tuple(scored), tuple(Score(s, 1.0) for s in scored.values()), {}, "")
-    with mock.patch.object(ner, "recognize", lambda sentences, *_: ([found] * len(sentences), None)):
+    with mock.patch.object(ner, "recognize", lambda sentences, *_, explain: ([found] * len(sentences), None)):
         (nested,) = ner.predict(words=[sentence.words])
         (flat,) = ner.predict(words=[sentence.words], flat=True)
     assert len(nested) == len(scored)

@@ -50,8 +50,11 @@ def test_variants(name):
         ("scratch,large", "config variants 'scratch' and 'large': each chooses the models; keep one"),
         ("small,xl", "config variants 'small' and 'xl': each chooses the models; keep one"),
         ("xl,xl,scratch,base", "config variants 'xl' and 'scratch': each chooses the models; keep one"),
-        ("huge", "config variant 'huge': choose among small, base, large, xl, xxl, scratch"),
-        ("large,huge", "config variant 'huge': choose among small, base, large, xl, xxl, scratch"),
+        ("huge", "config variant 'huge': choose among small, base, large, xl, xxl, scratch, exp, paper"),
+        (
+            "large,huge",
+            "config variant 'huge': choose among small, base, large, xl, xxl, scratch, exp, paper",
+        ),
     ]:
         with pytest.raises(UserError) as caught:
             configured(name, arg)

@@ -287,7 +287,7 @@ _ASKING = {
 
 
 def test_readers_look_at_files_in_one_place_only():
-    """What writes may: functions of that name; and what the work directory keeps is not data."""
+    """What writes may: functions of that name; and what the work directory keeps, and explanations, are not cached."""
     found = []
     package = Path(toner_jax.__file__).parent
     for path in [*sorted((package / "data").rglob("*.py")), package / "schema.py"]:
@@ -302,6 +302,7 @@ def test_readers_look_at_files_in_one_place_only():
                 if (method in _ASKING and ast.unparse(owner) != "reads") or ast.unparse(node.func) == "open":
                     found.append(f"{path.relative_to(package)}: {ast.unparse(node)}")
     assert found == [
+        "data/explanations.py: path.read_text(encoding='utf-8')",
         # Of the library's own reading, which is never cached.
         "data/formats/hub.py: folder.is_dir()",
         "data/sentences.py: path.read_text(encoding='utf-8')",
