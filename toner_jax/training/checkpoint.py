@@ -36,7 +36,7 @@ from toner_jax.training.manifests import (
     without_manifest,
 )
 from toner_jax.training.preservation import LatestAndBest
-from toner_jax.training.quiet_orbax import ocp, without_orbax_messages
+from toner_jax.training.quiet_orbax import drop_tracebacks, ocp, without_orbax_messages
 
 
 class Checkpoints:
@@ -88,11 +88,15 @@ class Checkpoints:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        with self._within:
-            self._committer.shutdown()
-            told, failure = error is not None or self._failed, self._close()
-            if failure is not None and not told:
-                raise failure
+        try:
+            with self._within:
+                self._committer.shutdown()
+                told, failure = error is not None or self._failed, self._close()
+                if failure is not None and not told:
+                    raise failure
+        finally:
+            if self._failed:
+                drop_tracebacks()
 
     def _close(self) -> UserError | None:
         """Closes Orbax's manager, which raises what a save has raised before; returns that."""

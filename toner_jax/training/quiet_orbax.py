@@ -40,6 +40,17 @@ def without_orbax_messages() -> Iterator[None]:
 
 @contextmanager
 def _without_tracebacks() -> Iterator[None]:
+    before = sys.excepthook, sys.unraisablehook
+    drop_tracebacks()
+    try:
+        yield
+    finally:
+        sys.excepthook, sys.unraisablehook = before
+
+
+def drop_tracebacks() -> None:
+    """From now on, no traceback of Orbax's callbacks is printed: those of a failed save may come at any time, up to
+    the interpreter's end."""
     uncaught, unraisable = sys.excepthook, sys.unraisablehook
 
     def hear_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -51,10 +62,6 @@ def _without_tracebacks() -> Iterator[None]:
             unraisable(found)
 
     sys.excepthook, sys.unraisablehook = hear_uncaught, hear_unraisable
-    try:
-        yield
-    finally:
-        sys.excepthook, sys.unraisablehook = uncaught, unraisable
 
 
 def _is_left_behind(error: BaseException | None, trace: TracebackType | None) -> bool:
@@ -96,6 +103,7 @@ __all__ = [
     "PolicyCheckpointInfo",
     "PreservationContext",
     "PreservationPolicy",
+    "drop_tracebacks",
     "ocp",
     "without_orbax_messages",
 ]
