@@ -294,11 +294,12 @@ class Ner:
         with self._lock, told_of_memory("decoding", SMALLER_DECODING):
             matched = None
             if (matcher := self._matcher) is not None:
-                params = self._restored.matcher_params
-                matched = types.find(sentences, lambda: matcher.types(params, sentences, schema, delta))
+                own = self._restored.matcher_params
+                matched = types.find(sentences, lambda: matcher.types(own, sentences, schema, delta))
             recognizer = self._recognizer(task or self.tasks[0], schema, explain)
-            params = self._restored.generator_params
-            found = recognizer(params, sentences, matched, self.calibration_temperature)
+            found = recognizer(
+                self._restored.generator_params, sentences, matched, self.calibration_temperature
+            )
             if matcher is not None and types.asks_matcher:
                 found = mark_shortened(found, matcher.shortened(sentences))
         return [result.above(threshold) for result in found], matched

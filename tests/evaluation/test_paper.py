@@ -59,8 +59,7 @@ def test_every_configuration_has_the_paper_s_settings(dataset, variant):
 @pytest.mark.parametrize("dataset", [*THRESHOLDS, "wnut17", "custom"])
 def test_to_the_letter_is_another_configuration_in_these_keys_alone(dataset):
     def flat(variant: str) -> dict:
-        config = config_file.load(f"{tiny.ROOT}/configs/{dataset}.py{variant}", []).config
-        return keys_of(config.to_dict())
+        return keys_of(config_file.load(f"{tiny.ROOT}/configs/{dataset}.py{variant}", []).config.to_dict())
 
     changed = {
         "tokenizer.ids": "words",

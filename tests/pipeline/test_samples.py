@@ -20,9 +20,6 @@ class Lengths:
 
     tasks, plain = ("main", "auxiliary"), None
 
-    def tasks_of(self, sentence):
-        return self.tasks
-
     def __init__(self):
         rng = np.random.default_rng(0)
         self.of = np.stack([rng.integers(5, 60, SENTENCES), rng.geometric(0.1, SENTENCES).clip(1, 60)], 1)

@@ -119,7 +119,9 @@ def _evaluated(options: argparse.Namespace) -> Evaluation:
     thresholds = options.threshold, options.type_threshold
     evaluation = reevaluate.evaluate(ner, splits, name, *thresholds, made_by, types)
     if options.attribution:
-        evaluation.report["attribution"] = reevaluate.attribution(ner, name, splits[name], *thresholds)
+        evaluation.report["attribution"] = reevaluate.attribution(
+            ner, evaluation.evaluated, types, options.type_threshold
+        )
     return evaluation
 
 

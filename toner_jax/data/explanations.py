@@ -14,7 +14,6 @@ from toner_jax.schema import Schema, Sentence
 
 TEMPLATE = "template"
 SHUFFLED, KEY_WORDS = "shuffled", "key_words"
-CONTROLS = ("", SHUFFLED, KEY_WORDS)
 
 _WORD = re.compile(r"\w+")
 

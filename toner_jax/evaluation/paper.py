@@ -57,8 +57,81 @@ class Result(NamedTuple):
     f1: float
 
 
+# By table and data set: `model | P R F1`, or `model | F1`.
+_PRINTED: Mapping[tuple[int, str], str] = {
+    (3, CONLL): """
+        Strubell et al. (2017) | - - 90.65
+        Devlin et al. (2019) | - - 92.80
+        Yu et al. (2020a) | 92.91 92.13 92.52
+        Li et al. (2020) | 92.33 94.61 93.04
+        Yan et al. (2021) | 92.61 93.87 93.24
+        Li et al. (2022b) | 92.71 93.44 93.07
+        Wang et al. (2023) | - - 92.94
+        Shen et al. (2023) | 92.99 92.56 92.78
+        ToNER-large | 93.55 94.11 93.83
+        ToNER-xl | 93.53 93.65 93.59
+    """,
+    (3, ONTONOTES): """
+        Strubell et al. (2017) | - - 86.84
+        Devlin et al. (2019) | 90.01 88.35 89.16
+        Yu et al. (2020a) | 90.01 89.77 89.89
+        Li et al. (2020) | 92.98 89.95 91.11
+        Yan et al. (2021) | 89.99 90.77 90.38
+        Li et al. (2022b) | 90.03 90.97 90.50
+        Wang et al. (2023) | - - 90.19
+        Shen et al. (2023) | 90.31 91.02 90.66
+        ToNER-large | 91.16 91.35 91.25
+        ToNER-xl | 91.11 91.50 91.30
+    """,
+    (4, JNLPBA): """
+        Fu et al. (2021) | - - 74.49
+        Wang et al. (2022b) | - - 77.03
+        Sharma and Daniel Jr (2019) | - - 77.03
+        Lee et al. (2019) | 72.68 83.21 77.59
+        ToNER-large | 77.88 79.55 78.71
+        ToNER-xl | 76.31 82.09 79.09
+    """,
+    (5, ACE04): """
+        Yu et al. (2020a) | 87.30 86.00 86.70
+        Li et al. (2020) | 85.05 86.32 85.98
+        Yan et al. (2021) | 87.27 86.41 86.84
+        Li et al. (2022b) | 87.33 87.71 87.52
+        Shen et al. (2023) | 88.11 88.66 88.39
+        ToNER-large | 88.39 85.29 86.81
+        ToNER-xl | 90.03 86.24 88.09
+    """,
+    (5, ACE05): """
+        Yu et al. (2020a) | 85.20 85.60 85.40
+        Li et al. (2020) | 87.16 86.59 86.88
+        Yan et al. (2021) | 83.16 86.38 84.74
+        Li et al. (2022b) | 85.03 88.62 86.79
+        Shen et al. (2023) | 86.15 87.72 86.93
+        ToNER-large | 84.74 84.68 84.71
+        ToNER-xl | 86.66 86.71 86.68
+    """,
+    (6, CONLL): """
+        Flan-T5-large | 87.11
+        Flan-T5-large + f_TM | 91.18
+        Flan-T5-large + f_TM + TC | 92.23
+        Flan-T5-large + f_TM + TC + TR | 93.83
+        Flan-T5-xl | 89.05
+        Flan-T5-xl + f_TM | 91.21
+        Flan-T5-xl + f_TM + TC | 92.13
+        Flan-T5-xl + f_TM + TC + TR | 93.59
+    """,
+    (7, CONLL): """
+        ToNER-large | 93.55 94.11 93.83
+        ToNER-large-EXP | 93.18 92.77 92.97
+        ToNER-xl | 93.53 93.65 93.59
+        ToNER-xl-EXP | 93.10 93.13 93.11
+        ToNER-xxl | 92.74 92.28 92.52
+        ToNER-xxl-EXP | 93.93 93.47 93.70
+    """,
+}
+
+
 def _rows(table: int, dataset: str, rows: str) -> tuple[Result, ...]:
-    """Rows written as `model | P R F1`, or `model | F1`."""
+    """The rows of one text of `_PRINTED`."""
     found = []
     for line in rows.strip().splitlines():
         model, _, scores = line.partition("|")
@@ -70,103 +143,8 @@ def _rows(table: int, dataset: str, rows: str) -> tuple[Result, ...]:
     return tuple(found)
 
 
-RESULTS: tuple[Result, ...] = (
-    *_rows(
-        3,
-        CONLL,
-        """
-        Strubell et al. (2017) | - - 90.65
-        Devlin et al. (2019) | - - 92.80
-        Yu et al. (2020a) | 92.91 92.13 92.52
-        Li et al. (2020) | 92.33 94.61 93.04
-        Yan et al. (2021) | 92.61 93.87 93.24
-        Li et al. (2022b) | 92.71 93.44 93.07
-        Wang et al. (2023) | - - 92.94
-        Shen et al. (2023) | 92.99 92.56 92.78
-        ToNER-large | 93.55 94.11 93.83
-        ToNER-xl | 93.53 93.65 93.59
-        """,
-    ),
-    *_rows(
-        3,
-        ONTONOTES,
-        """
-        Strubell et al. (2017) | - - 86.84
-        Devlin et al. (2019) | 90.01 88.35 89.16
-        Yu et al. (2020a) | 90.01 89.77 89.89
-        Li et al. (2020) | 92.98 89.95 91.11
-        Yan et al. (2021) | 89.99 90.77 90.38
-        Li et al. (2022b) | 90.03 90.97 90.50
-        Wang et al. (2023) | - - 90.19
-        Shen et al. (2023) | 90.31 91.02 90.66
-        ToNER-large | 91.16 91.35 91.25
-        ToNER-xl | 91.11 91.50 91.30
-        """,
-    ),
-    *_rows(
-        4,
-        JNLPBA,
-        """
-        Fu et al. (2021) | - - 74.49
-        Wang et al. (2022b) | - - 77.03
-        Sharma and Daniel Jr (2019) | - - 77.03
-        Lee et al. (2019) | 72.68 83.21 77.59
-        ToNER-large | 77.88 79.55 78.71
-        ToNER-xl | 76.31 82.09 79.09
-        """,
-    ),
-    *_rows(
-        5,
-        ACE04,
-        """
-        Yu et al. (2020a) | 87.30 86.00 86.70
-        Li et al. (2020) | 85.05 86.32 85.98
-        Yan et al. (2021) | 87.27 86.41 86.84
-        Li et al. (2022b) | 87.33 87.71 87.52
-        Shen et al. (2023) | 88.11 88.66 88.39
-        ToNER-large | 88.39 85.29 86.81
-        ToNER-xl | 90.03 86.24 88.09
-        """,
-    ),
-    *_rows(
-        5,
-        ACE05,
-        """
-        Yu et al. (2020a) | 85.20 85.60 85.40
-        Li et al. (2020) | 87.16 86.59 86.88
-        Yan et al. (2021) | 83.16 86.38 84.74
-        Li et al. (2022b) | 85.03 88.62 86.79
-        Shen et al. (2023) | 86.15 87.72 86.93
-        ToNER-large | 84.74 84.68 84.71
-        ToNER-xl | 86.66 86.71 86.68
-        """,
-    ),
-    *_rows(
-        6,
-        CONLL,
-        """
-        Flan-T5-large | 87.11
-        Flan-T5-large + f_TM | 91.18
-        Flan-T5-large + f_TM + TC | 92.23
-        Flan-T5-large + f_TM + TC + TR | 93.83
-        Flan-T5-xl | 89.05
-        Flan-T5-xl + f_TM | 91.21
-        Flan-T5-xl + f_TM + TC | 92.13
-        Flan-T5-xl + f_TM + TC + TR | 93.59
-        """,
-    ),
-    *_rows(
-        7,
-        CONLL,
-        """
-        ToNER-large | 93.55 94.11 93.83
-        ToNER-large-EXP | 93.18 92.77 92.97
-        ToNER-xl | 93.53 93.65 93.59
-        ToNER-xl-EXP | 93.10 93.13 93.11
-        ToNER-xxl | 92.74 92.28 92.52
-        ToNER-xxl-EXP | 93.93 93.47 93.70
-        """,
-    ),
+RESULTS: tuple[Result, ...] = tuple(
+    row for (table, dataset), rows in _PRINTED.items() for row in _rows(table, dataset, rows)
 )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
@@ -113,7 +112,7 @@ def _line(cells: Iterable[str]) -> str:
 
 def _points(found: Mapping[str, Any], *, signed: bool = False) -> str:
     mean, sd = found["mean"], found["sd"]
-    if mean is None or math.isnan(mean):
+    if mean is None:
         return "–"
     text = f"{100 * mean:+.2f}" if signed else f"{100 * mean:.2f}"
     return text if sd is None else f"{text} ± {100 * sd:.2f}"

@@ -31,16 +31,11 @@ def any_of(flag: bool) -> bool:
 
 def on_host(tree: Any) -> Any:
     """Arrays as numpy has them, whole on every process."""
-    if not several():
-        return jax.device_get(tree)
-
-    return jax.tree.map(_whole, tree)
+    return jax.tree.map(_whole, tree) if several() else jax.device_get(tree)
 
 
 def whole_on_first(tree: Any) -> Any:
     """As `on_host` on the first process; None for every array on the others."""
-    if not several():
-        return jax.device_get(tree)
     keep = is_first()
 
     def gathered(leaf: Any) -> Any:
@@ -69,8 +64,6 @@ def by_share(do: Callable[[int], T], count: int) -> list[T]:
 def filled(own: Sequence[T | None]) -> list[T]:
     """What each process has made of some of the same things, None of the rest: all of it, on every process. Each thing
     is made by one of them at least."""
-    if not several():
-        return list(own)  # type: ignore[arg-type]
     found: dict[int, T] = {}
     for made in of_all({i: value for i, value in enumerate(own) if value is not None}):
         found |= made

@@ -21,7 +21,7 @@ class TrainingExamples(Lazy[Example]):
     Attributes:
       ids: of the parts.
       added_parts: how many more there are than sentences, as long ones are split.
-      plain: how many have the plain task's example (`GeneratorFeatures.tasks_of`) instead of the main one's.
+      plain: how many have the plain task's example (`GeneratorFeatures.is_plain`) instead of the main one's.
       lengths_N2: int, source and target tokens of each example.
     """
 
@@ -43,20 +43,19 @@ class TrainingExamples(Lazy[Example]):
         self.ids = [part.id for part, _ in self._parts]
         self.added_parts = len(self.ids) - len(train)
         count, tasks = len(self.ids), len(features.tasks)
-        self.plain = 0
+        self._tasks = [features.tasks] * count
         if features.plain:
-            self.plain = sum(by_share(lambda i: self._is_plain(self._parts[i][0]), count))
+            plain = by_share(lambda i: features.is_plain(self._parts[i][0]), count)
+            self._tasks = [(features.plain, *features.tasks[1:]) if p else features.tasks for p in plain]
+        self.plain = sum(own is not features.tasks for own in self._tasks)
         super().__init__(self._example, count * tasks)
         examples = by_share(lambda i: [self._length(i + task * count) for task in range(tasks)], count)
         self.lengths_N2 = np.array(examples, int).reshape(count, tasks, 2).swapaxes(0, 1).reshape(-1, 2)
 
-    def _is_plain(self, part: Sentence) -> bool:
-        return self._features.tasks_of(part)[0] is self._features.plain
-
     def _example(self, index: int) -> Example:
         task, number = divmod(index, len(self.ids))
         part, matched = self._parts[number]
-        return self._features.example(self._features.tasks_of(part)[task], part, None if task else matched)
+        return self._features.example(self._tasks[number][task], part, None if task else matched)
 
     def _length(self, index: int) -> tuple[int, int]:
         example = self[index]

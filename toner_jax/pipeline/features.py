@@ -86,16 +86,17 @@ class GeneratorFeatures:
             present=present_types([sentence], self.schema)[0],
         )
 
-    def tasks_of(self, sentence: Sentence) -> tuple[Task, ...]:
-        """`tasks`, with the plain one first where the main one has no target for the sentence, or none that fits."""
-        main, *others = self.tasks
-        if self.plain and not (main.teaches(sentence) and self._fits(main, sentence)):
-            main = self.plain
-        return (main, *others)
+    def is_plain(self, sentence: Sentence) -> bool:
+        """Whether the plain task stands in for the main one, which has no target for the sentence or none that fits."""
+        main = self.tasks[0]
+        return self.plain is not None and not (main.teaches(sentence) and self._fits(main, sentence))
 
     def fits(self, sentence: Sentence) -> bool:
         """Whether every task's source (with any T′) and target are within the limits."""
-        return all(self._fits(task, sentence) for task in self.tasks_of(sentence))
+        main, *others = self.tasks
+        if self.plain and self.is_plain(sentence):
+            main = self.plain
+        return all(self._fits(task, sentence) for task in (main, *others))
 
     def _fits(self, task: Task, sentence: Sentence) -> bool:
         text = len(self.word_ids.words(sentence.words))
@@ -122,9 +123,14 @@ class GeneratorFeatures:
 
 def present_types(sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
     """bool [N, K], the indicator of P_x: which types occur in each sentence."""
-    rows = np.zeros((len(sentences), len(schema.types)), bool)
-    for i, s in enumerate(sentences):
-        rows[i, [schema.index[name] for name in s.types()]] = True
+    return types_indicator([s.types() for s in sentences], schema)
+
+
+def types_indicator(types: Sequence[Sequence[str]], schema: Schema) -> np.ndarray:
+    """bool [N, K]: which of the schema's types are among those of each row."""
+    rows = np.zeros((len(types), len(schema.types)), bool)
+    for i, names in enumerate(types):
+        rows[i, [schema.index[name] for name in names]] = True
     return rows
 
 

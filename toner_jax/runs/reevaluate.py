@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -213,13 +214,13 @@ def _named_types(ner: Model, name: str, sentences: Sequence[Sentence]) -> Sequen
 
 
 def attribution(
-    ner: Model,
-    name: str,
-    sentences: Sequence[Sentence],
-    threshold: float | None,
-    type_threshold: float | None,
+    ner: Model, evaluated: Evaluated, types: TypeSource, type_threshold: float | None
 ) -> dict[str, Any]:
     """Whose errors they are: what is found with the matcher's T′, with the types that do occur, and without T′.
+
+    Args:
+      evaluated: what was found with T′ of `types`, which is not looked for again.
+      type_threshold: δ of T′; None for the run's.
 
     Returns:
       By source of T′, strict scores and the errors by kind. What gold types mend are the matcher's errors; what stays
@@ -232,12 +233,14 @@ def attribution(
         raise UserError(
             "trained with matcher.enabled=False: its prompts have no T′ whose errors could be told"
         )
-    least = ner.config.decode.threshold if threshold is None else checked_score(threshold)
-    rows: dict[str, Any] = {}
+    sentences, rows = evaluated.sentences, {}
     for source in (FROM_MATCHER, FROM_GOLD, WITHOUT):
-        with counted(f"{name}, T′ from {source.name}", len(sentences)):
-            found, _ = ner.recognize(sentences, type_threshold=type_threshold, types=source)
-        predicted = [r.above(least).entities for r in found]
+        again = evaluated
+        if source is not types:
+            with counted(f"{evaluated.split}, T′ from {source.name}", len(sentences)):
+                found, _ = ner.recognize(sentences, type_threshold=type_threshold, types=source)
+            again = replace(evaluated, found=found)
+        predicted = [r.entities for r in again.counted]
         counts, errors = strict_counts(sentences, predicted), error_classes(sentences, predicted)
         rows[source.name] = {**counts.to_json(), "errors": errors}
     return rows

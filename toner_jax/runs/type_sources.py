@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from toner_jax.errors import ParameterError, UserError
+from toner_jax.pipeline.features import present_types, types_indicator
 from toner_jax.runs.matched_types import read_types, types_path
 from toner_jax.schema import Schema, Sentence
 
@@ -79,18 +80,10 @@ def at_random(schema: Schema, seed: int) -> TypeSource:
     each other type as often as the matcher errs, whatever the sentence says."""
 
     def find(sentences: Sequence[Sentence], ask: Callable[[], Types]) -> Types:
-        gold, found = (_indicator(types, schema) for types in ([s.types() for s in sentences], ask()))
+        gold, found = present_types(sentences, schema), types_indicator(ask(), schema)
         kept = found[gold].mean() if gold.any() else 0.0
         wrong = found[~gold].mean() if (~gold).any() else 0.0
         drawn = np.random.default_rng(seed).random(gold.shape) < np.where(gold, kept, wrong)
         return [tuple(schema.names[i] for i in np.flatnonzero(row)) for row in drawn]
 
     return TypeSource(RANDOM, find, asks_matcher=True)
-
-
-def _indicator(types: Sequence[Sequence[str]], schema: Schema) -> np.ndarray:
-    """bool [N, K]."""
-    rows = np.zeros((len(types), len(schema.names)), bool)
-    for i, names in enumerate(types):
-        rows[i, [schema.index[name] for name in names]] = True
-    return rows
