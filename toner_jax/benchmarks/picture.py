@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from toner_jax.common.figures import save_figure
+from toner_jax.common.figures import new_figure, save_figure
 
 _BLUE, _GREY = "#1f4e79", "#6b7280"
 
@@ -40,18 +40,11 @@ def _flat(label: str, value: Any) -> Iterator[tuple[str, dict[str, float]]]:
         yield label, value if isinstance(value, dict) else once
 
 
-def _figure(width: float, height: float) -> Any:
-    # Only where one is drawn: the import takes as long as a small benchmark's start.
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
 def _ratios(report: dict[str, Any]) -> Any:
     found = comparisons(report)
     if not found:
         raise ValueError("no rival was measured")
-    figure = _figure(7.5, 1.3 + 0.42 * len(found))
+    figure = new_figure(7.5, 1.3 + 0.42 * len(found))
     axes = figure.add_subplot()
     names = [label for label, _ in found]
     middle = [ratio["median"] for _, ratio in found]
@@ -74,7 +67,7 @@ def _curves(report: dict[str, Any]) -> Any:
     """Each axis by itself: a point twice as far right is twice as large, one twice as high takes twice as long."""
     names = list(dict.fromkeys(point["axis"] for point in report["contenders"]))
     rows, columns = -(-len(names) // 4), min(4, len(names))
-    figure = _figure(2.6 * columns, 2.6 * rows)
+    figure = new_figure(2.6 * columns, 2.6 * rows)
     panels = figure.subplots(rows, columns, squeeze=False)
     for panel, name in zip(panels.flat, names, strict=False):
         points = [point for point in report["contenders"] if point["axis"] == name]

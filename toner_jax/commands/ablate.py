@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toner_jax.commands import config_file
+from toner_jax.commands.going_on import goes_on
 from toner_jax.common import cli
 from toner_jax.common.console import show
 from toner_jax.common.files import write_atomically
-from toner_jax.training.interrupts import Preempted, install
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -24,15 +24,10 @@ def main(arguments: Sequence[str]) -> None:
     options = _read(arguments)
     from toner_jax.validation import validate
 
-    try:
-        install()
+    with goes_on():
         chosen = config_file.load(options.config, options.keys)
         validate(chosen.config)
         _run(chosen, options)
-    except KeyboardInterrupt:
-        raise cli.Ended(cli.INTERRUPTED, "interrupted; the same command goes on from there") from None
-    except Preempted:
-        raise cli.Ended(cli.PREEMPTED, "stopped by SIGTERM; the same command goes on from there") from None
 
 
 def _run(chosen: config_file.Chosen, options: argparse.Namespace) -> None:

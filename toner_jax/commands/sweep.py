@@ -10,11 +10,11 @@ from typing import Any
 
 from toner_jax.commands import config_file
 from toner_jax.commands.ablate import seeds
+from toner_jax.commands.going_on import goes_on
 from toner_jax.common import cli
 from toner_jax.common.console import counted, show
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
-from toner_jax.training.interrupts import Preempted, install
 
 _HEADS = ("δ", "precision", "recall", "F1", "T′ precision", "T′ recall", "T′ F1")
 
@@ -33,13 +33,8 @@ def main(arguments: Sequence[str]) -> None:
     if options.mode == "decode":
         _decode(options)
         return
-    try:
-        install()
+    with goes_on():
         _retrain(options)
-    except KeyboardInterrupt:
-        raise cli.Ended(cli.INTERRUPTED, "interrupted; the same command goes on from there") from None
-    except Preempted:
-        raise cli.Ended(cli.PREEMPTED, "stopped by SIGTERM; the same command goes on from there") from None
 
 
 def _decode(options: argparse.Namespace) -> None:
@@ -49,6 +44,7 @@ def _decode(options: argparse.Namespace) -> None:
     from toner_jax.api import Ner
     from toner_jax.evaluation.scoring import strict_counts, type_counts
     from toner_jax.experiments.pictures import draw_thresholds
+    from toner_jax.experiments.results import table_lines
     from toner_jax.runs import reevaluate
 
     ner = Ner(options.workdir)
@@ -69,10 +65,9 @@ def _decode(options: argparse.Namespace) -> None:
     out = options.out or options.workdir / "sweep"
     title = f"δ on {options.split} of {ner.config.data.name}, by decoding"
     write_atomically(out / "sweep.json", json.dumps(rows, indent=2) + "\n")
-    lines = [f"# {title}", "", _line(_HEADS), _line(["---:"] * len(_HEADS))]
     figures = ("precision", "recall", "f1", "types_precision", "types_recall", "types_f1")
-    for row in rows:
-        lines.append(_line([f"{row['type_threshold']:g}", *(f"{100 * row[name]:.2f}" for name in figures)]))
+    cells = [[f"{row['type_threshold']:g}", *(f"{100 * row[name]:.2f}" for name in figures)] for row in rows]
+    lines = table_lines(title, _HEADS, cells)
     write_atomically(out / "sweep.md", "\n".join([*lines, ""]))
     draw_thresholds(rows, ner.type_threshold, title, options.picture or out / "sweep.svg")
     show(*lines, f"table and picture: {out}")
@@ -108,10 +103,6 @@ def _retrain(options: argparse.Namespace) -> None:
     write_atomically(out / "sweep.json", json.dumps(results, indent=2) + "\n")
     draw_thresholds(rows, None, title, options.picture or out / "sweep.svg")
     show(*text.splitlines(), f"tables and picture: {out}")
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _thresholds(text: str) -> tuple[float, ...]:

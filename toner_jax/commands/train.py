@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toner_jax.commands import config_file
+from toner_jax.commands.going_on import goes_on
 from toner_jax.common import cli
 from toner_jax.common.console import show
 from toner_jax.common.files import describe_failure
 from toner_jax.errors import UserError
-from toner_jax.training.interrupts import Preempted, install
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -34,19 +34,12 @@ def main(arguments: Sequence[str]) -> None:
         return
     from toner_jax.validation import validate
 
-    try:
-        install()
+    with goes_on("from the last checkpoint", "from here"):
         chosen = config_file.load(options.config, options.keys)
         if options.profile:
             chosen.config.profile = options.profile
         validate(chosen.config)  # before JAX is imported, which takes seconds
         _run(chosen.config, options.workdir or Path("runs") / chosen.name, options)
-    except KeyboardInterrupt:
-        raise cli.Ended(
-            cli.INTERRUPTED, "interrupted; the same command goes on from the last checkpoint"
-        ) from None
-    except Preempted:
-        raise cli.Ended(cli.PREEMPTED, "stopped by SIGTERM; the same command goes on from here") from None
 
 
 def _run(config: ConfigDict, workdir: Path, options: Namespace) -> None:

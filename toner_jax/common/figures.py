@@ -10,6 +10,14 @@ from toner_jax.common.files import describe_failure, write_atomically
 from toner_jax.errors import UserError
 
 
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure, in inches."""
+    # Only where one is drawn: the import takes as long as a small benchmark's start.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
 def save_figure(figure: Any, path: Path) -> None:
     """Writes it as the .svg or .png file that the name's suffix says; the same figure is the same file, at any time.
 

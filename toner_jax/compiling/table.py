@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from toner_jax.common import console
-from toner_jax.common.figures import save_figure
+from toner_jax.common.figures import new_figure, save_figure
 from toner_jax.parallel.peak import memories
 
 Cell = Callable[[dict[str, Any]], str]
@@ -126,12 +126,8 @@ def _memories(share: float) -> dict[int, str]:
 
 def write_picture(report: dict[str, Any], path: Path) -> None:
     """Draws the memory of each program beside what devices have; the name's suffix says in which form."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     programs = [p for p in report["programs"] if "memory" in p]
-    figure = Figure(figsize=(7.5, 1.4 + 0.5 * len(programs)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(7.5, 1.4 + 0.5 * len(programs))
     axes = figure.add_subplot()
     names = [p["name"] for p in programs]
     arguments = [p["memory"]["arguments"] / 1e9 for p in programs]

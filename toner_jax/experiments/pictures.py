@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toner_jax.common.figures import save_figure
+from toner_jax.common.figures import new_figure, save_figure
 
 _BLUE, _ORANGE, _GREY = "#1f4e79", "#c2410c", "#6b7280"  # told apart by the colour-blind, and in grey
 
@@ -14,7 +14,7 @@ _BLUE, _ORANGE, _GREY = "#1f4e79", "#c2410c", "#6b7280"  # told apart by the col
 def draw_variants(results: Mapping[str, Any], title: str, path: Path) -> None:
     """Test F1 of each variant: a point for each seed, a bar at their mean, a cross where the paper's is."""
     rows = results["variants"]
-    figure = _figure(7.5, 1.4 + 0.5 * len(rows))
+    figure = new_figure(7.5, 1.4 + 0.5 * len(rows))
     axes = figure.add_subplot()
     labelled: set[str] = set()
 
@@ -53,7 +53,7 @@ def draw_thresholds(rows: list[dict[str, Any]], chosen: float | None, title: str
       rows: {"type_threshold", "f1", "types_f1"} of each δ, as shares.
       chosen: the run's own δ; None for none.
     """
-    figure = _figure(6.5, 3.6)
+    figure = new_figure(6.5, 3.6)
     axes = figure.add_subplot()
     rows = sorted(rows, key=lambda row: row["type_threshold"])
     deltas = [row["type_threshold"] for row in rows]
@@ -71,12 +71,3 @@ def draw_thresholds(rows: list[dict[str, Any]], chosen: float | None, title: str
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     figure.suptitle(title, fontsize=10)
     save_figure(figure, path)
-
-
-def _figure(width: float, height: float) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure

@@ -86,28 +86,24 @@ def markdown(results: Mapping[str, Any], title: str) -> str:
         "seeds",
         *(["the paper's F1"] if paper else []),
     ]
-    lines = [f"# {title}", "", _line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
+    cells: list[list[str]] = []
     for row in rows:
-        cells = [_points(row["figures"][name]) for name in _FIGURES]
+        figures = [_points(row["figures"][name]) for name in _FIGURES]
         count = len(row["figures"][_DECIDES]["by_seed"])
         last = [f"{100 * row['published']:.2f}" if row["published"] is not None else "–"] if paper else []
-        lines.append(
-            _line(
-                [
-                    row["title"].replace("|", "\\|"),
-                    *cells,
-                    _points(row["added"], signed=True),
-                    str(count),
-                    *last,
-                ]
-            )
-        )
+        cells.append([row["title"], *figures, _points(row["added"], signed=True), str(count), *last])
     said = "Strict spans, in points: mean ± standard deviation over seeds; differences are of runs of the same seed."
-    return "\n".join([*lines, "", said, ""])
+    return "\n".join([*table_lines(title, heads, cells), "", said, ""])
 
 
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def table_lines(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A title and a table in Markdown, numbers right of the first column."""
+
+    def line(cells: Iterable[str]) -> str:
+        return f"| {' | '.join(cell.replace('|', bar) for cell in cells)} |"
+
+    bar = "\\|"
+    return [f"# {title}", "", line(heads), line(["---", *["---:"] * (len(heads) - 1)]), *map(line, rows)]
 
 
 def _points(found: Mapping[str, Any], *, signed: bool = False) -> str:
