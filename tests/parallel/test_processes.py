@@ -13,6 +13,7 @@ from jobs import free_port, jax_variables
 
 from toner_jax.common.environment import parallel_job
 from toner_jax.errors import UserError
+from toner_jax.parallel import watch
 from toner_jax.parallel.exchange import by_share, filled, of_all, of_first, on_host, share
 from toner_jax.parallel.processes import Wanted, on_first, together
 from toner_jax.parallel.watch import Watch
@@ -145,6 +146,26 @@ def test_who_cannot_be_reached_ends_the_other_within_a_minute(victim, way):
     assert f"process {victim}" in line
     assert line.endswith(GOES_ON)
     assert time.monotonic() - begun < 60
+
+
+ABORT = (
+    "F0101 12:00:00.0 7 client.h:9] Terminating process because of the coordination_service\n*** stack ***\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "passed"),
+    [
+        (f"train: 3/9\n{ABORT}", "train: 3/9\nlost\n"),
+        (f"process 1 has ended; {watch._TOO}\n{ABORT}", f"process 1 has ended; {watch._TOO}\n"),
+        ("[Gloo] Rank 0\nE is a letter\n", "E is a letter\n"),
+    ],
+)
+def test_the_end_of_another_is_told_once(written, passed):
+    """By the watch, or in place of the runtime's abort."""
+    command = [sys.executable, "-ISc", watch._FILTER, "lost", watch._TOO]
+    done = subprocess.run(command, input=written, capture_output=True, text=True, timeout=60)
+    assert done.stderr == passed
 
 
 def test_who_was_suspended_itself_misses_nobody():

@@ -19,6 +19,7 @@ from jax._src import distributed  # JAX gives no other way to its store of keys 
 from toner_jax.common import cli
 from toner_jax.common.console import alarm
 
+_TOO = "this process ends, too, and the same command goes on from the last checkpoint"
 _BEATS = "toner_jax/beats/"
 _LEFT = "toner_jax/left/"
 _EVERY = 3.0  # seconds between beats
@@ -28,8 +29,9 @@ _GRACE = 2.0  # seconds after the end of another
 _GOODBYE = 15.0  # seconds that the first process waits for the others to hear of its end
 _LINGER = 10.0  # seconds that it lets them end in peace, when it ends itself because of another
 
-# The runtime aborts where the first process, which holds its service, is gone: its first line becomes one of ours, and
-# its stack is left out. A process of its own, as an abort ends all threads of this one.
+# The runtime aborts where the first process, which holds its service, is gone, and at times where another is: its first
+# line becomes one of ours, unless that has been said, and its stack is left out. A process of its own, as an abort ends
+# all threads of this one.
 _FILTER = """
 import sys
 lost = False
@@ -40,6 +42,7 @@ for line in sys.stdin.buffer:
         sys.stderr.buffer.write(sys.argv[1].encode() + b"\\n")
     elif not (lost or own or line.startswith(b"[Gloo]")):
         sys.stderr.buffer.write(line)
+        lost = sys.argv[2].encode() in line
     sys.stderr.buffer.flush()
 """
 
@@ -142,22 +145,21 @@ class Watch:
     def _end(self, why: str) -> None:
         if not self._ending.acquire(blocking=False):
             return  # the other thread has found out, too
-        alarm(f"{why}; this process ends, too, and the same command goes on from the last checkpoint")
+        alarm(f"{why}; {_TOO}")
         if self._answers(time.monotonic()):
             with suppress(Exception):
                 store().key_value_set(f"{_LEFT}{self._index}", why, allow_overwrite=True)
-        if self._index == 0:  # the others hear of it from the store, which ends with this process
+        now = time.monotonic()
+        heard = any(now - came <= _PATIENCE for _, came in self._beats.values())
+        if self._index == 0 and heard:  # the others hear of it from the store, which ends with this process
             time.sleep(_LINGER)
         sys.stderr.flush()
         os._exit(cli.PREEMPTED)
 
     def _filter_aborts(self) -> None:
-        line = (
-            f"process {self._index}: another process has ended or cannot be reached; this process ends, too, and the "
-            "same command goes on from the last checkpoint"
-        )
+        line = f"process {self._index}: another process has ended or cannot be reached; {_TOO}"
         read, write = os.pipe()
-        subprocess.Popen([sys.executable, "-ISc", _FILTER, line], stdin=read, start_new_session=True)
+        subprocess.Popen([sys.executable, "-ISc", _FILTER, line, _TOO], stdin=read, start_new_session=True)
         os.close(read)
         os.dup2(write, 2)
         os.dup2(write, 1)  # where libraries of the runtime write, too
