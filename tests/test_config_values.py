@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from toner_jax.commands.config_file import load
-from toner_jax.config import base, override
+from toner_jax.config import base
+from toner_jax.config_keys import override
 from toner_jax.errors import UserError
 from toner_jax.validation import validate
 

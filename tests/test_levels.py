@@ -23,11 +23,22 @@ PACKAGE = Path(toner_jax.__file__).parent
 # From the ground up, by the first part of a module's name below the package. A module may import its own package and
 # those before it. The last ones are the commands; the package itself, the public face, stands above all.
 ORDER = (
-    "errors", "atoms", "common", "schema", "config", "validation", "text", "data", "tasks",
+    "errors", "atoms", "common", "schema", "config", "config_keys", "validation", "text", "data", "tasks",
     "losses", "parallel", "models", "pipeline", "decoding", "inference", "training", "evaluation",
     "runs", "api", "experiments", "benchmarks", "compiling", "commands", "predict", "main", "__main__",
 )  # fmt: skip
-HOST_ONLY = ("errors", "atoms", "common", "schema", "config", "validation", "text", "data", "tasks")
+HOST_ONLY = (
+    "errors",
+    "atoms",
+    "common",
+    "schema",
+    "config",
+    "config_keys",
+    "validation",
+    "text",
+    "data",
+    "tasks",
+)
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}
 
 

@@ -16,6 +16,7 @@ import pytest
 from tiny import ROOT
 
 from toner_jax import config as configuration
+from toner_jax import config_keys
 from toner_jax.errors import UserError
 from toner_jax.predict import main as predict
 
@@ -113,7 +114,7 @@ def check_toner_jax(words: tuple[str, ...]) -> None:
 
 
 def check_key(config, key: str, value: str) -> None:
-    old = configuration.get(config, key)
+    old = config_keys.get(config, key)
     if key not in configuration.NUMBERS_OR and not isinstance(old, str):
         assert isinstance(ast.literal_eval(value), type(old)), f"{key}={value}"
     elif value != configuration.NUMBERS_OR.get(key, value):
@@ -192,7 +193,7 @@ def test_keys_in_the_text_exist(page):
     named = re.findall(rf"`((?:{SECTIONS})\.[a-z_.]+)`", text) + re.findall(r"--config\.([a-z_.]+)", text)
     for key in named:
         if not key.endswith((".py", ".md", ".json")):
-            configuration.get(configuration.base(), key)
+            config_keys.get(configuration.base(), key)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -9,7 +9,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from toner_jax.config import DEV, PLAIN, REFUSE, get
+from toner_jax.config import DEV, PLAIN, REFUSE
+from toner_jax.config_keys import get
 from toner_jax.errors import ParameterError, UserError
 
 _STAGES = ("matcher", "generator", "evaluate")

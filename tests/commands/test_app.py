@@ -92,7 +92,8 @@ def test_keys_are_read_from_the_comments():
 
 
 def test_every_key_is_listed_with_its_default(capsys):
-    from toner_jax.config import base, get
+    from toner_jax.config import base
+    from toner_jax.config_keys import get
 
     assert app.main(["train", "--keys"]) == 0
     listed = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("   ")]

@@ -7,7 +7,7 @@ import tiny
 from shared_data import SHARED
 
 from toner_jax.commands import config_file
-from toner_jax.config import get
+from toner_jax.config_keys import get
 from toner_jax.evaluation import paper
 from toner_jax.evaluation.paper import RESULTS, SETTINGS, THRESHOLDS, beside
 from toner_jax.evaluation.scoring import Counts

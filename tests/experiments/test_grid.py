@@ -7,7 +7,8 @@ import tiny
 
 from toner_jax.commands import config_file
 from toner_jax.commands.app import main
-from toner_jax.config import base, get
+from toner_jax.config import base
+from toner_jax.config_keys import get
 from toner_jax.errors import UserError
 from toner_jax.experiments import grid
 from toner_jax.experiments.variants import Variant, ablation, missing_parts, thresholds

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from toner_jax.config import base, override
+from toner_jax.config import base
+from toner_jax.config_keys import override
 from toner_jax.decoding.search import SearchOptions
 from toner_jax.errors import UserError
 from toner_jax.inference import free

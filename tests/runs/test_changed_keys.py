@@ -8,19 +8,20 @@ from faked_runs import TRAINED, checkpoints, settings
 from test_views import KEYS, changed
 
 from toner_jax import config as configuration
+from toner_jax import config_keys
 from toner_jax.runs import run
 from toner_jax.runs.refusal import Refused
 
 
 def other_value(config: Any, key: str) -> Any:
     """The configuration with another value of one key, as `changed` makes it of the base configuration."""
-    value = configuration.get(changed(key), key)
-    if value == configuration.get(config, key):
-        value = configuration.get(configuration.base(), key)
+    value = config_keys.get(changed(key), key)
+    if value == config_keys.get(config, key):
+        value = config_keys.get(configuration.base(), key)
     copy = config.copy_and_resolve_references()
     section, _, name = key.rpartition(".")
     with copy.unlocked():
-        owner = configuration.get(copy, section) if section else copy
+        owner = config_keys.get(copy, section) if section else copy
         del owner[name]  # it may take another type
         owner[name] = value
     return copy

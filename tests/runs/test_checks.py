@@ -10,6 +10,7 @@ import pytest
 import tiny
 
 from toner_jax import config as configuration
+from toner_jax import config_keys
 from toner_jax.errors import UserError
 from toner_jax.models import registry
 from toner_jax.models.bert.config import BertConfig
@@ -77,7 +78,7 @@ def settings(folder, **keys):
     for key, value in values.items():
         section, _, name = key.rpartition(".")
         if not section.startswith("data.generated"):
-            (configuration.get(c, section) if section else c)[name] = value
+            (config_keys.get(c, section) if section else c)[name] = value
     return c
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from faked_runs import TRAINED, Killed, checkpoints, settings, write_data
 
-from toner_jax import config as configuration
+from toner_jax import config_keys
 from toner_jax.data.sentences import load_sentences
 from toner_jax.errors import UserError
 from toner_jax.runs import marker, run
@@ -44,7 +44,7 @@ def test_no_command_without_a_restart_makes_a_checkpoint_disappear(world, seed):
             else:
                 key, values = rng.choice(CHANGES)
                 section, _, name = key.rpartition(".")
-                (configuration.get(config, section) if section else config)[name] = rng.choice(values)
+                (config_keys.get(config, section) if section else config)[name] = rng.choice(values)
         restart = rng.choice([(), (), (), ("matcher",), ("generator",), TRAINED])
         state.kill_at = rng.choice([None, rng.randrange(3)])
         before, stopped = checkpoints(workdir), None

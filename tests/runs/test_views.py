@@ -14,6 +14,7 @@ import tiny
 from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
+from toner_jax import config_keys
 from toner_jax.data.sentences import load_sentences
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import evaluate, generator, matched_types, matcher, setup
@@ -82,7 +83,7 @@ def changed(key: str) -> ConfigDict:
     """The base configuration with another value of one key."""
     config = configuration.base()
     section, _, name = key.rpartition(".")
-    owner = configuration.get(config, section) if section else config
+    owner = config_keys.get(config, section) if section else config
     value: Any = owner[name]
     if key in configuration.NUMBERS_OR:
         owner[name] = 0.25

@@ -57,7 +57,7 @@ def load(argument: str, keys: Iterable[tuple[str, str]]) -> Chosen:
     Raises:
       UserError: there is no such file or variant, the file fails, or a key or its value is refused.
     """
-    from toner_jax.config import set_key
+    from toner_jax.config_keys import set_key
 
     path, variant = find(argument)
     config = _get_config(path, variant)
@@ -128,7 +128,7 @@ def _where(path: Path, error: Exception) -> str:
 
 def _reason(error: Exception) -> str:
     """The message in short."""
-    from toner_jax.config import short
+    from toner_jax.config_keys import short
 
     return short(error.msg if isinstance(error, SyntaxError) else str(error.args[0] if error.args else error))
 

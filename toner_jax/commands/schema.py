@@ -60,6 +60,7 @@ def _data_options(keys: Sequence[tuple[str, str]]) -> DataOptions:
     """The defaults of the configuration's data section, with the keys of it that are given."""
     from toner_jax import config
     from toner_jax.commands.config_file import check_key
+    from toner_jax.config_keys import set_key
     from toner_jax.data.options import DataOptions
 
     base = config.base()
@@ -67,7 +68,7 @@ def _data_options(keys: Sequence[tuple[str, str]]) -> DataOptions:
         check_key(base, key)
         if not key.startswith("data."):
             raise UserError(f"{key}: has no part in reading data; give keys of data")
-        config.set_key(base, key, text)
+        set_key(base, key, text)
     return DataOptions.from_section(base.data)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from toner_jax.config import get
+from toner_jax.config_keys import get
 from toner_jax.evaluation.paper import CONLL, RESULTS
 
 

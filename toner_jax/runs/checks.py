@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from toner_jax.common.console import in_bytes, warn
 from toner_jax.common.memory import available_bytes
-from toner_jax.config import get
+from toner_jax.config_keys import get
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.models import registry
 from toner_jax.models.architecture import Kind

@@ -9,7 +9,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from toner_jax.common.files import write_atomically
-from toner_jax.config import base, short
+from toner_jax.config import base
+from toner_jax.config_keys import short
 from toner_jax.errors import UserError
 from toner_jax.runs.marker import as_json, digest_of
 

@@ -10,6 +10,7 @@ from functools import cache
 from ml_collections import ConfigDict
 
 from toner_jax import config as configuration
+from toner_jax.config_keys import get
 from toner_jax.runs.marker import Fingerprint, as_json
 from toner_jax.schema import Schema, Sentence
 
@@ -49,7 +50,7 @@ def config_keys(config: ConfigDict, keys: Iterable[str]) -> Fingerprint:
     """The values of dotted keys; a section stands for all keys in it."""
     values: Fingerprint = {}
     for key in keys:
-        value = configuration.get(config, key)
+        value = get(config, key)
         if isinstance(value, ConfigDict):
             values.update(config_keys(config, [f"{key}.{k}" for k in sorted(value)]))
         elif key in configuration.NUMBERS_OR and value != configuration.NUMBERS_OR[key]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ml_collections import ConfigDict
 
-from toner_jax import config as configuration
+from toner_jax import config_keys
 from toner_jax.common.console import counted, say, warn
 from toner_jax.common.files import write_atomically
 from toner_jax.data.formats.hub import check_one_split, is_saved
@@ -91,9 +91,9 @@ def changed_config(workdir: Path, changes: Sequence[tuple[str, str]]) -> ConfigD
     """
     config = read_work_config(workdir)
     for key, value in changes:
-        old = configuration.get(config, key)
-        configuration.override(config, key, value)
-        say(f"{key}: {old} in training, {configuration.get(config, key)} here")
+        old = config_keys.get(config, key)
+        config_keys.override(config, key, value)
+        say(f"{key}: {old} in training, {config_keys.get(config, key)} here")
     validate(config)
     if any(key.startswith("mesh.") for key, _ in changes):
         configured_mesh(config)  # raises what is wrong with it
