@@ -64,11 +64,14 @@ def base() -> ConfigDict:
     c.data.carve_seed = (
         0  # what carve_dev and carve_shares choose, by ids and texts alone; `seed` does not matter
     )
+    # > 0: so many sentences of train are used, of whole documents where it has any, drawn with carve_seed.
+    c.data.train_sentences = 0
     c.data.cache = (
         True  # keep what was read in ~/.cache/toner_jax ($XDG_CACHE_HOME); False (--no-cache) reads anew
     )
     c.data.source = ""  # which data to bring, and from where: shown when they are missing
-    c.data.generated = ConfigDict({"seed": 0, "train": 24_000, "dev": 500, "test": 1_000})
+    # The generated data: of 6 types, or with `fine` of 20.
+    c.data.generated = ConfigDict({"seed": 0, "train": 24_000, "dev": 500, "test": 1_000, "fine": False})
 
     c.tokenizer = ConfigDict()
     c.tokenizer.backend = (

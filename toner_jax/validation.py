@@ -50,7 +50,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], object], str], ...] = (
         (
             "matcher.weight_decay", "matcher.clip_norm", "generator.weight_decay", "generator.clip_norm",
             "generator.lambda_c", "eval.every", "eval.dev_max_sentences", "text.window_overlap", "decode.max_length",
-            "decode.tokens_per_pass", "data.carve_dev", "profile",
+            "decode.tokens_per_pass", "data.carve_dev", "data.train_sentences", "profile",
         ),
         lambda v: 0 <= v < math.inf,
         "must be 0 or more",

@@ -1,4 +1,4 @@
-"""Development and test sets carved out of the training sentences."""
+"""Development and test sets carved out of the training sentences, and samples of these."""
 
 from __future__ import annotations
 
@@ -99,6 +99,28 @@ def carve_shares(
         split: tuple(sentences) if split == "train" else _numbered(sentences, split)
         for split, sentences in found.items()
     }
+
+
+def sample_train(train: Sequence[Sentence], count: int, seed: int) -> tuple[Sentence, ...]:
+    """About so many of the training sentences, in their order; a document is in it as a whole, or not at all.
+
+    The choice depends on the ids of documents, or of sentences the characters, and on the seed alone, and a larger
+    sample holds the smaller one.
+
+    Raises:
+      ParameterError: there are not so many.
+    """
+    if count > len(train):
+        raise ParameterError("data.train_sentences", count, f"train has {len(train):,} sentences")
+    documents: dict[str, list[Sentence]] = {}
+    for s in train:
+        documents.setdefault(_key(s), []).append(s)
+    chosen: set[str] = set()
+    for key in sorted(documents, key=lambda key: _rank(seed, key)):
+        if len(chosen) >= count:
+            break
+        chosen |= {s.id for s in documents[key]}
+    return tuple(s for s in train if s.id in chosen)
 
 
 def are_documents(sentences: Sequence[Sentence]) -> bool:

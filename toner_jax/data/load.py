@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from toner_jax.common import cache, reads
 from toner_jax.common.files import expanded
 from toner_jax.common.memory import LESS_DATA, told_of_memory
-from toner_jax.data.carve import are_documents, carve_dev, carve_shares, check_shares
+from toner_jax.data.carve import are_documents, carve_dev, carve_shares, check_shares, sample_train
 from toner_jax.data.dataset import Dataset, dump_dataset, parse_dataset
 from toner_jax.data.find import SPLITS, MissingData
 from toner_jax.data.formats.registry import are_ours, get_format
@@ -76,9 +76,19 @@ def _load_and_compare(options: DataOptions, splits: Sequence[str]) -> Dataset:
         dataset = _load_shares(options, splits)
     else:
         dataset = _load_carved(options, splits) if options.carve_dev else _load(options, splits)
+    if options.train_sentences and "train" in dataset.splits:
+        dataset = _sampled(dataset, options)
     refuse_shared_documents(dataset.splits)
     said = describe_shared_sentences(dataset.splits), describe_unlearnable_types(dataset.splits)
     return replace(dataset, notes=(*dataset.notes, *filter(None, said)))
+
+
+def _sampled(dataset: Dataset, options: DataOptions) -> Dataset:
+    """The data set with a part of train."""
+    whole = dataset.splits["train"]
+    part = sample_train(whole, options.train_sentences, options.carve_seed)
+    note = f"train: {len(part):,} of {len(whole):,} sentences (data.train_sentences)"
+    return replace(dataset, splits={**dataset.splits, "train": part}, notes=(*dataset.notes, note))
 
 
 def _load(options: DataOptions, splits: Sequence[str]) -> Dataset:

@@ -31,12 +31,13 @@ def _values(cls: type, section: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class GeneratedOptions:
-    """The generated data set: its seed, and how many sentences each split has."""
+    """The generated data set: its seed, how many sentences each split has, and whether its types are the finer ones."""
 
     seed: int
     train: int
     dev: int
     test: int
+    fine: bool
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class DataOptions:
     carve_dev: int
     carve_shares: tuple[float, ...]
     carve_seed: int
+    train_sentences: int
     cache: bool
     source: str
     generated: GeneratedOptions

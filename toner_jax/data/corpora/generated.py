@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
 
+from toner_jax.data.corpora.generated_types import FINE, finer, outermost
 from toner_jax.data.corpora.generated_words import (
     EMPTY_TEMPLATES,
     PATTERNS,
@@ -51,7 +52,7 @@ _FAMILIAR_WORDS = 250
 _FAMILIAR_SHARE = 0.4  # of the bare names are familiar words; the others are coined on the spot
 
 
-def generate(seed: int, sizes: Mapping[str, int]) -> dict[str, tuple[Sentence, ...]]:
+def generate(seed: int, sizes: Mapping[str, int], *, fine: bool = False) -> dict[str, tuple[Sentence, ...]]:
     """Distinct sentences for each split of `sizes`, in its order.
 
     A split depends on the seed and its own size alone, and a larger split begins with the smaller one.
@@ -59,6 +60,7 @@ def generate(seed: int, sizes: Mapping[str, int]) -> dict[str, tuple[Sentence, .
     Args:
       seed: names, their frequencies and the sentences all follow from it.
       sizes: number of sentences of `train`, `dev` and `test`, or of some of them.
+      fine: annotate the same sentences in `FINE`, not in `SCHEMA`.
 
     Raises:
       UserError: another split is asked for, or a negative size.
@@ -68,10 +70,10 @@ def generate(seed: int, sizes: Mapping[str, int]) -> dict[str, tuple[Sentence, .
             raise UserError(f"generated corpus: no split {split!r}; there are {', '.join(_SPLIT_LANES)}")
         if size < 0:
             raise UserError(f"generated corpus: split {split!r} cannot have {size} sentences")
-    return {split: tuple(_split(seed, split, size)) for split, size in sizes.items()}
+    return {split: tuple(_split(seed, split, size, fine)) for split, size in sizes.items()}
 
 
-def _split(seed: int, split: str, size: int) -> Iterator[Sentence]:
+def _split(seed: int, split: str, size: int, fine: bool) -> Iterator[Sentence]:
     coiner = _Coiner(Random(f"{seed}/{split}"), _familiar_words(seed))
     seen: set[str] = set()
     while len(seen) < size:
@@ -79,7 +81,10 @@ def _split(seed: int, split: str, size: int) -> Iterator[Sentence]:
         text = " ".join(draft.words)
         lane = zlib.crc32(text.encode()) % _LANES
         if lane in _SPLIT_LANES[split] and text not in seen and _reads_well(draft.words, text):
-            yield make_sentence(f"{split}-{len(seen)}", draft.words, draft.entities, SCHEMA)
+            entities, schema = draft.entities, SCHEMA
+            if fine:
+                entities, schema = finer(draft.words, draft.entities, draft.patterns), FINE
+            yield make_sentence(f"{split}-{len(seen)}", draft.words, entities, schema)
             seen.add(text)
 
 
@@ -212,36 +217,48 @@ _EMPTY_TEMPLATES = tuple(_parse(t) for t in EMPTY_TEMPLATES)
 
 @dataclass
 class _Draft:
-    """A sentence in the making: its words and mentions so far, and what its tags stand for."""
+    """A sentence in the making: its words and mentions so far, the pattern of each mention that tells its finer type,
+    and what its tags stand for."""
 
     words: list[str] = field(default_factory=list)
     entities: list[Entity] = field(default_factory=list)
-    tagged: dict[_Part, _Draft] = field(default_factory=dict)
+    patterns: list[str] = field(default_factory=list)
+    tagged: dict[_Part, tuple[_Draft, list[str]]] = field(default_factory=dict)  # and what it came by
 
     def append(self, other: _Draft) -> None:
         """Adds the words and mentions of another draft."""
         at = len(self.words)
         self.words += other.words
         self.entities += (Entity(e.start + at, e.end + at, e.type) for e in other.entities)
+        self.patterns += other.patterns
 
-    def write(self, body: _Body, coiner: _Coiner) -> None:
-        """Adds what the body stands for, drawing at random whatever it leaves open."""
+    def write(self, body: _Body, coiner: _Coiner) -> list[str]:
+        """Adds what the body stands for, drawing at random whatever it leaves open.
+
+        Returns:
+          The patterns that it came by, other mentions' apart, from the outside in.
+        """
+        came_by: list[str] = []
         for node in body:
             if isinstance(node, str):
                 self.words.append(node)
             elif isinstance(node, _Mention):
                 start = len(self.words)
-                self.write(node.body, coiner)
+                pattern = outermost(self.write(node.body, coiner))
                 self.entities.append(Entity(start, len(self.words), node.type))
+                self.patterns.append(pattern)
             elif node.tag:
                 if node not in self.tagged:
-                    self.tagged[node] = _Draft()
-                    self.tagged[node].write((_Part(node.name, ""),), coiner)
-                self.append(self.tagged[node])
+                    tagged = _Draft()
+                    self.tagged[node] = tagged, tagged.write((_Part(node.name, ""),), coiner)
+                self.append(self.tagged[node][0])
+                came_by += self.tagged[node][1]
             elif node.name in _COINED:
                 self.words.append(_COINED[node.name](coiner))
             else:
-                self.write(coiner.rng.choice(_ALTERNATIVES[node.name]), coiner)
+                came_by.append(node.name)
+                came_by += self.write(coiner.rng.choice(_ALTERNATIVES[node.name]), coiner)
+        return came_by
 
 
 def _draft(coiner: _Coiner) -> _Draft:

@@ -232,16 +232,16 @@ def _saved(path: Path, schema: Schema | None, split: str, options: DataOptions) 
 
 def _load_generated(options: DataOptions, splits: Sequence[str]) -> Dataset:
     from toner_jax.data.corpora import generated
+    from toner_jax.data.corpora.generated_types import FINE
 
-    if options.schema not in ("", generated.SCHEMA.name):
+    schema = FINE if options.generated.fine else generated.SCHEMA
+    if options.schema not in ("", schema.name):
         raise ParameterError(
             "data.schema", repr(options.schema), "generated data brings its own schema; leave it empty"
         )
     sizes = {split: getattr(options.generated, split) for split in splits}
-    made = generated.generate(seed=options.generated.seed, sizes=sizes)
-    return Dataset(
-        generated.SCHEMA, {s: tuple(made[s]) for s in splits}, {s: Repairs() for s in splits}, edges=WORDS
-    )
+    made = generated.generate(options.generated.seed, sizes, fine=options.generated.fine)
+    return Dataset(schema, {s: tuple(made[s]) for s in splits}, {s: Repairs() for s in splits}, edges=WORDS)
 
 
 # Of several formats that recognize a file, the first is taken: those with a header or keys of their own come
