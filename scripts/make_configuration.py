@@ -63,8 +63,8 @@ def make_page(source: str) -> str:
 def _changed(key: str) -> str:
     """What another value means to a finished run."""
     stages = changed_by(key)
-    # Setup goes with what it is made for.
-    anew = [s for s, kind in stages.items() if kind == "result" and s != "setup"]
+    # Setup goes with what it is made for, and folds with the matcher.
+    anew = [s for s, kind in stages.items() if kind == "result" and s not in ("setup", "folds")]
     kept = [s for s, kind in stages.items() if kind == "selection"]
     said = [", ".join(f"**{s}**" if s in TRAINED else s for s in anew)] if anew else []
     return "; ".join(

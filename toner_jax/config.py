@@ -117,6 +117,14 @@ def base() -> ConfigDict:
     c.matcher.scan_layers = False  # as generator.scan_layers
     c.matcher.max_shapes = 8  # padded lengths that training compiles for
 
+    # T′ in the prompts of training and of evaluation: of the "matcher"; "gold", what does occur; "random", with
+    # the matcher's error rates; "none", prompts without it; or of a file of T′ or another run, by path.
+    c.types = ConfigDict()
+    # Of training also "cross_fitted": of models that never saw the sentence, trained on the other folds of train.
+    c.types.training = "matcher"
+    c.types.folds = 5  # so many parts of whole documents; each is matched by a model of its own
+    c.types.evaluation = "matcher"  # in the reports, and on dev when the generator's step is chosen
+
     c.generator = ConfigDict()
     c.generator.checkpoint = "google/flan-t5-large"  # folder or hub id; "" starts from random weights
     c.generator.model = ConfigDict()  # the architecture of a run without a checkpoint

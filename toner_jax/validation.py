@@ -69,6 +69,13 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], object], str], ...] = (
         lambda v: v == DEV or (_is_number(v) and 0 < v < math.inf),
         f"must be a number above 0, or {DEV}: fitted on the dev split",
     ),
+    (("types.folds",), lambda v: v >= 2, "must be 2 or more: each fold is matched by a model of the others"),
+    (("types.training", "types.evaluation"), bool, "name a source of T′, such as matcher or gold"),
+    (
+        ("types.evaluation",),
+        lambda v: v != "cross_fitted",
+        "is of training alone; models of all of train match what is evaluated",
+    ),
     (("decode.length_penalty",), math.isfinite, "must be a finite number"),
     (
         ("matcher.type_threshold",),
@@ -103,6 +110,8 @@ def validate(config: ConfigDict) -> None:
         for key in keys:
             if not is_good(get(config, key)):
                 raise ParameterError(key, get(config, key), reason)
+    if config.matcher.enabled and config.types.training == config.types.evaluation == "none":
+        raise UserError("types.training, types.evaluation: both none; set matcher.enabled=False")
     _validate_decoding(config)
 
 

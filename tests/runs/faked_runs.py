@@ -9,7 +9,7 @@ from typing import Any
 
 from toner_jax import config as configuration
 from toner_jax.common.files import file_digest
-from toner_jax.runs import evaluate, generator, matched_types, matcher, run, setup
+from toner_jax.runs import cross_fitting, evaluate, generator, matched_types, matcher, run, setup
 from toner_jax.runs.aside import settle
 
 SCHEMA = {"name": "s", "types": [{"name": "person", "description": "People."}, {"name": "place"}]}
@@ -75,6 +75,12 @@ def make_world(tmp_path: Path, monkeypatch: Any) -> tuple[Path, Path, Any]:
         words = [s.words for s in work.splits["train"]]
         return {"identity": json.dumps([str(config.matcher.type_threshold), words]), "type_threshold": 0.5}
 
+    def folds(config, work: run.Run) -> dict[str, Any]:
+        tick()
+        (work.workdir / "folds").mkdir(exist_ok=True)
+        (work.workdir / "folds" / "train.jsonl").write_text(f"{config.types.folds}\n")
+        return {"folds": config.types.folds}
+
     def report(config, work: run.Run, result) -> dict[str, Any]:
         (work.workdir / "report").mkdir(exist_ok=True)
         (work.workdir / "report" / "test.json").write_text("{}")
@@ -90,6 +96,7 @@ def make_world(tmp_path: Path, monkeypatch: Any) -> tuple[Path, Path, Any]:
 
     monkeypatch.setattr(matcher, "train_matcher", train("matcher"))
     monkeypatch.setattr(generator, "train_generator", train("generator"))
+    monkeypatch.setattr(cross_fitting, "cross_fit", folds)
     monkeypatch.setattr(matched_types, "write_training_types", types)
     monkeypatch.setattr(evaluate, "evaluate_run", report)
     monkeypatch.setattr(setup, "prepare", prepare)

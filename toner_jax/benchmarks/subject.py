@@ -22,11 +22,10 @@ from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
 from toner_jax.runs.chain import DATA, whole
 from toner_jax.runs.evaluate import FOLDER as EVALUATE
-from toner_jax.runs.evaluate import types_path
-from toner_jax.runs.matched_types import read_types
-from toner_jax.runs.matched_types import types_path as training_path
 from toner_jax.runs.recognizers import decode_options, make_programs
 from toner_jax.runs.restore import Restored, restore
+from toner_jax.runs.types_files import evaluation_path, read_types
+from toner_jax.runs.types_files import types_path as training_path
 from toner_jax.runs.workdir import split_path
 from toner_jax.schema import Sentence
 from toner_jax.tasks.entities import Entities
@@ -89,7 +88,7 @@ def load(workdir: Path, split: str, count: int) -> Subject:
     matched = None
     if restored.config.matcher.enabled:
         matched = read_types(
-            training_path(workdir, split) if split == "train" else types_path(workdir, split), sentences
+            training_path(workdir, split) if split == "train" else evaluation_path(workdir, split), sentences
         )
     count = count or len(sentences)
     sentences, matched = sentences[:count], None if matched is None else matched[:count]

@@ -27,8 +27,8 @@ from toner_jax.pipeline.unpadding import layout_arrays, room
 from toner_jax.runs import options as run_options
 from toner_jax.runs import setup
 from toner_jax.runs.generator import make_samples
-from toner_jax.runs.matched_types import read_types, types_path
 from toner_jax.runs.restore import read_work_config
+from toner_jax.runs.types_files import read_types, types_path
 from toner_jax.runs.view import Settings
 from toner_jax.runs.workdir import split_path
 from toner_jax.schema import Schema, Sentence

@@ -55,9 +55,9 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--threshold", type=cli.number, help="the least score of an entity that counts")
     parser.add_argument("--type_threshold", type=cli.number, help="another δ for T′")
     parser.add_argument(
-        "--types", type=cli.some, default="matcher", metavar="SOURCE",
-        help="where T′ comes from: matcher (default); gold, the types that do occur; none, prompts without it; random, "
-        "with the matcher's error rates; a file of T′, or another run",
+        "--types", type=cli.some, metavar="SOURCE",
+        help="where T′ comes from, as types.evaluation of the run by default: matcher; gold, the types that do occur; "
+        "none, prompts without it; random, with the matcher's error rates; a file of T′, or another run",
     )  # fmt: skip
     parser.add_argument(
         "--attribution",
@@ -112,8 +112,11 @@ def _evaluated(options: argparse.Namespace) -> Evaluation:
         splits[name] = reevaluate.read_input(options.workdir, config, options.input, options.format)
     ner = Ner(options.workdir, config=config, step=options.step, accept_mixed=options.accept_mixed)
     reevaluate.say_choices(options.workdir, ner, options.type_threshold)
-    types = find_source(options.types, name, ner.schema, ner.config.seed)
-    if types is not FROM_MATCHER and not ner.config.matcher.enabled:
+    types = FROM_MATCHER
+    if ner.config.matcher.enabled:
+        source = options.types or ner.config.types.evaluation
+        types = find_source(source, name, ner.schema, ner.config.seed)
+    elif options.types not in (None, types.name):
         raise UserError("trained with matcher.enabled=False: its prompts have no T′, from wherever")
     made_by = reevaluate.made_by(options.workdir, ner, options.type_threshold, types)
     thresholds = options.threshold, options.type_threshold

@@ -1,4 +1,4 @@
-"""Development and test sets carved out of the training sentences, and samples of these."""
+"""Development and test sets carved out of the training sentences, samples of these, and folds."""
 
 from __future__ import annotations
 
@@ -99,6 +99,29 @@ def carve_shares(
         split: tuple(sentences) if split == "train" else _numbered(sentences, split)
         for split, sentences in found.items()
     }
+
+
+def deal(sentences: Sequence[Sentence], count: int, seed: int) -> list[int]:
+    """The fold of each sentence, 0 to `count` − 1: near to equal in sentences; a document, and sentences of the same
+    characters, in one. The choice depends on the ids, the texts and the seed alone.
+
+    Raises:
+      ParameterError: fewer documents than folds, or they belong together.
+    """
+    groups = sorted(_inseparable(sentences), key=lambda group: _rank(seed, min(_key(s) for s in group)))
+    if len(groups) < count:
+        raise ParameterError(
+            "types.folds",
+            count,
+            f"documents that share sentences stay together, and train has {len(groups):,} such groups; lower it",
+        )
+    sizes = [0] * count
+    fold_of: dict[str, int] = {}
+    for group in groups:
+        smallest = sizes.index(min(sizes))
+        sizes[smallest] += len(group)
+        fold_of |= dict.fromkeys((s.id for s in group), smallest)
+    return [fold_of[s.id] for s in sentences]
 
 
 def sample_train(train: Sequence[Sentence], count: int, seed: int) -> tuple[Sentence, ...]:

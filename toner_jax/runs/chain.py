@@ -14,8 +14,8 @@ from toner_jax.errors import UserError
 from toner_jax.runs import parts
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.marker import MARKER, Marker, complete, damage, read_marker
-from toner_jax.runs.matched_types import FOLDER as TYPES
 from toner_jax.runs.matcher import FOLDER as MATCHER
+from toner_jax.runs.types_files import FOLDER as TYPES
 
 DATA, SETUP = "data", "setup"
 

@@ -24,12 +24,15 @@ from toner_jax.runs.environment import read_starts
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.generator import chosen_dev
 from toner_jax.runs.marker import MARKER, read_marker, stage_result
-from toner_jax.runs.matched_types import FOLDER as TYPES
-from toner_jax.runs.matched_types import Matched, RestoredMatcher, restore_matcher, write_types
+from toner_jax.runs.matched_types import RestoredMatcher, restore_matcher
 from toner_jax.runs.matcher import FOLDER as MATCHER
 from toner_jax.runs.options import SMALLER_DECODING
 from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
 from toner_jax.runs.stage import Run
+from toner_jax.runs.type_sources import MATCHER as MATCHER_SOURCE
+from toner_jax.runs.type_sources import find_source
+from toner_jax.runs.types_files import FOLDER as TYPES
+from toner_jax.runs.types_files import Matched, evaluation_path, write_types
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks.recognized import Recognized
@@ -43,13 +46,13 @@ SPLITS = ("dev", "test")  # those that it evaluates
 
 READS = Reads(
     result=(
-        "dtype", "text", "decode", "data.edges", "data.language", "data.split_sentences",
+        "dtype", "text", "decode", "data.edges", "data.language", "data.split_sentences", "types.evaluation",
         "eval.dev_max_sentences",  # on how many a calibration temperature is fitted
     ),
     earlier=(
         "tokenizer.ids", "matcher.enabled", "matcher.type_threshold_beta",
         "generator.dropout", "matcher.dropout",  # of the models, which are only run forward here
-        "seed",  # which sentences a calibration temperature is fitted on
+        "seed",  # which sentences a calibration temperature is fitted on; T′ at random
     ),
     manner=(
         "tokenizer.backend",  # the ids are the same
@@ -141,7 +144,7 @@ def evaluate_run(config: Settings, run: Run, generator: Mapping[str, Any]) -> di
     metrics.resume(FOLDER, -1)  # an interrupted evaluation starts over
     wanted = config.decode.calibration_temperature
     _check_log(run.workdir)
-    matched = {name: trained.match(run.splits[name], run.schema) for name in SPLITS}
+    matched = {name: _match(config, run, trained, name) for name in SPLITS}
     fitted = _fit_on_dev(config, run, trained, matched["dev"]) if wanted == DEV else None
     calibration_temperature = fitted.calibration_temperature if fitted else float(wanted)
     reference = make_reference(config, run.splits["train"], run.splits["dev"], run.schema, word_ids)
@@ -204,8 +207,20 @@ def type_threshold(config: Settings, workdir: Path) -> float:
     return float(stage_result(workdir, TYPES)["type_threshold"] if own == "" else own)
 
 
+def _match(config: Settings, run: Run, trained: _Trained, split: str) -> Matched | None:
+    """T′ of a split from its source, beside the matcher's cosines; None where prompts are to have none."""
+    sentences, source = run.splits[split], config.types.evaluation
+    own = trained.match(sentences, run.schema)
+    if own is None or source == MATCHER_SOURCE:
+        return own
+    types = find_source(source, split, run.schema, config.seed).find(sentences, lambda: list(own.types))
+    return None if types is None else Matched(types, own.similarities)
+
+
 def _detokenized(config: Settings, run: Run, trained: _Trained, evaluated: Evaluated) -> Detokenized | None:
-    """What the split's sentences give as running text."""
+    """What the split's sentences give as running text; None where T′ of such is not to be had."""
+    if config.types.evaluation != MATCHER_SOURCE:
+        return None
 
     def recognize(sentences: Sequence[Sentence]) -> list[Recognized]:
         types = _types_of(trained.match(sentences, run.schema))
@@ -214,11 +229,6 @@ def _detokenized(config: Settings, run: Run, trained: _Trained, evaluated: Evalu
         return [r.above(evaluated.threshold) for r in found]
 
     return evaluate_detokenized(evaluated.sentences, recognize, reading_of(config))
-
-
-def types_path(workdir: Path, split: str) -> Path:
-    """Where the stage keeps T′ of a split, at the δ of evaluation."""
-    return workdir / FOLDER / "types" / f"{split}.jsonl"
 
 
 def _check_log(workdir: Path) -> None:
@@ -251,6 +261,8 @@ def made_by_run(config: Settings, workdir: Path, here: float | None = None) -> d
         trained = stage_result(workdir, TYPES)["type_threshold"]
         here = type_threshold(config, workdir) if here is None else here
         made["type_threshold"] = {"training": trained, "here": here}
+        if (source := config.types.evaluation) != MATCHER_SOURCE:
+            made["types_from"] = source
     return made
 
 
@@ -281,7 +293,7 @@ def _write(config: Settings, run: Run, evaluated: Evaluated, report: Report, mat
     log = run.workdir / LOG
     matching: dict[str, Any] = {}
     if matched is not None:
-        write_types(types_path(run.workdir, name), evaluated.sentences, matched, run.schema)
+        write_types(evaluation_path(run.workdir, name), evaluated.sentences, matched, run.schema)
         matching = {
             "similarities": matched.similarities,
             "type_threshold": type_threshold(config, run.workdir),

@@ -20,10 +20,11 @@ from toner_jax.pipeline.samples import GeneratorSamples, dev_sample
 from toner_jax.runs import options, setup
 from toner_jax.runs.aside import settle
 from toner_jax.runs.compute import generator_compute
-from toner_jax.runs.matched_types import read_types, types_path
 from toner_jax.runs.recognizers import make_programs, make_recognizer
 from toner_jax.runs.stacks import generator_stack
 from toner_jax.runs.stage import Run
+from toner_jax.runs.type_sources import NONE
+from toner_jax.runs.types_files import read_types, types_path
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Sentence
 from toner_jax.training import state as train_state
@@ -37,6 +38,7 @@ READS = Reads(
         "seed", "dropout_prng", "dtype", "tokenizer.generator", "tokenizer.generator_vocab_size", "tokenizer.ids",
         "text", "generator", "matcher.enabled",
     ),
+    earlier=("types.training",),
     manner=(
         *options.FIT_KEYS,
         "tokenizer.backend",  # the ids are the same
@@ -44,7 +46,7 @@ READS = Reads(
         "sharding",  # where parameters and moments live: the same sums, up to rounding
         "generator.remat",  # what is computed twice
     ),
-    selection=("eval.every", "eval.start", "eval.dev_max_sentences"),
+    selection=("eval.every", "eval.start", "eval.dev_max_sentences", "types.evaluation"),
 )  # fmt: skip
 
 # Between two evaluations pass at least so many training samples for each dev sentence: decoding one costs
@@ -98,8 +100,11 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
 
 
 def _read_types(config: Settings, run: Run, split: str) -> list[tuple[str, ...]] | None:
-    """T′ of train or dev at the δ of training, or None when type matching is off."""
-    return read_types(types_path(run.workdir, split), run.splits[split]) if config.matcher.enabled else None
+    """T′ of train or dev at the δ of training, or None where prompts are to have none."""
+    source = config.types.training if split == "train" else config.types.evaluation
+    if not config.matcher.enabled or source == NONE:
+        return None
+    return read_types(types_path(run.workdir, split), run.splits[split])
 
 
 def make_samples(

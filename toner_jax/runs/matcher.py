@@ -51,35 +51,53 @@ def train_matcher(config: Settings, run: Run) -> dict[str, Any]:
     Returns:
       {"step", "dev_f_beta"}: the step whose weights are used, and type F-β of T′ on dev.
     """
+    step, score = fit_matcher(config, run, FOLDER, run.splits["train"], partial(settle, run.workdir, FOLDER))
+    return {"step": step, "dev_f_beta": score}
+
+
+def fit_matcher(
+    config: Settings,
+    run: Run,
+    folder: str,
+    train: Sequence[Sentence],
+    committed: Callable[[], None] = lambda: None,
+) -> tuple[int, float]:
+    """Trains a type matching model, or goes on with it: (the step that is best on dev, type F-β of its T′ there).
+
+    Args:
+      folder: of its checkpoints in the work directory, and its name in metrics and messages.
+      train: the sentences that it sees.
+      committed: as a `Fit` has it.
+    """
     begun = time.monotonic()
     model = setup.build_matcher(config, run.workdir, run.mesh)
     # What is wrong with descriptions was said before the stage began (toner_jax.runs.checks).
     features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, model, told=(run.schema,))
-    samples = make_samples(config, features, run.splits["train"], run.schema, run.mesh)
+    samples = make_samples(config, features, train, run.schema, run.mesh)
     tx = make_optimizer(options.matcher_optimizer(config), samples.steps)
     state = setup.create_state(config, model, tx, run.mesh)
-    say(f"{FOLDER}: {train_state.count_parameters(state['params']):,} parameters, {samples.steps} steps")
+    say(f"{folder}: {train_state.count_parameters(state['params']):,} parameters, {samples.steps} steps")
     descriptions = features.descriptions(run.schema)
     stack = make_stack(config, model, state, samples, descriptions, run.mesh)
     trained = setup.build_matcher(config, run.workdir, run.mesh, stack)
     loss = options.matcher_objective(config).loss(trained, descriptions)
-    matcher = TypeMatcher(model, features, run.mesh, config.eval.batch_size)
+    dev = _evaluation(config, run, TypeMatcher(model, features, run.mesh, config.eval.batch_size))
     job = Fit(
-        stage=FOLDER,
+        stage=folder,
         workdir=run.workdir,
         samples=samples,
         train_step=train_state.make_train_step(loss, tx, state, options.matcher_accumulation(config)),
         mesh=run.mesh,
-        dev=DevEvaluation(_evaluation(config, run, matcher), evaluations(config, run, samples), "f_beta"),
+        dev=DevEvaluation(dev, evaluations(config, run, samples), "f_beta"),
         options=options.fit_options(config),
         lower=options.SMALLER_MATCHER_STEPS,
-        committed=partial(settle, run.workdir, FOLDER),
+        committed=committed,
         learning_rate=make_schedule(options.matcher_optimizer(config), samples.steps),
         begun=begun,
         compute=matcher_compute(model, descriptions, run.mesh),
     )
     _, step, score = fit(job, state)
-    return {"step": step, "dev_f_beta": score}
+    return step, score
 
 
 def make_samples(

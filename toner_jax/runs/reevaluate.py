@@ -27,11 +27,11 @@ from toner_jax.runs.chain import DATA, whole
 from toner_jax.runs.evaluate import made_by_run, make_reference
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.marker import MARKER, read_marker, stage_result
-from toner_jax.runs.matched_types import FOLDER as TYPES
 from toner_jax.runs.placement import configured_mesh
 from toner_jax.runs.restore import read_work_config
 from toner_jax.runs.setup import read_work_schema
 from toner_jax.runs.type_sources import FROM_GOLD, FROM_MATCHER, WITHOUT, TypeSource
+from toner_jax.runs.types_files import FOLDER as TYPES
 from toner_jax.runs.workdir import split_path
 from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks.recognized import Recognized, checked_score
@@ -153,6 +153,7 @@ def made_by(
 ) -> dict[str, Any]:
     """What stands behind an evaluation of a run's models at δ = `type_threshold`; None for theirs."""
     made = made_by_run(ner.config, workdir, type_threshold)
+    made.pop("types_from", None)
     if types is not FROM_MATCHER:
         made["types_from"] = types.name
     made["selected"][GENERATOR]["step_here"] = ner.step

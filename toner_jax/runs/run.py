@@ -18,7 +18,16 @@ from toner_jax.data.dataset import Dataset
 from toner_jax.data.sentences import dump_sentences
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.parallel import processes
-from toner_jax.runs import evaluate, generator, matched_types, matcher, parts, setup
+from toner_jax.runs import (
+    cross_fitting,
+    evaluate,
+    generator,
+    matched_types,
+    matcher,
+    parts,
+    setup,
+    types_files,
+)
 from toner_jax.runs.chain import DATA, SETUP
 from toner_jax.runs.checks import Planned, check_training
 from toner_jax.runs.config_files import CONFIG, check_format, save
@@ -31,6 +40,7 @@ from toner_jax.runs.read_data import SPLITS, read_data
 from toner_jax.runs.refusal import Refusal, Refused
 from toner_jax.runs.spread import send
 from toner_jax.runs.stage import PlannedStage, Run, Stage
+from toner_jax.runs.type_sources import CROSS_FITTED, source_digests
 from toner_jax.runs.view import Reads, View, covers
 from toner_jax.runs.workdir import (
     check_shared,
@@ -44,7 +54,7 @@ from toner_jax.runs.workdir import (
 )
 from toner_jax.validation import validate
 
-_GENERATOR_PARTS = (*parts.model_parts("generator"), matched_types.FOLDER)
+_GENERATOR_PARTS = (*parts.model_parts("generator"), types_files.FOLDER)
 _TYPES_PARTS = (*parts.model_parts("matcher"), matcher.FOLDER)
 
 _EXPLANATIONS = "explanations"  # an input of runs that train with some
@@ -58,14 +68,21 @@ STAGES = (
         matcher.FOLDER, matcher.READS, ("train",), (matcher.FOLDER,),
         selects=("dev",), parts=parts.model_parts("matcher"),
     ),
+    Stage(
+        cross_fitting.FOLDER, cross_fitting.READS, ("train", "train ids"), (cross_fitting.FOLDER,),
+        own=("train ids",), selects=("dev",), parts=parts.model_parts("matcher"),
+    ),
     # No label of test is read before the evaluation, nor any word of it.
     Stage(
-        matched_types.FOLDER,
+        types_files.FOLDER,
         matched_types.READS,
-        ("train words", "train ids", "dev words", "dev ids", "dev for δ", "matcher"),
-        (matched_types.FOLDER,),
-        own=("train ids", "dev words", "dev ids"),
-        parts=_TYPES_PARTS,
+        (
+            "train words", "train ids", "dev words", "dev ids", "dev for δ", "train for T′", "dev for T′",
+            "matcher", cross_fitting.FOLDER,
+        ),
+        (types_files.FOLDER,),
+        own=("train ids", "dev words", "dev ids", "dev for T′", "types.evaluation"),
+        parts=(*_TYPES_PARTS, cross_fitting.FOLDER),
     ),
     Stage(
         generator.FOLDER, generator.READS, ("train", "types", _EXPLANATIONS), (generator.FOLDER,),
@@ -74,7 +91,7 @@ STAGES = (
     Stage(
         evaluate.FOLDER,
         evaluate.READS,
-        ("train", "dev text", "test text", "matcher", "types", "generator"),
+        ("train", "dev text", "test text", "dev for T′", "test for T′", "matcher", "types", "generator"),
         (evaluate.FOLDER, "predictions", "report"),
         parts=tuple(dict.fromkeys((*_TYPES_PARTS, *_GENERATOR_PARTS, generator.FOLDER))),
     ),
@@ -82,8 +99,8 @@ STAGES = (
 
 # Those that hold checkpoints.
 TRAINED = (matcher.FOLDER, generator.FOLDER)
-# Of these, a run without type matching has none.
-_OF_MATCHING = (matcher.FOLDER, matched_types.FOLDER)
+# A run without type matching has none of these.
+_OF_MATCHING = (matcher.FOLDER, cross_fitting.FOLDER, types_files.FOLDER)
 
 
 @dataclass(frozen=True)
@@ -212,6 +229,7 @@ def _execute_stages(
         DATA: lambda _: processes.on_first(lambda: _write_data(run)),
         SETUP: lambda _: processes.on_first(lambda: dict(setup.install(ready.prepared, run.workdir))),
         "matcher": lambda view: matcher.train_matcher(view, run),
+        "folds": lambda view: cross_fitting.cross_fit(view, run),
         "types": lambda view: matched_types.write_training_types(view, run),
         "generator": lambda view: generator.train_generator(view, run),
         "evaluate": lambda view: evaluate.evaluate_run(view, run, results["generator"]),
@@ -244,8 +262,9 @@ def input_digests(config: ConfigDict, dataset: Dataset) -> dict[str, str]:
         digests[name] = data_digest(splits[name], schema)
         digests[f"{name} words"] = data_digest(splits[name], schema, labels=False)
         digests[f"{name} ids"] = digest_of([s.id for s in splits[name]])
-    chosen = {"dev for δ": digests["dev"]} if config.matcher.type_threshold == DEV else {}
-    return {**digests, **chosen}
+    if config.matcher.type_threshold == DEV:
+        digests["dev for δ"] = digests["dev"]
+    return {**digests, **source_digests(config, digests)}
 
 
 def plan_stages(
@@ -264,7 +283,9 @@ def plan_stages(
     digests = input_digests(config, dataset)
     if explanations is not None:
         digests[_EXPLANATIONS] = digest_of(dict(explanations))
-    off = () if config.matcher.enabled else _OF_MATCHING
+    off: tuple[str, ...] = () if config.matcher.enabled else _OF_MATCHING
+    if config.types.training != CROSS_FITTED:
+        off = (*off, cross_fitting.FOLDER)
     planned: dict[str, PlannedStage] = {}
     for stage in STAGES:
         if stage.name not in off:
@@ -276,7 +297,7 @@ def plan_stages(
 def _is_named(config: ConfigDict, stage: str) -> bool:
     """Whether a start does a stage: one that `config.stages` names, or that belongs to these."""
     return stage in (DATA, SETUP, *config.stages) or (
-        stage == matched_types.FOLDER and matcher.FOLDER in config.stages
+        stage in _OF_MATCHING and matcher.FOLDER in config.stages
     )
 
 
@@ -292,13 +313,18 @@ def changed_by(key: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for stage in STAGES:
         reads = stage.reads
-        if any(found.get(earlier) == "result" for earlier in stage.inputs) or (
-            covers(reads.result, key) and not covers((*reads.manner, *reads.selection), key)
-        ):
+        if any(
+            found.get(earlier) == "result" and key not in _by_name(earlier).own for earlier in _stages(stage)
+        ) or (covers(reads.result, key) and not covers((*reads.manner, *reads.selection), key)):
             found[stage.name] = "result"
         elif covers(reads.selection, key):
             found[stage.name] = "selection"
     return found
+
+
+def _stages(stage: Stage) -> list[str]:
+    """The earlier stages that a stage's result depends on."""
+    return [other.name for other in STAGES if other.name in stage.inputs]
 
 
 def _actions(stages: Mapping[str, PlannedStage], workdir: Path, restart: Collection[str]) -> dict[str, str]:

@@ -36,6 +36,7 @@ from toner_jax.runs.marker import (
 )
 from toner_jax.runs.refusal import Refusal, Refused
 from toner_jax.runs.spread import spread
+from toner_jax.runs.type_sources import CROSS_FITTED
 from toner_jax.runs.view import Reads, View
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training.manifests import MANIFESTS, without_manifest
@@ -90,12 +91,19 @@ class Stage:
             self.outputs,
             selection={**config_keys(config, self.reads.selection), **_those(self.selects, digests)},
             own=self.own,
-            parts=tuple(p for p in self.parts if config.matcher.enabled or p not in _OF_MATCHER),
+            parts=tuple(p for p in self.parts if _has(config, p)),
         )
 
 
 # What a run without type matching does not have.
-_OF_MATCHER = (*(p for p in parts.model_parts("matcher") if "matcher" in p), "matcher", "types")
+_OF_MATCHER = (*(p for p in parts.model_parts("matcher") if "matcher" in p), "matcher", "types", "folds")
+
+
+def _has(config: ConfigDict, part: str) -> bool:
+    """Whether runs of a configuration have a part."""
+    if part == "folds" and config.types.training != CROSS_FITTED:
+        return False
+    return bool(config.matcher.enabled) or part not in _OF_MATCHER
 
 
 def _those(names: Iterable[str], digests: Mapping[str, str]) -> dict[str, str]:

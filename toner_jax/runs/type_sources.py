@@ -1,21 +1,29 @@
-"""Where T′ comes from in an evaluation: the type matching model, or something that tells its errors from the
-generator's: the gold annotation, none at all, chance, or a file."""
+"""Where T′ comes from, in training and in an evaluation: the type matching model, or something that tells its errors
+from the generator's: the gold annotation, none at all, chance, or a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from ml_collections import ConfigDict
 
+from toner_jax.common.files import file_digest
 from toner_jax.errors import ParameterError, UserError
+from toner_jax.parallel import processes
+from toner_jax.parallel.exchange import of_first
 from toner_jax.pipeline.features import present_types, types_indicator
-from toner_jax.runs.matched_types import read_types, types_path
+from toner_jax.runs.types_files import evaluation_path, read_types, types_path
 from toner_jax.schema import Schema, Sentence
 
 MATCHER, GOLD, NONE, RANDOM = "matcher", "gold", "none", "random"
 NAMES = (MATCHER, GOLD, NONE, RANDOM)
+CROSS_FITTED = "cross_fitted"  # of training alone (toner_jax.runs.cross_fitting)
+FROM_LABELS = (GOLD, RANDOM)  # those that read the annotation
 
 Types = list[tuple[str, ...]]  # T′ of each sentence
 
@@ -56,18 +64,54 @@ def find_source(text: str, split: str, schema: Schema, seed: int) -> TypeSource:
         return {
             MATCHER: FROM_MATCHER, GOLD: FROM_GOLD, NONE: WITHOUT, RANDOM: at_random(schema, seed)
         }[text]  # fmt: skip
-    path = Path(text)
-    if path.is_dir():
-        kept = (path / "evaluate" / "types" / f"{split}.jsonl", types_path(path, split))
-        path = next((file for file in kept if file.is_file()), path)
-    if not path.is_file():
-        what = f"no T′ of {split} there" if path.is_dir() else "no such file"
-        raise ParameterError("types", text, f"{what}; name {', '.join(NAMES)}, a file of T′, or a run")
+    path = find_file(text, split)
     return TypeSource(str(path), lambda sentences, _: _read(path, sentences, schema))
 
 
+def find_file(text: str, split: str, key: str = "types") -> Path:
+    """The file of T′ of a split that a user names, itself or by its run.
+
+    Raises:
+      UserError: there is none; `key` is what was to name it.
+    """
+    path = Path(text).expanduser()
+    if path.is_dir():
+        kept = (evaluation_path(path, split), types_path(path, split))
+        path = next((file for file in kept if file.is_file()), path)
+    if not path.is_file():
+        what = f"no T′ of {split} there" if path.is_dir() else "no such file"
+        raise ParameterError(key, text, f"{what}; name {', '.join(NAMES)}, a file of T′, or a run")
+    return path
+
+
+def source_digests(config: ConfigDict, digests: Mapping[str, str]) -> dict[str, str]:
+    """What T′ of each split depends on besides its words and the matcher, by "SPLIT for T′": the annotation, or a file.
+
+    Args:
+      digests: of each split with its annotation, by its name.
+
+    Raises:
+      UserError: there is no such source.
+    """
+    if not config.matcher.enabled:
+        return {}
+    found: dict[str, str] = {}
+    for split, key in (("train", "training"), ("dev", "evaluation"), ("test", "evaluation")):
+        source = config.types[key]
+        if source in FROM_LABELS:
+            found[f"{split} for T′"] = digests.get(split, digests[f"{split} text"])
+        elif source not in (*NAMES, CROSS_FITTED):
+            found[f"{split} for T′"] = processes.on_first(partial(_digest, source, split, f"types.{key}"))
+    return found
+
+
+def _digest(text: str, split: str, key: str) -> str:
+    return file_digest(find_file(text, split, key))
+
+
 def _read(path: Path, sentences: Sequence[Sentence], schema: Schema) -> Types:
-    found = read_types(path, sentences)
+    found: Types = json.loads(of_first(lambda: json.dumps(read_types(path, sentences)).encode()))
+    found = [tuple(types) for types in found]
     if unknown := sorted({name for types in found for name in types} - set(schema.names)):
         raise UserError(
             f"{path}: {', '.join(unknown)}: no types of this run, which knows {', '.join(schema.names)}"
