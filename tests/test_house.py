@@ -101,7 +101,17 @@ def test_only_tasks_know_the_tasks_by_name():
 
 
 def test_the_whole_configuration_goes_no_deeper_than_runs():
-    above = {"config", "config_keys", "validation", "runs", "api", "experiments", "compiling", "commands", "configs"}
+    above = {
+        "config",
+        "config_keys",
+        "validation",
+        "runs",
+        "api",
+        "experiments",
+        "compiling",
+        "commands",
+        "configs",
+    }
     found = [
         str(path.relative_to(ROOT))
         for path in CODE

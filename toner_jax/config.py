@@ -237,7 +237,8 @@ def _allow_words(config: ConfigDict) -> None:
 
 
 # All but the last two choose the models, so that only one of them can hold.
-VARIANTS = ("small", "base", "large", "xl", "xxl", "scratch", "exp", "paper")
+FLAN_SIZES = ("small", "base", "large", "xl", "xxl")
+VARIANTS = (*FLAN_SIZES, "scratch", "exp", "paper")
 EXP, PAPER = "exp", "paper"
 
 

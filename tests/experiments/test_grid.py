@@ -11,7 +11,7 @@ from toner_jax.config import base
 from toner_jax.config_keys import get
 from toner_jax.errors import UserError
 from toner_jax.experiments import grid
-from toner_jax.experiments.variants import Variant, ablation, missing_parts, thresholds
+from toner_jax.experiments.variants import Variant, explanations, parts, sizes, thresholds, type_sources
 from toner_jax.runs import marker
 
 
@@ -29,7 +29,7 @@ def changed_keys(one, other, prefix="") -> dict:
 
 def test_a_rung_changes_exactly_what_it_says():
     config = base()
-    rungs = ablation(config)
+    rungs = parts(config).variants
     runs = [rung.of(config, seed=0).to_dict() for rung in rungs]
     off = {
         "matcher.enabled": (False, True),
@@ -44,6 +44,61 @@ def test_a_rung_changes_exactly_what_it_says():
     assert config.to_dict() == base().to_dict()  # untouched
 
 
+def all_changes(study) -> dict:
+    """Folder → what its runs have other than the base configuration."""
+    config = base().to_dict()
+    return {
+        v.folder: {k: a for k, (a, _) in changed_keys(v.of(base(), 0).to_dict(), config).items()}
+        for v in study.variants
+    }
+
+
+def test_studies_of_inputs_change_exactly_what_they_say():
+    gold = "gold"
+    assert all_changes(type_sources(base())) == {
+        "tr": {},
+        "types_cross_fitted": {"types.training": "cross_fitted"},
+        "types_oracle_train": {"types.training": gold},
+        "types_oracle_test": {"types.evaluation": gold},
+        "types_oracle": {"types.training": gold, "types.evaluation": gold},
+        "types_random": {"types.training": "random", "types.evaluation": "random"},
+        "types_none": {"matcher.enabled": False},
+    }
+    assert all_changes(explanations(base())) == {
+        "tr": {},
+        "exp_explained": {"generator.explanations": "template"},
+        "exp_shuffled": {"generator.explanations": "template", "generator.explanation_control": "shuffled"},
+        "exp_key_words": {"generator.explanations": "template", "generator.explanation_control": "key_words"},
+    }
+    config = base()
+    config.generator.explanations = "theirs.jsonl"
+    folders = [(v.folder, v.changes["generator.explanations"]) for v in explanations(config).variants]
+    assert folders[:2] == [("exp_plain", ""), ("exp_explained", "theirs.jsonl")]
+
+
+def test_sizes():
+    assert all_changes(sizes(base(), ("large", "xxl"))) == {
+        "size_large": {},
+        "size_large_exp": {"generator.explanations": "template"},
+        "size_xxl": {"generator.checkpoint": "google/flan-t5-xxl", "generator.batch_size": 8},
+        "size_xxl_exp": {
+            "generator.checkpoint": "google/flan-t5-xxl", "generator.batch_size": 8, "generator.explanations": "template",
+        },
+    }  # fmt: skip
+    conll = config_file.load("conll2003", []).config
+    assert [v.published for v in sizes(conll, ("large", "xxl", "small")).variants] == [
+        93.83, 92.97, 92.52, 93.70, None, None,
+    ]  # fmt: skip
+    scratch = config_file.load("conll2003:scratch", []).config
+    (single, _, double, _) = sizes(scratch, ("1", "2")).variants
+    assert get(double.of(scratch, 0), "generator.model.d_model") == 2 * get(
+        single.of(scratch, 0), "generator.model.d_model"
+    )
+    for config, name in ((conll, "2"), (scratch, "xl"), (scratch, "0")):
+        with pytest.raises(UserError, match="^sizes="):
+            sizes(config, (name,))
+
+
 @pytest.mark.parametrize(
     ("name", "published"),
     [
@@ -55,14 +110,14 @@ def test_a_rung_changes_exactly_what_it_says():
     ],
 )
 def test_the_paper_s_rungs(name, published):
-    assert [rung.published for rung in ablation(config_file.load(name, []).config)] == published
+    assert [rung.published for rung in parts(config_file.load(name, []).config).variants] == published
 
 
 def test_a_configuration_without_a_part_is_not_ablated():
     config = base()
-    assert missing_parts(config) == []
     config.generator.lambda_c = 0.0
-    assert missing_parts(config) == ["generator.lambda_c"]
+    with pytest.raises(UserError, match="generator.lambda_c: the configuration leaves it off itself"):
+        parts(config)
     assert main(["ablate", "--config=quickstart", "--config.generator.lambda_c=0"]) == 2
 
 
@@ -91,7 +146,7 @@ def faked(monkeypatch):
 
 def test_one_matcher_a_seed_for_all_that_use_it(faked, tmp_path):
     config = base()
-    grid.run_all(config, ablation(config), (0, 5), tmp_path)
+    grid.run_all(config, parts(config).variants, (0, 5), tmp_path)
     stages = config.stages
     expected = []
     for seed in (0, 5):
@@ -111,12 +166,12 @@ def test_what_is_done_is_asked_for_again_and_the_matcher_is_not(faked, tmp_path)
     left = tmp_path / "f_tm" / ".seed0.half" / "matcher"
     left.mkdir(parents=True)
     (left / "half").write_text("")
-    grid.run_all(config, ablation(config)[:2], (0,), tmp_path)
+    grid.run_all(config, parts(config).variants[:2], (0,), tmp_path)
     first = [folder for folder, *_ in faked]
     assert not (tmp_path / "f_tm" / "seed0" / "matcher" / "half").exists()
     faked.clear()
     (tmp_path / "f_tm" / "seed0" / "own").write_text("kept")
-    grid.run_all(config, ablation(config)[:2], (0,), tmp_path)
+    grid.run_all(config, parts(config).variants[:2], (0,), tmp_path)
     assert [folder for folder, *_ in faked] == [
         folder for folder in first if not folder.startswith("matcher")
     ]
@@ -131,11 +186,11 @@ def test_another_matcher_is_not_shared(tmp_path):
 
 def test_thresholds_are_variants():
     config = base()
-    for variant, value in zip(thresholds((0.5, -1.0)), (0.5, -1.0), strict=True):
+    for variant, value in zip(thresholds(config, (0.5, -1.0)).variants, (0.5, -1.0), strict=True):
         changed = variant.of(config, seed=0)
         assert get(changed, "matcher.type_threshold") == value
         assert set(changed_keys(changed.to_dict(), config.to_dict())) == {"matcher.type_threshold"}
-    assert [v.folder for v in thresholds((0.5, -1.0))] == ["delta_0.5", "delta_-1"]
+    assert [v.folder for v in thresholds(config, (0.5, -1.0)).variants] == ["delta_0.5", "delta_-1"]
 
 
 @pytest.mark.long
@@ -144,7 +199,7 @@ def test_a_real_ablation(tmp_path):
     given = [a for a in tiny.command(tmp_path)[3:] if not a.startswith("--workdir")]
     command = ["ablate", *given, "--seeds=1", f"--out={tmp_path}"]
     assert main(command) == 0
-    results = json.loads((tmp_path / "ablation.json").read_text())
+    results = json.loads((tmp_path / "parts.json").read_text())
     for row in results["variants"]:
         assert list(row["figures"]["test_f1"]["by_seed"]) == ["1"]
     shared = marker.stage_result(tmp_path / "matcher" / "seed1", "matcher")

@@ -8,13 +8,14 @@ import pytest
 from toner_jax.commands.app import main
 from toner_jax.experiments.pictures import draw_thresholds, draw_variants
 from toner_jax.experiments.results import collect, markdown
-from toner_jax.experiments.variants import Variant
+from toner_jax.experiments.variants import Study, Variant
 
 VARIANTS = (
     Variant("a", "first | one", {}, 80.0),
     Variant("b", "+ more", {"seed": 1}),
     Variant("c", "+ none", {}),
 )
+STUDY = Study("s", "T", VARIANTS, "before")
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def out(tmp_path):
 
 
 def test_what_comes_of_runs(out):
-    a, b, c = collect(out, VARIANTS, (0, 1, 2))["variants"]
+    a, b, c = collect(out, STUDY, (0, 1, 2))["variants"]
     assert a["figures"]["test_f1"]["mean"] == pytest.approx(1.3 / 3)
     assert a["figures"]["test_f1"]["sd"] == pytest.approx(0.305505, abs=1e-6)
     assert a["added"]["mean"] is None
@@ -43,8 +44,15 @@ def test_what_comes_of_runs(out):
     assert c["figures"]["test_f1"] == {"by_seed": {}, "mean": None, "sd": None}
 
 
+def test_against_the_first(out):
+    variants = (VARIANTS[0], VARIANTS[2], VARIANTS[1])
+    results = collect(out, Study("s", "T", variants), (0, 1, 2))
+    assert results["variants"][2]["added"]["by_seed"] == pytest.approx({1: 0.1, 2: 0.2})
+    assert "test F1 above the first row" in markdown(results)
+
+
 def test_a_table(out):
-    lines = markdown(collect(out, VARIANTS, (0, 1, 2)), "T").splitlines()
+    lines = markdown(collect(out, STUDY, (0, 1, 2))).splitlines()
     assert lines[0] == "# T"
     assert lines[4:7] == [
         "| first \\| one | 43.33 ± 30.55 | 44.33 ± 30.55 | 25.00 ± 0.00 | – | – | 3 | 80.00 |",
@@ -52,14 +60,14 @@ def test_a_table(out):
         "| + none | – | – | – | – | – | 0 | – |",
     ]
     assert len({line.replace("\\|", "").count("|") for line in lines[2:7]}) == 1
-    (single,) = (line for line in markdown(collect(out, VARIANTS, (1,)), "T").splitlines() if "more" in line)
+    (single,) = (line for line in markdown(collect(out, STUDY, (1,))).splitlines() if "more" in line)
     assert "| 60.00 | 61.00 | 25.00 | 50.00 | +10.00 | 1 |" in single
 
 
 def test_pictures_are_whole(out, tmp_path):
-    results = collect(out, VARIANTS, (0, 1, 2))
-    draw_variants(results, "T", tmp_path / "a.svg")
-    draw_variants(collect(tmp_path / "none", VARIANTS, (0,)), "nothing yet", tmp_path / "b.svg")
+    results = collect(out, STUDY, (0, 1, 2))
+    draw_variants(results, tmp_path / "a.svg")
+    draw_variants(collect(tmp_path / "none", STUDY, (0,)), tmp_path / "b.svg")
     rows = [{"type_threshold": d, "f1": 0.9, "types_f1": d} for d in (0.8, 0.5)]
     draw_thresholds(rows, 0.6, "T", tmp_path / "c.svg")
     for name in "abc":

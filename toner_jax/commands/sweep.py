@@ -87,21 +87,22 @@ def _retrain(options: argparse.Namespace) -> None:
     validate(chosen.config)
     if not chosen.config.matcher.enabled:
         raise UserError("matcher.enabled=False: there is no δ to sweep")
-    variants, out = thresholds(options.thresholds), options.out or Path("runs") / f"{chosen.name}-sweep"
-    run_all(chosen.config, variants, options.seeds, out)
-    results, title = collect(out, variants, options.seeds), f"δ on {chosen.config.data.name}, by training"
-    text = markdown(results, title)
+    study = thresholds(chosen.config, options.thresholds)
+    out = options.out or Path("runs") / f"{chosen.name}-sweep"
+    run_all(chosen.config, study.variants, options.seeds, out)
+    results = collect(out, study, options.seeds)
+    text = markdown(results)
     rows = [
         {
             "type_threshold": variant.changes["matcher.type_threshold"],
             "f1": row["figures"]["test_f1"]["mean"],
             "types_f1": row["figures"]["types_f1"]["mean"],
         }
-        for variant, row in zip(variants, results["variants"], strict=True)
+        for variant, row in zip(study.variants, results["variants"], strict=True)
     ]
     write_atomically(out / "sweep.md", text)
     write_atomically(out / "sweep.json", json.dumps(results, indent=2) + "\n")
-    draw_thresholds(rows, None, title, options.picture or out / "sweep.svg")
+    draw_thresholds(rows, None, study.title, options.picture or out / "sweep.svg")
     show(*text.splitlines(), f"tables and picture: {out}")
 
 

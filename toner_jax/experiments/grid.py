@@ -19,6 +19,7 @@ from toner_jax.runs import matcher, setup
 from toner_jax.runs.chain import DATA, SETUP
 from toner_jax.runs.marker import stage_result
 from toner_jax.runs.run import execute
+from toner_jax.runs.type_sources import MATCHER
 from toner_jax.training.metrics import LOG
 
 _SHARED = "matcher"  # the folder of the runs that train it alone
@@ -55,7 +56,16 @@ def run_all(config: ConfigDict, variants: Sequence[Variant], seeds: Sequence[int
 def _train_matcher(config: ConfigDict, seed: int, out: Path) -> Path:
     """The run that trains the type matching model of a seed, done."""
     workdir = out / _SHARED / f"seed{seed}"
-    alone = Variant(_SHARED, _SHARED, {"stages": (matcher.FOLDER,), "matcher.enabled": True})
+    alone = Variant(
+        _SHARED,
+        _SHARED,
+        {
+            "stages": (matcher.FOLDER,),
+            "matcher.enabled": True,
+            "types.training": MATCHER,
+            "types.evaluation": MATCHER,
+        },
+    )
     if not _is_done(workdir, matcher.FOLDER):
         execute(alone.of(config, seed), workdir)
     return workdir

@@ -11,7 +11,7 @@ from toner_jax.common.figures import new_figure, save_figure
 _BLUE, _ORANGE, _GREY = "#1f4e79", "#c2410c", "#6b7280"  # told apart by the colour-blind, and in grey
 
 
-def draw_variants(results: Mapping[str, Any], title: str, path: Path) -> None:
+def draw_variants(results: Mapping[str, Any], path: Path) -> None:
     """Test F1 of each variant: a point for each seed, a bar at their mean, a cross where the paper's is."""
     rows = results["variants"]
     figure = new_figure(7.5, 1.4 + 0.5 * len(rows))
@@ -42,7 +42,7 @@ def draw_variants(results: Mapping[str, Any], title: str, path: Path) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     if labelled:
         figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(results["title"], fontsize=10)
     save_figure(figure, path)
 
 

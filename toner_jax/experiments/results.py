@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from toner_jax.experiments.grid import workdir_of
-from toner_jax.experiments.variants import Variant
+from toner_jax.experiments.variants import Study
 
 # Columns of a table: the figure of a report, and its title.
 _FIGURES = {
@@ -21,15 +21,16 @@ _FIGURES = {
 _DECIDES = "test_f1"  # the figure whose differences are shown
 
 
-def collect(out: Path, variants: Sequence[Variant], seeds: Sequence[int]) -> dict[str, Any]:
+def collect(out: Path, study: Study, seeds: Sequence[int]) -> dict[str, Any]:
     """The results that are there.
 
     Returns:
-      {"seeds", "variants"}: each variant with its figures, as shares: by seed, their mean and standard deviation (None
-      of a single one), and of test F1 the differences to the variant before, over the seeds that both have.
+      {"title", "seeds", "against", "variants"}: each variant with its figures, as shares: by seed, their mean and
+      standard deviation (None of a single one), and of test F1 the differences to the variant that it is compared with,
+      over the seeds that both have.
     """
     rows: list[dict[str, Any]] = []
-    for variant in variants:
+    for variant in study.variants:
         runs = {seed: found for seed in seeds if (found := _figures(workdir_of(out, variant, seed)))}
         row: dict[str, Any] = {
             "variant": variant.folder,
@@ -41,11 +42,11 @@ def collect(out: Path, variants: Sequence[Variant], seeds: Sequence[int]) -> dic
                 for name in _FIGURES
             },
         }
-        before = rows[-1]["figures"][_DECIDES]["by_seed"] if rows else {}
+        other = rows[-1 if study.against == "before" else 0]["figures"][_DECIDES]["by_seed"] if rows else {}
         own = row["figures"][_DECIDES]["by_seed"]
-        row["added"] = spread({seed: own[seed] - before[seed] for seed in own if seed in before})
+        row["added"] = spread({seed: own[seed] - other[seed] for seed in own if seed in other})
         rows.append(row)
-    return {"seeds": list(seeds), "variants": rows}
+    return {"title": study.title, "seeds": list(seeds), "against": study.against, "variants": rows}
 
 
 def spread(values: Mapping[int, float]) -> dict[str, Any]:
@@ -75,14 +76,14 @@ def _figures(workdir: Path) -> dict[str, float | None]:
     }
 
 
-def markdown(results: Mapping[str, Any], title: str) -> str:
+def markdown(results: Mapping[str, Any]) -> str:
     """The results as a table, in points (per cent)."""
     rows = results["variants"]
     paper = any(row["published"] is not None for row in rows)
     heads = [
         "",
         *_FIGURES.values(),
-        "test F1 above the row before",
+        f"test F1 above the {'row before' if results['against'] == 'before' else 'first row'}",
         "seeds",
         *(["the paper's F1"] if paper else []),
     ]
@@ -93,7 +94,7 @@ def markdown(results: Mapping[str, Any], title: str) -> str:
         last = [f"{100 * row['published']:.2f}" if row["published"] is not None else "–"] if paper else []
         cells.append([row["title"], *figures, _points(row["added"], signed=True), str(count), *last])
     said = "Strict spans, in points: mean ± standard deviation over seeds; differences are of runs of the same seed."
-    return "\n".join([*table_lines(title, heads, cells), "", said, ""])
+    return "\n".join([*table_lines(results["title"], heads, cells), "", said, ""])
 
 
 def table_lines(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
