@@ -47,10 +47,8 @@ def test_a_rung_changes_exactly_what_it_says():
 def all_changes(study) -> dict:
     """Folder → what its runs have other than the base configuration."""
     config = base().to_dict()
-    return {
-        v.folder: {k: a for k, (a, _) in changed_keys(v.of(base(), 0).to_dict(), config).items()}
-        for v in study.variants
-    }
+    runs = {v.folder: v.of(base(), 0).to_dict() for v in study.variants}
+    return {name: {k: a for k, (a, _) in changed_keys(run, config).items()} for name, run in runs.items()}
 
 
 def test_studies_of_inputs_change_exactly_what_they_say():
@@ -82,7 +80,8 @@ def test_sizes():
         "size_large_exp": {"generator.explanations": "template"},
         "size_xxl": {"generator.checkpoint": "google/flan-t5-xxl", "generator.batch_size": 8},
         "size_xxl_exp": {
-            "generator.checkpoint": "google/flan-t5-xxl", "generator.batch_size": 8, "generator.explanations": "template",
+            "generator.checkpoint": "google/flan-t5-xxl", "generator.batch_size": 8,
+            "generator.explanations": "template",
         },
     }  # fmt: skip
     conll = config_file.load("conll2003", []).config
@@ -91,11 +90,10 @@ def test_sizes():
     ]  # fmt: skip
     scratch = config_file.load("conll2003:scratch", []).config
     (single, _, double, _) = sizes(scratch, ("1", "2")).variants
-    assert get(double.of(scratch, 0), "generator.model.d_model") == 2 * get(
-        single.of(scratch, 0), "generator.model.d_model"
-    )
+    width = "generator.model.d_model"
+    assert get(double.of(scratch, 0), width) == 2 * get(single.of(scratch, 0), width)
     for config, name in ((conll, "2"), (scratch, "xl"), (scratch, "0")):
-        with pytest.raises(UserError, match="^sizes="):
+        with pytest.raises(UserError, match=r"^sizes="):
             sizes(config, (name,))
 
 
@@ -116,7 +114,7 @@ def test_the_paper_s_rungs(name, published):
 def test_a_configuration_without_a_part_is_not_ablated():
     config = base()
     config.generator.lambda_c = 0.0
-    with pytest.raises(UserError, match="generator.lambda_c: the configuration leaves it off itself"):
+    with pytest.raises(UserError, match=r"generator\.lambda_c: the configuration leaves it off itself"):
         parts(config)
     assert main(["ablate", "--config=quickstart", "--config.generator.lambda_c=0"]) == 2
 

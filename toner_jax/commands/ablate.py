@@ -40,16 +40,11 @@ def _run(chosen: config_file.Chosen, options: argparse.Namespace) -> None:
     from toner_jax.experiments.results import collect, markdown
     from toner_jax.parallel.runtime import set_up_compilation
 
-    studies = {
-        "parts": variants.parts,
-        "types": variants.type_sources,
-        "explanations": variants.explanations,
-        "sizes": lambda config: variants.sizes(config, options.sizes),
-    }
-    study, out = (
-        studies[options.study](chosen.config),
-        options.out or Path("runs") / f"{chosen.name}-ablation",
-    )
+    if options.study == "sizes":
+        study = variants.sizes(chosen.config, options.sizes)
+    else:
+        study = variants.STUDIES[options.study](chosen.config)
+    out = options.out or Path("runs") / f"{chosen.name}-ablation"
     if not options.collect:
         set_up_compilation()
         run_all(chosen.config, study.variants, options.seeds, out)
@@ -80,10 +75,10 @@ def sizes(text: str) -> tuple[str, ...]:
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(
         "ablate",
-        "Trains and evaluates runs that differ in one thing. parts: the rungs of the paper's Table 6, the generator alone, "
-        "with type matching, with type classification, with type recognition. types: T′ from each source. explanations: "
-        "ToNER-EXP and its controls. sizes: ToNER and ToNER-EXP of each size (Figure 5, Table 7). Runs of a seed share "
-        "one type matching model.",
+        "Trains and evaluates runs that differ in one thing. parts: the rungs of the paper's Table 6, the generator "
+        "alone, with type matching, with type classification, with type recognition. types: T′ from each source. "
+        "explanations: ToNER-EXP and its controls. sizes: ToNER and ToNER-EXP of each size (Figure 5, Table 7). Runs "
+        "of a seed share one type matching model.",
         lambda: "--config.KEY=VALUE sets a key of every run, as for train.",
         takes_keys=True,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,3 +182,11 @@ def thresholds(config: ConfigDict, values: Sequence[float]) -> Study:
     """A variant for each δ of training and evaluation (Figure 3)."""
     variants = tuple(Variant(f"delta_{v:g}", f"δ = {v:g}", {"matcher.type_threshold": v}) for v in values)
     return Study("thresholds", f"δ on {config.data.name}, by training", variants)
+
+
+# By what a command line calls them; `sizes` is asked for with the sizes.
+STUDIES: Mapping[str, Callable[[ConfigDict], Study]] = {
+    "parts": parts,
+    "types": type_sources,
+    "explanations": explanations,
+}
