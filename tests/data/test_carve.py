@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from toner_jax.config import base
-from toner_jax.data.carve import carve_shares
+from toner_jax.data.carve import carve_shares, deal, sample_train
 from toner_jax.data.load import load_dataset
 from toner_jax.data.options import DataOptions
 from toner_jax.errors import UserError
@@ -161,3 +161,50 @@ def test_a_single_document_without_a_name_is_none(tmp_path, starts, by):
     dataset = load(tmp_path, format="columns", carve_shares=(0.8, 0.1, 0.1))
     assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 24, "dev": 3, "test": 3}
     assert dataset.notes[0].startswith(f"train split by {by} (")
+
+
+def test_folds_are_dealt_by_document_and_evenly():
+    documents = [f"d{i // 5}" for i in range(200)]
+    train = sentences(TEXTS, documents)
+    of = deal(train, 4, 0)
+    assert all(
+        len({fold for fold, d in zip(of, documents, strict=True) if d == name}) == 1 for name in documents
+    )
+    assert sorted(Counter(of).values()) == [50] * 4
+    assert of == deal(train, 4, 0) != deal(train, 4, 1)
+    back = deal(train[::-1], 4, 0)[::-1]
+    together = [{s.id for s, f in zip(train, one, strict=True) if f == of[0]} for one in (of, back)]
+    assert together[0] == together[1]
+    same = deal(sentences(["a b", "c", "ab", "d"]), 2, 0)
+    assert same[0] == same[2]
+    with pytest.raises(
+        UserError, match=r"types\.folds=3: documents that share sentences stay together, .* 2 such"
+    ):
+        deal(sentences(["a", "b", "c"], ["d1", "d1", "d2"]), 3, 0)
+
+
+def test_a_part_of_train():
+    documents = [f"d{i // 5}" for i in range(200)]
+    train = sentences(TEXTS, documents)
+    small, large = sample_train(train, 48, 0), sample_train(train, 90, 0)
+    assert (len(small), len(large)) == (50, 90)
+    assert set(small) < set(large)
+    assert [s for s in train if s in set(small)] == list(small)
+    assert Counter(s.doc_id for s in small).most_common(1)[0][1] == 5
+    assert sample_train(train, 48, 1) != small
+    assert len(sample_train(sentences(TEXTS), 48, 0)) == 48
+    with pytest.raises(UserError, match=r"data\.train_sentences=201: train has 200 sentences"):
+        sample_train(train, 201, 0)
+
+
+def test_a_part_of_train_is_loaded_and_said():
+    c = base()
+    c.data.name = c.data.format = "generated"
+    c.data.generated.update(train=40, dev=10, test=10)
+    whole = load_dataset(DataOptions.from_section(c.data))
+    c.data.train_sentences = 15
+    part = load_dataset(DataOptions.from_section(c.data))
+    assert set(part.splits["train"]) < set(whole.splits["train"])
+    assert len(part.splits["train"]) == 15
+    assert part.splits["dev"] == whole.splits["dev"]
+    assert "train: 15 of 40 sentences (data.train_sentences)" in part.notes
