@@ -23,7 +23,7 @@ PACKAGE = Path(toner_jax.__file__).parent
 # From the ground up, by the first part of a module's name below the package. A module may import its own package and
 # those before it. The last ones are the commands; the package itself, the public face, stands above all.
 ORDER = (
-    "errors", "atoms", "common", "schema", "config", "config_keys", "validation", "text", "data", "tasks",
+    "errors", "atoms", "common", "schema", "config", "config_keys", "validation", "text", "data", "tasks", "explaining",
     "losses", "parallel", "models", "pipeline", "decoding", "inference", "training", "evaluation",
     "runs", "api", "experiments", "benchmarks", "compiling", "commands", "predict", "main", "__main__",
 )  # fmt: skip
@@ -38,6 +38,7 @@ HOST_ONLY = (
     "text",
     "data",
     "tasks",
+    "explaining",
 )
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}
 
