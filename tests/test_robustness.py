@@ -177,9 +177,8 @@ def test_what_is_imported_is_declared_and_the_other_way_round():
     def names(requirements: list[str]) -> set[str]:
         return {r.split(";")[0].split(">")[0].split("[")[0].strip() for r in requirements}
 
-    extras = names(project["optional-dependencies"]["spacy"] + project["optional-dependencies"]["bench"]) | {
-        "torch"
-    }
+    optional = project["optional-dependencies"]
+    extras = names([*optional["spacy"], *optional["bench"], *optional["explain"]]) | {"torch"}
     libraries = {i.library for i in package_imports()} - set(sys.stdlib_module_names) - {"toner_jax"}
     needed = {DISTRIBUTIONS.get(name, name) for name in libraries} | UNSEEN
     assert needed == names(project["dependencies"]) | extras

@@ -139,8 +139,8 @@ def base() -> ConfigDict:
     c.generator.lambda_c = 0.1  # λ of Eq. 6
     c.generator.pool = "text"  # h(x) is the mean over the text's tokens, or the whole "prompt"'s
     c.generator.type_recognition = 0.5  # share of sentences that also train the task of §3.4, each epoch
-    # Explanations to train with (§3.5), by the id of a sentence of train: JSON lines of {"id", "explanation"}; or
-    # "template", made of the types' descriptions; "" trains without.
+    # Explanations to train with (§3.5), by the id of a sentence of train: JSON lines of {"id", "explanation"}; "data",
+    # those that the data bring; or "template", made of the types' descriptions; "" trains without.
     c.generator.explanations = ""
     c.generator.explanation_control = (
         ""  # "shuffled": each another sentence's; "key_words": what the text has

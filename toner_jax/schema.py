@@ -157,6 +157,7 @@ class Sentence:
       doc_id: the document it comes from, or None.
       unreachable: the annotated entities that begin or end inside a word, or lie in several sentences.
       raw: whether it came as text, without its words.
+      explanation: of its entities, where the data bring one.
     """
 
     id: str
@@ -167,6 +168,7 @@ class Sentence:
     doc_id: str | None = None
     unreachable: tuple[Unreachable, ...] = ()
     raw: bool = field(default=False, compare=False)
+    explanation: str = ""
 
     @property
     def gold(self) -> tuple[Gold, ...]:

@@ -15,7 +15,7 @@ def test_a_section_becomes_options():
     section = base().data
     options = DataOptions.from_section(section)
     assert asdict(options) == section.to_dict()
-    assert options.generated == GeneratedOptions(0, 24_000, 500, 1_000)
+    assert options.generated == GeneratedOptions(0, 24_000, 500, 1_000, fine=False)
     # What JSON makes of a tuple is a tuple again, so that options compare and hash.
     assert DataOptions.from_section({**section.to_dict(), "tag_columns": [-1]}) == options
     assert hash(options) == hash(DataOptions.from_section(section.to_dict()))

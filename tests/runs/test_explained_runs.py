@@ -106,3 +106,18 @@ def test_what_depends_on_explanations(configured, tmp_path):
     for name in ("setup", "generator", "evaluate"):
         assert len({plain[name], first[name], template[name]}) == 3
     assert plain["data"] == first["data"] == template["data"]
+
+
+def test_explanations_of_the_data_themselves(configured, tmp_path):
+    """A field of the user's own rows; a text of several sentences has none that could be told apart."""
+    own = [{**entry, "explanation": f"Own\n {entry['id']}."} for entry in TRAIN]
+    write(tmp_path / "data", train=own)
+    config = configured(**{"generator.explanations": "data", "data.pretokenized": True})
+    main, _ = samples(config, tmp_path)
+    assert main[0][1].endswith("Explanation: Own t0.")
+    assert main[1][1].endswith(NO_ENTITY)
+    write(tmp_path / "data", train=TRAIN)
+    with pytest.raises(
+        UserError, match=r"generator\.explanations=data: no sentence of train has an \"explanation\""
+    ):
+        run.execute(configured(**{"generator.explanations": "data"}), tmp_path / "run")

@@ -7,6 +7,7 @@ import asyncio
 import signal
 from collections import Counter
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from toner_jax.commands import config_file
@@ -133,7 +134,8 @@ def _until_done(work: Coroutine[Any, Any, Counter[str]]) -> Counter[str]:
 
     async def cancellable() -> Counter[str]:
         task = asyncio.ensure_future(work)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        with suppress(NotImplementedError):  # on Windows
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
             return await task
         except BaseExceptionGroup as group:
@@ -181,6 +183,18 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     add("--base_url", type=cli.some, metavar="URL", help="of the endpoint, as http://localhost:8000/v1")
     add("--limit", type=cli.positive, help="ask about so many sentences at most")
     add("--dry_run", action="store_true", help="show prompts and an estimate, and ask nothing")
+    add(
+        "--batch", type=cli.one_of("submit", "poll", "collect"), metavar="STEP",
+        help="ask by the endpoint's batches: submit, poll, collect",
+    )  # fmt: skip
+    _add_limits(parser)
+    config_file.add_no_cache(parser)
+    return parser.read(arguments)
+
+
+def _add_limits(parser: cli.Parser) -> None:
+    """The flags of how fast and for how much is asked."""
+    add = parser.add_argument
     add("--concurrency", type=cli.positive, default=8, help="requests at a time; 8 by default")
     add(
         "--requests_per_minute",
@@ -207,9 +221,3 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     add("--timeout", type=cli.number, default=120.0, metavar="SECONDS", help="of a request; 120 by default")
     add("--price", type=_price, metavar="PROMPT,ANSWER", help="of a million tokens, as 2.5,10")
     add("--max_cost", type=cli.number, metavar="COST", help="of all starts together, in the unit of --price")
-    add(
-        "--batch", type=cli.one_of("submit", "poll", "collect"), metavar="STEP",
-        help="ask by the endpoint's batches: submit, poll, collect",
-    )  # fmt: skip
-    config_file.add_no_cache(parser)
-    return parser.read(arguments)

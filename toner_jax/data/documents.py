@@ -50,6 +50,7 @@ class Document:
       unreachable: annotations that such words do not make up.
       sentence_id: what a single sentence is called instead of by its number.
       location: names the document in errors (`file:line`).
+      explanation: of the entities; a single sentence keeps it.
     """
 
     id: str | None
@@ -61,6 +62,7 @@ class Document:
     unreachable: tuple[Span, ...] = ()
     sentence_id: str | None = None
     location: str = ""
+    explanation: str = ""
 
 
 def read_documents(
@@ -75,7 +77,8 @@ def read_documents(
     """Sentences of documents, in order, with ids `{split}-{i}` and the documents' own as `doc_id`.
 
     Each sentence's `text` is its slice of the document. Repairs counted: `span_trimmed` (white space at
-    an entity's edge), `duplicate_entity`, `empty_text` (a document without a word, left out).
+    an entity's edge), `duplicate_entity`, `empty_text` (a document without a word, left out),
+    `explanation_of_sentences` (of several, so that it is none's).
 
     Args:
       schema: its names and tags are the labels that the documents may use; None leaves them as they are.
@@ -96,12 +99,13 @@ def read_documents(
         given = document.words is not None or pretokenized
         found = list(_sentences(document, schema, pretokenized, None if given else reading, repairs))
         repairs.add("empty_text", document.location or repr(document.id), not found)
-        own_id = document.sentence_id if len(found) == 1 else None
+        own_id, explanation = (document.sentence_id, document.explanation) if len(found) == 1 else (None, "")
+        several = len(found) > 1 and bool(document.explanation)
+        repairs.add("explanation_of_sentences", document.location or repr(document.id), several)
         for sentence in found:
             id = own_id or f"{prefix}{len(sentences)}"
-            sentences.append(
-                replace(sentence, id=id, doc_id=document.id, raw=not given or document.glued is not None)
-            )
+            raw = not given or document.glued is not None
+            sentences.append(replace(sentence, id=id, doc_id=document.id, raw=raw, explanation=explanation))
     return Read(tuple(sentences), repairs)
 
 

@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from toner_jax.errors import UserError
+from toner_jax.errors import ParameterError, UserError
 from toner_jax.schema import Schema, Sentence
 
-TEMPLATE = "template"
+TEMPLATE, DATA = "template", "data"
 SHUFFLED, KEY_WORDS = "shuffled", "key_words"
 
 _WORD = re.compile(r"\w+")
@@ -22,13 +22,22 @@ def explanations_of(source: str, sentences: Sequence[Sentence], schema: Schema) 
     """Explanations by the id of the sentence, of those among `sentences` that have entities.
 
     Args:
-      source: "template", or a file.
+      source: "template", "data" for the sentences' own, or a file.
 
     Raises:
-      UserError: the file is missing or malformed, or explains none of the sentences.
+      UserError: no sentence has one, or the file is missing or malformed, or explains none of the sentences.
     """
     if source == TEMPLATE:
         return {s.id: by_template(s, schema) for s in sentences if s.entities}
+    if source == DATA:
+        own = {s.id: s.explanation for s in sentences if s.entities and s.explanation}
+        if not own and any(s.entities for s in sentences):
+            raise ParameterError(
+                "generator.explanations",
+                DATA,
+                'no sentence of train has an "explanation"; jsonl and doccano read them',
+            )
+        return own
     path, wanted = Path(source).expanduser(), {s.id for s in sentences if s.entities}
     found = {key: text for key, text in read_explanations(path).items() if key in wanted}
     if wanted and not found:

@@ -24,6 +24,7 @@ def dump_sentences(sentences: Iterable[Sentence]) -> str:
                 "raw": s.raw,
                 "entities": [[e.start, e.end, e.type] for e in s.entities],
                 "unreachable": [[e.start, e.end, e.type] for e in s.unreachable],
+                **({"explanation": s.explanation} if s.explanation else {}),
             }
         )
         + "\n"
@@ -62,9 +63,8 @@ def parse_sentences(lines: Iterable[str], source: str) -> list[Sentence]:
             words = tuple(GLUE * (i in glued) + text[a:b] for i, (a, b) in enumerate(offsets))
             entities = tuple(Entity(start, end, name) for start, end, name in entry["entities"])
             lost = tuple(Unreachable(start, end, name) for start, end, name in entry["unreachable"])
-            sentences.append(
-                Sentence(entry["id"], words, offsets, text, entities, entry["doc_id"], lost, entry["raw"])
-            )
+            own = entry["doc_id"], lost, entry["raw"], entry.get("explanation", "")
+            sentences.append(Sentence(entry["id"], words, offsets, text, entities, *own))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{source}:{number}: not a sentence ({error!r})") from error
     return sentences

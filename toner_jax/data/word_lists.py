@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from toner_jax.data.reading import Read, check_characters, check_not_empty, shown
@@ -36,6 +37,7 @@ class WordLists:
         *,
         id: str | None = None,
         doc_id: str | None = None,
+        explanation: str = "",
     ) -> None:
         """Adds a sentence of words joined by single spaces; one without words is counted alone.
 
@@ -64,11 +66,12 @@ class WordLists:
             return
         self._repairs.add("duplicate_entity", location, len(found) - len(set(found)))
         id = id or f"{self._prefix}{len(self._sentences)}"
-        self._sentences.append(make_sentence(id, trimmed, found, self._schema, doc_id=doc_id))
+        made = make_sentence(id, trimmed, found, self._schema, doc_id=doc_id)
+        self._sentences.append(replace(made, explanation=explanation))
 
     def add_tagged(
         self, words: Sequence[str], tags: Sequence[str], place: Place, location: str, *,
-        id: str | None = None, doc_id: str | None = None,
+        id: str | None = None, doc_id: str | None = None, explanation: str = "",
     ) -> None:  # fmt: skip
         """Adds a sentence with a tag for each word, as `add`. What the tags mean all of them together tell, so that
         `read` makes the sentence.
@@ -80,7 +83,8 @@ class WordLists:
             self._tags.add((tag,), place(i))
 
         def add() -> None:
-            self.add(words, self._tags.entities(tags, place), location, id=id, doc_id=doc_id)
+            entities = self._tags.entities(tags, place)
+            self.add(words, entities, location, id=id, doc_id=doc_id, explanation=explanation)
 
         self._waiting.append(add)
 

@@ -155,7 +155,7 @@ def _read_reply(entry: dict[str, Any]) -> Reply:
 def _known(output: Path) -> dict[str, list[str]]:
     state = _read(output)
     if not state:
-        raise UserError(f"{state_path(output)}: no batch of {output} is known; --batch=submit sends one")
+        raise UserError(f"{state_path(output)}: no batch of {output} is known; submit one")
     return state
 
 

@@ -46,7 +46,7 @@ def connect(base_url: str | None, timeout: float) -> AsyncOpenAI:
     base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
     key = os.environ.get("OPENAI_API_KEY") or ("none" if base_url else "")
     if not key:
-        raise UserError("no key: set OPENAI_API_KEY, or --base_url=http://… of an endpoint without one")
+        raise UserError("no key: set OPENAI_API_KEY, or the base URL of an endpoint that needs none")
     # It would try again by itself, without a look at the limits.
     return AsyncOpenAI(api_key=key, base_url=base_url, timeout=timeout, max_retries=0)
 
@@ -85,7 +85,7 @@ def reply_of(completion: Any) -> Reply:
     if not text or not text.strip():
         raise ValueError("an empty answer")
     if choices[0].finish_reason == "length":
-        raise Unanswered("the answer was cut at --max_tokens; raise it")
+        raise Unanswered("the answer was cut at max_tokens; raise it")
     return Reply(text, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0)
 
 

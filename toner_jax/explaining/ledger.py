@@ -54,7 +54,7 @@ class Ledger:
         if known not in (None, question.key):
             raise UserError(
                 f"{self.path}: explains {question.sentence.id} as another prompt or model would have it; choose "
-                "another --output, or the data and the model that it was begun with"
+                "another file, or the data and the model that it was begun with"
             )
         return known is not None
 
@@ -133,7 +133,7 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
             _ = entry["id"], entry["key"], entry["cost"]
         except (ValueError, KeyError, TypeError):
             raise UserError(
-                f"{path}:{number}: no line that this command has written; choose another --output, or mend the line"
+                f"{path}:{number}: no line that this command has written; choose another file, or mend the line"
             ) from None
         yield entry
 

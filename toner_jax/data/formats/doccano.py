@@ -13,6 +13,7 @@ from toner_jax.data.documents import Document, read_documents
 from toner_jax.data.formats.answers import approved_in_doccano, is_prodigy
 from toner_jax.data.formats.json_values import (
     Record,
+    get_explanation,
     get_id,
     get_list,
     get_spans,
@@ -63,7 +64,8 @@ def read_doccano(
             relations = get_list(item, "relations", location) if "relations" in item else []
             repairs.add("not_entities", location, len(relations))
             id = get_id(item, "id", location) or running_document(split, i)
-            yield Document(id, text, spans, location=location)
+            explanation = get_explanation(item, location)
+            yield Document(id, text, spans, location=location, explanation=explanation)
 
     read = read_documents(
         documents(), schema, split, pretokenized=pretokenized, reading=reading, repairs=repairs

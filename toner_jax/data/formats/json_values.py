@@ -219,6 +219,16 @@ def get_objects(item: Mapping[str, Any], key: str, location: str) -> Iterator[tu
         yield value, where
 
 
+def get_explanation(item: Mapping[str, Any], location: str) -> str:
+    """The optional `explanation` of a record's entities, in one line; "" where there is none, or no string.
+
+    Raises:
+      UserError: it holds what is no text.
+    """
+    value = item.get("explanation")
+    return " ".join(as_text(value, '"explanation"', location).split()) if isinstance(value, str) else ""
+
+
 def get_id(item: Mapping[str, Any], key: str, location: str) -> str | None:
     """A string or a whole number of the item, as a string; None where it is missing or null.
 

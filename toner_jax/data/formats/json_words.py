@@ -7,7 +7,7 @@ from typing import Any
 
 from toner_jax.atoms import Range
 from toner_jax.data.documents import Document, Span
-from toner_jax.data.formats.json_values import as_text, get_id, get_list, get_text, one_of
+from toner_jax.data.formats.json_values import as_text, get_explanation, get_id, get_list, get_text, one_of
 from toner_jax.data.reading import shown
 from toner_jax.data.repairs import Repairs
 from toner_jax.errors import UserError
@@ -88,6 +88,7 @@ def document_of_words(
         words=(tuple(found for found in ranges if found),),
         sentence_id=get_id(item, "id", location),
         location=location,
+        explanation=get_explanation(item, location),
     )
 
 

@@ -10,9 +10,9 @@ and keeps these words. `write_jsonl` writes sentences so, and keeps them exactly
 the entities that no words make up.
 
 Other spellings: `tokens` for words; `spans` for entities; `ner_tags` for tags; `[start, end, label]` for a
-span; a range may be `{"start", "end"}`. `id` and `doc_id` are optional, other keys do not matter. A span may repeat its
-text, which is checked; so are words and tags beside the text that they were made of. Prodigy's records are of this kind
-(`formats/answers.py`).
+span; a range may be `{"start", "end"}`. `id`, `doc_id` and `explanation` (of the entities) are optional, other keys do
+not matter. A span may repeat its text, which is checked; so are words and tags beside the text that they were made of.
+Prodigy's records are of this kind (`formats/answers.py`).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from toner_jax.data.formats.json_texts import refuse_other_data
 from toner_jax.data.formats.json_values import (
     as_int,
     check_span,
+    get_explanation,
     get_id,
     get_list,
     get_spans,
@@ -123,6 +124,8 @@ def write_jsonl(sentences: Iterable[Sentence], path: Path) -> None:
             }
             if s.raw:
                 value["glued"] = [i for i, word in enumerate(s.words) if word != bare(word)]
+            if s.explanation:
+                value["explanation"] = s.explanation
             if s.unreachable:
                 value["unreachable"] = [
                     {"start": e.start, "end": e.end, "label": e.type} for e in s.unreachable
@@ -213,6 +216,7 @@ def _document(
         unreachable=tuple(a.span(location) for a in lost),
         sentence_id=id if key else None,
         location=location,
+        explanation=get_explanation(item, location),
     )
 
 
@@ -276,12 +280,15 @@ def _read_words(
 ) -> Read:
     for item, location in items:
         id, doc_id = get_id(item, "id", location), get_id(item, "doc_id", location)
+        explanation = get_explanation(item, location)
         if tagged:
             words = get_words(item, location)
             tags, locations = get_tags(item, len(words), location), [location] * len(words)
-            lists.add_tagged(words, tags, locations.__getitem__, location, id=id, doc_id=doc_id)
+            at = locations.__getitem__
+            lists.add_tagged(words, tags, at, location, id=id, doc_id=doc_id, explanation=explanation)
         else:
-            lists.add(*_spanned(item, schema, location), location, id=id, doc_id=doc_id)
+            words, entities = _spanned(item, schema, location)
+            lists.add(words, entities, location, id=id, doc_id=doc_id, explanation=explanation)
     return lists.read(path)
 
 
