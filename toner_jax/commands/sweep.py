@@ -30,8 +30,10 @@ def main(arguments: Sequence[str]) -> None:
     from toner_jax.parallel.runtime import set_up_compilation
 
     set_up_compilation()
-    if options.mode == "decode":
-        _decode(options)
+    if options.mode != "match" and options.thresholds is None:
+        raise UserError("name what is to be tried: --thresholds=0.5,0.6,0.7")
+    if options.mode != "retrain":
+        (_decode if options.mode == "decode" else _match)(options)
         return
     with goes_on():
         _retrain(options)
@@ -70,6 +72,41 @@ def _decode(options: argparse.Namespace) -> None:
     lines = table_lines(title, _HEADS, cells)
     write_atomically(out / "sweep.md", "\n".join([*lines, ""]))
     draw_thresholds(rows, ner.type_threshold, title, options.picture or out / "sweep.svg")
+    show(*lines, f"table and picture: {out}")
+
+
+def _match(options: argparse.Namespace) -> None:
+    """What the type matching model of a run tells apart, in each split."""
+    if options.workdir is None:
+        raise UserError("--mode=match looks at the type matching model of a run: give --workdir")
+    from toner_jax.experiments.pictures import draw_similarities
+    from toner_jax.experiments.results import table_lines
+    from toner_jax.experiments.similarities import tell_apart
+    from toner_jax.runs.restore import read_work_config
+
+    found, priors = tell_apart(options.workdir)
+    out = options.out or options.workdir / "match"
+    title = f"Types told apart on {read_work_config(options.workdir).data.name}"
+    rows: list[dict[str, Any]] = [{"split": t.split, "weights": t.weights, **t.figures} for t in found]
+    scores = ("precision", "recall", "f1")
+    cells = [
+        [f"{r['split']}, {r['weights']} training", f"{r['auc']:.4f}", f"{r['type_threshold']:.4f}",
+         *(f"{100 * r[name]:.2f}" for name in scores)]
+        for r in rows
+    ]  # fmt: skip
+    cells += [
+        [
+            f"{p['split']}, the same for all",
+            f"{p['auc']:.4f}",
+            "–",
+            *(f"{100 * p[name]:.2f}" for name in scores),
+        ]
+        for p in priors
+    ]
+    lines = table_lines(title, ("", "AUC", "δ", "precision", "recall", "F1"), cells)
+    write_atomically(out / "match.json", json.dumps({"matcher": rows, "type_prior": priors}, indent=2) + "\n")
+    write_atomically(out / "match.md", "\n".join([*lines, ""]))
+    draw_similarities(found, title, options.picture or out / "match.svg")
     show(*lines, f"table and picture: {out}")
 
 
@@ -117,15 +154,21 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(
         "sweep",
         "Says what another type threshold δ would do: to a finished run that only decodes with it, or to generators "
-        "that are trained with it, which share one type matching model a seed.",
+        "that are trained with it, which share one type matching model a seed; and which types a run's matcher tells "
+        "apart.",
         lambda: "--config.KEY=VALUE sets a key of every run that is trained, as for train.",
         takes_keys=True,
     )
     parser.add_argument(
-        "--mode", type=cli.one_of("decode", "retrain"), default="decode", help="decode (default) or retrain"
+        "--mode",
+        type=cli.one_of("decode", "retrain", "match"),
+        default="decode",
+        help="decode (default), retrain, or match: the cosines of a run's type matching model (Figure 4)",
     )
-    parser.add_argument("--thresholds", type=_thresholds, required=True, metavar="δ,…", help="as 0.5,0.6,0.7")
-    parser.add_argument("--workdir", type=cli.path, metavar="DIR", help="decode: the work directory of a run")
+    parser.add_argument("--thresholds", type=_thresholds, metavar="δ,…", help="as 0.5,0.6,0.7")
+    parser.add_argument(
+        "--workdir", type=cli.path, metavar="DIR", help="decode, match: the work directory of a run"
+    )
     parser.add_argument(
         "--split", type=cli.one_of("dev", "test"), default="test", help="decode: dev or test (default)"
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from toner_jax.common.figures import new_figure, save_figure
+from toner_jax.experiments.similarities import Told
 
 _BLUE, _ORANGE, _GREY = "#1f4e79", "#c2410c", "#6b7280"  # told apart by the colour-blind, and in grey
 
@@ -69,5 +70,42 @@ def draw_thresholds(rows: list[dict[str, Any]], chosen: float | None, title: str
     axes.grid(color="#e5e7eb", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    save_figure(figure, path)
+
+
+def draw_similarities(found: Sequence[Told], title: str, path: Path) -> None:
+    """Figure 4: cosines of present and of absent types, a row for each split, before and after training."""
+    splits = list(dict.fromkeys(told.split for told in found))
+    weights = list(dict.fromkeys(told.weights for told in found))
+    figure = new_figure(4.4 * len(weights), 2.3 * len(splits) + 0.7)
+    grid = figure.subplots(len(splits), len(weights), squeeze=False, sharex=True)
+    low = min(float(values.min()) for told in found for values in (told.present, told.absent) if len(values))
+    bins = [low + (1 - low) * i / 50 for i in range(51)]
+    for told in found:
+        axes = grid[splits.index(told.split)][weights.index(told.weights)]
+        axes.hist(told.absent, bins=bins, density=True, color=_ORANGE, alpha=0.55, label="type absent")
+        axes.hist(
+            told.present,
+            bins=bins,
+            density=True,
+            histtype="step",
+            color=_BLUE,
+            linewidth=1.6,
+            label="type present",
+        )
+        delta = told.figures["type_threshold"]
+        axes.axvline(delta, color=_GREY, linestyle="--", linewidth=1, label="δ")
+        axes.set_title(
+            f"{told.split}, {told.weights} training: AUC {told.figures['auc']:.3f}, F1 {100 * told.figures['f1']:.1f} "
+            f"at δ = {delta:.3f}",
+            fontsize=8,
+        )
+        axes.set_yticks([])
+        axes.spines[["top", "right", "left"]].set_visible(False)
+    for axes in grid[-1]:
+        axes.set_xlabel("cosine of sentence and type")
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     figure.suptitle(title, fontsize=10)
     save_figure(figure, path)
