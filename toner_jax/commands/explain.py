@@ -170,20 +170,25 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         lambda: "--config.KEY=VALUE as for train: --config.data.dir=DIR, where the data are.",
         takes_keys=True,
     )
-    add = parser.add_argument
-    add("--config", type=cli.some, required=True, metavar="NAME[:VARIANT]", help="as for train, or a file")
-    add(
+    parser.add_argument(
+        "--config", type=cli.some, required=True, metavar="NAME[:VARIANT]", help="as for train, or a file"
+    )
+    parser.add_argument(
         "--output",
         type=cli.output,
         required=True,
         metavar="FILE",
         help="JSON lines, to which answers are added",
     )
-    add("--model", type=cli.some, required=True, help="as the endpoint calls it")
-    add("--base_url", type=cli.some, metavar="URL", help="of the endpoint, as http://localhost:8000/v1")
-    add("--limit", type=cli.positive, help="ask about so many sentences at most")
-    add("--dry_run", action="store_true", help="show prompts and an estimate, and ask nothing")
-    add(
+    parser.add_argument("--model", type=cli.some, required=True, help="as the endpoint calls it")
+    parser.add_argument(
+        "--base_url", type=cli.some, metavar="URL", help="of the endpoint, as http://localhost:8000/v1"
+    )
+    parser.add_argument("--limit", type=cli.positive, help="ask about so many sentences at most")
+    parser.add_argument(
+        "--dry_run", action="store_true", help="show prompts and an estimate, and ask nothing"
+    )
+    parser.add_argument(
         "--batch", type=cli.one_of("submit", "poll", "collect"), metavar="STEP",
         help="ask by the endpoint's batches: submit, poll, collect",
     )  # fmt: skip
@@ -194,30 +199,39 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _add_limits(parser: cli.Parser) -> None:
     """The flags of how fast and for how much is asked."""
-    add = parser.add_argument
-    add("--concurrency", type=cli.positive, default=8, help="requests at a time; 8 by default")
-    add(
+    parser.add_argument(
+        "--concurrency", type=cli.positive, default=8, help="requests at a time; 8 by default"
+    )
+    parser.add_argument(
         "--requests_per_minute",
         type=cli.positive,
         default=0,
         metavar="N",
         help="at most; no limit by default",
     )
-    add(
+    parser.add_argument(
         "--tokens_per_minute",
         type=cli.positive,
         default=0,
         metavar="N",
         help="at most, prompts and answers together",
     )
-    add("--max_tokens", type=cli.positive, default=500, metavar="N", help="of an answer; 500 by default")
-    add(
+    parser.add_argument(
+        "--max_tokens", type=cli.positive, default=500, metavar="N", help="of an answer; 500 by default"
+    )
+    parser.add_argument(
         "--attempts",
         type=cli.positive,
         default=6,
         metavar="N",
         help="of a request that gets no answer; 6 by default",
     )
-    add("--timeout", type=cli.number, default=120.0, metavar="SECONDS", help="of a request; 120 by default")
-    add("--price", type=_price, metavar="PROMPT,ANSWER", help="of a million tokens, as 2.5,10")
-    add("--max_cost", type=cli.number, metavar="COST", help="of all starts together, in the unit of --price")
+    parser.add_argument(
+        "--timeout", type=cli.number, default=120.0, metavar="SECONDS", help="of a request; 120 by default"
+    )
+    parser.add_argument(
+        "--price", type=_price, metavar="PROMPT,ANSWER", help="of a million tokens, as 2.5,10"
+    )
+    parser.add_argument(
+        "--max_cost", type=cli.number, metavar="COST", help="of all starts together, in the unit of --price"
+    )
