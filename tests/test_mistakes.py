@@ -15,7 +15,9 @@ from toner_jax.runs import config_files
 from toner_jax.runs.config_files import FORMAT_VERSION
 from toner_jax.runs.marker import digest_of
 
-COMMANDS = "train, predict, evaluate, ablate, sweep, explain, stats, schema, convert, compile, bench"
+COMMANDS = (
+    "train, predict, evaluate, ablate, sweep, reproduce, explain, stats, schema, convert, compile, bench"
+)
 CONFIGS = "ace2004, ace2005, conll2003, custom, jnlpba, ontonotes, quickstart, wnut17, or a file of your own"
 VALUE = "flags are written --name=value, see toner-jax train --help"
 KEYS = "toner-jax train --keys lists them"

@@ -36,6 +36,7 @@ FLAGS = {
     "evaluate": ("scripts/evaluate.py",),
     "ablate": ("scripts/ablate.py",),
     "sweep": ("scripts/sweep_threshold.py",),
+    "reproduce": ("scripts/reproduce.py",),
     "explain": ("scripts/explain.py",),
     "stats": ("scripts/dataset_stats.py",),
     "schema": ("scripts/infer_schema.py",),

@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "evaluate a run on a split, another file or another step",
     "ablate": "tell what each part of the method adds, as the paper's Table 6 does",
     "sweep": "tell what another type threshold would do, as the paper's Figure 3 does",
+    "reproduce": "do the runs of a table or figure of the paper, and show both",
     "explain": "ask a language model to explain training entities, to train with (ToNER-EXP)",
     "stats": "say what a data set holds",
     "schema": "begin a schema file with the labels of annotated data",

@@ -28,9 +28,9 @@ _LENT = (DATA, SETUP, setup.SCHEMA, setup.MODELS, setup.TOKENIZERS, matcher.FOLD
 _AFTER = ("matcher.enabled", "matcher.type_threshold", "matcher.type_threshold_beta")
 
 
-def workdir_of(out: Path, variant: Variant, seed: int) -> Path:
+def workdir_of(out: Path, folder: str, seed: int) -> Path:
     """Where a run of the experiment lives."""
-    return out / variant.folder / f"seed{seed}"
+    return out / folder / f"seed{seed}"
 
 
 def run_all(config: ConfigDict, variants: Sequence[Variant], seeds: Sequence[int], out: Path) -> None:
@@ -47,15 +47,20 @@ def run_all(config: ConfigDict, variants: Sequence[Variant], seeds: Sequence[int
         for j, variant in enumerate(variants):
             number = i * len(variants) + j + 1
             say(f"run {number} of {len(seeds) * len(variants)}: {variant.title}, seed {seed}")
-            changed, workdir = variant.of(config, seed), workdir_of(out, variant, seed)
+            changed, workdir = variant.of(config, seed), workdir_of(out, variant.folder, seed)
             if changed.matcher.enabled:
-                _lend(_train_matcher(config, seed, out), workdir)
+                _lend(train_matcher(config, seed, out), workdir)
             execute(changed, workdir)
 
 
-def _train_matcher(config: ConfigDict, seed: int, out: Path) -> Path:
-    """The run that trains the type matching model of a seed, done."""
-    workdir = out / _SHARED / f"seed{seed}"
+def matcher_of(out: Path, seed: int) -> Path:
+    """Where the run lives that trains the type matching model of a seed."""
+    return workdir_of(out, _SHARED, seed)
+
+
+def train_matcher(config: ConfigDict, seed: int, out: Path) -> Path:
+    """That run, done."""
+    workdir = matcher_of(out, seed)
     alone = Variant(
         _SHARED,
         _SHARED,

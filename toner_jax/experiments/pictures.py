@@ -12,7 +12,9 @@ from toner_jax.experiments.similarities import Told
 _BLUE, _ORANGE, _GREY = "#1f4e79", "#c2410c", "#6b7280"  # told apart by the colour-blind, and in grey
 
 
-def draw_variants(results: Mapping[str, Any], path: Path) -> None:
+def draw_variants(
+    results: Mapping[str, Any], path: Path, label_of_x: str = "strict span F1 on test (%)"
+) -> None:
     """Test F1 of each variant: a point for each seed, a bar at their mean, a cross where the paper's is."""
     rows = results["variants"]
     figure = new_figure(7.5, 1.4 + 0.5 * len(rows))
@@ -37,7 +39,7 @@ def draw_variants(results: Mapping[str, Any], path: Path) -> None:
             axes.scatter([published], [i], color=_ORANGE, marker="x", s=40, label=label("the paper"))
     axes.set_yticks(range(len(rows)), [row["title"] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.7)
-    axes.set_xlabel("strict span F1 on test (%)")
+    axes.set_xlabel(label_of_x)
     axes.grid(axis="x", color="#e5e7eb", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -31,7 +31,7 @@ def collect(out: Path, study: Study, seeds: Sequence[int]) -> dict[str, Any]:
     """
     rows: list[dict[str, Any]] = []
     for variant in study.variants:
-        runs = {seed: found for seed in seeds if (found := _figures(workdir_of(out, variant, seed)))}
+        runs = {seed: found for seed in seeds if (found := _figures(workdir_of(out, variant.folder, seed)))}
         row: dict[str, Any] = {
             "variant": variant.folder,
             "title": variant.title,

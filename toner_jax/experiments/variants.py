@@ -106,6 +106,11 @@ _SOURCES: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
 )
 
 
+def whole(config: ConfigDict) -> Study:
+    """The configuration itself."""
+    return Study("whole", f"ToNER on {config.data.name}", (Variant(WHOLE, "ToNER", {}),))
+
+
 def type_sources(config: ConfigDict) -> Study:
     """T′ of the generator's training from each source."""
     variants = tuple(
