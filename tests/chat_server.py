@@ -21,14 +21,19 @@ class Endpoint:
 
     Attributes:
       fail: the share of requests that fail, in a way drawn anew each time.
+      cut, later_name: prompts whose answer is cut; whether `max_tokens` is refused for `max_completion_tokens`.
       contradict: prompts are answered wrongly whose checksum this divides; 0 for none.
       seen, answered: how often each prompt came, and how often it was answered usably.
       times: of the requests.
       most: of requests at a time.
     """
 
-    def __init__(self, fail: float = 0.0, contradict: int = 0, wait: float = 0.0, status: int = 0):
+    def __init__(
+        self, fail: float = 0.0, contradict: int = 0, wait: float = 0.0, status: int = 0, *, cut: int = 0,
+        later_name: bool = False,
+    ):  # fmt: skip
         self.fail, self.contradict, self.wait, self.status = fail, contradict, wait, status
+        self.cut, self.later_name = cut, later_name
         self.rng, self.lock = random.Random(0), threading.Lock()
         self.seen: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
@@ -46,6 +51,7 @@ class Endpoint:
         line = next(row for row in prompt.split("\n") if row.startswith("Entity: "))
         if self.contradicts(prompt):
             line = "Entity: [(nothing, such)]"
+        finish = "length" if self.cut and crc32(prompt.encode()) % self.cut == 0 else "stop"
         text = (
             "I would rather not."
             if malformed
@@ -53,7 +59,7 @@ class Endpoint:
         )
         return {
             "id": "c", "object": "chat.completion", "created": 1, "model": body["model"],
-            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+            "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}],
             "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
         }  # fmt: skip
 
@@ -101,7 +107,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: dict[str, Any], prompt: str, failure: str) -> None:
         end = self.server.endpoint
-        if end.status:
+        if end.later_name and "max_tokens" in body:
+            message = "Unsupported parameter: use 'max_completion_tokens' instead."
+            self._send(400, "application/json", json.dumps({"error": {"message": message}}))
+        elif end.status:
             self._send(end.status, "application/json", json.dumps({"error": {"message": "no"}}))
         elif failure in ("500", "429"):
             self._send(

@@ -18,6 +18,14 @@ from toner_jax.tasks.recognized import Recognized, Score
 SCHEMA = Schema("s", (EntityType("person", "People."), EntityType("place", "Places.")))
 
 
+LABEL = [[0, 4, "place"], [6, 9, "person"], [17, 21, "place"]]
+SUSPECTS = [
+    {"suspect": "place", "kind": "doubtful", "margin": 9.0, "text": "Lima, Ann <b> in Oslo", "label": LABEL},
+    *({"suspect": "date", "kind": "missing", "margin": 8.0, "text": "Ann", "label": [[0, 3, "person"]]},)
+    * 24,
+]
+
+
 @pytest.fixture(scope="module")
 def page() -> str:
     return _render()
@@ -64,7 +72,9 @@ def _render() -> str:
     ]
     starts.append({"started": "start 7", "processes": 2})
     similarities = [[0.9, 0.8], [0.1, 0.2]]
-    page = html_report.Page("T <1>", metrics, similarities, type_threshold=0.5, starts=starts)
+    page = html_report.Page(
+        "T <1>", metrics, similarities, type_threshold=0.5, starts=starts, suspects=SUSPECTS
+    )
     return html_report.render(report, evaluated, SCHEMA, page)
 
 
@@ -88,6 +98,17 @@ def test_mistakes_are_shown(page):
         "<td>0.400</td><td>type</td><td><b>Bo</b> person</td><td><b>Bo</b> place</td>"
         "<td>Ann &lt;/script&gt; Bo</td>" in text
     )
+
+
+def test_the_clearest_suspects_are_shown(page):
+    shown = page.split("Suspect annotations of train")[1].split("</table>")[0]
+    assert "25 in all" in shown
+    rows = re.findall(
+        r"<tr><td>([\d.]+)</td><td><b>(.*?)</b></td><td>(\w+)</td><td>(.*?)</td><td>(.*?)</td></tr>", shown
+    )
+    assert len(rows) == 20
+    assert rows[0] == ("9.00", "place", "doubtful", "Lima, Oslo", "Lima, Ann &lt;b&gt; in Oslo")
+    assert rows[1] == ("8.00", "date", "missing", "–", "Ann")
 
 
 def test_the_last_starts_are_shown(page):

@@ -136,10 +136,39 @@ def test_who_cannot_be_asked(tmp_path, capsys, monkeypatch):
 
 def test_an_unreachable_endpoint(tmp_path, capsys):
     url = "http://127.0.0.1:9/v1"
-    assert main([*arguments(tmp_path / "e.jsonl", url, 10)[:-1], "--attempts=2"]) == 1
+    assert main([*arguments(tmp_path / "e.jsonl", url, 4)[:-1], "--attempts=2"]) == 1
     captured = capsys.readouterr()
     assert "unanswered" in captured.out
     assert "no connection" in captured.err
+    # What answers none of the first is not asked ten thousand times.
+    assert main([*arguments(tmp_path / "e.jsonl", url, 500)[:-1], "--attempts=2"]) == 2
+    assert "no question was answered: no connection" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_cut_answers_are_refused_once_and_paid_once(tmp_path, capsys):
+    output, end = tmp_path / "e.jsonl", Endpoint(cut=10)
+    with serving(end) as url:
+        assert main(arguments(output, url, 60, "--price=10,10")) == 1
+        refused = lines(output.with_name("e.refused.jsonl"))
+        assert refused
+        assert {entry["reason"] for entry in refused} == {"malformed"}
+        assert {entry["what"] for entry in refused} == {"cut at max_tokens=500"}
+        asked = sum(end.seen.values())
+        assert asked == len(wanted(60))
+        assert main(arguments(output, url, 60)) == 0
+        assert sum(end.seen.values()) == asked
+        end.cut = 0
+        assert main(arguments(output, url, 60, "--again", "--max_tokens=900", "--price=10,10")) == 0
+    assert {entry["id"] for entry in lines(output)} == wanted(60)
+    # 120 tokens a request: what was refused has been paid, too.
+    assert f"cost {(asked + len(refused)) * 120 * 10 / 1e6:.2f} in all" in capsys.readouterr().out
+
+
+def test_the_later_name_of_max_tokens(tmp_path):
+    output, end = tmp_path / "e.jsonl", Endpoint(later_name=True)
+    with serving(end) as url:
+        assert main(arguments(output, url, 20)) == 0
+    check(output, end, 20)
 
 
 def test_a_torn_line_is_removed(tmp_path):

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     from toner_jax.explaining.ledger import opened
 
     with opened(options.output) as ledger:
-        left = _left(questions, ledger)[: options.limit]
+        left = _left(questions, ledger, again=options.again)[: options.limit]
         if options.dry_run:
             _describe(left, options.price)
             return cli.OK
@@ -58,10 +58,10 @@ def _questions(options: argparse.Namespace) -> list[Question]:
     return found
 
 
-def _left(questions: Sequence[Question], ledger: Ledger) -> list[Question]:
-    """The questions without an answer, said how many there are."""
+def _left(questions: Sequence[Question], ledger: Ledger, *, again: bool) -> list[Question]:
+    """The questions without an answer, said how many there are; `again`: those whose answer was refused, too."""
     missing = [q for q in questions if not ledger.has(q)]
-    left = [q for q in missing if not ledger.is_refused(q)]
+    left = [q for q in missing if again or not ledger.is_refused(q)]
     refused = (
         f", {len(missing) - len(left):,} refused ({ledger.refused_path})" if len(missing) > len(left) else ""
     )
@@ -192,6 +192,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "--batch", type=cli.one_of("submit", "poll", "collect"), metavar="STEP",
         help="ask by the endpoint's batches: submit, poll, collect",
     )  # fmt: skip
+    parser.add_argument("--again", action="store_true", help="ask again for what was refused")
     _add_limits(parser)
     config_file.add_no_cache(parser)
     return parser.read(arguments)

@@ -22,6 +22,7 @@ from toner_jax.evaluation.report import Report
 from toner_jax.schema import Entity, Schema, Sentence
 
 _STARTS = 5  # of a run, the last ones, are shown
+_SUSPECTS = 20  # the clearest ones
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Page:
       similarities: [N][K], the cosines behind T′, in schema order; None without type matching.
       type_threshold: δ; None without type matching.
       starts: the record of the run's starts, the first one first.
+      suspects: annotations of train that may be wrong, as `Suspect.to_json` has them, the clearest first.
     """
 
     title: str
@@ -40,6 +42,7 @@ class Page:
     similarities: Sequence[Sequence[float]] | None = None
     type_threshold: float | None = None
     starts: Sequence[Mapping[str, Any]] = ()
+    suspects: Sequence[Mapping[str, Any]] = ()
 
 
 def render(report: Report, evaluated: Evaluated, schema: Schema, page: Page) -> str:
@@ -53,6 +56,8 @@ def render(report: Report, evaluated: Evaluated, schema: Schema, page: Page) -> 
         types=schema.names,
         error_kinds=ERROR_KINDS,
         starts=_starts(page.starts),
+        suspects=page.suspects[:_SUSPECTS],
+        suspect_count=len(page.suspects),
     )
 
 

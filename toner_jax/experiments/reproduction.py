@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from toner_jax.evaluation.paper import ACE04, ACE05, CONLL, JNLPBA, ONTONOTES, RESULTS, TITLES
 from toner_jax.experiments.grid import workdir_of
-from toner_jax.experiments.results import spread, table_lines
+from toner_jax.experiments.results import points, spread, table_lines
 from toner_jax.experiments.variants import Study, explanations, parts, thresholds, whole
 
 ALL = (CONLL, ONTONOTES, JNLPBA, ACE04, ACE05)
@@ -103,19 +103,12 @@ def markdown(title: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     cells = [
         [
             str(row["model"]),
-            *(_points(row[name]) for name in (*_SCORES, "strict_f1")),
+            *(points(row[name]) for name in (*_SCORES, "strict_f1")),
             str(len(row["f1"]["by_seed"])) if row["ours"] else "the paper's",
         ]
         for row in rows
     ]
     return table_lines(title, ("", "P", "R", "F1", "strict F1", "seeds"), cells)
-
-
-def _points(found: Mapping[str, Any]) -> str:
-    if found["mean"] is None:
-        return "–"
-    text = f"{100 * found['mean']:.2f}"
-    return text if found["sd"] is None else f"{text} ± {100 * found['sd']:.2f}"
 
 
 def title_of(kind: str, number: int) -> str:

@@ -89,10 +89,10 @@ def markdown(results: Mapping[str, Any]) -> str:
     ]
     cells: list[list[str]] = []
     for row in rows:
-        figures = [_points(row["figures"][name]) for name in _FIGURES]
+        figures = [points(row["figures"][name]) for name in _FIGURES]
         count = len(row["figures"][_DECIDES]["by_seed"])
         last = [f"{100 * row['published']:.2f}" if row["published"] is not None else "–"] if paper else []
-        cells.append([row["title"], *figures, _points(row["added"], signed=True), str(count), *last])
+        cells.append([row["title"], *figures, points(row["added"], signed=True), str(count), *last])
     said = "Strict spans, in points: mean ± standard deviation over seeds; differences are of runs of the same seed."
     return "\n".join([*table_lines(results["title"], heads, cells), "", said, ""])
 
@@ -107,7 +107,8 @@ def table_lines(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]])
     return [f"# {title}", "", line(heads), line(["---", *["---:"] * (len(heads) - 1)]), *map(line, rows)]
 
 
-def _points(found: Mapping[str, Any], *, signed: bool = False) -> str:
+def points(found: Mapping[str, Any], *, signed: bool = False) -> str:
+    """A mean in points, with its standard deviation where there is one; a dash for nothing."""
     mean, sd = found["mean"], found["sd"]
     if mean is None:
         return "–"

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
-from toner_jax.explaining.asking import Outcome
-from toner_jax.explaining.endpoint import Reply, Unanswered, reply_of
+from toner_jax.explaining.asking import Outcome, Used, take
+from toner_jax.explaining.endpoint import Reply, reply_of
 from toner_jax.explaining.ledger import Ledger
 from toner_jax.explaining.limits import Prices
-from toner_jax.explaining.question import Question, Unusable
+from toner_jax.explaining.question import Question
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -106,6 +106,8 @@ async def collect(
             content = await client.files.content(batch.output_file_id)
             for line in content.text.splitlines():
                 _take(line, by_key, ledger, prices, outcome.counts)
+        asked = [by_key[key][0] for key in state[name] if key in by_key]
+        outcome.counts["unanswered"] += sum(not ledger.has(q) and not ledger.is_refused(q) for q in asked)
         del state[name]
         _write(output, state)
     return outcome
@@ -118,37 +120,26 @@ def _take(
     prices: Prices | None,
     counts: Counter[str],
 ) -> None:
-    """Records one answer, of all sentences that ask the same."""
+    """Records one answer, of all sentences that ask the same; what is none is passed over."""
     try:
         entry = json.loads(line)
-        questions = by_key[entry["custom_id"]]
+        first, *others = by_key[entry["custom_id"]]
         reply = _read_reply(entry)
-    except (ValueError, KeyError, TypeError, AttributeError, Unanswered):
-        counts["unanswered"] += 1
+    except (ValueError, KeyError, TypeError, AttributeError):
         return
-    cost = prices.of(reply.prompt_tokens, reply.completion_tokens) if prices else None
-    answer = {
-        "prompt_tokens": reply.prompt_tokens,
-        "completion_tokens": reply.completion_tokens,
-        "cost": cost,
-    }
-    first, *others = questions
     if ledger.has(first) or ledger.is_refused(first):
         return
-    try:
-        ledger.record(first, first.read(reply.text), answer)
-    except Unusable as why:
-        ledger.refuse(first, why, reply.text, answer)
-        counts[why.reason] += 1
-        return
-    counts["written"] += 1 + sum(ledger.answered(question) for question in others)
+    used = Used()
+    used.add(reply, prices.of(reply.prompt_tokens, reply.completion_tokens) if prices else None)
+    counts[take(ledger, first, reply, used, last=True)] += 1
+    counts["written"] += sum(ledger.answered(question) for question in others)
 
 
 def _read_reply(entry: dict[str, Any]) -> Reply:
     from openai.types.chat import ChatCompletion
 
     if entry["response"]["status_code"] != 200:
-        raise Unanswered(str(entry.get("error")))
+        raise ValueError(str(entry.get("error")))
     return reply_of(ChatCompletion.model_validate(entry["response"]["body"]))
 
 

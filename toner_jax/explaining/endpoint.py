@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0  # seconds between attempts: doubled each time
+_LATER_NAME = "max_completion_tokens"  # what endpoints call `max_tokens` that refuse it
 _TRIED_AGAIN = {408, 409, 425, 429}  # and everything from 500 on
 # What no other sentence would get a better answer to.
 _FATAL = {401: "the key is refused", 403: "the key may not do this", 404: "no such address or model"}
@@ -26,11 +27,12 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, and what it took."""
+    """An answer, and what it took; `cut`: it came to the most tokens that it may have."""
 
     text: str
     prompt_tokens: int
     completion_tokens: int
+    cut: bool = False
 
 
 def connect(base_url: str | None, timeout: float) -> AsyncOpenAI:
@@ -51,42 +53,57 @@ def connect(base_url: str | None, timeout: float) -> AsyncOpenAI:
     return AsyncOpenAI(api_key=key, base_url=base_url, timeout=timeout, max_retries=0)
 
 
-async def ask(
-    client: AsyncOpenAI, request: dict[str, Any], attempts: int, allowed: Callable[[], Awaitable[None]]
-) -> Reply:
-    """The answer to a request.
+class Chat:
+    """Chat completions of a client."""
 
-    Args:
-      attempts: how often it is asked, with longer and longer waits between, or as the endpoint says.
-      allowed: returns when a request may be sent.
+    def __init__(self, client: AsyncOpenAI):
+        self._client = client
+        self._name = "max_tokens"
 
-    Raises:
-      Unanswered: no attempt was answered, or it is the request that is refused.
-      UserError: no request would be answered.
-    """
-    for attempt in range(1, attempts + 1):
-        wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.5, 1.5)
-        await allowed()
-        try:
-            return reply_of(await client.chat.completions.create(**request))
-        except Exception as error:  # the client and its transport raise many kinds: what is no answer is one
-            why, wanted = _failure(error)
-        if attempt < attempts:
-            await asyncio.sleep(wait if wanted is None else wanted)
-    raise Unanswered(f"{why}, {attempts} times")
+    async def ask(
+        self, request: Mapping[str, Any], attempts: int, allowed: Callable[[], Awaitable[None]]
+    ) -> Reply:
+        """The answer to a request.
+
+        Args:
+          attempts: how often it is asked, with longer and longer waits between, or as the endpoint says.
+          allowed: returns when a request may be sent.
+
+        Raises:
+          Unanswered: no attempt was answered, or it is the request that is refused.
+          UserError: no request would be answered.
+        """
+        why = ""
+        for attempt in range(1, attempts + 1):
+            wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.5, 1.5)
+            await allowed()
+            named = {self._name if key == "max_tokens" else key: value for key, value in request.items()}
+            try:
+                return reply_of(await self._client.chat.completions.create(**named))
+            except (
+                Exception
+            ) as error:  # the client and its transport raise many kinds: what is no answer is one
+                if _LATER_NAME in str(error) and _LATER_NAME not in named:
+                    self._name = _LATER_NAME
+                    continue
+                why, wanted = _failure(error)
+            if attempt < attempts:
+                await asyncio.sleep(wait if wanted is None else wanted)
+        raise Unanswered(f"{why}, {attempts} times")
 
 
 def reply_of(completion: Any) -> Reply:
-    """Raises: ValueError: it is no completion, or one without a text or cut short."""
+    """Raises: ValueError: it is no completion, or one without a text."""
     choices = getattr(completion, "choices", None)
     if not choices or not getattr(choices[0], "message", None):
         raise ValueError("no chat completion")
     text, usage = choices[0].message.content, completion.usage
-    if not text or not text.strip():
+    cut = choices[0].finish_reason == "length"
+    if not cut and (not text or not text.strip()):
         raise ValueError("an empty answer")
-    if choices[0].finish_reason == "length":
-        raise Unanswered("the answer was cut at max_tokens; raise it")
-    return Reply(text, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0)
+    return Reply(
+        text or "", usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, cut
+    )
 
 
 def _failure(error: Exception) -> tuple[str, float | None]:

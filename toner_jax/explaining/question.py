@@ -77,7 +77,8 @@ class Question:
     @cached_property
     def key(self) -> str:
         """A digest of the prompt and the model."""
-        return hashlib.sha256(json.dumps(self.request, sort_keys=True).encode()).hexdigest()[:32]
+        asked = {name: self.request[name] for name in ("model", "messages")}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
     def prompt_tokens(self) -> int:

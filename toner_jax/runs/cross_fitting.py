@@ -85,6 +85,19 @@ def held_out_types(run: Run) -> Matched:
     return read_matched(run.workdir / FOLDER / "train.jsonl", run.splits["train"], run.schema)
 
 
+def read_suspects(workdir: Path) -> list[dict[str, Any]]:
+    """The suspect annotations that the stage has written, the clearest first.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    path = workdir / SUSPECTS
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); start the run again") from error
+
+
 def _deal(run: Run, count: int, seed: int) -> list[_Fold]:
     train = run.splits["train"]
     of = deal(train, count, seed)

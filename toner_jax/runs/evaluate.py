@@ -20,6 +20,7 @@ from toner_jax.evaluation.report import Reference, Report, make_report
 from toner_jax.inference.recognize import Recognizer, mark_shortened
 from toner_jax.parallel.processes import is_first
 from toner_jax.runs import setup
+from toner_jax.runs.cross_fitting import read_suspects
 from toner_jax.runs.environment import read_starts
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.generator import chosen_dev
@@ -29,8 +30,8 @@ from toner_jax.runs.matcher import FOLDER as MATCHER
 from toner_jax.runs.options import SMALLER_DECODING
 from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
 from toner_jax.runs.stage import Run
+from toner_jax.runs.type_sources import CROSS_FITTED, find_source
 from toner_jax.runs.type_sources import MATCHER as MATCHER_SOURCE
-from toner_jax.runs.type_sources import find_source
 from toner_jax.runs.types_files import FOLDER as TYPES
 from toner_jax.runs.types_files import Matched, evaluation_path, write_types
 from toner_jax.runs.view import Reads, Settings
@@ -50,7 +51,7 @@ READS = Reads(
         "eval.dev_max_sentences",  # on how many a calibration temperature is fitted
     ),
     earlier=(
-        "tokenizer.ids", "matcher.enabled", "matcher.type_threshold_beta",
+        "tokenizer.ids", "matcher.enabled", "matcher.type_threshold_beta", "types.training",
         "generator.dropout", "matcher.dropout",  # of the models, which are only run forward here
         "seed",  # which sentences a calibration temperature is fitted on; T′ at random
     ),
@@ -266,6 +267,10 @@ def made_by_run(config: Settings, workdir: Path, here: float | None = None) -> d
     return made
 
 
+def _is_cross_fitted(config: Settings) -> bool:
+    return bool(config.matcher.enabled) and config.types.training == CROSS_FITTED
+
+
 def _fit_on_dev(config: Settings, run: Run, trained: _Trained, matched: Matched | None) -> Fitted:
     """The calibration temperature that suits at most `eval.dev_max_sentences` of dev."""
     sentences, types = chosen_dev(config, run.splits["dev"], _types_of(matched))
@@ -302,6 +307,7 @@ def _write(config: Settings, run: Run, evaluated: Evaluated, report: Report, mat
         title=f"ToNER on {config.data.name}",
         metrics=read_metrics(log.read_text(encoding="utf-8")) if log.exists() else [],
         starts=read_starts(run.workdir),
+        suspects=read_suspects(run.workdir) if _is_cross_fitted(config) else (),
         **matching,
     )
     html = html_report.render(report, evaluated, run.schema, page)
