@@ -11,7 +11,7 @@ quickstart: env  ## Train both models on generated text, evaluate, and show what
 
 # XLA's costly passes would take most of the time of programs that run once; `make test-all` compiles as users do.
 test: test-env  ## Unit and integration tests, a few minutes.
-	JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not long"
 
 test-all: test-env  ## The long ones too.
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile

@@ -237,8 +237,8 @@ def _allow_words(config: ConfigDict) -> None:
 
 
 # All but the last two choose the models, so that only one of them can hold.
-FLAN_SIZES = ("small", "base", "large", "xl", "xxl")
-VARIANTS = (*FLAN_SIZES, "scratch", "exp", "paper")
+VARIANTS = ("small", "base", "large", "xl", "xxl", "scratch", "exp", "paper")
+FLAN_SIZES = VARIANTS[:5]
 EXP, PAPER = "exp", "paper"
 
 

@@ -150,8 +150,8 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         lambda: "--config.KEY=VALUE sets a key of every run, as for train.",
         takes_keys=True,
     )
-    parser.add_argument("--table", type=cli.whole_number, metavar="N", help="3 to 7")
-    parser.add_argument("--figure", type=cli.whole_number, metavar="N", help="3 to 5")
+    parser.add_argument("--table", type=cli.whole_number, metavar="N", help="the number of a table, 3 to 7")
+    parser.add_argument("--figure", type=cli.whole_number, metavar="N", help="the number of a figure, 3 to 5")
     parser.add_argument(
         "--datasets",
         type=cli.words,
