@@ -43,7 +43,7 @@ def study_of(kind: str, number: int, config: ConfigDict) -> Study | None:
         return thresholds(config, DELTAS)
     if (kind, number) == ("table", 6):
         return parts(config)
-    if number in (5, 7) and (kind, number) != ("table", 5):
+    if (kind, number) in (("table", 7), ("figure", 5)):
         study = explanations(config)
         return Study(study.name, study.title, study.variants[:_EXPLAINED])
     return whole(config)

@@ -17,7 +17,6 @@ from toner_jax.evaluation.scoring import type_counts
 from toner_jax.inference.matching import TypeMatcher
 from toner_jax.pipeline.features import present_types
 from toner_jax.runs import chain, setup
-from toner_jax.runs.marker import stage_result
 from toner_jax.runs.matched_types import restore_matcher
 from toner_jax.runs.matcher import FOLDER as MATCHER
 from toner_jax.runs.matcher import choose_delta
@@ -28,7 +27,7 @@ from toner_jax.runs.stage import Run
 from toner_jax.runs.types_files import matched_at
 from toner_jax.schema import Schema, Sentence
 
-BEFORE, AFTER, PRIOR = "before", "after", "prior"
+BEFORE, AFTER = "before", "after"
 SPLITS = ("train", "dev", "test")
 
 
@@ -50,7 +49,7 @@ class Told:
     figures: Mapping[str, float]
 
 
-def tell_apart(workdir: Path, splits: Sequence[str] = SPLITS) -> tuple[list[Told], list[dict[str, Any]]]:
+def tell_apart(workdir: Path) -> tuple[list[Told], list[dict[str, Any]]]:
     """Cosines of each split, and the figures of a baseline that says the same of every sentence: how often types occur.
 
     Raises:
@@ -61,8 +60,7 @@ def tell_apart(workdir: Path, splits: Sequence[str] = SPLITS) -> tuple[list[Told
         raise UserError(f"{workdir}: trained with matcher.enabled=False, so there is no type matching model")
     for stage in (chain.SETUP, MATCHER):
         chain.whole(workdir, stage)
-    stage_result(workdir, MATCHER)
-    data = {name: found for split in splits for name, found in read_splits(workdir, split).items()}
+    data = read_splits(workdir, "test")
     run = Run(workdir, data, setup.read_work_schema(workdir), serving_mesh(config))
     restored = restore_matcher(config, run, config.decode.batch_size)
     untrained = setup.create_state(
@@ -70,15 +68,12 @@ def tell_apart(workdir: Path, splits: Sequence[str] = SPLITS) -> tuple[list[Told
     )
     found: list[Told] = []
     for weights, params in ((BEFORE, untrained["params"]), (AFTER, restored.params)):
-        rows = {
-            name: _cosines(restored.matcher, params, name, data[name], run.schema)
-            for name in ("dev", *splits)
-        }
+        rows = {name: _cosines(restored.matcher, params, name, data[name], run.schema) for name in SPLITS}
         delta, _ = choose_delta(config, rows["dev"], present_types(data["dev"], run.schema))
-        found += [_told(split, weights, rows[split], data[split], run.schema, delta) for split in splits]
+        found += [_told(split, weights, rows[split], data[split], run.schema, delta) for split in SPLITS]
     beta = config.matcher.type_threshold_beta
     shares, priors = present_types(data["train"], run.schema).mean(axis=0), []
-    for split in splits:
+    for split in SPLITS:
         named = type_prior(data["train"], data["dev"], data[split], run.schema, beta=beta)
         present = present_types(data[split], run.schema)
         constant = np.broadcast_to(shares, present.shape)

@@ -20,6 +20,7 @@ from toner_jax.evaluation.report import Reference, Report, make_report
 from toner_jax.inference.recognize import Recognizer, mark_shortened
 from toner_jax.parallel.processes import is_first
 from toner_jax.runs import setup
+from toner_jax.runs.cross_fitting import FOLDER as FOLDS
 from toner_jax.runs.cross_fitting import read_suspects
 from toner_jax.runs.environment import read_starts
 from toner_jax.runs.generator import FOLDER as GENERATOR
@@ -29,9 +30,9 @@ from toner_jax.runs.matched_types import RestoredMatcher, restore_matcher
 from toner_jax.runs.matcher import FOLDER as MATCHER
 from toner_jax.runs.options import SMALLER_DECODING
 from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
-from toner_jax.runs.stage import Run
-from toner_jax.runs.type_sources import CROSS_FITTED, find_source
+from toner_jax.runs.stage import Run, has
 from toner_jax.runs.type_sources import MATCHER as MATCHER_SOURCE
+from toner_jax.runs.type_sources import from_source
 from toner_jax.runs.types_files import FOLDER as TYPES
 from toner_jax.runs.types_files import Matched, evaluation_path, write_types
 from toner_jax.runs.view import Reads, Settings
@@ -210,12 +211,11 @@ def type_threshold(config: Settings, workdir: Path) -> float:
 
 def _match(config: Settings, run: Run, trained: _Trained, split: str) -> Matched | None:
     """T′ of a split from its source, beside the matcher's cosines; None where prompts are to have none."""
-    sentences, source = run.splits[split], config.types.evaluation
+    sentences = run.splits[split]
     own = trained.match(sentences, run.schema)
-    if own is None or source == MATCHER_SOURCE:
-        return own
-    types = find_source(source, split, run.schema, config.seed).find(sentences, lambda: list(own.types))
-    return None if types is None else Matched(types, own.similarities)
+    if own is None:
+        return None
+    return from_source(config.types.evaluation, split, sentences, own, run.schema, config.seed)
 
 
 def _detokenized(config: Settings, run: Run, trained: _Trained, evaluated: Evaluated) -> Detokenized | None:
@@ -267,10 +267,6 @@ def made_by_run(config: Settings, workdir: Path, here: float | None = None) -> d
     return made
 
 
-def _is_cross_fitted(config: Settings) -> bool:
-    return bool(config.matcher.enabled) and config.types.training == CROSS_FITTED
-
-
 def _fit_on_dev(config: Settings, run: Run, trained: _Trained, matched: Matched | None) -> Fitted:
     """The calibration temperature that suits at most `eval.dev_max_sentences` of dev."""
     sentences, types = chosen_dev(config, run.splits["dev"], _types_of(matched))
@@ -307,7 +303,7 @@ def _write(config: Settings, run: Run, evaluated: Evaluated, report: Report, mat
         title=f"ToNER on {config.data.name}",
         metrics=read_metrics(log.read_text(encoding="utf-8")) if log.exists() else [],
         starts=read_starts(run.workdir),
-        suspects=read_suspects(run.workdir) if _is_cross_fitted(config) else (),
+        suspects=read_suspects(run.workdir) if has(config, FOLDS) else (),
         **matching,
     )
     html = html_report.render(report, evaluated, run.schema, page)

@@ -23,7 +23,7 @@ from toner_jax.runs.marker import digest_of, stage_result
 from toner_jax.runs.matcher import FOLDER as MATCHER
 from toner_jax.runs.matcher import choose_delta, type_scores
 from toner_jax.runs.stage import Run
-from toner_jax.runs.type_sources import CROSS_FITTED, find_source
+from toner_jax.runs.type_sources import CROSS_FITTED, from_source
 from toner_jax.runs.type_sources import MATCHER as MATCHER_SOURCE
 from toner_jax.runs.types_files import FOLDER, Matched, matched_at, types_path, write_types
 from toner_jax.runs.view import Reads, Settings
@@ -110,8 +110,8 @@ def write_training_types(config: Settings, run: Run) -> dict[str, Any]:
 
 def _from(source: str, split: str, config: Settings, run: Run, own: Matched) -> Matched:
     """T′ of a split from its source; what the matcher finds is `own`, with the cosines that stay beside it."""
-    sentences, schema = run.splits[split], run.schema
     if source == CROSS_FITTED:
         return held_out_types(run)
-    types = find_source(source, split, schema, config.seed).find(sentences, lambda: list(own.types))
-    return Matched([()] * len(sentences) if types is None else types, own.similarities)
+    sentences = run.splits[split]
+    found = from_source(source, split, sentences, own, run.schema, config.seed)
+    return Matched([()] * len(sentences), own.similarities) if found is None else found

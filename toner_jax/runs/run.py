@@ -39,8 +39,8 @@ from toner_jax.runs.placement import training_mesh
 from toner_jax.runs.read_data import SPLITS, read_data
 from toner_jax.runs.refusal import Refusal, Refused
 from toner_jax.runs.spread import send
-from toner_jax.runs.stage import PlannedStage, Run, Stage
-from toner_jax.runs.type_sources import CROSS_FITTED, source_digests
+from toner_jax.runs.stage import PlannedStage, Run, Stage, has
+from toner_jax.runs.type_sources import source_digests
 from toner_jax.runs.view import Reads, View, covers
 from toner_jax.runs.workdir import (
     check_shared,
@@ -99,8 +99,8 @@ STAGES = (
 
 # Those that hold checkpoints.
 TRAINED = (matcher.FOLDER, generator.FOLDER)
-# A run without type matching has none of these.
-_OF_MATCHING = (matcher.FOLDER, cross_fitting.FOLDER, types_files.FOLDER)
+# Those that belong to the matcher's.
+_OF_MATCHER = (cross_fitting.FOLDER, types_files.FOLDER)
 
 
 @dataclass(frozen=True)
@@ -283,12 +283,9 @@ def plan_stages(
     digests = input_digests(config, dataset)
     if explanations is not None:
         digests[_EXPLANATIONS] = digest_of(dict(explanations))
-    off: tuple[str, ...] = () if config.matcher.enabled else _OF_MATCHING
-    if config.types.training != CROSS_FITTED:
-        off = (*off, cross_fitting.FOLDER)
     planned: dict[str, PlannedStage] = {}
     for stage in STAGES:
-        if stage.name not in off:
+        if has(config, stage.name):
             planned[stage.name] = stage.plan(config, digests)
             digests[stage.name] = planned[stage.name].digest(workdir)
     return planned
@@ -297,7 +294,7 @@ def plan_stages(
 def _is_named(config: ConfigDict, stage: str) -> bool:
     """Whether a start does a stage: one that `config.stages` names, or that belongs to these."""
     return stage in (DATA, SETUP, *config.stages) or (
-        stage in _OF_MATCHING and matcher.FOLDER in config.stages
+        stage in _OF_MATCHER and matcher.FOLDER in config.stages
     )
 
 

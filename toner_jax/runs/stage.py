@@ -37,7 +37,7 @@ from toner_jax.runs.marker import (
 from toner_jax.runs.refusal import Refusal, Refused
 from toner_jax.runs.spread import spread
 from toner_jax.runs.type_sources import CROSS_FITTED
-from toner_jax.runs.view import Reads, View
+from toner_jax.runs.view import Reads, Settings, View
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training.manifests import MANIFESTS, without_manifest
 from toner_jax.training.metrics import logged_digest
@@ -91,7 +91,7 @@ class Stage:
             self.outputs,
             selection={**config_keys(config, self.reads.selection), **_those(self.selects, digests)},
             own=self.own,
-            parts=tuple(p for p in self.parts if _has(config, p)),
+            parts=tuple(p for p in self.parts if has(config, p)),
         )
 
 
@@ -99,8 +99,8 @@ class Stage:
 _OF_MATCHER = (*(p for p in parts.model_parts("matcher") if "matcher" in p), "matcher", "types", "folds")
 
 
-def _has(config: ConfigDict, part: str) -> bool:
-    """Whether runs of a configuration have a part."""
+def has(config: Settings, part: str) -> bool:
+    """Whether runs of a configuration have a part, or a stage."""
     if part == "folds" and config.types.training != CROSS_FITTED:
         return False
     return bool(config.matcher.enabled) or part not in _OF_MATCHER

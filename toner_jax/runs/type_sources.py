@@ -17,7 +17,7 @@ from toner_jax.errors import ParameterError, UserError
 from toner_jax.parallel import processes
 from toner_jax.parallel.exchange import of_first
 from toner_jax.pipeline.features import present_types, types_indicator
-from toner_jax.runs.types_files import evaluation_path, read_types, types_path
+from toner_jax.runs.types_files import Matched, evaluation_path, read_types, types_path
 from toner_jax.schema import Schema, Sentence
 
 MATCHER, GOLD, NONE, RANDOM = "matcher", "gold", "none", "random"
@@ -66,6 +66,23 @@ def find_source(text: str, split: str, schema: Schema, seed: int) -> TypeSource:
         }[text]  # fmt: skip
     path = find_file(text, split)
     return TypeSource(str(path), lambda sentences, _: _read(path, sentences, schema))
+
+
+def from_source(
+    text: str, split: str, sentences: Sequence[Sentence], own: Matched, schema: Schema, seed: int
+) -> Matched | None:
+    """T′ of a split from the source that a user names, beside the matcher's cosines; None leaves its line out of the
+    prompts.
+
+    Args:
+      text, split, seed: as for `find_source`.
+      own: what the matcher finds.
+
+    Raises:
+      UserError: as `find_source`.
+    """
+    types = find_source(text, split, schema, seed).find(sentences, lambda: list(own.types))
+    return None if types is None else Matched(types, own.similarities)
 
 
 def find_file(text: str, split: str, key: str = "types") -> Path:
