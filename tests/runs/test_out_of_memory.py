@@ -16,7 +16,7 @@ from toner_jax.data.load import load_dataset
 from toner_jax.data.options import DataOptions
 from toner_jax.errors import UserError
 from toner_jax.models import registry as models
-from toner_jax.runs import evaluate, matched_types, options, setup
+from toner_jax.runs import evaluate, matcher, options, setup
 from toner_jax.schema import EntityType, Schema, make_sentence
 from toner_jax.training.checkpoint import Checkpoints
 
@@ -51,7 +51,7 @@ def test_decoding_and_matching_in_the_evaluate_stage(refused):
     with refused("evaluate: types of dev", options.SMALLER_DECODING):
         trained.name_types("dev", SENTENCES)
     with refused("evaluate: type matching", options.SMALLER_DECODING):
-        evaluate._Types(matched_types.RestoredMatcher(Exhausted(), None), 0.5)(SENTENCES, SCHEMA)
+        evaluate._Types(matcher.RestoredMatcher(Exhausted(), None), 0.5)(SENTENCES, SCHEMA)
 
 
 def test_the_python_interface(refused, monkeypatch):

@@ -17,9 +17,8 @@ from toner_jax.evaluation.scoring import type_counts
 from toner_jax.inference.matching import TypeMatcher
 from toner_jax.pipeline.features import present_types
 from toner_jax.runs import chain, setup
-from toner_jax.runs.matched_types import restore_matcher
 from toner_jax.runs.matcher import FOLDER as MATCHER
-from toner_jax.runs.matcher import choose_delta
+from toner_jax.runs.matcher import choose_delta, restore_matcher
 from toner_jax.runs.placement import serving_mesh
 from toner_jax.runs.reevaluate import read_splits
 from toner_jax.runs.restore import read_work_config

@@ -20,10 +20,9 @@ from toner_jax.data.carve import deal
 from toner_jax.errors import UserError
 from toner_jax.evaluation.scoring import type_counts
 from toner_jax.evaluation.suspects import find_suspects
-from toner_jax.inference.matching import TypeMatcher
 from toner_jax.parallel import processes
 from toner_jax.pipeline.features import present_types
-from toner_jax.runs import matcher, setup
+from toner_jax.runs import matcher
 from toner_jax.runs.stage import Run
 from toner_jax.runs.types_files import Matched, matched_at, read_matched, write_types
 from toner_jax.runs.view import Reads, Settings
@@ -124,10 +123,8 @@ def _fit(config: Settings, run: Run, fold: _Fold) -> None:
     """Trains a fold's model and writes T′ of what it never saw, at the δ that it has itself."""
     schema, dev = run.schema, run.splits["dev"]
     step, _ = matcher.fit_matcher(config, run, fold.training, fold.seen)
-    encoder = setup.build_matcher(config, run.workdir, run.mesh)
-    params = setup.restore_params(run.workdir / fold.training, step, encoder, run.mesh, config.sharding)
-    features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, encoder, told=(schema,))
-    model = TypeMatcher(encoder, features, run.mesh, config.eval.batch_size)
+    restored = matcher.restore_step(config, run, fold.training, step, config.eval.batch_size)
+    model, params = restored.matcher, restored.params
     with told_of_memory(f"{fold.training}: T′", "lower eval.batch_size"):
         dev_rows = model.similarities(params, [s.words for s in dev], schema)
         rows = model.similarities(params, [s.words for s in fold.held_out], schema)

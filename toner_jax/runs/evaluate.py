@@ -26,8 +26,8 @@ from toner_jax.runs.environment import read_starts
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.generator import chosen_dev
 from toner_jax.runs.marker import MARKER, read_marker, stage_result
-from toner_jax.runs.matched_types import RestoredMatcher, restore_matcher
 from toner_jax.runs.matcher import FOLDER as MATCHER
+from toner_jax.runs.matcher import RestoredMatcher, restore_matcher
 from toner_jax.runs.options import SMALLER_DECODING
 from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
 from toner_jax.runs.stage import Run, has

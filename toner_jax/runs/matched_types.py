@@ -6,28 +6,22 @@ T′ of the sentences that are evaluated is the evaluate stage's: it may have an
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
 from toner_jax.common.memory import told_of_memory
 from toner_jax.evaluation.scoring import type_counts
-from toner_jax.inference.matching import TypeMatcher
 from toner_jax.parallel.processes import is_first
 from toner_jax.pipeline.features import present_types
-from toner_jax.runs import setup
 from toner_jax.runs.cross_fitting import held_out_types
-from toner_jax.runs.marker import digest_of, stage_result
-from toner_jax.runs.matcher import FOLDER as MATCHER
-from toner_jax.runs.matcher import choose_delta, type_scores
+from toner_jax.runs.marker import digest_of
+from toner_jax.runs.matcher import choose_delta, restore_matcher, type_scores
 from toner_jax.runs.stage import Run
 from toner_jax.runs.type_sources import CROSS_FITTED, from_source
 from toner_jax.runs.type_sources import MATCHER as MATCHER_SOURCE
 from toner_jax.runs.types_files import FOLDER, Matched, matched_at, types_path, write_types
 from toner_jax.runs.view import Reads, Settings
-from toner_jax.schema import Schema, Sentence
 
 READS = Reads(
     result=(
@@ -48,28 +42,6 @@ READS = Reads(
         "sharding",  # where parameters live: the same sums, up to rounding
     ),
 )
-
-
-@dataclass(frozen=True)
-class RestoredMatcher:
-    """The type matching model with the weights of the step that its stage chose."""
-
-    matcher: TypeMatcher
-    params: Any
-
-    def match(self, sentences: Sequence[Sentence], schema: Schema, delta: float) -> Matched:
-        """T′ at δ = `delta`."""
-        rows = self.matcher.similarities(self.params, [s.words for s in sentences], schema)
-        return matched_at(rows, schema, delta)
-
-
-def restore_matcher(config: Settings, run: Run, batch_size: int) -> RestoredMatcher:
-    """The matcher of a run whose matcher stage is complete, for `batch_size` sentences at a time."""
-    encoder, result = setup.build_matcher(config, run.workdir, run.mesh), stage_result(run.workdir, MATCHER)
-    params = setup.restore_params(run.workdir / MATCHER, result["step"], encoder, run.mesh, config.sharding)
-    # What is wrong with descriptions was said before the run began (toner_jax.runs.checks).
-    features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, encoder, told=(run.schema,))
-    return RestoredMatcher(TypeMatcher(encoder, features, run.mesh, batch_size), params)
 
 
 def write_training_types(config: Settings, run: Run) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,8 +23,10 @@ from toner_jax.pipeline.samples import MatcherSamples, matcher_sentences, matche
 from toner_jax.runs import options, setup
 from toner_jax.runs.aside import settle
 from toner_jax.runs.compute import matcher_compute
+from toner_jax.runs.marker import stage_result
 from toner_jax.runs.stacks import matcher_stack
 from toner_jax.runs.stage import Run
+from toner_jax.runs.types_files import Matched, matched_at
 from toner_jax.runs.view import Reads, Settings
 from toner_jax.schema import Schema, Sentence
 from toner_jax.training import state as train_state
@@ -168,3 +171,30 @@ def type_scores(
         "type_f1": counts.f1,
         "f_beta": counts.f_beta(beta),
     }
+
+
+@dataclass(frozen=True)
+class RestoredMatcher:
+    """The type matching model with the weights of the step that its stage chose."""
+
+    matcher: TypeMatcher
+    params: Any
+
+    def match(self, sentences: Sequence[Sentence], schema: Schema, delta: float) -> Matched:
+        """T′ at δ = `delta`."""
+        rows = self.matcher.similarities(self.params, [s.words for s in sentences], schema)
+        return matched_at(rows, schema, delta)
+
+
+def restore_matcher(config: Settings, run: Run, batch_size: int) -> RestoredMatcher:
+    """The matcher of a run whose matcher stage is complete, for `batch_size` sentences at a time."""
+    return restore_step(config, run, FOLDER, stage_result(run.workdir, FOLDER)["step"], batch_size)
+
+
+def restore_step(config: Settings, run: Run, folder: str, step: int, batch_size: int) -> RestoredMatcher:
+    """The type matching model of a step in a folder of the work directory, as `fit_matcher` has left it."""
+    encoder = setup.build_matcher(config, run.workdir, run.mesh)
+    params = setup.restore_params(run.workdir / folder, step, encoder, run.mesh, config.sharding)
+    # What is wrong with descriptions was said before the run began (toner_jax.runs.checks).
+    features = setup.matcher_features(config, run.workdir / setup.TOKENIZERS, encoder, told=(run.schema,))
+    return RestoredMatcher(TypeMatcher(encoder, features, run.mesh, batch_size), params)
