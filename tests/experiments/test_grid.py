@@ -4,6 +4,7 @@ import json
 
 import pytest
 import tiny
+from faked_grid import fake_runs
 
 from toner_jax.commands import config_file
 from toner_jax.commands.app import main
@@ -124,21 +125,11 @@ def faked(monkeypatch):
     """The runs that were asked for, (folder, stages, seed, matcher there before); they write what a run leaves."""
     asked = []
 
-    def execute(config, workdir):
+    def tell(config, workdir):
         there = (workdir / "matcher" / "stage.json").exists()
         asked.append((str(workdir.relative_to(workdir.parents[1])), config.stages, config.seed, there))
-        for stage in ("data", "setup", *config.stages):
-            (workdir / stage).mkdir(parents=True, exist_ok=True)
-            (workdir / stage / "stage.json").write_text(f"{stage} of {config.seed}")
-        (workdir / "schema.json").write_text("{}")
 
-    def result(workdir, stage):
-        if not (workdir / stage / "stage.json").exists():
-            raise UserError("not there")
-        return {}
-
-    monkeypatch.setattr(grid, "execute", execute)
-    monkeypatch.setattr(grid, "stage_result", result)
+    fake_runs(monkeypatch, tell)
     return asked
 
 

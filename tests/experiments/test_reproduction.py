@@ -4,11 +4,10 @@ import json
 from xml.etree import ElementTree
 
 import pytest
+from faked_grid import fake_runs
 
 from toner_jax.commands.app import main
-from toner_jax.errors import UserError
 from toner_jax.evaluation.paper import RESULTS
-from toner_jax.experiments import grid
 from toner_jax.experiments.reproduction import TABLES, study_of, title_of
 
 
@@ -17,25 +16,16 @@ def asked(monkeypatch):
     """The runs that were asked for, as (data set and variant, folder, seed); they write reports."""
     runs = []
 
-    def execute(config, workdir):
+    def tell(config, workdir):
         runs.append((workdir.parents[1].name, workdir.parent.name, config.seed))
-        for stage in ("data", "setup", *config.stages):
-            (workdir / stage).mkdir(parents=True, exist_ok=True)
-            (workdir / stage / "stage.json").write_text("{}")
         f1 = 0.5 + 0.1 * config.seed + 0.01 * len(runs)
         scores = {"precision": f1, "recall": f1, "f1": f1}
         report = {"strict": {**scores, "f1": f1 - 0.05}, "toner_compatible": scores}
-        (workdir / "report").mkdir(exist_ok=True)
+        (workdir / "report").mkdir(parents=True, exist_ok=True)
         for split in ("dev", "test"):
             (workdir / "report" / f"{split}.json").write_text(json.dumps(report))
 
-    def result(workdir, stage):
-        if not (workdir / stage / "stage.json").exists():
-            raise UserError("not there")
-        return {}
-
-    monkeypatch.setattr(grid, "execute", execute)
-    monkeypatch.setattr(grid, "stage_result", result)
+    fake_runs(monkeypatch, tell)
     return runs
 
 

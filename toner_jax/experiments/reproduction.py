@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from ml_collections import ConfigDict
 
 from toner_jax.evaluation.paper import ACE04, ACE05, CONLL, JNLPBA, ONTONOTES, RESULTS, TITLES
 from toner_jax.experiments.grid import workdir_of
-from toner_jax.experiments.results import points, spread, table_lines
+from toner_jax.experiments.results import points, read_report, spread, table_lines
 from toner_jax.experiments.variants import Study, explanations, parts, thresholds, whole
 
 ALL = (CONLL, ONTONOTES, JNLPBA, ACE04, ACE05)
@@ -87,11 +86,8 @@ def our_rows(runs: Mapping[str, tuple[Path, Study]], seeds: Sequence[int]) -> li
 
 
 def _scores(out: Path, folder: str, seeds: Sequence[int]) -> dict[str, Any]:
-    reports = {}
-    for seed in seeds:
-        path = workdir_of(out, folder, seed) / "report" / "test.json"
-        if path.is_file():
-            reports[seed] = json.loads(path.read_text(encoding="utf-8"))
+    found = {seed: read_report(workdir_of(out, folder, seed), "test") for seed in seeds}
+    reports = {seed: report for seed, report in found.items() if report is not None}
     return {
         **{name: spread({s: r["toner_compatible"][name] for s, r in reports.items()}) for name in _SCORES},
         "strict_f1": spread({s: r["strict"]["f1"] for s, r in reports.items()}),

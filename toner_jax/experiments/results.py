@@ -59,19 +59,24 @@ def spread(values: Mapping[int, float]) -> dict[str, Any]:
     }
 
 
+def read_report(workdir: Path, split: str) -> dict[str, Any] | None:
+    """The report of a run on a split; None where there is none yet."""
+    path = workdir / "report" / f"{split}.json"
+    if not path.is_file():
+        return None
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return report
+
+
 def _figures(workdir: Path) -> dict[str, float | None]:
     """Of a run that is evaluated, {} of any other."""
-    reports: dict[str, Any] = {}
-    for split in ("dev", "test"):
-        path = workdir / "report" / f"{split}.json"
-        if not path.is_file():
-            return {}
-        reports[split] = json.loads(path.read_text(encoding="utf-8"))
-    test = reports["test"]
+    dev, test = (read_report(workdir, split) for split in ("dev", "test"))
+    if dev is None or test is None:
+        return {}
     return {
         "test_f1": test["strict"]["f1"],
         "test_pairs_f1": test["toner_compatible"]["f1"],
-        "dev_f1": reports["dev"]["strict"]["f1"],
+        "dev_f1": dev["strict"]["f1"],
         "types_f1": test["types"]["f1"] if "types" in test else None,
     }
 
