@@ -18,6 +18,6 @@ def get_config(arg=None):
         "eng.testb (columns, IOB1 or IOB2) or preprocessed JSON (train.json, dev.json, test.json) into one "
         "folder and pass --config.data.dir=FOLDER"
     )
-    c.matcher.type_threshold = 0.8
+    c.matcher.type_threshold = 0.95 if base.AUTHORS in chosen else 0.8
     base.apply_variants(c, chosen)
     return c

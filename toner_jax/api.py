@@ -19,7 +19,7 @@ from toner_jax.inference.predicted import Part, PredictedEntity, predicted_entit
 from toner_jax.inference.recognize import Recognizer, mark_shortened
 from toner_jax.inference.texts import Text, checked_texts, sentence_groups, texts_or_words
 from toner_jax.runs import setup
-from toner_jax.runs.options import SMALLER_DECODING, SMALLER_MODEL
+from toner_jax.runs.options import SMALLER_DECODING, SMALLER_MODEL, writing
 from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
 from toner_jax.runs.restore import restore, save_pretrained
 from toner_jax.runs.type_sources import FROM_MATCHER, TypeSource
@@ -295,7 +295,8 @@ class Ner:
             matched = None
             if (matcher := self._matcher) is not None:
                 own = self._restored.matcher_params
-                matched = types.find(sentences, lambda: matcher.types(own, sentences, schema, delta))
+                top_k = self.config.types.top_k
+                matched = types.find(sentences, lambda: matcher.types(own, sentences, schema, delta, top_k))
             recognizer = self._recognizer(task or self.tasks[0], schema, explain)
             found = recognizer(
                 self._restored.generator_params, sentences, matched, self.calibration_temperature
@@ -322,7 +323,8 @@ class Ner:
     def _recognizer(self, name: str, schema: Schema, explain: bool = False) -> Recognizer:
         key = name, schema, explain
         if key not in self._recognizers:
-            task, options = make_task(name, self.word_ids, schema), decode_options(self.config)
+            task = make_task(name, self.word_ids, schema, writing(self.config))
+            options = decode_options(self.config)
             programs = self._programs if schema.types == self.schema.types else self._any_programs
             self._recognizers[key] = make_recognizer(task, programs, self._mesh, options, explain=explain)
             if len(self._recognizers) > MOST_RECOGNIZERS:

@@ -122,6 +122,7 @@ def base() -> ConfigDict:
     c.types = ConfigDict()
     # Of training also "cross_fitted": of models that never saw the sentence, trained on the other folds of train.
     c.types.training = "matcher"
+    c.types.top_k = 0  # at most so many of those above δ, the most similar; 0 for all
     c.types.folds = 5  # so many parts of whole documents; each is matched by a model of its own
     c.types.evaluation = "matcher"  # in the reports, and on dev when the generator's step is chosen
 
@@ -138,7 +139,11 @@ def base() -> ConfigDict:
     c.generator.dropout = 0.1
     c.generator.lambda_c = 0.1  # λ of Eq. 6
     c.generator.pool = "text"  # h(x) is the mean over the text's tokens, or the whole "prompt"'s
-    c.generator.type_recognition = 0.5  # share of sentences that also train the task of §3.4, each epoch
+    # Share of sentences that also train the task of §3.4, drawn each epoch, or with `_once` before training.
+    c.generator.type_recognition = 0.5
+    c.generator.type_recognition_once = False
+    c.generator.prompts = "paper"  # their words: as the paper prints them, or as the "authors"' code has them
+    c.generator.unique_pairs = False  # targets name each (type, string) once, or each mention of it
     # Explanations to train with (§3.5), by the id of a sentence of train: JSON lines of {"id", "explanation"}; "data",
     # those that the data bring; or "template", made of the types' descriptions; "" trains without.
     c.generator.explanations = ""
@@ -153,6 +158,7 @@ def base() -> ConfigDict:
     c.generator.epochs = 30.0  # or a part of one
     c.generator.learning_rate = 3e-5  # its peak: linear warm-up, then linear decay
     c.generator.weight_decay = 0.01
+    c.generator.decay_all = False  # of norms' scales and biases, too
     c.generator.beta2 = 0.999
     c.generator.warmup = 0.1
     c.generator.clip_norm = 1.0
@@ -236,10 +242,11 @@ def _allow_words(config: ConfigDict) -> None:
         config[section][name] = FieldReference(value, field_type=object)
 
 
-# All but the last two choose the models, so that only one of them can hold.
-VARIANTS = ("small", "base", "large", "xl", "xxl", "scratch", "exp", "paper")
+VARIANTS = ("small", "base", "large", "xl", "xxl", "scratch", "exp", "paper", "authors")
 FLAN_SIZES = VARIANTS[:5]
-EXP, PAPER = "exp", "paper"
+EXP, PAPER, AUTHORS = "exp", "paper", "authors"
+# Of each, at most one can hold.
+_ALTERNATIVES = {"the models": (*FLAN_SIZES, "scratch"), "whom to follow": (PAPER, AUTHORS)}
 
 
 def variants(arg: str | None, known: Sequence[str]) -> tuple[str, ...]:
@@ -253,9 +260,10 @@ def variants(arg: str | None, known: Sequence[str]) -> tuple[str, ...]:
         if variant not in known:
             choice = f"choose among {', '.join(known)}" if known else "this configuration has none"
             raise UserError(f"config variant {variant!r}: {choice}")
-    models = [variant for variant in chosen if variant in VARIANTS and variant not in (EXP, PAPER)]
-    if len(models) > 1:
-        raise UserError(f"config variants {models[0]!r} and {models[1]!r}: each chooses the models; keep one")
+    for what, names in _ALTERNATIVES.items():
+        found = [variant for variant in chosen if variant in names]
+        if len(found) > 1:
+            raise UserError(f"config variants {found[0]!r} and {found[1]!r}: each chooses {what}; keep one")
     return chosen
 
 
@@ -266,6 +274,8 @@ def apply_variants(config: ConfigDict, chosen: Sequence[str]) -> None:
             set_scratch(config)
         elif variant == PAPER:
             set_paper(config)
+        elif variant == AUTHORS:
+            set_authors(config)
         elif variant == EXP:
             config.generator.explanations = "template"  # until there is a file of better ones
         else:
@@ -287,6 +297,31 @@ def set_paper(config: ConfigDict) -> None:
     c.generator.loss_normalization = "sequence"  # Eq. 2 sums over tokens
     c.matcher.clip_norm = c.generator.clip_norm = 0.0  # no gradient is clipped
     c.decode.grammar = False  # the model writes what it likes
+
+
+def set_authors(config: ConfigDict) -> None:
+    """The authors' released code, where it departs from the paper or from the defaults. Not followed: its best epoch
+    is chosen on test, and its matcher learns from triplets by a library's loss instead of Eq. 4."""
+    c = config
+    c.tokenizer.ids = "words"
+    c.dtype = "float32"
+    c.matcher.batch_size = c.generator.batch_size = 16
+    c.generator.prompts = "authors"
+    c.generator.unique_pairs = True
+    c.generator.pool = "prompt"
+    c.generator.type_recognition_once = True
+    c.generator.clip_norm = 0.0
+    c.generator.decay_all = True
+    c.eval.start = 1 / 3  # from the eleventh of thirty epochs on
+    c.eval.dev_max_sentences = 0
+    c.decode.grammar = False
+    c.decode.max_length = 256
+    if c.data.name in NAMED_BY_AUTHORS:
+        c.data.schema = f"{c.data.name}-authors"
+
+
+# The sets whose types have other names there.
+NAMED_BY_AUTHORS = ("ontonotes", "wnut17")
 
 
 def set_scratch(config: ConfigDict) -> None:

@@ -23,6 +23,7 @@ _CHOICES = {
     "data.edges": ("auto", "atoms", "words"),
     "data.tag_prefix": ("auto", "first", "last", "none"),
     "generator.pool": ("text", "prompt"),
+    "generator.prompts": ("paper", "authors"),
     "generator.loss_normalization": ("token", "sequence"),
     "generator.explanation_control": ("", "shuffled", "key_words"),
     "generator.unexplained": (REFUSE, PLAIN),
@@ -50,7 +51,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], object], str], ...] = (
         (
             "matcher.weight_decay", "matcher.clip_norm", "generator.weight_decay", "generator.clip_norm",
             "generator.lambda_c", "eval.every", "eval.dev_max_sentences", "text.window_overlap", "decode.max_length",
-            "decode.tokens_per_pass", "data.carve_dev", "data.train_sentences", "profile",
+            "decode.tokens_per_pass", "types.top_k", "data.carve_dev", "data.train_sentences", "profile",
         ),
         lambda v: 0 <= v < math.inf,
         "must be 0 or more",

@@ -38,6 +38,7 @@ def data(name: str, folder: Path, **changes):
     return DataOptions.from_section(section)
 
 
+VARIANTS = "small, base, large, xl, xxl, scratch, exp, paper, authors"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 
 
@@ -50,11 +51,9 @@ def test_variants(name):
         ("scratch,large", "config variants 'scratch' and 'large': each chooses the models; keep one"),
         ("small,xl", "config variants 'small' and 'xl': each chooses the models; keep one"),
         ("xl,xl,scratch,base", "config variants 'xl' and 'scratch': each chooses the models; keep one"),
-        ("huge", "config variant 'huge': choose among small, base, large, xl, xxl, scratch, exp, paper"),
-        (
-            "large,huge",
-            "config variant 'huge': choose among small, base, large, xl, xxl, scratch, exp, paper",
-        ),
+        ("authors,paper", "config variants 'authors' and 'paper': each chooses whom to follow; keep one"),
+        ("huge", f"config variant 'huge': choose among {VARIANTS}"),
+        ("large,huge", f"config variant 'huge': choose among {VARIANTS}"),
     ]:
         with pytest.raises(UserError) as caught:
             configured(name, arg)

@@ -8,6 +8,7 @@ from shared_data import SHARED
 
 from toner_jax.commands import config_file
 from toner_jax.config_keys import get
+from toner_jax.data.corpora.schemas import BUILTIN
 from toner_jax.evaluation import paper
 from toner_jax.evaluation.paper import RESULTS, SETTINGS, THRESHOLDS, beside
 from toner_jax.evaluation.scoring import Counts
@@ -72,6 +73,49 @@ def test_to_the_letter_is_another_configuration_in_these_keys_alone(dataset):
         default, letter = flat(f":{variant}".rstrip(":,")), flat(f":{variant}paper")
         assert {key: letter[key] for key in letter if letter[key] != default[key]} == changed
         assert letter.keys() == default.keys()
+
+
+def test_the_authors_configuration_departs_where_their_code_does():
+    """As read in jiangguochaoGG/ToNER: main.py, data/flat_cls.py and data/nest_cls.py."""
+    changed = {
+        "tokenizer.ids": "words",
+        "dtype": "float32",
+        "matcher.batch_size": 16,
+        "generator.batch_size": 16,
+        "generator.prompts": "authors",
+        "generator.unique_pairs": True,
+        "generator.pool": "prompt",
+        "generator.type_recognition_once": True,
+        "generator.clip_norm": 0.0,
+        "generator.decay_all": True,
+        "eval.start": pytest.approx(10 / 30),
+        "eval.dev_max_sentences": 0,
+        "decode.grammar": False,
+        "decode.max_length": 256,
+    }
+    own = {
+        "conll2003": {"matcher.type_threshold": 0.95},
+        "jnlpba": {},
+        "ontonotes": {"data.schema": "ontonotes-authors"},
+        "ace2004": {},
+        "ace2005": {},
+        "wnut17": {"data.schema": "wnut17-authors"},
+    }
+    for name, more in own.items():
+        default, theirs = (
+            keys_of(config_file.load(f"{name}:{v}", []).config.to_dict()) for v in ("xl", "xl,authors")
+        )
+        assert {key: theirs[key] for key in theirs if theirs[key] != default[key]} == changed | more, name
+    names = {
+        name: set(BUILTIN[f"{name}-authors"].names) ^ set(BUILTIN[name].names)
+        for name in ("ontonotes", "wnut17")
+    }
+    assert names == {
+        "ontonotes": {"facility", "organization", "location", "fac", "org", "loc"},
+        "wnut17": {"creative_work", "creative-work"},
+    }
+    for name in names:
+        assert [t.tags for t in BUILTIN[f"{name}-authors"].types] == [t.tags for t in BUILTIN[name].types]
 
 
 def test_exp_is_another_configuration_in_one_key():

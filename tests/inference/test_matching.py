@@ -41,6 +41,20 @@ def test_matched_types(similarities, threshold, expected):
     assert matched_types(np.array(similarities, np.float32), SCHEMA, threshold) == expected
 
 
+@pytest.mark.parametrize(
+    ("threshold", "top_k", "expected"),
+    [
+        (0.1, 2, ("port", "sea")),
+        (0.1, 9, ("port", "sea", "ship")),
+        (0.6, 2, ("port",)),  # never one at or below δ
+        (-1.0, 1, ("port",)),  # whatever its cosine
+        (0.1, 0, ("port", "sea", "ship")),
+    ],
+)
+def test_at_most_the_most_similar(threshold, top_k, expected):
+    assert matched_types(np.array([0.2, 0.9, 0.5], np.float32), SCHEMA, threshold, top_k) == expected
+
+
 # δ.
 
 

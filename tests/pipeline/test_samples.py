@@ -41,7 +41,7 @@ class Lengths:
 
 
 @cache
-def samples(groups: int, own: tuple[bool, ...] | None = None) -> GeneratorSamples:
+def samples(groups: int, own: tuple[bool, ...] | None = None, drawn_once: bool = False) -> GeneratorSamples:
     mine = None if own is None else np.array(own)
     return GeneratorSamples(
         SamplingOptions(seed=3, epochs=2.5, batch_size=ROWS, max_shapes=4, groups=groups, own=mine),
@@ -49,8 +49,20 @@ def samples(groups: int, own: tuple[bool, ...] | None = None) -> GeneratorSample
         [SimpleNamespace(id=str(i)) for i in range(SENTENCES)],
         None,
         auxiliary_share=0.5,
+        drawn_once=drawn_once,
         pool="text",
     )
+
+
+def test_samples_of_the_auxiliary_task_are_drawn_each_epoch_or_once():
+    for once in (False, True):
+        drawn = [set(samples(1, drawn_once=once).used(epoch).tolist()) for epoch in range(3)]
+        assert all(set(range(SENTENCES)) <= epoch for epoch in drawn)  # those of the main task
+        auxiliary = [epoch - set(range(SENTENCES)) for epoch in drawn]
+        assert all(0.45 < len(epoch) / SENTENCES < 0.55 for epoch in auxiliary)
+        assert (auxiliary[0] == auxiliary[1] == auxiliary[2]) == once
+        shared = len(auxiliary[0] & auxiliary[1]) / len(auxiliary[0])
+        assert shared == 1 if once else 0.4 < shared < 0.6
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])

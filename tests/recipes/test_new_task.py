@@ -28,6 +28,7 @@ from toner_jax.tasks import registry
 from toner_jax.tasks.entities import Entities
 from toner_jax.tasks.grammar import entity_list
 from toner_jax.tasks.prompts import Wording
+from toner_jax.tasks.typed import Writing
 from toner_jax.text.ids import WordIds
 from toner_jax.text.tokenizers import load_sentencepiece
 from toner_jax.text.words import sentence_from_text
@@ -42,7 +43,7 @@ class Mentions(Entities):
 
     name = "mentions"
 
-    def __init__(self, word_ids, schema):
+    def __init__(self, word_ids, schema, writing):
         super().__init__(word_ids, Schema(self.name, (EntityType(MENTION),)))
 
     def _wording(self):
@@ -67,7 +68,7 @@ class Mentions(Entities):
 def task(monkeypatch, shared):
     monkeypatch.setitem(registry.TASKS, Mentions.name, Mentions)
     word_ids = WordIds(load_sentencepiece(shared / "t5_vocab", "hf"))
-    return registry.make_task("mentions", word_ids, BUILTIN["jnlpba"])
+    return registry.make_task("mentions", word_ids, BUILTIN["jnlpba"], Writing())
 
 
 def test_its_samples(task):

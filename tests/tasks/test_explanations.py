@@ -26,7 +26,7 @@ NO_ENTITY = "No entity in the text belongs to any pre-defined entity type."
 @pytest.fixture(scope="module")
 def task(shared):
     word_ids = WordIds(load_sentencepiece(shared / "t5_vocab", "hf"))
-    return Explanations(word_ids, SCHEMA, {"first": WHY})
+    return Explanations(word_ids, SCHEMA, explanations={"first": WHY})
 
 
 def sentence(id, *entities):

@@ -5,8 +5,12 @@ from shared_data import SHARED, needs_shared, read, schema_of
 
 from toner_jax.data.corpora.generated import SCHEMA, generate
 from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.evaluation.ceiling import alignment_ceiling
 from toner_jax.pipeline.corpus import generator_corpus
+from toner_jax.schema import Entity, make_sentence
 from toner_jax.tasks import prompts
+from toner_jax.tasks.entities import Entities
+from toner_jax.tasks.typed import Writing
 from toner_jax.text.ids import WordIds
 from toner_jax.text.tokenizers import load_sentencepiece
 from toner_jax.text.train_tokenizers import train_sentencepiece
@@ -41,6 +45,43 @@ def load(folder, backend):
 @pytest.fixture(scope="module", params=BACKENDS)
 def t5(request, shared):
     return load(shared, request.param)
+
+
+def test_the_authors_words(t5):
+    """As their code writes them: another preposition, a stop behind T, none behind T′."""
+    theirs = prompts.AUTHORS
+    likely = "\nEntities of type [person] may exist in text"
+    asked = FIRST.replace("type [", "the type [")
+    found = {
+        asked.replace("]", "].") + TEXT + likely: prompts.entities(TYPES, ["person"], phrases=theirs),
+        asked.replace("]", "] and give explanations.") + TEXT + likely: prompts.entities(
+            TYPES, ["person"], explain=True, phrases=theirs
+        ),
+        "List all entity types in the text of the type [organization, person, miscellaneous, location].\n"
+        + TEXT: prompts.occurring_types(TYPES, theirs),
+    }
+    for string, wording in found.items():
+        assert wording.string(WORDS) == string
+        assert t5.decode(wording.prompt(t5, WORDS).ids) == " ".join(string.split())
+    longest = max(len(w.prompt(t5, ()).ids) for w in found.values() if prompts.EXPLAIN not in w.before[0])
+    assert prompts.overhead(t5, TYPES[:1], theirs) == longest + 1 - len(t5.type_list(TYPES)) + len(
+        t5.type_list(TYPES[:1])
+    ) - len(t5.type_list(["person"])) + len(t5.type_list(TYPES[:1]))
+
+
+def test_a_target_of_unique_pairs_names_each_once(t5):
+    """Where it first stands; the same string of another type is another pair."""
+    schema = BUILTIN["conll2003"]
+    spans = [Entity(i, i + 1, t) for i, t in ((0, "person"), (1, "location"), (2, "person"), (2, "location"))]
+    sentence = make_sentence("s", ["Jordan", "Paris", "Jordan"], spans, schema)
+    each, once = (
+        Entities(t5, schema, Writing(unique_pairs=unique)).target(sentence) for unique in (False, True)
+    )
+    assert t5.decode(each) == "[(person, Jordan), (location, Paris), (person, Jordan), (location, Jordan)]"
+    assert t5.decode(once) == "[(person, Jordan), (location, Paris), (location, Jordan)]"
+    assert alignment_ceiling([sentence], schema, t5) == 1
+    # What is named once is found once, where it first stands.
+    assert alignment_ceiling([sentence], schema, t5, unique_pairs=True) < 1
 
 
 def test_ner_prompt_names_the_matched_types_in_the_order_given():

@@ -76,6 +76,14 @@ def test_decay_shrinks_by_rate_times_weight_decay_and_nothing_else():
         np.testing.assert_allclose(value, 2.0 * (1 - 0.1 * 0.05) if decays else 2.0, rtol=1e-6)
 
 
+def test_decay_of_all_shrinks_norms_and_biases_too():
+    tx = adamw(optax.constant_schedule(0.1), weight_decay=0.05, beta2=0.99, clip_norm=0.0, decay_all=True)
+    zeros = jax.tree.map(jnp.zeros_like, PARAMS)
+    updates, _ = jax.jit(tx.update)(zeros, tx.init(PARAMS), PARAMS, finite=True)
+    for value in jax.tree.leaves(optax.apply_updates(PARAMS, updates)):
+        np.testing.assert_allclose(value, 2.0 * (1 - 0.1 * 0.05), rtol=1e-6)
+
+
 def first_moment(gradient: list[float], clip_norm: float) -> np.ndarray:
     """After one step."""
     tx = adamw(optax.constant_schedule(0.1), weight_decay=0.0, beta2=0.99, clip_norm=clip_norm)

@@ -22,6 +22,7 @@ from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
 from toner_jax.runs.chain import DATA, whole
 from toner_jax.runs.evaluate import FOLDER as EVALUATE
+from toner_jax.runs.options import writing
 from toner_jax.runs.recognizers import decode_options, make_programs
 from toner_jax.runs.restore import Restored, restore
 from toner_jax.runs.types_files import evaluation_path, read_types
@@ -79,7 +80,7 @@ def load(workdir: Path, split: str, count: int) -> Subject:
     mesh = make_mesh(jax.device_count())
     restored = restore(workdir, mesh)
     word_ids = setup.generator_word_ids(restored.config, restored.tokenizers)
-    task = Entities(word_ids, restored.schema)
+    task = Entities(word_ids, restored.schema, writing(restored.config))
     whole(workdir, DATA)
     whole(workdir, EVALUATE)
     sentences = load_sentences(split_path(workdir, split))

@@ -102,12 +102,13 @@ def statistics(config: Any, dataset: Dataset, tokenizer: str | None) -> dict[str
     if tokenizer:
         from toner_jax.evaluation.ceiling import alignment_ceiling
         from toner_jax.pipeline.features import GeneratorFeatures
+        from toner_jax.runs.options import writing
         from toner_jax.tasks.entities import Entities
         from toner_jax.text.ids import WordIds
         from toner_jax.text.tokenizers import load_sentencepiece
 
         word_ids = WordIds(load_sentencepiece(tokenizer, config.tokenizer.backend), config.tokenizer.ids)
-        task = Entities(word_ids, dataset.schema)
+        task = Entities(word_ids, dataset.schema, writing(config))
         features = GeneratorFeatures([task], config.text.max_source, config.text.max_target)
     from toner_jax.data.overlap import repeated_sentences
     from toner_jax.data.statistics import split_statistics
@@ -118,7 +119,9 @@ def statistics(config: Any, dataset: Dataset, tokenizer: str | None) -> dict[str
         found = split_statistics(sentences, dataset.schema, features.word_ids if features else None)
         if features:
             found["over_limit"] = sum(not features.fits(s) for s in sentences)
-            found["alignment_ceiling"] = alignment_ceiling(sentences, dataset.schema, features.word_ids)
+            found["alignment_ceiling"] = alignment_ceiling(
+                sentences, dataset.schema, features.word_ids, unique_pairs=task.writing.unique_pairs
+            )
         figures[split] = {**found, "repairs": dict(dataset.repairs[split]), "repeated": repeated[split]}
     return figures
 

@@ -175,7 +175,8 @@ class Subject:
 
     def _decode(self) -> Planned:
         sizes = models.model_config(self.config, "generator")
-        task = Entities(WordIds(PlainPieces(), self.config.tokenizer.ids), self.schema)
+        word_ids = WordIds(PlainPieces(), self.config.tokenizer.ids)
+        task = Entities(word_ids, self.schema, options.writing(self.config))
 
         def lower(wanted: Sizes) -> jax.stages.Lowered:
             config = _with_batch(self.config, wanted.times)

@@ -24,7 +24,7 @@ class Reference:
 
     Attributes:
       train, dev: what baselines learn from, and what they are tuned on.
-      word_ids: how targets are written, for the alignment ceiling.
+      word_ids, unique_pairs: how targets are written, for the alignment ceiling.
       type_beta: the β of the F-β that T′ was tuned for, and its baseline is.
       dataset: its name, as the configuration has it.
     """
@@ -35,6 +35,7 @@ class Reference:
     word_ids: WordIds
     type_beta: float
     dataset: str = ""
+    unique_pairs: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,9 @@ def make_report(
     figures = calibration.describe_scores(e.judged())
     scores = scoring.evaluate(sentences, predicted, [r.items for r in e.counted], reference.schema)
     size = len(sentences), sum(len(s.gold) for s in sentences)
+    ceiling = alignment_ceiling(
+        sentences, reference.schema, reference.word_ids, unique_pairs=reference.unique_pairs
+    )
     return Report(
         split=e.split,
         scores=scores,
@@ -169,7 +173,7 @@ def make_report(
         unseen=parts["unseen"],
         dropped=sum((r.dropped for r in e.counted), Counter()),
         entity_scores=EntityScores(e.calibration_temperature, e.fitted, e.threshold, figures),
-        alignment_ceiling=alignment_ceiling(sentences, reference.schema, reference.word_ids),
+        alignment_ceiling=ceiling,
         memorised=scoring.strict_counts(sentences, memorised),
         named=None if e.named is None else scoring.type_counts(sentences, e.named),
         types=None if e.matched is None else _matched_types(sentences, e.matched, reference),

@@ -32,11 +32,11 @@ class TypeMatcher:
         self._types = _Types(None, OrderedDict())
 
     def types(
-        self, params: Any, sentences: Sequence[Sentence], schema: Schema, type_threshold: float
+        self, params: Any, sentences: Sequence[Sentence], schema: Schema, type_threshold: float, top_k: int
     ) -> list[tuple[str, ...]]:
         """T′ of each sentence, as `matched_types` has it."""
         rows = self.similarities(params, [s.words for s in sentences], schema)
-        return [matched_types(row, schema, type_threshold) for row in rows]
+        return [matched_types(row, schema, type_threshold, top_k) for row in rows]
 
     def shortened(self, sentences: Sequence[Sentence]) -> list[bool]:
         """Of which sentences the model sees the beginning alone."""
@@ -82,13 +82,16 @@ def checked_cosine(type_threshold: float) -> float:
     return type_threshold
 
 
-def matched_types(similarities: np.ndarray, schema: Schema, type_threshold: float) -> tuple[str, ...]:
-    """T′ of one sentence: the types whose cosine is above δ, `type_threshold`, by descending similarity; ties in schema
-    order."""
+def matched_types(
+    similarities: np.ndarray, schema: Schema, type_threshold: float, top_k: int = 0
+) -> tuple[str, ...]:
+    """T′ of one sentence: the types whose cosine is above δ, `type_threshold`, by descending similarity, the first
+    `top_k` of them or with 0 all; ties in schema order."""
     # In fp64, as the thresholds are: rounded to fp32, one midway between two neighbours would be either.
     similarities = np.asarray(similarities, np.float64)
     order = np.argsort(-similarities, kind="stable")
-    return tuple(schema.names[i] for i in order if similarities[i] > type_threshold)
+    found = tuple(schema.names[i] for i in order if similarities[i] > type_threshold)
+    return found[: top_k or None]
 
 
 def choose_type_threshold(similarities: np.ndarray, present: np.ndarray, beta: float) -> tuple[float, float]:

@@ -31,7 +31,7 @@ from toner_jax.pipeline.unpadding import Room, cells, layout_arrays, room, share
 from toner_jax.schema import Schema, Sentence
 
 # The streams of random numbers that a run draws from its seed are told apart by a number each.
-MATCHER_ORDER, GENERATOR_ORDER, DEV_SAMPLE = 1, 2, 3
+MATCHER_ORDER, GENERATOR_ORDER, DEV_SAMPLE, AUXILIARY = 1, 2, 3, 4
 
 # A batch before its arrays are made: its shape, and the samples in it, −1 for padding.
 PlannedBatch = tuple[Shape, np.ndarray]
@@ -62,7 +62,7 @@ class GeneratorSamples:
     """The generator's samples.
 
     Every sentence gives one sample of the main task an epoch, and with probability `auxiliary_share` one of the
-    auxiliary task (§3.4), drawn anew each epoch from (seed, epoch).
+    auxiliary task (§3.4), drawn anew each epoch from (seed, epoch), or once from the seed.
 
     Attributes:
       examples: those of the main task, and then those of the auxiliary one, of which an epoch uses some.
@@ -82,14 +82,17 @@ class GeneratorSamples:
         matched: Sequence[Sequence[str]] | None,
         *,
         auxiliary_share: float,
+        drawn_once: bool = False,
         pool: str,
     ):
         """Args:
         matched: T′ of each sentence, or None without type matching.
         auxiliary_share: the share of sentences that also train the auxiliary task, if there is one, each epoch.
+        drawn_once: whether these are the same each epoch.
         pool: "text" or "prompt", the tokens of h(x).
         """
         self._options, self._share, self._pool = options, auxiliary_share, pool
+        self._drawn_once = drawn_once
         found = TrainingExamples(features, train, matched)
         self.examples: Sequence[Example] = found
         self.added_parts, self.plain = found.added_parts, found.plain
@@ -119,7 +122,8 @@ class GeneratorSamples:
         count = len(self._ids)
         chosen = np.arange(count)
         if self._share:
-            also = np.flatnonzero(rng.random(count) < self._share)
+            draw = np.random.default_rng([self._options.seed, AUXILIARY]) if self._drawn_once else rng
+            also = np.flatnonzero(draw.random(count) < self._share)
             chosen = np.concatenate([chosen, count + also])
         return rng, chosen
 

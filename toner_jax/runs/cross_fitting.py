@@ -32,7 +32,7 @@ FOLDER = "folds"
 SUSPECTS = f"{FOLDER}/suspects.jsonl"
 
 READS = Reads(
-    result=(*matcher.READS.result, "types.folds"),
+    result=(*matcher.READS.result, "types.folds", "types.top_k"),
     manner=matcher.READS.manner,
     selection=matcher.READS.selection,
 )
@@ -129,7 +129,7 @@ def _fit(config: Settings, run: Run, fold: _Fold) -> None:
         dev_rows = model.similarities(params, [s.words for s in dev], schema)
         rows = model.similarities(params, [s.words for s in fold.held_out], schema)
     delta, source = matcher.choose_delta(config, dev_rows, present_types(dev, schema))
-    matched = matched_at(rows, schema, delta)
+    matched = matched_at(rows, schema, delta, config.types.top_k)
     if processes.is_first():
         write_types(fold.path(run.workdir), fold.held_out, matched, schema)
     f1 = type_counts(fold.held_out, matched.types).f1

@@ -28,7 +28,7 @@ from toner_jax.runs.generator import chosen_dev
 from toner_jax.runs.marker import MARKER, read_marker, stage_result
 from toner_jax.runs.matcher import FOLDER as MATCHER
 from toner_jax.runs.matcher import RestoredMatcher, restore_matcher
-from toner_jax.runs.options import SMALLER_DECODING
+from toner_jax.runs.options import SMALLER_DECODING, writing
 from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
 from toner_jax.runs.stage import Run, has
 from toner_jax.runs.type_sources import MATCHER as MATCHER_SOURCE
@@ -48,11 +48,13 @@ SPLITS = ("dev", "test")  # those that it evaluates
 
 READS = Reads(
     result=(
-        "dtype", "text", "decode", "data.edges", "data.language", "data.split_sentences", "types.evaluation",
+        "dtype", "text", "decode", "data.edges", "data.language", "data.split_sentences",
+        "types.evaluation", "types.top_k",
         "eval.dev_max_sentences",  # on how many a calibration temperature is fitted
     ),
     earlier=(
         "tokenizer.ids", "matcher.enabled", "matcher.type_threshold_beta", "types.training",
+        "generator.prompts", "generator.unique_pairs",  # how prompts and targets are written
         "generator.dropout", "matcher.dropout",  # of the models, which are only run forward here
         "seed",  # which sentences a calibration temperature is fitted on; T′ at random
     ),
@@ -67,14 +69,15 @@ READS = Reads(
 
 
 class _Types(NamedTuple):
-    """Where T′ comes from: the type matching model, and δ of evaluation."""
+    """Where T′ comes from: the type matching model, and δ and the most types of evaluation."""
 
     restored: RestoredMatcher
     type_threshold: float
+    top_k: int
 
     def __call__(self, sentences: Sequence[Sentence], schema: Schema) -> Matched:
         with told_of_memory(f"{FOLDER}: type matching", SMALLER_DECODING):
-            return self.restored.match(sentences, schema, self.type_threshold)
+            return self.restored.match(sentences, schema, self.type_threshold, self.top_k)
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,8 @@ def make_reference(
     config: Settings, train: Sequence[Sentence], dev: Sequence[Sentence], schema: Schema, word_ids: WordIds
 ) -> Reference:
     """What the reports of a run compare with."""
-    return Reference(train, dev, schema, word_ids, config.matcher.type_threshold_beta, config.data.name)
+    beta, unique = config.matcher.type_threshold_beta, config.generator.unique_pairs
+    return Reference(train, dev, schema, word_ids, beta, config.data.name, unique)
 
 
 def _load(config: Settings, run: Run, word_ids: WordIds, generator: Mapping[str, Any]) -> _Trained:
@@ -188,11 +192,12 @@ def _load(config: Settings, run: Run, word_ids: WordIds, generator: Mapping[str,
         run.workdir / GENERATOR, generator["step"], model, run.mesh, config.sharding
     )
     options, programs = decode_options(config), make_programs(model, run.mesh)
-    main = make_task(generator["tasks"][0], word_ids, run.schema)
+    tasks = {name: make_task(name, word_ids, run.schema, writing(config)) for name in generator["tasks"]}
+    main = tasks[generator["tasks"][0]]
     recognizer = make_recognizer(main, programs, run.mesh, options, explain=config.decode.explain)
     type_recognizer = None
-    if TypeRecognition.name in generator["tasks"]:
-        type_recognizer = make_recognizer(TypeRecognition(word_ids, run.schema), programs, run.mesh, options)
+    if TypeRecognition.name in tasks:
+        type_recognizer = make_recognizer(tasks[TypeRecognition.name], programs, run.mesh, options)
     return _Trained(params, recognizer, type_recognizer, _load_types(config, run))
 
 
@@ -200,7 +205,7 @@ def _load_types(config: Settings, run: Run) -> _Types | None:
     if not config.matcher.enabled:
         return None
     delta = type_threshold(config, run.workdir)
-    return _Types(restore_matcher(config, run, config.decode.batch_size), delta)
+    return _Types(restore_matcher(config, run, config.decode.batch_size), delta, config.types.top_k)
 
 
 def type_threshold(config: Settings, workdir: Path) -> float:

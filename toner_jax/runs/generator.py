@@ -117,7 +117,8 @@ def make_samples(
     """The stage's training samples, with what long sentences came to said aloud."""
     samples = GeneratorSamples(
         options.generator_sampling(config, mesh), features, train, matched,
-        auxiliary_share=config.generator.type_recognition, pool=config.generator.pool,
+        auxiliary_share=config.generator.type_recognition,
+        drawn_once=config.generator.type_recognition_once, pool=config.generator.pool,
     )  # fmt: skip
     if samples.plain:
         say(

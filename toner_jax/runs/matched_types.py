@@ -30,6 +30,7 @@ READS = Reads(
         "matcher.type_threshold_beta",
         "types.training",
         "types.evaluation",
+        "types.top_k",
     ),
     earlier=(
         "matcher.enabled",
@@ -61,9 +62,10 @@ def write_training_types(config: Settings, run: Run) -> dict[str, Any]:
             for name in ("train", "dev")
         }
     delta, source = choose_delta(config, similarities["dev"], present_types(dev, schema))
-    scores = type_scores(similarities["dev"], dev, schema, delta, config.matcher.type_threshold_beta)
+    top_k = config.types.top_k
+    own = {name: matched_at(rows, schema, delta, top_k) for name, rows in similarities.items()}
+    scores = type_scores(dev, own["dev"].types, config.matcher.type_threshold_beta)
     chosen = {"type_threshold": delta, "from": source, "dev": scores}
-    own = {name: matched_at(rows, schema, delta) for name, rows in similarities.items()}
     sources = {"train": config.types.training, "dev": config.types.evaluation}
     matched = {name: _from(sources[name], name, config, run, found) for name, found in own.items()}
     if is_first():

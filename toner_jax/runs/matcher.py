@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from toner_jax.common.console import say
 from toner_jax.config import DEV
 from toner_jax.evaluation.scoring import type_counts
-from toner_jax.inference.matching import TypeMatcher, choose_type_threshold, matched_types
+from toner_jax.inference.matching import TypeMatcher, choose_type_threshold
 from toner_jax.models.encoder import Encoder
 from toner_jax.models.stacks import Stack
 from toner_jax.pipeline.features import present_types
@@ -140,7 +140,8 @@ def _evaluation(config: Settings, run: Run, matcher: TypeMatcher) -> Callable[[A
     def evaluate(params: Any) -> dict[str, float]:
         similarities = matcher.similarities(params, [s.words for s in dev], run.schema)
         delta, _ = choose_delta(config, similarities, present_types(dev, run.schema))
-        return {"type_threshold": delta, **type_scores(similarities, dev, run.schema, delta, beta)}
+        matched = matched_at(similarities, run.schema, delta)
+        return {"type_threshold": delta, **type_scores(dev, matched.types, beta)}
 
     return evaluate
 
@@ -157,14 +158,10 @@ def choose_delta(config: Settings, similarities: np.ndarray, present: np.ndarray
 
 
 def type_scores(
-    similarities: np.ndarray,
-    sentences: Sequence[Sentence],
-    schema: Schema,
-    type_threshold: float,
-    beta: float,
+    sentences: Sequence[Sentence], matched: Sequence[Sequence[str]], beta: float
 ) -> dict[str, float]:
-    """Type-level scores of T′ at δ = `type_threshold`."""
-    counts = type_counts(sentences, [matched_types(row, schema, type_threshold) for row in similarities])
+    """Type-level scores of T′."""
+    counts = type_counts(sentences, matched)
     return {
         "type_precision": counts.precision,
         "type_recall": counts.recall,
@@ -180,10 +177,10 @@ class RestoredMatcher:
     matcher: TypeMatcher
     params: Any
 
-    def match(self, sentences: Sequence[Sentence], schema: Schema, delta: float) -> Matched:
-        """T′ at δ = `delta`."""
+    def match(self, sentences: Sequence[Sentence], schema: Schema, delta: float, top_k: int) -> Matched:
+        """T′, as `matched_at` has it."""
         rows = self.matcher.similarities(self.params, [s.words for s in sentences], schema)
-        return matched_at(rows, schema, delta)
+        return matched_at(rows, schema, delta, top_k)
 
 
 def restore_matcher(config: Settings, run: Run, batch_size: int) -> RestoredMatcher:

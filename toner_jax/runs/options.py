@@ -8,6 +8,8 @@ from toner_jax.parallel.mesh import batch_divisor, own_rows, round_batch
 from toner_jax.pipeline.samples import SamplingOptions
 from toner_jax.pipeline.unpadding import groups_of
 from toner_jax.runs.view import Settings
+from toner_jax.tasks.prompts import PHRASES
+from toner_jax.tasks.typed import Writing
 from toner_jax.training.loop import FitOptions
 from toner_jax.training.objectives import GeneratorObjective, MatcherObjective
 from toner_jax.training.optimizer import OptimizerOptions
@@ -45,6 +47,11 @@ def fit_options(config: Settings) -> FitOptions:
     )
 
 
+def writing(config: Settings) -> Writing:
+    """How prompts and targets are written."""
+    return Writing(PHRASES[config.generator.prompts], config.generator.unique_pairs)
+
+
 def matcher_sampling(config: Settings, mesh: Mesh) -> SamplingOptions:
     return _sampling(config.seed, config.matcher, mesh)
 
@@ -63,7 +70,8 @@ def generator_sampling(config: Settings, mesh: Mesh) -> SamplingOptions:
 
 
 def generator_optimizer(config: Settings) -> OptimizerOptions:
-    return _optimizer(config.generator, beta2=config.generator.beta2)
+    c = config.generator
+    return _optimizer(c, beta2=c.beta2, decay_all=c.decay_all)
 
 
 def generator_objective(config: Settings) -> GeneratorObjective:
@@ -90,11 +98,12 @@ def batch_groups(section: Settings, batch_size: int, mesh: Mesh) -> int:
     return groups_of(batch_size, shares, mesh.size // shares, section.microbatches)
 
 
-def _optimizer(section: Settings, beta2: float) -> OptimizerOptions:
+def _optimizer(section: Settings, beta2: float, *, decay_all: bool = False) -> OptimizerOptions:
     return OptimizerOptions(
         learning_rate=section.learning_rate,
         warmup=section.warmup,
         weight_decay=section.weight_decay,
         beta2=beta2,
         clip_norm=section.clip_norm,
+        decay_all=decay_all,
     )

@@ -173,11 +173,13 @@ def generator_features(
       UserError: the schema leaves no room for text within text.max_source.
     """
     word_ids = generator_word_ids(config, tokenizer_folder)
-    tasks = [make_task(name, word_ids, schema) for name in training_tasks(config)]
+    written = options.writing(config)
+    tasks = [make_task(name, word_ids, schema, written) for name in training_tasks(config)]
     plain = None
     if explanations is not None:
         # What has none, and the parts of long sentences, whose explanation tells of the whole.
-        tasks[0], plain = Explanations(word_ids, schema, explanations), Entities(word_ids, schema)
+        tasks[0] = Explanations(word_ids, schema, written, explanations)
+        plain = Entities(word_ids, schema, written)
     for task in tasks:
         check_room(task, config.text.max_source)
     return GeneratorFeatures(tasks, config.text.max_source, config.text.max_target, plain)

@@ -31,9 +31,9 @@ class Matched:
     similarities: Sequence[Sequence[float]]
 
 
-def matched_at(similarities: np.ndarray, schema: Schema, delta: float) -> Matched:
-    """T′ of cosines [N, K] at δ = `delta`."""
-    types = [matched_types(row, schema, delta) for row in similarities]
+def matched_at(similarities: np.ndarray, schema: Schema, delta: float, top_k: int = 0) -> Matched:
+    """T′ of cosines [N, K] at δ = `delta`, of at most `top_k` types unless that is 0."""
+    types = [matched_types(row, schema, delta, top_k) for row in similarities]
     return Matched(types, [[round(float(value), 6) for value in row] for row in similarities])
 
 

@@ -14,16 +14,23 @@ from toner_jax.tasks.typed import TypedTask
 from toner_jax.text.ids import Ids
 
 
+def target_items(sentence: Sentence, *, unique_pairs: bool) -> list[tuple[str, tuple[str, ...]]]:
+    """The (type, words) of a target in order of appearance: of each mention, or with `unique_pairs` each once."""
+    items = [(e.type, sentence.words[e.start : e.end]) for e in sentence.entities]
+    return list(dict.fromkeys(items)) if unique_pairs else items
+
+
 class Entities(TypedTask):
-    """All entities of the schema's types, in order of appearance, one item per mention."""
+    """All entities of the schema's types, in order of appearance."""
 
     name = "ner"
 
     def prompt(self, words: Sequence[str], matched: Sequence[str] | None) -> Prompt:
-        return prompts.entities(self.schema.names, matched).prompt(self.word_ids, words)
+        wording = prompts.entities(self.schema.names, matched, phrases=self.writing.phrases)
+        return wording.prompt(self.word_ids, words)
 
     def target(self, sentence: Sentence) -> Ids:
-        return self.word_ids.items([(e.type, sentence.words[e.start : e.end]) for e in sentence.entities])
+        return self.word_ids.items(target_items(sentence, unique_pairs=self.writing.unique_pairs))
 
     def grammar(self) -> Grammar:
         return entity_list(self.word_ids, self.schema.names)

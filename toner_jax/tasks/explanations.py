@@ -14,6 +14,7 @@ from toner_jax.tasks.grammar import Grammar, entity_list
 from toner_jax.tasks.output import Output
 from toner_jax.tasks.recognized import Recognized
 from toner_jax.tasks.task import Prompt
+from toner_jax.tasks.typed import Writing
 from toner_jax.text.ids import Ids, WordIds
 
 # What stands before the list, before the explanation, and as the explanation of an empty list.
@@ -29,13 +30,20 @@ class Explanations(Entities):
 
     name = "exp"
 
-    def __init__(self, word_ids: WordIds, schema: Schema, explanations: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        word_ids: WordIds,
+        schema: Schema,
+        writing: Writing = Writing(),  # noqa: B008
+        explanations: Mapping[str, str] | None = None,
+    ):
         """`explanations`: of training sentences that have entities, by the sentence's id."""
-        super().__init__(word_ids, schema)
+        super().__init__(word_ids, schema, writing)
         self._explanations = explanations or {}
 
     def prompt(self, words: Sequence[str], matched: Sequence[str] | None) -> Prompt:
-        return prompts.entities(self.schema.names, matched, explain=True).prompt(self.word_ids, words)
+        wording = prompts.entities(self.schema.names, matched, explain=True, phrases=self.writing.phrases)
+        return wording.prompt(self.word_ids, words)
 
     def teaches(self, sentence: Sentence) -> bool:
         return not sentence.entities or sentence.id in self._explanations

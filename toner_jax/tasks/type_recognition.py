@@ -22,7 +22,7 @@ class TypeRecognition(TypedTask):
     name = "tr"
 
     def prompt(self, words: Sequence[str], matched: Sequence[str] | None) -> Prompt:
-        return prompts.occurring_types(self.schema.names).prompt(self.word_ids, words)
+        return prompts.occurring_types(self.schema.names, self.writing.phrases).prompt(self.word_ids, words)
 
     def target(self, sentence: Sentence) -> Ids:
         occurring = set(sentence.types())

@@ -19,7 +19,8 @@ class OptimizerOptions:
     Attributes:
       learning_rate: the peak of the schedule.
       warmup: the share of all steps over which the rate rises to it.
-      weight_decay: decoupled; norms' scales and biases have none.
+      weight_decay: decoupled.
+      decay_all: whether norms' scales and biases have it, too.
       beta2: of the second moments.
       clip_norm: gradients with a larger global norm are scaled down to it; 0 does not clip.
     """
@@ -29,6 +30,7 @@ class OptimizerOptions:
     weight_decay: float
     beta2: float
     clip_norm: float
+    decay_all: bool = False
 
 
 def make_schedule(options: OptimizerOptions, steps: int) -> optax.Schedule:
@@ -39,7 +41,13 @@ def make_schedule(options: OptimizerOptions, steps: int) -> optax.Schedule:
 def make_optimizer(options: OptimizerOptions, steps: int) -> Skippable:
     """The optimizer of a training of so many steps."""
     o, schedule = options, make_schedule(options, steps)
-    return adamw(schedule, weight_decay=o.weight_decay, beta2=o.beta2, clip_norm=o.clip_norm)
+    return adamw(
+        schedule,
+        weight_decay=o.weight_decay,
+        beta2=o.beta2,
+        clip_norm=o.clip_norm,
+        decay_all=o.decay_all,
+    )
 
 
 def linear_schedule(peak: float, steps: int, warmup: float) -> optax.Schedule:
@@ -52,7 +60,7 @@ def linear_schedule(peak: float, steps: int, warmup: float) -> optax.Schedule:
 
 
 def decayed(params: Any) -> Any:
-    """Which parameters weight decay applies to: all but norms' scales and biases."""
+    """Which parameters weight decay applies to by default: all but norms' scales and biases."""
     return jax.tree_util.tree_map_with_path(
         lambda path, _: not path_string(path).endswith(("/scale", "/bias")), params
     )
@@ -74,10 +82,13 @@ def skippable(tx: optax.GradientTransformation) -> Skippable:
     return Skippable(tx.init, update)
 
 
-def adamw(schedule: optax.Schedule, *, weight_decay: float, beta2: float, clip_norm: float) -> Skippable:
-    """Decoupled weight decay (Loshchilov and Hutter 2019) after clipping; `clip_norm` 0 does not clip."""
+def adamw(
+    schedule: optax.Schedule, *, weight_decay: float, beta2: float, clip_norm: float, decay_all: bool = False
+) -> Skippable:
+    """Decoupled weight decay (Loshchilov and Hutter 2019), of the parameters of `decayed` or of all, after clipping;
+    `clip_norm` 0 does not clip."""
     clip = optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity()
-    decay = optax.add_decayed_weights(weight_decay, mask=decayed)
+    decay = optax.add_decayed_weights(weight_decay, mask=None if decay_all else decayed)
     rate = skippable(optax.scale_by_learning_rate(schedule))
     return Skippable(*optax.chain(clip, optax.chain(_adam(beta2), decay, rate)))
 

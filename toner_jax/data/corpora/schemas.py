@@ -7,7 +7,7 @@ says what a sentence that mentions the type would be about and leaves the name o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from toner_jax.common import reads
@@ -97,6 +97,15 @@ _WNUT17 = (
     EntityType("product", "Devices, foods, software and other goods with a brand name.", ("product",)),
 )
 
+# Other names for the same types.
+_AUTHORS_ONTONOTES = {"facility": "fac", "organization": "org", "location": "loc"}
+_AUTHORS_WNUT17 = {"creative_work": "creative-work"}
+
+
+def _renamed(types: Sequence[EntityType], names: Mapping[str, str]) -> tuple[EntityType, ...]:
+    return tuple(EntityType(names.get(t.name, t.name), t.description, t.tags) for t in types)
+
+
 BUILTIN: Mapping[str, Schema] = MappingProxyType(
     {
         name: Schema(name, types)
@@ -107,6 +116,9 @@ BUILTIN: Mapping[str, Schema] = MappingProxyType(
             ("ace2004", _ACE),
             ("ace2005", _ACE),
             ("wnut17", _WNUT17),
+            # With the names that the authors of ToNER give the types in their code.
+            ("ontonotes-authors", _renamed(_ONTONOTES, _AUTHORS_ONTONOTES)),
+            ("wnut17-authors", _renamed(_WNUT17, _AUTHORS_WNUT17)),
         )
     }
 )
