@@ -139,9 +139,8 @@ def base() -> ConfigDict:
     c.generator.dropout = 0.1
     c.generator.lambda_c = 0.1  # λ of Eq. 6
     c.generator.pool = "text"  # h(x) is the mean over the text's tokens, or the whole "prompt"'s
-    # Share of sentences that also train the task of §3.4, drawn each epoch, or with `_once` before training.
-    c.generator.type_recognition = 0.5
-    c.generator.type_recognition_once = False
+    c.generator.type_recognition = 0.5  # share of sentences that also train the task of §3.4, each epoch
+    c.generator.type_recognition_once = False  # those are drawn once, before training, not each epoch
     c.generator.prompts = "paper"  # their words: as the paper prints them, or as the "authors"' code has them
     c.generator.unique_pairs = False  # targets name each (type, string) once, or each mention of it
     # Explanations to train with (§3.5), by the id of a sentence of train: JSON lines of {"id", "explanation"}; "data",

@@ -44,7 +44,8 @@ def spell(word_ids: WordIds, output: Output) -> Spelled:
 
 @dataclass(frozen=True)
 class Found:
-    """The entities of an output, its usable items, aligned or not, and how many others were dropped, by reason."""
+    """The entities of an output, its items, aligned or not, those of unknown types too, and how many were dropped, by
+    reason."""
 
     scores: dict[Entity, Score]
     items: dict[Item, Score]
@@ -93,7 +94,9 @@ def parse_items(
     aligned, dropped = align(parsed.items, source)
     scores: dict[Entity, Score] = {}
     items: list[tuple[Item, Score]] = []
-    for item, entity, (begin, end) in zip(parsed.items, aligned, parsed.ranges, strict=True):
+    written = [*parsed.items, *parsed.unknown]
+    places = [*aligned, *[None] * len(parsed.unknown)]
+    for item, entity, (begin, end) in zip(written, places, parsed.ranges + parsed.unknown_ranges, strict=True):
         comma = text.index(",", begin) + 1
         score = Score(spelled.probability(begin, comma), spelled.probability(comma, end))
         if entity is not None:

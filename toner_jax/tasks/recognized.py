@@ -128,7 +128,8 @@ class Recognized:
 
     Attributes:
       entities: spans in order of appearance, and `scores` of each.
-      items: the usable items, aligned or not (what the paper's metric counts), each with its best score.
+      items: what the paper's metric counts, each with its best score: the items that were written, aligned or not, and
+        those of unknown types too, which are wrong.
       output: the string the model wrote; of a windowed text, the windows' strings joined by lines.
       dropped: how much of it could not be used, by reason: items, and as `truncated` outputs, of which what stands
         after the last whole item is lost.

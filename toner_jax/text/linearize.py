@@ -24,6 +24,7 @@ from toner_jax.schema import Sentence
 from toner_jax.text.align import SourceIndex
 
 Item = tuple[str, str]  # (type name, the entity's string)
+UNKNOWN_TYPE = "unknown_type"  # a reason to drop an item
 
 # What may begin and end an item. White space is the model's to get wrong; in the exact format there is
 # some after each comma and none elsewhere.
@@ -37,12 +38,19 @@ _EXACT_END = re.compile(r"\)(?:,\s+|\])")
 
 @dataclass(frozen=True)
 class Parsed:
-    """The usable items in the order written, where each stands in the text (characters, brackets
-    included), and how many others were dropped, by reason."""
+    """A target that was read.
+
+    Attributes:
+      items: the usable ones, in the order written, and where each stands in the text (characters, brackets included).
+      dropped: how many others there were, by reason.
+      unknown: those of `dropped` whose type is unknown, as written, and where they stand.
+    """
 
     items: tuple[Item, ...]
     ranges: tuple[tuple[int, int], ...] = ()
     dropped: Counter[str] = field(default_factory=Counter)
+    unknown: tuple[Item, ...] = ()
+    unknown_ranges: tuple[tuple[int, int], ...] = ()
 
 
 def linearize(items: Iterable[Item]) -> str:
@@ -79,10 +87,13 @@ def parse(
         return Parsed(())
     parts = list(_Reader(text, begin, frozenset(types), source, truncated).read())
     usable = [p for p in parts if not p.dropped]
+    unknown = [p for p in parts if p.dropped == UNKNOWN_TYPE]
     return Parsed(
         tuple(p.item for p in usable),
         tuple(p.range for p in usable),
         Counter(p.dropped for p in parts if p.dropped),
+        tuple(p.item for p in unknown),
+        tuple(p.range for p in unknown),
     )
 
 
@@ -168,7 +179,7 @@ class _Reader:
             entity = " ".join(self._text[start.end() : end.start()].split())
             spans, exact = self._source.match(entity) if self._source else ((), True)
             if spans or i == plain:
-                reason = "unknown_type" if name not in self._types else "" if entity else "malformed"
+                reason = UNKNOWN_TYPE if name not in self._types else "" if entity else "malformed"
                 departures = loose + (not exact) + (not self._tight[i] or not _EXACT_END.match(end[0]))
                 yield _Part(
                     i + 1,
