@@ -74,7 +74,9 @@ def test_a_file_of_texts_is_evaluated_as_predict_reads_it(ner, finished, tmp_pat
         evaluation = reevaluate.evaluate(
             ner, {**reevaluate.read_splits(finished[0], "test"), name: sentences}, name
         )
-        evaluation.write(tmp_path / name)
+        evaluation.write(tmp_path / name, finished[0], ner)
+        page = (tmp_path / name / "report.html").read_text()
+        assert f"{evaluation.report['entities']} entities" in page
         lines = map(json.loads, (tmp_path / name / "predictions.jsonl").read_text().splitlines())
         found[name] = [(e["text"], e["label"], e["score"]) for line in lines for e in line["predicted"]]
         if name == "with":

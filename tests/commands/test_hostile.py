@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import toner_jax
 from toner_jax.commands import app, predict
@@ -145,7 +146,12 @@ def test_a_finished_run_shows_escapes(tmp_path, capsys):
     out = capsys.readouterr().out
     assert STEERING.findall(out) == []
     joined = "".join(out.split())
-    assert f"•{console.printable(EVIL)}b{console.printable(TYPE)}c" in joined
+    assert f"•{console.printable(EVIL)}[b]({console.printable(TYPE)})c" in joined
+    colored = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=200)
+    show_run(tmp_path, colored)
+    out = re.sub("\x1b\\[[0-9;]*m", "", colored.file.getvalue())
+    assert STEERING.findall(out) == []
+    assert f"•{console.printable(EVIL)}b{console.printable(TYPE)}c" in "".join(out.split())
 
 
 def test_messages_and_bars_show_escapes(monkeypatch, capsys):

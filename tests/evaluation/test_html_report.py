@@ -24,6 +24,10 @@ SUSPECTS = [
     *({"suspect": "date", "kind": "missing", "margin": 8.0, "text": "Ann", "label": [[0, 3, "person"]]},)
     * 24,
 ]
+ATTRIBUTION = {
+    "matcher": {"precision": 0.5, "recall": 0.5, "f1": 0.5, "errors": {"type": 1, "missed": 2}},
+    "gold": {"precision": 0.75, "recall": 0.5, "f1": 0.6, "errors": {"type": 1, "missed": 0}},
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +65,7 @@ def _render() -> str:
         memorised=zero,
         mistakes=mistakes.overview(evaluated),
         types=MatchedTypes(zero, {"sentences": 1, "with_false_types": 0, "mean_false_types": 0.0}, zero),
+        also_in={"train": 1, "dev": 0},
     )
     metrics = [
         {"stage": "generator", "step": 1, "loss": 2.0},
@@ -73,9 +78,10 @@ def _render() -> str:
     starts.append({"started": "start 7", "processes": 2})
     similarities = [[0.9, 0.8], [0.1, 0.2]]
     page = html_report.Page(
-        "T <1>", metrics, similarities, type_threshold=0.5, starts=starts, suspects=SUSPECTS
+        "T <1>", metrics, similarities, type_threshold=0.5, starts=starts, suspects=SUSPECTS, others=["dev"]
     )
-    return html_report.render(report, evaluated, SCHEMA, page)
+    figures = {**report.to_json(), "attribution": ATTRIBUTION}
+    return html_report.render(figures, evaluated, SCHEMA, page)
 
 
 def _rows(page: str) -> list[dict]:
@@ -88,12 +94,14 @@ def test_rows_carry_spans_in_characters_and_their_errors(page):
     assert first["gold"] == [[0, 3, "person", "correct"], [14, 16, "place", "type"]]
     assert first["predicted"] == [[0, 3, "person", "correct", 0.9], [14, 16, "person", "type", 0.4]]
     assert first["errors"] == ["type"]
+    assert first["confusions"] == ["place → person"]
     assert (second["gold"], second["types"], second["errors"]) == ([], [], [])
 
 
 def test_mistakes_are_shown(page):
     text = re.sub(r"\s+", " ", page)
-    assert "<td>place</td><td>person</td><td>1</td>" in text
+    assert '<td>place</td><td>person</td><td><a href="#confusion=place+%E2%86%92+person">1</a></td>' in text
+    assert '<th scope="row"><a href="#error=type">type</a></th><td>1</td>' in text
     assert (
         "<td>0.400</td><td>type</td><td><b>Bo</b> person</td><td><b>Bo</b> place</td>"
         "<td>Ann &lt;/script&gt; Bo</td>" in text
@@ -112,7 +120,8 @@ def test_the_clearest_suspects_are_shown(page):
 
 
 def test_the_last_starts_are_shown(page):
-    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', page)
+    shown = page.split('class="starts"')[1].split("</table>")[0]
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', shown)
     found = {name: re.findall("<td>(.*?)</td>", cells) for name, cells in rows}
     assert found == {
         "started": [f"start {i}" for i in range(3, 8)],
@@ -120,6 +129,31 @@ def test_the_last_starts_are_shown(page):
         "commit": ["–"] * 5,
         "processes": ["–"] * 4 + ["2"],
     }
+
+
+def test_whose_errors_they_are(page):
+    rows = re.findall(r'<tr><th scope="row">([^<]*)</th>((?:<td>[^<]*</td>){4})</tr>', page)
+    found = {name: re.findall("<td>(.*?)</td>", cells) for name, cells in rows}
+    assert found["of the type matcher"] == ["0.5000", "0.5000", "0.5000", "3"]
+    assert found["from the gold annotation, an oracle"] == ["0.7500", "0.5000", "0.6000", "1"]
+
+
+def test_what_is_to_be_known_stands_above_the_figures(page):
+    before = page.split('class="tiles"')[0]
+    assert "1 of the 2 sentences also stand in train, word for word" in before
+    assert "also stand in dev" not in before
+    assert '<a href="dev.html">dev</a>' in before
+
+
+def test_what_has_no_support_has_a_dash(page):
+    rows = dict(re.findall(r'<th scope="row">([^<]*)</th>\s*<td>(.*?)</td>', page))
+    assert rows["strict spans"] == "0.5000"
+    assert rows["strings never seen"] == rows["baseline: memorised mentions"] == "–"
+
+
+def test_headers_have_a_scope_and_pictures_a_name(page):
+    assert len(re.findall("<th[ >]", page)) == len(re.findall('<th scope="(?:row|col)"', page))
+    assert len(re.findall('<svg role="img" aria-label="[^"]{20,}" ', page)) == page.count("<svg")
 
 
 def test_texts_cannot_end_the_script_or_become_markup(page):

@@ -15,6 +15,7 @@ from toner_jax.common.console import show_json, show_rich
 from toner_jax.errors import UserError
 
 if TYPE_CHECKING:
+    from toner_jax.api import Ner
     from toner_jax.runs.reevaluate import Evaluation
 
 
@@ -65,7 +66,10 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         help="whose errors they are: evaluate with the matcher's T′, with gold types and without T′",
     )
     parser.add_argument(
-        "--output", type=cli.output, metavar="DIR", help="a folder for predictions.jsonl and report.json"
+        "--output",
+        type=cli.output,
+        metavar="DIR",
+        help="a folder for predictions.jsonl, report.json and report.html",
     )
     parser.add_argument(
         "--accept-mixed",
@@ -92,15 +96,15 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     set_up_compilation()
     with together(Wanted()):
-        evaluation = _evaluated(options)
+        ner, evaluation = _evaluated(options)
         if not is_first():
             return
         if options.output:
-            evaluation.write(options.output)
+            evaluation.write(options.output, options.workdir, ner)
     _show(evaluation.report, as_json=options.json)
 
 
-def _evaluated(options: argparse.Namespace) -> Evaluation:
+def _evaluated(options: argparse.Namespace) -> tuple[Ner, Evaluation]:
     from toner_jax.api import Ner
     from toner_jax.runs import reevaluate
     from toner_jax.runs.type_sources import FROM_MATCHER, find_source
@@ -125,7 +129,7 @@ def _evaluated(options: argparse.Namespace) -> Evaluation:
         evaluation.report["attribution"] = reevaluate.attribution(
             ner, evaluation.evaluated, types, options.type_threshold
         )
-    return evaluation
+    return ner, evaluation
 
 
 def _show(report: dict[str, Any], *, as_json: bool) -> None:

@@ -68,6 +68,13 @@ def error_classes(gold: Sequence[Sentence], predicted: Sequence[Sequence[Entity]
     return counts
 
 
+def confused(errors: Iterable[Error]) -> Iterator[tuple[str, str]]:
+    """The (annotated, found) types of errors that took one for another."""
+    for error in errors:
+        if error.gold and error.predicted and error.gold.type != error.predicted.type:
+            yield error.gold.type, error.predicted.type
+
+
 def aligned(gold: Sequence[Sentence], predicted: Sequence[T]) -> Iterator[tuple[Sentence, T]]:
     """Each sentence with what was predicted for it.
 

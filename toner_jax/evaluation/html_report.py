@@ -16,9 +16,9 @@ from toner_jax.evaluation.charts import (
     similarity_histogram,
     training_curves,
 )
-from toner_jax.evaluation.errors import ERROR_KINDS, sentence_errors
+from toner_jax.evaluation.errors import ERROR_KINDS, confused, sentence_errors
 from toner_jax.evaluation.evaluated import Evaluated
-from toner_jax.evaluation.report import Report
+from toner_jax.evaluation.report import SOURCES, notes
 from toner_jax.schema import Entity, Schema, Sentence
 
 _STARTS = 5  # of a run, the last ones, are shown
@@ -35,6 +35,7 @@ class Page:
       type_threshold: δ; None without type matching.
       starts: the record of the run's starts, the first one first.
       suspects: annotations of train that may be wrong, as `Suspect.to_json` has them, the clearest first.
+      others: the names of pages beside this one, to which it links.
     """
 
     title: str
@@ -43,11 +44,15 @@ class Page:
     type_threshold: float | None = None
     starts: Sequence[Mapping[str, Any]] = ()
     suspects: Sequence[Mapping[str, Any]] = ()
+    others: Sequence[str] = ()
 
 
-def render(report: Report, evaluated: Evaluated, schema: Schema, page: Page) -> str:
-    """The page as a string."""
-    figures = report.to_json()
+def render(figures: dict[str, Any], evaluated: Evaluated, schema: Schema, page: Page) -> str:
+    """The page as a string.
+
+    Args:
+      figures: a report, as its file has it.
+    """
     return pages.page("report.html.j2").render(
         title=page.title,
         report=figures,
@@ -58,6 +63,9 @@ def render(report: Report, evaluated: Evaluated, schema: Schema, page: Page) -> 
         starts=_starts(page.starts),
         suspects=page.suspects[:_SUSPECTS],
         suspect_count=len(page.suspects),
+        others=page.others,
+        notes=notes(figures),
+        sources=SOURCES,
     )
 
 
@@ -125,5 +133,6 @@ def _sentence_row(
             for e, score in predicted
         ],
         "types": matched,
-        "errors": sorted({e.kind for e in errors}),
+        "errors": sorted({e.kind for e in errors} | {"unreachable" for _ in sentence.unreachable}),
+        "confusions": sorted({f"{g} → {p}" for g, p in confused(errors)}),
     }

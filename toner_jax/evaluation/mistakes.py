@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from toner_jax.evaluation.errors import Error, sentence_errors
+from toner_jax.evaluation.errors import Error, confused, sentence_errors
 from toner_jax.evaluation.evaluated import Evaluated
 from toner_jax.schema import Entity, Sentence
 
@@ -16,11 +16,7 @@ MOST_SHOWN = 30  # of the surest mistakes
 def type_confusions(evaluated: Evaluated) -> list[dict[str, Any]]:
     """How often an entity of one type was taken for one of another, with the same words or with some in common, as
     `sentence_errors` pairs them: {"gold", "predicted", "count"}, the most frequent first."""
-    counts = Counter(
-        (error.gold.type, error.predicted.type)
-        for _, error in _errors(evaluated)
-        if error.gold and error.predicted and error.gold.type != error.predicted.type
-    )
+    counts = Counter(confused(error for _, error in _errors(evaluated)))
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [{"gold": gold, "predicted": predicted, "count": n} for (gold, predicted), n in ordered]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from toner_jax.data.overlap import repeated_sentences
 from toner_jax.evaluation import baselines, calibration, mistakes, paper, scoring
 from toner_jax.evaluation.calibration_temperature import Fitted
 from toner_jax.evaluation.ceiling import alignment_ceiling
@@ -16,6 +17,14 @@ from toner_jax.evaluation.scoring import Counts, Scores
 from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks.recognized import Coverage
 from toner_jax.text.ids import WordIds
+
+# What T′ of an evaluation was, by `made_by.types_from` and in `attribution`.
+SOURCES = {
+    "matcher": "of the type matcher",
+    "gold": "from the gold annotation, an oracle",
+    "none": "left out",
+    "random": "drawn at random, with the matcher's error rates",
+}
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,7 @@ class Report:
       coverage: how much of the sentences was read.
       detokenized: the same sentences written as running text and read as `predict` reads it; None where they came so.
       mistakes: `mistakes.overview`.
+      also_in: by name of another split, how many of the sentences stand there word for word.
       paper: the paper's results on this test set (`paper.beside`); None where it has none.
       made_by: what stands behind the figures: the steps that were chosen, with what each was selected under, δ, and
         stages that do not belong together, where these were accepted.
@@ -109,6 +119,7 @@ class Report:
     coverage: Coverage = field(default_factory=Coverage)
     detokenized: Detokenized | None = None
     mistakes: Mapping[str, Any] = field(default_factory=dict)
+    also_in: Mapping[str, int] = field(default_factory=dict)
     paper: Mapping[str, Any] | None = None
     made_by: Mapping[str, Any] = field(default_factory=dict)
 
@@ -122,6 +133,7 @@ class Report:
             "unseen_in_training": self.unseen.to_json(),
             "dropped": dict(self.dropped),
             "coverage": self.coverage.to_json(),
+            "also_in": dict(self.also_in),
             "scores": self.entity_scores.to_json(),
             "alignment_ceiling": self.alignment_ceiling,
             "baselines": baseline,
@@ -180,9 +192,42 @@ def make_report(
         coverage=sum((r.coverage for r in e.found), Coverage()),
         detokenized=detokenized,
         mistakes=mistakes.overview(evaluated),
+        also_in=_also_in(e, reference),
         paper=paper.beside(reference.dataset, e.split, scores.toner_compatible, size),
         made_by=made_by or {},
     )
+
+
+def _also_in(evaluated: Evaluated, reference: Reference) -> dict[str, int]:
+    others = {"train": reference.train, "dev": reference.dev}
+    others.pop(evaluated.split, None)
+    repeated = repeated_sentences({**others, evaluated.split: evaluated.sentences})[evaluated.split]
+    return {name: repeated[name] for name in others}
+
+
+def notes(report: Mapping[str, Any]) -> list[str]:
+    """What is to be known of a report's figures before they are believed, a line each.
+
+    Args:
+      report: as `Report.to_json` has it.
+    """
+    made_by, sentences = report.get("made_by", {}), report["sentences"]
+    found = [
+        f"{count:,} of the {sentences:,} sentences also stand in {name}, word for word"
+        for name, count in report.get("also_in", {}).items()
+        if count
+    ]
+    if report["unreachable"]:
+        found.append(f"{report['unreachable']:,} gold entities out of reach: they begin or end inside words")
+    if unread := report["coverage"]["unread"]:
+        found.append(f"not all was read: {unread}")
+    found += made_by.get("mixed", ())
+    if source := made_by.get("types_from"):
+        found.append(f"T′ {SOURCES.get(source, f'from {source}')}")
+    delta = made_by.get("type_threshold")
+    if delta and delta["here"] != delta["training"]:
+        found.append(f"T′ at δ {delta['here']:.4f}, {delta['training']:.4f} in training")
+    return found
 
 
 def _matched_types(

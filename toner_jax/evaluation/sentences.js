@@ -1,5 +1,5 @@
 const hues = types.map((_, i) => Math.round(360 * i / types.length + 200) % 360);
-const color = t => `hsl(${hues[types.indexOf(t)]} 75% 88%)`;
+const color = t => `hsl(${hues[types.indexOf(t)]} 75% var(--mark))`;
 const element = (tag, cls, text) => {
   const e = document.createElement(tag);
   if (cls) e.className = cls;
@@ -21,11 +21,15 @@ function highlight(text, spans) {
       parent.append(characters.slice(at, first[0]).join(""));
       const mark = element("mark", ["", "correct"].includes(first[3]) ? "" : "wrong");
       mark.style.background = color(first[2]);
-      mark.title = [first[3].replaceAll("_", " "), first[4] === undefined ? "" : `score ${first[4]}`].filter(Boolean).join(", ");
+      mark.tabIndex = 0; // what is behind it is shown by touch and keyboard, too
+      const behind = [first[3].replaceAll("_", " "), first[4] === undefined ? "" : `score ${first[4]}`].filter(Boolean);
+      mark.title = behind.join(", ");
       const covered = rest.filter(s => s[0] < end);
       const crossing = covered.filter(s => s[1] > end).map(s => [end, ...s.slice(1)]);
       fill(mark, first[0], end, covered);
-      mark.append(element("small", "", first[2]));
+      const label = element("small", "", first[2]);
+      if (behind.length) label.append(element("i", "", ` ${behind.join(", ")}`));
+      mark.append(label);
       parent.append(mark);
       at = end;
       inside = [...crossing, ...rest.filter(s => s[0] >= end)].sort((a, b) => a[0] - b[0] || b[1] - a[1]);
@@ -37,16 +41,23 @@ function highlight(text, spans) {
 }
 
 const field = id => document.getElementById(id);
-let shown = 0, selected = [];
+let shown = 0, selected = [], filters = [];
 function more() {
   field("list").append(...selected.slice(shown, shown + 50).map(card));
   shown = Math.min(shown + 50, selected.length);
   field("more").hidden = shown === selected.length;
 }
-// The page's own `selects(row)` and `card(row)` say which rows are shown, and as what.
+// The page's own `selects(row)` and `card(row)` say which rows are shown, and as what; `orders` by what they are sorted.
+const scoresOf = (row, wrong) => (row.predicted ?? row.spans).filter(s => !wrong || !["", "correct"].includes(s[3])).map(s => s[4]);
+const orders = {
+  surest: row => -Math.max(-1, ...scoresOf(row, true)), // the surest mistake first
+  least: row => Math.min(2, ...scoresOf(row, false)), // the least sure entity first
+};
 function filter() {
   const text = field("search").value.toLowerCase();
   selected = rows.filter(row => selects(row) && row.text.toLowerCase().includes(text));
+  const by = orders[field("order").value];
+  if (by) selected = selected.map(row => [by(row), row]).sort((a, b) => a[0] - b[0]).map(pair => pair[1]);
   field("count").textContent = `${selected.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} ${unit}`;
   field("list").replaceChildren();
   shown = 0;
@@ -59,8 +70,27 @@ function showKey() {
     field("key").append(mark);
   }
 }
-function showFiltered(fields) {
-  for (const id of [...fields, "search"]) field(id).addEventListener("input", filter);
-  field("more").addEventListener("click", more);
+// Filters stand in the address, so that a link leads to what they show.
+function fromAddress() {
+  const asked = new URLSearchParams(location.hash.slice(1));
+  for (const id of filters) {
+    field(id).value = asked.get(id) ?? "";
+    if (field(id).selectedIndex === -1) field(id).selectedIndex = 0;
+  }
   filter();
+  if (filters.some(id => asked.has(id))) field("count").scrollIntoView();
+}
+function toAddress() {
+  const set = filters.filter(id => field(id).value).map(id => [id, field(id).value]);
+  history.replaceState(null, "", set.length ? `#${new URLSearchParams(set)}` : location.pathname + location.search);
+  filter();
+}
+function showFiltered(fields) {
+  filters = [...fields, "order", "search"];
+  for (const id of filters) field(id).addEventListener("input", toAddress);
+  field("scores").addEventListener("input", () => document.body.classList.toggle("scores", field("scores").checked));
+  field("more").addEventListener("click", more);
+  addEventListener("hashchange", fromAddress);
+  addEventListener("beforeprint", () => { while (shown < Math.min(selected.length, 500)) more(); });
+  fromAddress();
 }

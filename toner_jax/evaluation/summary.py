@@ -12,19 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from toner_jax.common.console import cell, printable, show_rich
+from toner_jax.evaluation.report import SOURCES, notes
 
-# What T′ of an evaluation was, by `made_by.types_from` and in `attribution`.
-_SOURCES = {
-    "matcher": "of the type matcher",
-    "gold": "from the gold annotation, an oracle",
-    "none": "left out",
-    "random": "drawn at random, with the matcher's error rates",
-}
 _COLORS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
 def show_run(workdir: Path, console: Console | None = None, sentences: int = 6) -> None:
     """Prints the test report and a few of its sentences."""
+    console = console or Console()
+    colored = console.color_system is not None and not console.no_color
     report = json.loads((workdir / "report" / "test.json").read_text(encoding="utf-8"))
     show_rich(result_table(report), console)
     shown = 0
@@ -32,7 +28,8 @@ def show_run(workdir: Path, console: Console | None = None, sentences: int = 6) 
         for line in file:
             entry = json.loads(line)
             if entry["predicted"] and shown < sentences:
-                show_rich(highlight(entry, tuple(report["per_type"])), console)
+                types = tuple(report["per_type"])
+                show_rich(highlight(entry, types) if colored else bracketed(entry), console)
                 shown += 1
     show_rich(cell(""), console)
     show_rich(cell(f"reports, predictions and checkpoints: {workdir}"), console)
@@ -47,7 +44,10 @@ def result_table(report: dict[str, Any]) -> Table:
         table.add_column(name, justify="right")
 
     def row(label: str, scores: dict[str, float], style: str = "") -> None:
-        table.add_row(cell(label), *(f"{scores[k]:.4f}" for k in ("precision", "recall", "f1")), style=style)
+        counts = [scores[k] for k in ("tp", "fp", "fn") if k in scores]
+        empty = bool(counts) and not any(counts)  # neither annotated nor found: there is nothing to score
+        figures = ("–" if empty else f"{scores[k]:.4f}" for k in ("precision", "recall", "f1"))
+        table.add_row(cell(label), *figures, style=style)
 
     row("strict spans", report["strict"], "bold")
     for name, scores in report["per_type"].items():
@@ -66,7 +66,7 @@ def result_table(report: dict[str, Any]) -> Table:
         row("baseline: type prior", report["baselines"]["type_prior"], "dim")
     for source, scores in report.get("attribution", {}).items():
         errors = sum(scores["errors"].values())
-        row(f"T′ {_SOURCES[source]}: {errors:,} errors", scores, "dim")
+        row(f"T′ {SOURCES[source]}: {errors:,} errors", scores, "dim")
     if "paper" in report:
         table.add_section()
         for result in report["paper"]["results"]:
@@ -83,17 +83,23 @@ def _caption(report: dict[str, Any]) -> str:
     dropped = ", ".join(f"{n} {reason}" for reason, n in report["dropped"].items()) or "none"
     error = report["scores"]["ece"]["joint"]
     calibration = "" if error is None else f"; calibration error of the scores {error:.4f}"
-    lost = f"{report['unreachable']:,} gold entities out of reach; " if report["unreachable"] else ""
-    if unread := report["coverage"]["unread"]:
-        lost += f"{unread}; "
-    for line in report.get("made_by", {}).get("mixed", ()):
-        lost += f"{line}; "
-    if source := report.get("made_by", {}).get("types_from"):
-        lost += f"T′ {_SOURCES.get(source, f'from {source}')}; "
-    delta = report.get("made_by", {}).get("type_threshold")
-    if delta and delta["here"] != delta["training"]:
-        lost += f"T′ at δ {delta['here']:.4f}, {delta['training']:.4f} in training; "
-    return f"{lost}alignment ceiling {ceiling:.4f}; dropped items: {dropped}{calibration}"
+    known = "".join(f"{note}; " for note in notes(report))
+    return f"{known}alignment ceiling {ceiling:.4f}; dropped items: {dropped}{calibration}"
+
+
+def bracketed(entry: dict[str, Any]) -> Text:
+    """A sentence with its predicted entities as `[text](label)`, where there are no colours to tell them."""
+    text, spans = entry["text"], entry["predicted"]
+    marks = sorted(
+        [(s["end"], 0, -s["start"], f"]({s['label']})") for s in spans]
+        + [(s["start"], 1, -s["end"], "[") for s in spans]
+    )
+    parts, at = ["• "], 0
+    for place, _begins, _other, mark in marks:
+        parts += [text[at:place], mark]
+        at = place
+    shown: Text = cell("".join([*parts, text[at:]]))
+    return shown
 
 
 def highlight(entry: dict[str, Any], types: tuple[str, ...]) -> Text:

@@ -295,8 +295,8 @@ def _write(config: Settings, run: Run, evaluated: Evaluated, report: Report, mat
     """A split's T′, its predictions, its report and its page."""
     name = evaluated.split
     write_predictions(run.workdir / "predictions" / f"{name}.jsonl", evaluated)
-    write_atomically(run.workdir / "report" / f"{name}.json", json.dumps(report.to_json(), indent=2) + "\n")
-    log = run.workdir / LOG
+    figures = report.to_json()
+    write_atomically(run.workdir / "report" / f"{name}.json", json.dumps(figures, indent=2) + "\n")
     matching: dict[str, Any] = {}
     if matched is not None:
         write_types(evaluation_path(run.workdir, name), evaluated.sentences, matched, run.schema)
@@ -304,12 +304,21 @@ def _write(config: Settings, run: Run, evaluated: Evaluated, report: Report, mat
             "similarities": matched.similarities,
             "type_threshold": type_threshold(config, run.workdir),
         }
-    page = html_report.Page(
-        title=f"ToNER on {config.data.name}",
-        metrics=read_metrics(log.read_text(encoding="utf-8")) if log.exists() else [],
-        starts=read_starts(run.workdir),
+    page = replace(
+        page_of(run.workdir, config.data.name),
         suspects=read_suspects(run.workdir) if has(config, FOLDS) else (),
+        others=[other for other in SPLITS if other != name],
         **matching,
     )
-    html = html_report.render(report, evaluated, run.schema, page)
+    html = html_report.render(figures, evaluated, run.schema, page)
     write_atomically(run.workdir / "report" / f"{name}.html", html)
+
+
+def page_of(workdir: Path, dataset: str) -> html_report.Page:
+    """What a page shows of a run, whatever is evaluated."""
+    log = workdir / LOG
+    return html_report.Page(
+        title=f"ToNER on {dataset}",
+        metrics=read_metrics(log.read_text(encoding="utf-8")) if log.exists() else [],
+        starts=read_starts(workdir),
+    )

@@ -18,13 +18,14 @@ from toner_jax.data.formats.registry import read_path, said_format_of
 from toner_jax.data.options import DataOptions
 from toner_jax.data.sentences import load_sentences
 from toner_jax.errors import UserError
+from toner_jax.evaluation import html_report
 from toner_jax.evaluation.detokenized import evaluate_detokenized
 from toner_jax.evaluation.errors import error_classes
 from toner_jax.evaluation.evaluated import Evaluated, write_predictions
 from toner_jax.evaluation.report import make_report
 from toner_jax.evaluation.scoring import strict_counts
 from toner_jax.runs.chain import DATA, whole
-from toner_jax.runs.evaluate import made_by_run, make_reference
+from toner_jax.runs.evaluate import made_by_run, make_reference, page_of
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.marker import MARKER, read_marker, stage_result
 from toner_jax.runs.placement import configured_mesh
@@ -74,10 +75,13 @@ class Evaluation(NamedTuple):
     report: dict[str, Any]
     evaluated: Evaluated
 
-    def write(self, folder: Path) -> None:
-        """Writes `predictions.jsonl` and `report.json`."""
+    def write(self, folder: Path, workdir: Path, ner: Model) -> None:
+        """Writes `predictions.jsonl`, `report.json` and `report.html` of the models of a work directory."""
         write_predictions(folder / "predictions.jsonl", self.evaluated)
         write_atomically(folder / "report.json", json.dumps(self.report, indent=2) + "\n")
+        page = page_of(workdir, ner.config.data.name)
+        html = html_report.render(self.report, self.evaluated, ner.schema, page)
+        write_atomically(folder / "report.html", html)
 
 
 def changed_config(workdir: Path, changes: Sequence[tuple[str, str]]) -> ConfigDict:

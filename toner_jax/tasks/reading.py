@@ -96,7 +96,9 @@ def parse_items(
     items: list[tuple[Item, Score]] = []
     written = [*parsed.items, *parsed.unknown]
     places = [*aligned, *[None] * len(parsed.unknown)]
-    for item, entity, (begin, end) in zip(written, places, parsed.ranges + parsed.unknown_ranges, strict=True):
+    for item, entity, (begin, end) in zip(
+        written, places, parsed.ranges + parsed.unknown_ranges, strict=True
+    ):
         comma = text.index(",", begin) + 1
         score = Score(spelled.probability(begin, comma), spelled.probability(comma, end))
         if entity is not None:
