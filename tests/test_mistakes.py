@@ -16,7 +16,8 @@ from toner_jax.runs.config_files import FORMAT_VERSION
 from toner_jax.runs.marker import digest_of
 
 COMMANDS = (
-    "train, predict, evaluate, ablate, sweep, reproduce, explain, stats, schema, convert, compile, bench"
+    "train, predict, evaluate, compare, runs, ablate, sweep, reproduce, explain, stats, schema, convert, compile, "
+    "bench"
 )
 CONFIGS = "ace2004, ace2005, conll2003, custom, jnlpba, ontonotes, quickstart, wnut17, or a file of your own"
 VALUE = "flags are written --name=value, see toner-jax train --help"
@@ -57,6 +58,14 @@ MISTAKES = {
         "unknown flag --dry-run; did you mean --dry_run?; see toner-jax train --help"
     ),
     "train --config=quickstart --dry_run=yes": "--dry_run: takes no value, not 'yes'; see toner-jax train --help",
+    # Other commands.
+    "compare": "A is missing; see toner-jax compare --help",
+    "compare one": "B is missing; see toner-jax compare --help",
+    "compare one two": (
+        "one: no such folder; name the work directory of a finished run, or an output of evaluate"
+    ),
+    "runs": "FOLDER is missing; see toner-jax runs --help",
+    "runs nowhere": "nowhere: no such folder",
     # The configuration.
     "train --config=quickstrat": (
         f"--config=quickstrat: no configuration 'quickstrat'; did you mean quickstart?; there are {CONFIGS}"
@@ -67,7 +76,7 @@ MISTAKES = {
     "train --config=missing.py": f"--config=missing.py: no such file missing.py; there are {CONFIGS}",
     "train --config=ships.txt": f"--config=ships.txt: no configuration 'ships.txt'; there are {CONFIGS}",
     "train --config=ontonotes:xll": "config variant 'xll': choose among small, base, large, xl, xxl, scratch, exp, "
-    "paper",
+    "paper, authors",
     "train --config=ontonotes:xl,base": "config variants 'xl' and 'base': each chooses the models; keep one",
     "train --config=quickstart:xl": "config variant 'xl': this configuration has none",
     "train --config=syntax.py": "syntax.py:1: SyntaxError: invalid syntax",

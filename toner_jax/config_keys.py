@@ -30,6 +30,17 @@ def get(config: ConfigDict, key: str) -> Any:
     return value
 
 
+def flat(values: Any, before: str = "") -> dict[str, Any]:
+    """A configuration's values, or those of a mapping like one, by dotted key."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if hasattr(value, "items"):
+            found |= flat(value, f"{before}{name}.")
+        else:
+            found[before + name] = value
+    return found
+
+
 def override(config: ConfigDict, key: str, text: str) -> None:
     """Sets a key that a finished run's evaluation reads, from its command-line spelling.
 

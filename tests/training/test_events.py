@@ -8,26 +8,50 @@ import sys
 
 import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
 from toner_jax.training.events import Events
+
+
+def read(file):
+    """The events of a file."""
+    data, found = file.read_bytes(), []
+    while data:
+        (length,) = struct.unpack("<Q", data[:8])
+        found.append(Event.FromString(data[12 : 12 + length]))
+        data = data[16 + length :]
+    return found
 
 
 def test_a_file_holds_its_scalars_and_hides_later_ones_of_others(tmp_path):
     events = Events(tmp_path / "toy", 8)
     events.write(8, {"loss": 0.5, "skipped": 2})
     (file,) = (tmp_path / "toy").iterdir()
-    data, found = file.read_bytes(), []
-    while data:
-        (length,) = struct.unpack("<Q", data[:8])
-        found.append(Event.FromString(data[12 : 12 + length]))
-        data = data[16 + length :]
-    version, _, start, *scalars = found
+    version, _, start, *scalars = read(file)
     assert version.file_version == "brain.Event:2"
     assert (start.step, start.session_log.status) == (8, SessionLog.START)
     assert [(e.step, e.summary.value[0].tag, e.summary.value[0].simple_value) for e in scalars] == [
         (8, "loss", 0.5),
         (8, "skipped", 2.0),
     ]
+
+
+def test_the_configuration_stands_beside_the_scores(tmp_path):
+    events = Events(tmp_path / "evaluate", 0)
+    events.write_hyperparameters(
+        {"seed": 3, "decode.grammar": True, "data.name": "x", "stages": ("a", "b")}, ["f1"]
+    )
+    (file,) = (tmp_path / "evaluate").iterdir()
+    found = {e.summary.value[0].tag: e.summary.value[0].metadata.plugin_data for e in read(file)[3:]}
+    assert {data.plugin_name for data in found.values()} == {"hparams"}
+    start = HParamsPluginData.FromString(found["_hparams_/session_start_info"].content).session_start_info
+    values = {key: value.WhichOneof("kind") for key, value in start.hparams.items()}
+    assert values == {
+        "seed": "number_value", "decode.grammar": "bool_value", "data.name": "string_value", "stages": "string_value"
+    }  # fmt: skip
+    assert start.hparams["stages"].string_value == "('a', 'b')"
+    experiment = HParamsPluginData.FromString(found["_hparams_/experiment"].content).experiment
+    assert [metric.name.tag for metric in experiment.metric_infos] == ["f1"]
 
 
 @pytest.mark.slow

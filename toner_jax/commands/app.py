@@ -13,6 +13,8 @@ COMMANDS = {
     "train": "train both models on a data set and evaluate them",
     "predict": "find the entities of a file's texts",
     "evaluate": "evaluate a run on a split, another file or another step",
+    "compare": "show two runs beside each other, and whether they differ by more than chance",
+    "runs": "list the runs below a folder: how far they are, and what they came to",
     "ablate": "tell what each part of the method adds, as the paper's Table 6 does",
     "sweep": "tell what another type threshold would do, as the paper's Figure 3 does",
     "reproduce": "do the runs of a table or figure of the paper, and show both",

@@ -6,10 +6,10 @@ import importlib.util
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from toner_jax.common import cli
 from toner_jax.errors import UserError
@@ -135,7 +135,9 @@ def _reason(error: Exception) -> str:
 
 def check_key(config: ConfigDict, key: str) -> None:
     """Raises UserError unless there is such a key or section, with one that looks like it."""
-    known = list(_flat(config))
+    from toner_jax.config_keys import flat
+
+    known = list(flat(config))
     sections = {k.rpartition(".")[0] for k in known if "." in k}
     if key not in known and key not in sections:
         hint = cli.did_you_mean(key, known) or _in_another_section(key, known)
@@ -146,11 +148,3 @@ def _in_another_section(key: str, known: Iterable[str]) -> str:
     """A hint for `batch_size`, which is `generator.batch_size` or another."""
     same = [k for k in known if k.split(".")[-1] == key.split(".")[-1]]
     return f"; did you mean {' or '.join(same)}?" if same else ""
-
-
-def _flat(config: Any, prefix: str = "") -> Iterator[str]:
-    for name, value in config.items():
-        if hasattr(value, "items"):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"

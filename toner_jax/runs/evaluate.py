@@ -12,6 +12,7 @@ from toner_jax.common.console import counted, say, warn
 from toner_jax.common.files import write_atomically
 from toner_jax.common.memory import told_of_memory
 from toner_jax.config import DEV
+from toner_jax.config_keys import flat
 from toner_jax.evaluation import html_report
 from toner_jax.evaluation.calibration_temperature import Fitted, fit_calibration_temperature
 from toner_jax.evaluation.detokenized import Detokenized, evaluate_detokenized
@@ -19,7 +20,7 @@ from toner_jax.evaluation.evaluated import Evaluated, judge_found, write_predict
 from toner_jax.evaluation.report import Reference, Report, make_report
 from toner_jax.inference.recognize import Recognizer, mark_shortened
 from toner_jax.parallel.processes import is_first
-from toner_jax.runs import setup
+from toner_jax.runs import config_files, setup
 from toner_jax.runs.cross_fitting import FOLDER as FOLDS
 from toner_jax.runs.cross_fitting import read_suspects
 from toner_jax.runs.environment import read_starts
@@ -147,6 +148,8 @@ def evaluate_run(config: Settings, run: Run, generator: Mapping[str, Any]) -> di
     step, trained = generator["step"], _load(config, run, word_ids, generator)
     metrics = MetricsWriter(run.workdir)
     metrics.resume(FOLDER, -1)  # an interrupted evaluation starts over
+    own = flat(config_files.load(run.workdir / config_files.CONFIG))
+    metrics.write_hyperparameters(FOLDER, own, [f"{name}_f1" for name in SPLITS])
     wanted = config.decode.calibration_temperature
     _check_log(run.workdir)
     matched = {name: _match(config, run, trained, name) for name in SPLITS}

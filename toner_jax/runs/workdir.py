@@ -54,6 +54,12 @@ def locked(workdir: Path) -> Iterator[None]:
         lock.release()
 
 
+def is_at_work(workdir: Path) -> bool:
+    """Whether a run is at work there, as far as this machine knows."""
+    process = _read_owner(workdir / _OWNER)
+    return process.isdecimal() and not is_over(process)
+
+
 def remove_leftovers(workdir: Path) -> None:
     """Removes temporary files that a killed run has left behind; to be called under the lock, so that they are
     nobody's."""

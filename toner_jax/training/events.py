@@ -7,7 +7,7 @@ some events later the training waits for it without end. Here each event is writ
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,20 @@ class Events:
             self._put(Event(step=step, wall_time=time.time(), summary=scalar(name, value)))
         with naming(self._folder):
             self._file.flush()
+
+    def write_hyperparameters(self, values: Mapping[str, Any], scalars: Sequence[str]) -> None:
+        """Writes the values by key that stand behind the folder's scalars, for TensorBoard's table of runs. Raises as
+        the constructor.
+
+        Args:
+          scalars: the names of those that the table shows.
+        """
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import hparams
+
+        plain = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in values.items()}
+        for summary in hparams(plain, dict.fromkeys(scalars)):
+            self._put(Event(wall_time=time.time(), summary=summary))
 
     def _put(self, event: Any) -> None:
         with naming(self._folder):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,11 @@ class MetricsWriter:
         """Logs values of a stage that `resume` began."""
         scalars = {name: value for name, value in values.items() if isinstance(value, int | float)}
         self._append({"stage": stage, "step": step, **values}, scalars)
+
+    def write_hyperparameters(self, stage: str, values: Mapping[str, Any], scalars: Sequence[str]) -> None:
+        """Has TensorBoard show the configuration beside these scalars of a stage that `resume` began."""
+        if self._writes:
+            self._writers[stage].write_hyperparameters(values, scalars)
 
     def write_timing(self, stage: str, step: int, timing: Mapping[str, float]) -> None:
         """Logs what no two runs share, on a line of its own: {"stage", "step", "timing": {…}}."""
