@@ -34,6 +34,8 @@ FLAGS = {
     "train": ("toner_jax/main.py",),
     "predict": ("toner_jax/predict.py",),
     "evaluate": ("scripts/evaluate.py",),
+    "compare": ("scripts/compare.py",),
+    "runs": ("scripts/runs.py",),
     "ablate": ("scripts/ablate.py",),
     "sweep": ("scripts/sweep_threshold.py",),
     "reproduce": ("scripts/reproduce.py",),

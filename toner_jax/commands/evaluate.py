@@ -61,10 +61,9 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "none, prompts without it; random, with the matcher's error rates; a file of T′, or another run",
     )  # fmt: skip
     parser.add_argument(
-        "--attribution",
-        action="store_true",
+        "--attribution", action="store_true",
         help="whose errors they are: evaluate with the matcher's T′, with gold types and without T′",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--output",
         type=cli.output,

@@ -56,6 +56,8 @@ class Events:
         plain = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in values.items()}
         for summary in hparams(plain, dict.fromkeys(scalars)):
             self._put(Event(wall_time=time.time(), summary=summary))
+        with naming(self._folder):
+            self._file.flush()
 
     def _put(self, event: Any) -> None:
         with naming(self._folder):
