@@ -112,7 +112,7 @@ def check_toner_jax(words: tuple[str, ...]) -> None:
         elif word.startswith("--"):
             assert flag in known, f"{flag}: toner-jax {command} has {sorted(known)}"
         else:
-            assert command == "bench", word
+            assert command in ("bench", "compare", "runs"), word
         if flag == "--config" and equals:
             check_config(value)
 

@@ -68,7 +68,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "--output",
         type=cli.output,
         metavar="DIR",
-        help="a folder for predictions.jsonl, report.json and report.html",
+        help="a folder for predictions and report, .json and .html",
     )
     parser.add_argument(
         "--accept-mixed",
