@@ -4,10 +4,14 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 WORKDIR ?= runs/quickstart
 
-.PHONY: quickstart test test-all test-compilers lint env test-env clean
+.PHONY: quickstart demonstration test test-all test-compilers lint env test-env clean
 
 quickstart: env  ## Train both models on generated text, evaluate, and show what was found.
 	$(BIN)/python -m toner_jax.main --config=configs/quickstart.py --workdir=$(WORKDIR)
+
+# The model that the package brings. WNUT17 is the folder of that set, on which it is evaluated too.
+demonstration: quickstart
+	$(BIN)/python scripts/make_demonstration.py --workdir=$(WORKDIR) --wnut17=$(WNUT17)
 
 # XLA's costly passes would take most of the time of programs that run once; `make test-all` compiles as users do.
 test: test-env  ## Unit and integration tests, a few minutes.

@@ -26,24 +26,27 @@ _MODULES = {
 }
 
 
-def load(model: str | Path, *, accept_mixed: bool = False) -> Ner:
+def load(model: str | Path, *, revision: str | None = None, accept_mixed: bool = False) -> Ner:
     """Both models of a finished run, ready for `predict` and `match_types`.
 
     Programs that it compiles are cached between processes, as the commands do, unless JAX's compilation cache is
     set up already.
 
     Args:
-      model: a work directory, or a folder from `Ner.save_pretrained`.
+      model: a work directory, a folder from `Ner.save_pretrained`, "quickstart", the demonstration that the package
+        brings, or user/model of the Hugging Face hub.
+      revision: of a model of the hub: a branch, tag or commit.
       accept_mixed: stages of a work directory that do not belong together are a warning, as in `Ner`.
 
     Raises:
-      UserError: the folder is neither, is damaged, or holds an unfinished run, or stages that do not belong together.
+      UserError: there is no such model, it is damaged, or holds an unfinished run, or stages that do not belong
+        together.
     """
     from toner_jax.api import Ner
     from toner_jax.parallel.runtime import set_up_compilation
 
     set_up_compilation()
-    return Ner(model, accept_mixed=accept_mixed)
+    return Ner(model, accept_mixed=accept_mixed, revision=revision)
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ from toner_jax.inference.predicted import Part, PredictedEntity, predicted_entit
 from toner_jax.inference.recognize import Recognizer, mark_shortened
 from toner_jax.inference.texts import Text, checked_texts, sentence_groups, texts_or_words
 from toner_jax.runs import setup
+from toner_jax.runs.named import find_model
 from toner_jax.runs.options import SMALLER_DECODING, SMALLER_MODEL, writing
 from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
 from toner_jax.runs.restore import restore, save_pretrained
@@ -43,28 +44,33 @@ class Ner:
         config: ConfigDict | None = None,
         step: int | None = None,
         accept_mixed: bool = False,
+        revision: str | None = None,
     ):
-        """Reads a work directory or a folder from `save_pretrained`.
+        """Reads a finished run, or a model that was saved.
 
         Args:
+          folder: a work directory, a folder from `save_pretrained`, "quickstart", the demonstration that the package
+            brings, or user/model of the Hugging Face hub.
           config: another configuration than its own, of which `decode`, `text`, `dtype`, `mesh` and `sharding` are
             heeded. Where the mesh is not for the devices here, each has the whole model and its share of the texts.
           step: the generator's step, of a work directory; None for the one chosen on dev.
           accept_mixed: stages of a work directory that were made from other parts than lie there are a warning,
             which `mixed` keeps.
+          revision: of a model of the hub: a branch, tag or commit.
 
         Raises:
-          UserError: the folder is neither, is damaged, or holds an unfinished run, or stages that do not belong
+          UserError: there is no such model, it is damaged, or holds an unfinished run, or stages that do not belong
             together; or `text.max_source` leaves no room for text.
         """
-        self._source = str(Path(folder).absolute()), config and config.to_dict(), step, accept_mixed
+        place = find_model(folder, revision)
+        self._source = str(place.absolute()), config and config.to_dict(), step, accept_mixed
         self._lock = threading.RLock()  # of what is memoised
         with told_of_memory(f"{folder}: loading", SMALLER_MODEL):
-            self._restored = r = restore(Path(folder), None, config, step, accept_mixed)
+            self._restored = r = restore(place, None, config, step, accept_mixed)
         self.config, self.schema, self.step, self.tasks = r.config, r.schema, r.step, r.tasks
         self.mixed = r.mixed
         self.type_threshold, self.calibration_temperature = r.type_threshold, r.calibration_temperature
-        self.word_ids = setup.generator_word_ids(r.config, r.tokenizers)
+        self.word_ids = setup.generator_word_ids(light := _light(r.config), r.tokenizers)
         self.reading = reading_of(r.config)
         self._mesh = r.mesh
         self._recognizers: OrderedDict[tuple[str, Schema, bool], Recognizer] = OrderedDict()
@@ -73,7 +79,7 @@ class Ner:
         self._recognizer(self.tasks[0], r.schema)  # raises at once if the types leave no room for text
         self._matcher: TypeMatcher | None = None
         if r.matcher is not None:
-            features = setup.matcher_features(r.config, r.tokenizers, r.matcher)
+            features = setup.matcher_features(light, r.tokenizers, r.matcher)
             self._matcher = TypeMatcher(r.matcher, features, r.mesh, r.config.decode.batch_size)
 
     def __repr__(self) -> str:
@@ -334,6 +340,15 @@ class Ner:
 
     def _asked(self, labels: Labels | None) -> Asked:
         return read_labels(self.schema if labels is None else labels, self.schema)
+
+
+def _light(config: ConfigDict) -> ConfigDict:
+    """With tokenizers that are there at once, where any will do: TensorFlow's import takes seconds, and the ids are the
+    same."""
+    config = config.copy_and_resolve_references()
+    if config.tokenizer.backend == "auto":
+        config.tokenizer.backend = "hf"
+    return config
 
 
 def _load(folder: str, config: dict[str, Any] | None, step: int | None, accept_mixed: bool) -> Ner:

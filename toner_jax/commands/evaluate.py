@@ -38,12 +38,8 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--workdir", type=cli.path, required=True, metavar="DIR", help="the work directory of a run"
     )
-    parser.add_argument(
-        "--split",
-        type=cli.one_of("train", "dev", "test"),
-        default="test",
-        help="train, dev or test (default)",
-    )
+    splits = cli.one_of("train", "dev", "test")
+    parser.add_argument("--split", type=splits, default="test", help="train, dev or test (default)")
     parser.add_argument(
         "--input", type=cli.path, metavar="PATH", help="a file or folder to evaluate instead of a split"
     )

@@ -108,9 +108,11 @@ def _add_question(parser: cli.Parser) -> None:
 
 def _add_model(parser: cli.Parser) -> None:
     parser.add_argument(
-        "--model", type=cli.some, required=True, metavar="DIR",
-        help="the work directory of a finished run, or a folder of save_pretrained",
+        "--model", type=cli.some, required=True, metavar="MODEL",
+        help="the work directory of a finished run, a folder of save_pretrained, user/model of the Hugging Face hub, "
+        "or quickstart, a demonstration on generated names",
     )  # fmt: skip
+    parser.add_argument("--revision", help="of a model of the hub: a branch, tag or commit")
     parser.add_argument(
         "--accept-mixed", action="store_true", help="stages that do not belong together are a warning"
     )
@@ -204,11 +206,13 @@ def _load(options: argparse.Namespace) -> Ner:
     from toner_jax.api import Ner
 
     if not options.keys:
-        return Ner(options.model, accept_mixed=options.accept_mixed)
+        return Ner(options.model, accept_mixed=options.accept_mixed, revision=options.revision)
+    from toner_jax.runs.named import find_model
     from toner_jax.runs.reevaluate import changed_config
 
-    config = changed_config(Path(options.model), options.keys)
-    return Ner(options.model, config=config, accept_mixed=options.accept_mixed)
+    folder = find_model(options.model, options.revision)
+    config = changed_config(folder, options.keys)
+    return Ner(folder, config=config, accept_mixed=options.accept_mixed)
 
 
 def _count(name: str, format: str) -> int:

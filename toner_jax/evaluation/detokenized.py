@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-
-from sacremoses import MosesDetokenizer
+from typing import TYPE_CHECKING
 
 from toner_jax.atoms import Range, bare, join, whole_words
 from toner_jax.evaluation.scoring import Counts
 from toner_jax.schema import Sentence
 from toner_jax.tasks.recognized import Coverage, Recognized
 from toner_jax.text.words import Reading, sentences_from_text
+
+if TYPE_CHECKING:
+    from sacremoses import MosesDetokenizer
 
 Recognize = Callable[[Sequence[Sentence]], Sequence[Recognized]]
 
@@ -37,6 +39,8 @@ def evaluate_detokenized(
       recognize: what counts as found in each sentence.
       reading: how `predict` reads raw text.
     """
+    from sacremoses import MosesDetokenizer  # takes a while, and a loaded model has no use for it
+
     detokenizer = MosesDetokenizer(reading.language)
     texts = [_Written(s, detokenizer) for s in sentences if not s.raw]
     parts = [(i, part) for i, t in enumerate(texts) for part in sentences_from_text("", t.text, reading)]

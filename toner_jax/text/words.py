@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from toner_jax.atoms import GLUE, Range, between_blanks, cut_into_atoms, has_words, unspaced, without_glue
+from toner_jax.common.alone import Alone
 from toner_jax.common.environment import variable
 from toner_jax.schema import Sentence
 from toner_jax.text.sentences import iter_sentences
@@ -58,9 +59,8 @@ def _treebank() -> Any:
     # Its import looks for a folder to download to, which we never do, and fails for a user without a home.
     home = os.path.expanduser("~")
     with variable("HOME", tempfile.gettempdir() if home == "~" else home):
-        from nltk.tokenize import NLTKWordTokenizer
-
-    return NLTKWordTokenizer()
+        # Without the rest of NLTK, whose import takes a second and a half.
+        return Alone("nltk").load("nltk.tokenize.destructive").NLTKWordTokenizer()
 
 
 def lines_of_words(text: str) -> list[list[Range]]:
