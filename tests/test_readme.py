@@ -268,7 +268,11 @@ def test_the_python_of_the_readme_runs(finished):
 
 
 def test_the_prediction_of_the_readme_runs(finished, tmp_path):
-    (line,) = [x for x in LINES if x.words[:2] == ("toner-jax", "predict") and x.at.startswith("README")]
+    (line,) = [
+        x
+        for x in LINES
+        if x.words[:3] == ("toner-jax", "predict", "--model=runs/quickstart") and x.at.startswith("README")
+    ]
     texts = tmp_path / "texts.txt"
     texts.write_text("Judge Ivan Borcalski came to Selqua .\n", encoding="utf-8")
     moved = {

@@ -22,7 +22,7 @@ from toner_jax.runs import setup
 from toner_jax.runs.named import find_model
 from toner_jax.runs.options import SMALLER_DECODING, SMALLER_MODEL, writing
 from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
-from toner_jax.runs.restore import restore, save_pretrained
+from toner_jax.runs.restore import restore, save_pretrained, with_light_tokenizers
 from toner_jax.runs.type_sources import FROM_MATCHER, TypeSource
 from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks.explanations import Explanations
@@ -70,7 +70,7 @@ class Ner:
         self.config, self.schema, self.step, self.tasks = r.config, r.schema, r.step, r.tasks
         self.mixed = r.mixed
         self.type_threshold, self.calibration_temperature = r.type_threshold, r.calibration_temperature
-        self.word_ids = setup.generator_word_ids(light := _light(r.config), r.tokenizers)
+        self.word_ids = setup.generator_word_ids(light := with_light_tokenizers(r.config), r.tokenizers)
         self.reading = reading_of(r.config)
         self._mesh = r.mesh
         self._recognizers: OrderedDict[tuple[str, Schema, bool], Recognizer] = OrderedDict()
@@ -340,15 +340,6 @@ class Ner:
 
     def _asked(self, labels: Labels | None) -> Asked:
         return read_labels(self.schema if labels is None else labels, self.schema)
-
-
-def _light(config: ConfigDict) -> ConfigDict:
-    """With tokenizers that are there at once, where any will do: TensorFlow's import takes seconds, and the ids are the
-    same."""
-    config = config.copy_and_resolve_references()
-    if config.tokenizer.backend == "auto":
-        config.tokenizer.backend = "hf"
-    return config
 
 
 def _load(folder: str, config: dict[str, Any] | None, step: int | None, accept_mixed: bool) -> Ner:

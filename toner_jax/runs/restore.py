@@ -99,6 +99,15 @@ def read_work_config(workdir: Path) -> ConfigDict:
     return config_files.load(workdir / config_files.CONFIG)
 
 
+def with_light_tokenizers(config: ConfigDict) -> ConfigDict:
+    """A configuration whose tokenizers are there at once, where any will do: TensorFlow's import takes seconds, and the
+    ids are the same."""
+    config = config.copy_and_resolve_references()
+    if config.tokenizer.backend == "auto":
+        config.tokenizer.backend = "hf"
+    return config
+
+
 def _calibration_temperature(config: ConfigDict, workdir: Path) -> float:
     """That of the configuration, or the one that the evaluate stage has fitted."""
     if config.decode.calibration_temperature != DEV:
