@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -16,22 +15,20 @@ from toner_jax.errors import UserError
 from toner_jax.inference.labels import Asked, Labels, read_labels
 from toner_jax.inference.matching import TypeMatcher, checked_cosine
 from toner_jax.inference.predicted import Part, PredictedEntity, predicted_entities
-from toner_jax.inference.recognize import Recognizer, mark_shortened
+from toner_jax.inference.recognize import mark_shortened
 from toner_jax.inference.texts import Text, checked_texts, sentence_groups, texts_or_words
 from toner_jax.runs import setup
+from toner_jax.runs.export import hub
 from toner_jax.runs.named import find_model
-from toner_jax.runs.options import SMALLER_DECODING, SMALLER_MODEL, writing
-from toner_jax.runs.recognizers import decode_options, make_programs, make_recognizer, reading_of
+from toner_jax.runs.options import SMALLER_DECODING, SMALLER_MODEL
+from toner_jax.runs.recognizers import Recognizers, reading_of
 from toner_jax.runs.restore import restore, save_pretrained, with_light_tokenizers
 from toner_jax.runs.type_sources import FROM_MATCHER, TypeSource
 from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks.explanations import Explanations
 from toner_jax.tasks.recognized import Coverage, Recognized, checked_score
-from toner_jax.tasks.registry import make_task
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text.words import sentence_from_text
-
-MOST_RECOGNIZERS = 16  # label sets whose recognizers are kept
 
 
 class Ner:
@@ -72,11 +69,8 @@ class Ner:
         self.type_threshold, self.calibration_temperature = r.type_threshold, r.calibration_temperature
         self.word_ids = setup.generator_word_ids(light := with_light_tokenizers(r.config), r.tokenizers)
         self.reading = reading_of(r.config)
-        self._mesh = r.mesh
-        self._recognizers: OrderedDict[tuple[str, Schema, bool], Recognizer] = OrderedDict()
-        self._programs = make_programs(r.generator, r.mesh)  # of the trained types
-        self._any_programs = make_programs(r.generator, r.mesh, any_schema=True)  # of all others
-        self._recognizer(self.tasks[0], r.schema)  # raises at once if the types leave no room for text
+        self._recognizers = Recognizers(r.config, r.generator, r.mesh, self.word_ids, r.schema)
+        self._recognizers(self.tasks[0], r.schema)  # raises at once if the types leave no room for text
         self._matcher: TypeMatcher | None = None
         if r.matcher is not None:
             features = setup.matcher_features(light, r.tokenizers, r.matcher)
@@ -95,6 +89,26 @@ class Ner:
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes both models in Hugging Face's layout; `toner_jax.load` reads them back."""
         save_pretrained(self._restored, Path(folder))
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False, branch: str | None = None) -> str:
+        """Uploads both models with their card, as `save_pretrained` writes them; `toner_jax.load(repo_id)` reads them.
+
+        Args:
+          repo_id: user/model, created where there is none.
+          private: of a repository that is created.
+          branch: to commit to; None for the main one.
+
+        Returns:
+          The commit's address.
+
+        Raises:
+          UserError: the hub refuses it, or cannot be reached.
+        """
+
+        def save(folder: Path) -> None:
+            save_pretrained(self._restored, folder, name=repo_id)
+
+        return hub.push(save, repo_id, private=private, branch=branch)
 
     @overload
     def predict(
@@ -230,7 +244,7 @@ class Ner:
     ) -> list[dict[str, float]]:
         """As `recognize_types`, of sentences."""
         with self._lock, told_of_memory("recognizing types", SMALLER_DECODING):
-            recognizer = self._recognizer(TypeRecognition.name, schema or self.schema)
+            recognizer = self._recognizers(TypeRecognition.name, schema or self.schema)
             found = recognizer(self._restored.generator_params, sentences, None, self.calibration_temperature)
         return [dict(r.types) for r in found]
 
@@ -303,7 +317,7 @@ class Ner:
                 own = self._restored.matcher_params
                 top_k = self.config.types.top_k
                 matched = types.find(sentences, lambda: matcher.types(own, sentences, schema, delta, top_k))
-            recognizer = self._recognizer(task or self.tasks[0], schema, explain)
+            recognizer = self._recognizers(task or self.tasks[0], schema, explain=explain)
             found = recognizer(
                 self._restored.generator_params, sentences, matched, self.calibration_temperature
             )
@@ -325,18 +339,6 @@ class Ner:
 
     def _least_score(self, threshold: float | None) -> float:
         return self.config.decode.threshold if threshold is None else checked_score(threshold)
-
-    def _recognizer(self, name: str, schema: Schema, explain: bool = False) -> Recognizer:
-        key = name, schema, explain
-        if key not in self._recognizers:
-            task = make_task(name, self.word_ids, schema, writing(self.config))
-            options = decode_options(self.config)
-            programs = self._programs if schema.types == self.schema.types else self._any_programs
-            self._recognizers[key] = make_recognizer(task, programs, self._mesh, options, explain=explain)
-            if len(self._recognizers) > MOST_RECOGNIZERS:
-                self._recognizers.popitem(last=False)  # the one that was asked for the longest time ago
-        self._recognizers.move_to_end(key)
-        return self._recognizers[key]
 
     def _asked(self, labels: Labels | None) -> Asked:
         return read_labels(self.schema if labels is None else labels, self.schema)

@@ -61,7 +61,7 @@ def test_the_python_interface(refused, monkeypatch):
         SimpleNamespace(generator_params=None, matcher_params=None),
         1.0,
     )
-    monkeypatch.setattr(ner, "_recognizer", lambda *_: Exhausted(), raising=False)
+    monkeypatch.setattr(ner, "_recognizers", lambda *_, **__: Exhausted(), raising=False)
     ner._matcher = None
     with refused("decoding", options.SMALLER_DECODING):
         ner.recognize(SENTENCES)

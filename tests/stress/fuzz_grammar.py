@@ -104,7 +104,7 @@ def main() -> int:
         part = sentences[k : k + 1000]
         types = [random_types(rng, ner.schema.names) for _ in part]
         for sentence, found in zip(
-            part, ner._recognizer(Entities.name, ner.schema)(params, part, types), strict=True
+            part, ner._recognizers(Entities.name, ner.schema)(params, part, types), strict=True
         ):
             entities += len(found.entities)
             if wrong := faults(sentence, found, ner.schema, ner.word_ids):

@@ -16,9 +16,16 @@ def main(arguments: Sequence[str]) -> None:
       UserError: bad input.
     """
     options = _read(arguments)
-    from toner_jax.runs.export.convert import convert
+    from toner_jax.runs.export import convert
 
-    show(convert(options.source, options.target, options.step, options.dtype))
+    if options.repo_id:
+        show(
+            convert.push(
+                options.source, options.repo_id, options.step, options.dtype, private=options.private
+            )
+        )
+    else:
+        show(convert.convert(options.source, options.target, options.step, options.dtype))
 
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
@@ -27,9 +34,12 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "--from", dest="source", type=cli.some, required=True, metavar="DIR",
         help="a work directory, or a model to import: a folder or a hub id",
     )  # fmt: skip
+    parser.add_argument("--to", dest="target", type=cli.output, metavar="DIR", help="a new or empty folder")
     parser.add_argument(
-        "--to", dest="target", type=cli.output, required=True, metavar="DIR", help="a new or empty folder"
-    )
+        "--push_to_hub", dest="repo_id", type=cli.some, metavar="USER/MODEL",
+        help="instead of --to: a model of the Hugging Face hub, made where there is none, with the token of HF_TOKEN",
+    )  # fmt: skip
+    parser.add_argument("--private", action="store_true", help="a model that is made there is private")
     parser.add_argument(
         "--step", type=cli.whole_number, help="a generator checkpoint of the run; the chosen one by default"
     )
@@ -39,11 +49,15 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         default="float32",
         help="float32 (default) or bfloat16",
     )
-    return parser.read(arguments)
+    options = parser.read(arguments)
+    if bool(options.target) == bool(options.repo_id):
+        parser.error("give one of --to and --push_to_hub")
+    return options
 
 
 def _more() -> str:
     return (
-        "Of a work directory: --to holds generator/ and matcher/, which PyTorch's from_pretrained loads. Of a Hugging\n"
-        "Face model: --to is a checkpoint that a run starts from, --config.generator.checkpoint=DIR, or matcher."
+        "Of a work directory: --to holds generator/ and matcher/, which PyTorch's from_pretrained loads (matcher/,\n"
+        "SentenceTransformer too), and a model card, README.md. Of a Hugging Face model: --to is a checkpoint that\n"
+        "a run starts from, --config.generator.checkpoint=DIR, or matcher."
     )

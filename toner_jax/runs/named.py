@@ -12,6 +12,7 @@ from typing import Any
 from toner_jax.common.console import warn
 from toner_jax.common.files import expanded
 from toner_jax.errors import UserError
+from toner_jax.models.hf.hub import reason_of
 
 DEMONSTRATION = "quickstart"
 ABOUT = "about.json"
@@ -75,7 +76,6 @@ def _downloaded(name: str, revision: str | None) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(_FETCHED)))
     except (OSError, ValueError) as error:  # all of the hub's errors are one of these
-        reason = str(error).strip().split("\n")[0]
         raise UserError(
-            f"{name}: no such folder, and downloading it from the Hugging Face hub failed ({reason})"
+            f"{name}: no such folder, and downloading it from the Hugging Face hub failed ({reason_of(error)})"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import fields
 
 from jax.sharding import Mesh
@@ -16,9 +17,15 @@ from toner_jax.models import registry
 from toner_jax.models.toner import ToNER
 from toner_jax.parallel.mesh import on_cpu
 from toner_jax.pipeline.features import check_room
+from toner_jax.runs.options import writing
 from toner_jax.runs.view import Settings
+from toner_jax.schema import Schema
+from toner_jax.tasks.registry import make_task
 from toner_jax.tasks.task import Task
+from toner_jax.text.ids import WordIds
 from toner_jax.text.words import Reading
+
+MOST_RECOGNIZERS = 16  # label sets whose recognizers are kept
 
 # Options that do not bear the name of a key of `decode`.
 _ELSEWHERE = ("max_source", "max_length", "halve", "window_overlap")
@@ -72,3 +79,28 @@ def make_recognizer(
     else:
         generate = FreeGenerator(programs, task, mesh, options)
     return Recognizer(task, generate, options)
+
+
+class Recognizers:
+    """A model's recognizers by task and label set, made when first asked for; those of the label sets that were
+    asked for last are kept."""
+
+    def __init__(self, config: Settings, model: ToNER, mesh: Mesh, word_ids: WordIds, schema: Schema):
+        """`schema`: of the trained types, whose programs are its own; those of all others share theirs."""
+        self._config, self._mesh, self._word_ids, self._schema = config, mesh, word_ids, schema
+        self._programs = make_programs(model, mesh)
+        self._any_programs = make_programs(model, mesh, any_schema=True)
+        self._made: OrderedDict[tuple[str, Schema, bool], Recognizer] = OrderedDict()
+
+    def __call__(self, name: str, schema: Schema, *, explain: bool = False) -> Recognizer:
+        """That of a task over a schema's types; raises as `make_recognizer`."""
+        key = name, schema, explain
+        if key not in self._made:
+            task = make_task(name, self._word_ids, schema, writing(self._config))
+            programs = self._programs if schema.types == self._schema.types else self._any_programs
+            options = decode_options(self._config)
+            self._made[key] = make_recognizer(task, programs, self._mesh, options, explain=explain)
+            if len(self._made) > MOST_RECOGNIZERS:
+                self._made.popitem(last=False)  # the one that was asked for the longest time ago
+        self._made.move_to_end(key)
+        return self._made[key]

@@ -27,6 +27,8 @@ from toner_jax.runs import chain, config_files, parts, setup
 from toner_jax.runs.evaluate import FOLDER as EVALUATE
 from toner_jax.runs.evaluate import type_threshold
 from toner_jax.runs.export import pretrained
+from toner_jax.runs.export.model_card import CARD, model_card
+from toner_jax.runs.export.sentence_transformers import write_modules
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.marker import MARKER, read_marker
 from toner_jax.runs.matcher import FOLDER as MATCHER
@@ -214,9 +216,13 @@ def _pretrained_model(
     return model, hf_weights.load(folder, architecture.hf, shapes, shardings)
 
 
-def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32) -> None:
-    """Writes both models as Hugging Face folders, `generator/` and `matcher/`, with their tokenizers, and
-    `toner.json` with the rest. The type head serves training alone and is left out."""
+def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32, name: str = "") -> None:
+    """Writes both models as Hugging Face folders, `generator/` and `matcher/`, with their tokenizers, `toner.json` with
+    the rest, and a model card. The type head serves training alone and is left out.
+
+    Args:
+      name: of the model, in its card; "" for the folder's.
+    """
     if (folder / config_files.CONFIG).exists() and not (folder / PRETRAINED).exists():
         raise UserError(f"{folder}: the work directory of a run; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
@@ -224,6 +230,7 @@ def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32) 
     _save_model(folder / GENERATOR, r.generator, r.generator_params, r.tokenizers / GENERATOR, dtype)
     if r.matcher is not None:
         _save_model(folder / MATCHER, r.matcher, r.matcher_params, r.tokenizers / MATCHER, dtype)
+        write_modules(folder / MATCHER, r.matcher.config.hidden_size, r.matcher.max_length)
     saved = {
         config_files.FORMAT_KEY: config_files.FORMAT_VERSION,
         "step": restored.step,
@@ -234,6 +241,17 @@ def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32) 
         "config": restored.config.to_dict(),
     }
     write_atomically(folder / PRETRAINED, json.dumps(saved, indent=2) + "\n")
+    write_atomically(folder / CARD, _card(restored, name or folder.name))
+
+
+def _card(restored: Restored, name: str) -> str:
+    """A run's card, or the one that lies beside a model that was saved."""
+    r, beside = restored, restored.tokenizers / CARD
+    if (r.tokenizers / PRETRAINED).is_file() and beside.is_file():
+        return beside.read_text(encoding="utf-8")
+    workdir = r.tokenizers.parent
+    is_run = (workdir / config_files.CONFIG).is_file()
+    return model_card(name, r.config, r.schema, workdir if is_run else None)
 
 
 def _save_model(folder: Path, model: Any, params: Any, tokenizer: Path, dtype: Any) -> None:

@@ -12,6 +12,14 @@ from toner_jax.models.tokenizer import SENTENCEPIECE, WORDPIECE
 
 DOWNLOADED = ("*.json", "*.safetensors", SENTENCEPIECE.file, WORDPIECE.file)
 
+_LONG = 300  # characters of a reason
+
+
+def reason_of(error: Exception) -> str:
+    """What the hub, or the way to it, says of a failure: in one line, and in few words."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= _LONG else f"{text[:_LONG]}…"
+
 
 def resolve(checkpoint: str) -> Path:
     """The folder of a checkpoint: a local one, or a model of the Hugging Face hub, downloaded.
@@ -30,8 +38,8 @@ def resolve(checkpoint: str) -> Path:
         # Exports to other formats sit in subfolders, which `*` of a pattern would match too.
         return Path(snapshot_download(checkpoint, allow_patterns=list(DOWNLOADED), ignore_patterns=["*/*"]))
     except (OSError, ValueError) as error:  # all of the hub's errors are one of these
-        reason = str(error).strip().split("\n")[0]
         raise UserError(
-            f"{checkpoint!r}: no such folder, and downloading it from the Hugging Face hub failed ({reason}); "
+            f"{checkpoint!r}: no such folder, and downloading it from the Hugging Face hub failed "
+            f"({reason_of(error)}); "
             f"pass a folder that holds {CONFIG_FILE} and safetensors"
         ) from error

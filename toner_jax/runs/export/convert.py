@@ -15,7 +15,7 @@ from toner_jax.models import registry
 from toner_jax.models.hf.hub import resolve
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
-from toner_jax.runs.export import pretrained
+from toner_jax.runs.export import hub, pretrained
 from toner_jax.runs.restore import PRETRAINED, restore, save_pretrained
 
 
@@ -45,6 +45,31 @@ def convert(source: str, target: Path, step: int | None = None, dtype: str = "fl
     return _import(source, target, dtype)
 
 
+def push(
+    source: str, repo_id: str, step: int | None = None, dtype: str = "float32", *, private: bool = False
+) -> str:
+    """Uploads a run's models to the Hugging Face hub.
+
+    Args:
+      source, step, dtype: as for `convert`, of a run.
+      repo_id, private: as `hub.push` has them.
+
+    Returns:
+      What was done, for people.
+
+    Raises:
+      UserError: the source is no run, or is damaged; or as `hub.push`.
+    """
+    if not is_run(Path(source)):
+        raise UserError(f"{source}: neither a run's work directory nor a folder of save_pretrained")
+    restored = restore(Path(source), make_mesh(1, len(jax.devices())), step=step)
+
+    def save(folder: Path) -> None:
+        save_pretrained(restored, folder, jnp.dtype(dtype), name=repo_id)
+
+    return f"{repo_id}: {hub.push(save, repo_id, private=private)}"
+
+
 def is_run(folder: Path) -> bool:
     """Whether a folder is a run's work directory, or one of `save_pretrained`."""
     return (folder / setup.MODELS).is_file() or (folder / PRETRAINED).is_file()
@@ -52,7 +77,7 @@ def is_run(folder: Path) -> bool:
 
 def _export(workdir: Path, target: Path, step: int | None, dtype: str) -> str:
     restored = restore(workdir, make_mesh(1, len(jax.devices())), step=step)
-    _write(target, lambda folder: save_pretrained(restored, folder, jnp.dtype(dtype)))
+    _write(target, lambda folder: save_pretrained(restored, folder, jnp.dtype(dtype), target.name))
     models = "generator" if restored.matcher is None else "generator and matcher"
     return f"{target}: {models} of {workdir}, generator step {restored.step}, {dtype}"
 
