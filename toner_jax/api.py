@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -10,71 +9,22 @@ from typing import Any, Literal, overload
 import numpy as np
 from ml_collections import ConfigDict
 
-from toner_jax.common.memory import told_of_memory
 from toner_jax.errors import UserError
 from toner_jax.inference.labels import Asked, Labels, read_labels
-from toner_jax.inference.matching import TypeMatcher, checked_cosine
 from toner_jax.inference.predicted import Part, PredictedEntity, predicted_entities
-from toner_jax.inference.recognize import mark_shortened
 from toner_jax.inference.texts import Text, checked_texts, sentence_groups, texts_or_words
-from toner_jax.runs import setup
 from toner_jax.runs.export import hub
-from toner_jax.runs.named import find_model
-from toner_jax.runs.options import SMALLER_DECODING, SMALLER_MODEL
-from toner_jax.runs.recognizers import Recognizers, reading_of
-from toner_jax.runs.restore import restore, save_pretrained, with_light_tokenizers
-from toner_jax.runs.type_sources import FROM_MATCHER, TypeSource
-from toner_jax.schema import Schema, Sentence
+from toner_jax.runs.loaded import Loaded
+from toner_jax.runs.restore import save_pretrained
+from toner_jax.schema import Sentence
 from toner_jax.tasks.explanations import Explanations
-from toner_jax.tasks.recognized import Coverage, Recognized, checked_score
+from toner_jax.tasks.recognized import Coverage, checked_score
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text.words import sentence_from_text
 
 
-class Ner:
+class Ner(Loaded):
     """Both trained models, ready for text; `toner_jax.load` makes one."""
-
-    def __init__(
-        self,
-        folder: str | Path,
-        *,
-        config: ConfigDict | None = None,
-        step: int | None = None,
-        accept_mixed: bool = False,
-        revision: str | None = None,
-    ):
-        """Reads a finished run, or a model that was saved.
-
-        Args:
-          folder: a work directory, a folder from `save_pretrained`, "quickstart", the demonstration that the package
-            brings, or user/model of the Hugging Face hub.
-          config: another configuration than its own, of which `decode`, `text`, `dtype`, `mesh` and `sharding` are
-            heeded. Where the mesh is not for the devices here, each has the whole model and its share of the texts.
-          step: the generator's step, of a work directory; None for the one chosen on dev.
-          accept_mixed: stages of a work directory that were made from other parts than lie there are a warning,
-            which `mixed` keeps.
-          revision: of a model of the hub: a branch, tag or commit.
-
-        Raises:
-          UserError: there is no such model, it is damaged, or holds an unfinished run, or stages that do not belong
-            together; or `text.max_source` leaves no room for text.
-        """
-        place = find_model(folder, revision)
-        self._source = str(place.absolute()), config and config.to_dict(), step, accept_mixed
-        self._lock = threading.RLock()  # of what is memoised
-        with told_of_memory(f"{folder}: loading", SMALLER_MODEL):
-            self._restored = r = restore(place, None, config, step, accept_mixed)
-        self.config, self.schema, self.step, self.tasks = r.config, r.schema, r.step, r.tasks
-        self.mixed = r.mixed
-        self.type_threshold, self.calibration_temperature = r.type_threshold, r.calibration_temperature
-        self.word_ids = setup.generator_word_ids(light := with_light_tokenizers(r.config), r.tokenizers)
-        self.reading = reading_of(r.config)
-        self._recognizers = Recognizers(r.config, r.generator, r.mesh, self.word_ids, r.schema)
-        self._recognizers(self.tasks[0], r.schema)  # raises at once if the types leave no room for text
-        self._matcher: TypeMatcher | None = None
-        if r.matcher is not None:
-            features = setup.matcher_features(light, r.tokenizers, r.matcher)
-            self._matcher = TypeMatcher(r.matcher, features, r.mesh, r.config.decode.batch_size)
 
     def __repr__(self) -> str:
         return f"Ner({self._source[0]!r}, step={self.step}, types={list(self.schema.names)})"
@@ -220,7 +170,7 @@ class Ner:
         schema, sentences = asked.schema, self._sentences(texts)
         return [
             {asked.written[schema.names[k]]: float(row[k]) for k in np.argsort(-row, kind="stable")}
-            for row in self._similarities(sentences, schema)
+            for row in self.similarities(sentences, schema)
         ]
 
     def recognize_types(self, texts: Iterable[str], labels: Labels | None = None) -> list[dict[str, float]]:
@@ -238,15 +188,6 @@ class Ner:
         asked = self._asked(labels)
         named = self.name_types(self._sentences(texts), asked.schema)
         return [{asked.written[name]: p for name, p in types.items()} for types in named]
-
-    def name_types(
-        self, sentences: Sequence[Sentence], schema: Schema | None = None
-    ) -> list[dict[str, float]]:
-        """As `recognize_types`, of sentences."""
-        with self._lock, told_of_memory("recognizing types", SMALLER_DECODING):
-            recognizer = self._recognizers(TypeRecognition.name, schema or self.schema)
-            found = recognizer(self._restored.generator_params, sentences, None, self.calibration_temperature)
-        return [dict(r.types) for r in found]
 
     def explain(
         self,
@@ -283,54 +224,6 @@ class Ner:
             raise UserError(
                 f"trained on {', '.join(self.tasks)}: the generator never saw an explanation; train with "
                 "generator.explanations"
-            )
-
-    def recognize(
-        self,
-        sentences: Sequence[Sentence],
-        schema: Schema | None = None,
-        threshold: float = 0.0,
-        type_threshold: float | None = None,
-        task: str = "",
-        types: TypeSource = FROM_MATCHER,
-        *,
-        explain: bool = False,
-    ) -> tuple[list[Recognized], list[tuple[str, ...]] | None]:
-        """What a task finds in each sentence, and its T′ (None without type matching).
-
-        Args:
-          threshold: the least score of what counts; by default, all does.
-          task: of `toner_jax.tasks.registry`; "" for the one that finds entities.
-          type_threshold: δ of T′; None for the run's.
-          types: where T′ comes from (`toner_jax.runs.type_sources`).
-          explain: whether explanations are written, too, by a generator that was trained to.
-
-        Raises:
-          UserError: a threshold that is no probability, a type_threshold that is no cosine, or memory that runs out.
-        """
-        checked_score(threshold)
-        delta = self.type_threshold if type_threshold is None else checked_cosine(type_threshold)
-        schema = schema or self.schema
-        with self._lock, told_of_memory("decoding", SMALLER_DECODING):
-            matched = None
-            if (matcher := self._matcher) is not None:
-                own = self._restored.matcher_params
-                top_k = self.config.types.top_k
-                matched = types.find(sentences, lambda: matcher.types(own, sentences, schema, delta, top_k))
-            recognizer = self._recognizers(task or self.tasks[0], schema, explain=explain)
-            found = recognizer(
-                self._restored.generator_params, sentences, matched, self.calibration_temperature
-            )
-            if matcher is not None and types.asks_matcher:
-                found = mark_shortened(found, matcher.shortened(sentences))
-        return [result.above(threshold) for result in found], matched
-
-    def _similarities(self, sentences: Sequence[Sentence], schema: Schema) -> np.ndarray:
-        if self._matcher is None:
-            raise UserError("trained with matcher.enabled=False: there is no type matching model")
-        with self._lock, told_of_memory("type matching", SMALLER_DECODING):
-            return self._matcher.similarities(
-                self._restored.matcher_params, [s.words for s in sentences], schema
             )
 
     def _sentences(self, texts: Iterable[str]) -> list[Sentence]:

@@ -70,7 +70,7 @@ def test_the_python_interface(refused, monkeypatch):
     ner._matcher = Exhausted()
     with refused("type matching", options.SMALLER_DECODING):
         ner._similarities(SENTENCES, SCHEMA)
-    monkeypatch.setattr("toner_jax.api.restore", exhausted)
+    monkeypatch.setattr("toner_jax.runs.loaded.restore", exhausted)
     with refused("here: loading", options.SMALLER_MODEL):
         toner_jax.load("here")
 

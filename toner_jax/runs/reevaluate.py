@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
@@ -27,6 +27,7 @@ from toner_jax.evaluation.scoring import strict_counts
 from toner_jax.runs.chain import DATA, whole
 from toner_jax.runs.evaluate import made_by_run, make_reference, page_of
 from toner_jax.runs.generator import FOLDER as GENERATOR
+from toner_jax.runs.loaded import Loaded
 from toner_jax.runs.marker import MARKER, read_marker, stage_result
 from toner_jax.runs.placement import configured_mesh
 from toner_jax.runs.restore import read_work_config
@@ -34,34 +35,12 @@ from toner_jax.runs.setup import read_work_schema
 from toner_jax.runs.type_sources import FROM_GOLD, FROM_MATCHER, WITHOUT, TypeSource
 from toner_jax.runs.types_files import FOLDER as TYPES
 from toner_jax.runs.workdir import split_path
-from toner_jax.schema import Schema, Sentence
+from toner_jax.schema import Sentence
 from toner_jax.tasks.recognized import Recognized, checked_score
 from toner_jax.tasks.type_recognition import TypeRecognition
-from toner_jax.text.ids import WordIds
-from toner_jax.text.words import Reading
 from toner_jax.validation import validate
 
 Splits = Mapping[str, Sequence[Sentence]]
-
-
-class Model(Protocol):
-    """What is asked of the restored models, `toner_jax.api.Ner`."""
-
-    config: ConfigDict
-    schema: Schema
-    word_ids: WordIds
-    tasks: tuple[str, ...]
-    step: int
-    mixed: tuple[str, ...]
-    type_threshold: float
-    calibration_temperature: float
-    reading: Reading
-
-    def recognize(
-        self, sentences: Sequence[Sentence], *, type_threshold: float | None, types: TypeSource
-    ) -> tuple[Sequence[Recognized], Sequence[Sequence[str]] | None]: ...
-
-    def name_types(self, sentences: Sequence[Sentence]) -> Sequence[Iterable[str]]: ...
 
 
 class Evaluation(NamedTuple):
@@ -75,7 +54,7 @@ class Evaluation(NamedTuple):
     report: dict[str, Any]
     evaluated: Evaluated
 
-    def write(self, folder: Path, workdir: Path, ner: Model) -> None:
+    def write(self, folder: Path, workdir: Path, ner: Loaded) -> None:
         """Writes `predictions.jsonl`, `report.json` and `report.html` of the models of a work directory."""
         write_predictions(folder / "predictions.jsonl", self.evaluated)
         write_atomically(folder / "report.json", json.dumps(self.report, indent=2) + "\n")
@@ -141,7 +120,7 @@ def read_input(workdir: Path, config: ConfigDict, path: Path, format: str = "") 
     return read.sentences
 
 
-def say_choices(workdir: Path, ner: Model, type_threshold: float | None) -> None:
+def say_choices(workdir: Path, ner: Loaded, type_threshold: float | None) -> None:
     """Says where the step and δ are not those that the run has chosen."""
     marker = read_marker(workdir / GENERATOR / MARKER)
     chosen = marker.result.get("step") if marker else None
@@ -153,7 +132,7 @@ def say_choices(workdir: Path, ner: Model, type_threshold: float | None) -> None
 
 
 def made_by(
-    workdir: Path, ner: Model, type_threshold: float | None, types: TypeSource = FROM_MATCHER
+    workdir: Path, ner: Loaded, type_threshold: float | None, types: TypeSource = FROM_MATCHER
 ) -> dict[str, Any]:
     """What stands behind an evaluation of a run's models at δ = `type_threshold`; None for theirs."""
     made = made_by_run(ner.config, workdir, type_threshold)
@@ -165,7 +144,7 @@ def made_by(
 
 
 def evaluate(
-    ner: Model,
+    ner: Loaded,
     splits: Splits,
     name: str,
     threshold: float | None = None,
@@ -210,7 +189,7 @@ def evaluate(
     return Evaluation(report.to_json(), evaluated)
 
 
-def _named_types(ner: Model, name: str, sentences: Sequence[Sentence]) -> Sequence[Iterable[str]] | None:
+def _named_types(ner: Loaded, name: str, sentences: Sequence[Sentence]) -> Sequence[Iterable[str]] | None:
     """The types that the generator names for each sentence; None where it did not learn to."""
     if TypeRecognition.name not in ner.tasks:
         return None
@@ -219,7 +198,7 @@ def _named_types(ner: Model, name: str, sentences: Sequence[Sentence]) -> Sequen
 
 
 def attribution(
-    ner: Model, evaluated: Evaluated, types: TypeSource, type_threshold: float | None
+    ner: Loaded, evaluated: Evaluated, types: TypeSource, type_threshold: float | None
 ) -> dict[str, Any]:
     """Whose errors they are: what is found with the matcher's T′, with the types that do occur, and without T′.
 
