@@ -10,6 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from toner_jax.errors import UserError
+from toner_jax.evaluation.highlighting import Shown
 from toner_jax.inference.labels import Asked, Labels, read_labels
 from toner_jax.inference.predicted import Part, PredictedEntity, predicted_entities
 from toner_jax.inference.texts import Text, checked_texts, sentence_groups, texts_or_words
@@ -159,6 +160,25 @@ class Ner(Loaded):
             for (i, sentence, is_last), result in zip(group, found, strict=True):
                 spans = predicted_entities(sentence, result.flat() if flat else result, asked)
                 yield Part(i, spans, is_last, result.coverage, result.explanation)
+
+    def show(
+        self,
+        texts: str | Iterable[str],
+        labels: Labels | None = None,
+        threshold: float | None = None,
+        type_threshold: float | None = None,
+        *,
+        flat: bool = False,
+    ) -> Shown:
+        """What is found in a text, or in several, to look at: a notebook colours the entities, elsewhere they stand in
+        brackets.
+
+        Args:
+          texts: one or more; the other arguments as for `predict`.
+        """
+        given = checked_texts([texts] if isinstance(texts, str) else texts)
+        found = self.predict(given, labels, threshold, type_threshold, flat=flat)
+        return Shown(given, found, tuple(self._asked(labels).written.values()))
 
     def match_types(self, texts: Iterable[str], labels: Labels | None = None) -> list[dict[str, float]]:
         """The cosine of Eq. 3 of each text and type, by descending value.

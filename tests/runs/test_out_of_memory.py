@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -51,7 +52,7 @@ def test_decoding_and_matching_in_the_evaluate_stage(refused):
     with refused("evaluate: types of dev", options.SMALLER_DECODING):
         trained.name_types("dev", SENTENCES)
     with refused("evaluate: type matching", options.SMALLER_DECODING):
-        evaluate._Types(matcher.RestoredMatcher(Exhausted(), None), 0.5)(SENTENCES, SCHEMA)
+        evaluate._Types(matcher.RestoredMatcher(Exhausted(), None), 0.5, 0)(SENTENCES, SCHEMA)
 
 
 def test_the_python_interface(refused, monkeypatch):
@@ -69,8 +70,9 @@ def test_the_python_interface(refused, monkeypatch):
         ner.name_types(SENTENCES)
     ner._matcher = Exhausted()
     with refused("type matching", options.SMALLER_DECODING):
-        ner._similarities(SENTENCES, SCHEMA)
+        ner.similarities(SENTENCES, SCHEMA)
     monkeypatch.setattr("toner_jax.runs.loaded.restore", exhausted)
+    monkeypatch.setattr("toner_jax.runs.loaded.find_model", lambda name, _: Path(name))
     with refused("here: loading", options.SMALLER_MODEL):
         toner_jax.load("here")
 

@@ -54,7 +54,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
 def _show(found: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from toner_jax.evaluation.summary import bracketed
+    from toner_jax.evaluation.highlighting import in_brackets
 
     table = Table(title=cell(f"{found['sentences']:,} sentences", "italic"))
     table.add_column("")
@@ -75,8 +75,7 @@ def _show(found: dict[str, Any]) -> None:
     for example in found["examples"]:
         show("", f"{example['id']}: {example['right'].upper()} is right")
         for side in ("a", "b"):
-            line = bracketed({"text": example["text"], "predicted": example[side]}).plain
-            show(f"  {side.upper()} {line.removeprefix('• ')}")
+            show(f"  {side.upper()} {in_brackets(example['text'], example[side])}")
 
 
 def _points(a: float, b: float) -> tuple[str, str, str]:

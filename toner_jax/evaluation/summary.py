@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from toner_jax.common.console import cell, printable, show_rich
+from toner_jax.evaluation.highlighting import in_brackets
 from toner_jax.evaluation.report import SOURCES, notes
 
 _COLORS = ("cyan", "magenta", "green", "yellow", "blue", "red")
@@ -89,16 +90,7 @@ def _caption(report: dict[str, Any]) -> str:
 
 def bracketed(entry: dict[str, Any]) -> Text:
     """A sentence with its predicted entities as `[text](label)`, where there are no colours to tell them."""
-    text, spans = entry["text"], entry["predicted"]
-    marks = sorted(
-        [(s["end"], 0, -s["start"], f"]({s['label']})") for s in spans]
-        + [(s["start"], 1, -s["end"], "[") for s in spans]
-    )
-    parts, at = ["• "], 0
-    for place, _begins, _other, mark in marks:
-        parts += [text[at:place], mark]
-        at = place
-    shown: Text = cell("".join([*parts, text[at:]]))
+    shown: Text = cell(f"• {in_brackets(entry['text'], entry['predicted'])}")
     return shown
 
 
