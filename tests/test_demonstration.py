@@ -44,6 +44,7 @@ def test_it_finds_entities(ner):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_it_is_as_good_as_it_says(ner):
     """On sentences of its test split."""
     data = config_file.load("quickstart", []).config.data

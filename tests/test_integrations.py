@@ -30,6 +30,7 @@ CHECKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", BLOCKS)
 def test_a_block_runs(title, tmp_path, cache):
     pytest.importorskip({"spaCy": "spacy", "pandas": "pandas"}.get(title, "datasets"))

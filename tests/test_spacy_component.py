@@ -63,6 +63,7 @@ def test_overlapping_entities_leave_the_likelier_to_ents(nlp, monkeypatch):
     assert [(e.text, e.label_) for e in doc.ents] == [("The", "x"), ("Ajax", "y"), ("sank", "y")]
 
 
+@pytest.mark.slow
 def test_a_pipeline_is_saved_and_read(nlp, tmp_path):
     nlp.to_disk(tmp_path / "pipeline")
     again = spacy.load(tmp_path / "pipeline")
@@ -70,6 +71,7 @@ def test_a_pipeline_is_saved_and_read(nlp, tmp_path):
     assert [e.text for e in again(TEXTS[0]).ents] == [e.text for e in nlp(TEXTS[0]).ents]
 
 
+@pytest.mark.slow
 def test_options_reach_the_model():
     pipeline = spacy.blank("en")
     config = {"model": "quickstart", "threshold": 1.0, "spans_key": "found"}

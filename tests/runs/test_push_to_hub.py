@@ -54,6 +54,7 @@ def hub(tmp_path):
     server.shutdown()
 
 
+@pytest.mark.slow
 def test_there_and_back(hub):
     server, run = hub
     names = ["Ivan Borcalski", "Jaman", "Selqua", "1973"]
@@ -80,6 +81,7 @@ def test_there_and_back(hub):
     assert "v9" in unknown
 
 
+@pytest.mark.slow
 def test_what_the_hub_refuses(hub):
     server, run = hub
     (refused,) = run(["push", {"repo_id": "ann/names"}], token="hf_wrong")
@@ -117,6 +119,7 @@ def test_the_card_of_a_run(finished, tmp_path):
     assert (tmp_path / "again" / CARD).read_text() == card
 
 
+@pytest.mark.slow
 def test_sentence_transformers_reads_the_matcher():
     """The same vectors of what the type matcher compares."""
     pytest.importorskip("sentence_transformers")
