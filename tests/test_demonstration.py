@@ -26,6 +26,7 @@ def ner():
 def test_it_is_small_and_says_what_it_is(caplog):
     sizes = [path.stat().st_size for path in named.demonstration().rglob("*") if path.is_file()]
     assert 1e6 < sum(sizes) < 5e6
+    named._warn_of_demonstration.cache_clear()
     with caplog.at_level(logging.WARNING, "toner_jax"):
         assert named.find_model("quickstart") == named.demonstration()
     (record,) = caplog.records
@@ -67,8 +68,18 @@ def test_its_figures_are_measured(ner):
     assert about["trained_on"] == kept["trained_on"]
 
 
+def test_it_is_converted_by_its_name(tmp_path):
+    from toner_jax.runs.export.convert import convert
+
+    convert("quickstart", tmp_path / "copy", dtype="bfloat16")
+    assert (tmp_path / "copy" / "toner.json").is_file()
+
+
 def test_a_folder_goes_first(tmp_path, monkeypatch, finished):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "quickstart").mkdir()  # no model
+    assert named.find_model("quickstart") == named.demonstration()
+    (tmp_path / "quickstart").rmdir()
     (tmp_path / "quickstart").symlink_to(finished[0])
     assert named.find_model("quickstart").resolve() == finished[0].resolve()
 
@@ -78,6 +89,7 @@ def test_a_folder_goes_first(tmp_path, monkeypatch, finished):
     [
         ("nowhere", None, "nowhere: no such folder; a model is the work directory of a run, a folder of"),
         ("runs/nowhere", None, "runs/nowhere: no such folder; a model is"),  # runs is there: no id of the hub
+        ("", None, "no model is named: the name is empty"),
         ("a/b/c", None, "a/b/c: no such folder; a model is"),
         (
             "quickstart",
@@ -98,6 +110,7 @@ def test_what_is_no_model(tmp_path, monkeypatch, name, revision, message):
 
 def test_predict_with_it(tmp_path, capsys):
     (tmp_path / "in.txt").write_text(TEXT + "\n")
+    named._warn_of_demonstration.cache_clear()
     assert app.main(["predict", "--model=quickstart", f"--input={tmp_path}/in.txt"]) == 0
     out, err = capsys.readouterr()
     assert '"Ivan Borcalski"' in out

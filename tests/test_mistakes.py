@@ -64,6 +64,12 @@ MISTAKES = {
     "compare one two": (
         "one: no such folder; name the work directory of a finished run, or an output of evaluate"
     ),
+    "compare one two --examples=-1": "--examples: must be 0 or more, not -1; see toner-jax compare --help",
+    "predict --model=quickstart --revision=": (
+        "--revision: expected a value, and this one is empty; see toner-jax predict --help"
+    ),
+    "convert --from=quickstart": "give one of --to and --push_to_hub; see toner-jax convert --help",
+    "convert --from=quickstart --push_to_hub=names": "names: name a model of the hub as user/model",
     "runs": "FOLDER is missing; see toner-jax runs --help",
     "runs nowhere": "nowhere: no such folder",
     # The configuration.

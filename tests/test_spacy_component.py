@@ -74,13 +74,42 @@ def test_a_pipeline_is_saved_and_read(nlp, tmp_path):
 @pytest.mark.slow
 def test_options_reach_the_model():
     pipeline = spacy.blank("en")
-    config = {"model": "quickstart", "threshold": 1.0, "spans_key": "found"}
-    pipeline.add_pipe("toner_jax", config=config)
+    config = {"model": "quickstart", "threshold": 1.0}
+    pipeline.add_pipe("toner_jax", name="found", config=config)
     doc = pipeline(TEXTS[0])
     assert (len(doc.ents), len(doc.spans["found"])) == (0, 0)
     asked = spacy.blank("en")
     asked.add_pipe("toner_jax", config={"model": "quickstart", "labels": {"person": "Names of people."}})
     assert {e.label_ for e in asked(TEXTS[0]).ents} <= {"person"}
+
+
+def test_entities_of_other_components_stay():
+    def pipeline(**config):
+        made = spacy.blank("en")
+        ruler = made.add_pipe("entity_ruler")
+        patterns = [
+            {"label": "verb", "pattern": "married"},
+            {"label": "title", "pattern": "Judge Ivan Borcalski"},
+        ]
+        ruler.add_patterns(patterns)
+        made.add_pipe("toner_jax", config={"model": "quickstart", **config})
+        return [(e.text, e.label_) for e in made(TEXTS[0]).ents]
+
+    found = pipeline()
+    assert {("married", "verb"), ("Judge Ivan Borcalski", "title"), ("Selqua", "location")} <= set(found)
+    assert ("Ivan Borcalski", "person") not in found
+    found = pipeline(overwrite_ents=True)
+    assert {("married", "verb"), ("Ivan Borcalski", "person")} <= set(found)
+    assert ("Judge Ivan Borcalski", "title") not in found
+
+
+def test_a_forked_process_is_refused(nlp, monkeypatch):
+    component = nlp.get_pipe("toner_jax")
+    assert nlp.pipe_labels["toner_jax"] == list(component.labels)
+    assert "person" in component.labels
+    monkeypatch.setattr(component, "_process", -1)
+    with pytest.raises(UserError, match="JAX does not survive a fork"):
+        nlp(TEXTS[0])
 
 
 def test_a_model_has_to_be_named():

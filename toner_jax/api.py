@@ -178,7 +178,11 @@ class Ner(Loaded):
         """
         given = checked_texts([texts] if isinstance(texts, str) else texts)
         found = self.predict(given, labels, threshold, type_threshold, flat=flat)
-        return Shown(given, found, tuple(self._asked(labels).written.values()))
+        return Shown(given, found, self.labels(labels))
+
+    def labels(self, labels: Labels | None = None) -> tuple[str, ...]:
+        """The labels that `predict` gives entities when it is asked for these; None: those of training."""
+        return tuple(self._asked(labels).written.values())
 
     def match_types(self, texts: Iterable[str], labels: Labels | None = None) -> list[dict[str, float]]:
         """The cosine of Eq. 3 of each text and type, by descending value.

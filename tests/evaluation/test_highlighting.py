@@ -83,4 +83,7 @@ def test_colours_tell_labels_apart():
 def test_shown():
     shown = Shown(["Ann \x1b[2J", "b"], [spans([(0, 3, "person")]), []], ("person",))
     assert repr(shown) == "[Ann](person) \\x1b[2J\nb"
+    assert repr(Shown(["Ann\nleft"], [spans([(0, 3, "person")])], ("person",))) == "[Ann](person)\nleft"
+    # Half of a character has no place in a page.
+    assert Shown(["a\ud800b"], [[]], ())._repr_html_().encode().count("\ufffd".encode()) == 1
     assert shown._repr_html_().count("<div") == 2

@@ -87,6 +87,12 @@ def test_what_the_hub_refuses(hub):
     (refused,) = run(["push", {"repo_id": "ann/names"}], token="hf_wrong")
     assert refused.startswith("ann/names: the Hugging Face hub did not take it (")
     assert server.models == {}
+    (nameless,) = run(["push", {"repo_id": "names"}])
+    assert nameless == "names: name a model of the hub as user/model"
+    server.server_close()  # nobody answers any more
+    server.shutdown()
+    (unreachable,) = run(["push", {"repo_id": "ann/names"}])
+    assert unreachable.startswith("ann/names: the Hugging Face hub did not take it (")
     (unknown,) = run(["load", {"model": "ann/nothing"}])
     assert unknown.startswith(
         "ann/nothing: no such folder, and downloading it from the Hugging Face hub failed ("
@@ -114,6 +120,8 @@ def test_the_card_of_a_run(finished, tmp_path):
     assert (
         f"{len((finished[0] / 'data' / 'train.jsonl').read_text().splitlines()):,} sentences of train" in text
     )
+    weights = (tmp_path / "names" / "generator" / "model.safetensors").stat().st_mode
+    assert weights == (tmp_path / "names" / "toner.json").stat().st_mode
     # A copy of a model that was saved keeps its card.
     convert(str(tmp_path / "names"), tmp_path / "again")
     assert (tmp_path / "again" / CARD).read_text() == card

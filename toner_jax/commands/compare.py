@@ -44,11 +44,18 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         help="of work directories, the split that is compared: dev or test (default)",
     )
     parser.add_argument(
-        "--examples", type=cli.whole_number, default=5, metavar="N",
+        "--examples", type=_count, default=5, metavar="N",
         help="show at most so many sentences that only one of them has right",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser.read(arguments)
+
+
+def _count(text: str) -> int:
+    value = cli.whole_number(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, not {value}")
+    return value
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -85,6 +92,10 @@ def _points(a: float, b: float) -> tuple[str, str, str]:
 def _told(found: dict[str, Any]) -> list[str]:
     difference, counts = found["difference"], found["found"]
     low, high = (100 * value for value in difference["interval"])
+    if not counts["a"] and not counts["b"] and not difference["f1"] and low == high == 0:
+        return [
+            "Both find the same: no gold entity is found by one of them alone, and F1 is the same on every draw."
+        ]
     apart = "more than chance" if low > 0 or high < 0 else "which may be chance"
     return [
         f"Strict F1 of B is {100 * difference['f1']:+.2f} points from A's, {apart}: of resampled sentences 95 % lie "

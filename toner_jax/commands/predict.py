@@ -112,7 +112,7 @@ def _add_model(parser: cli.Parser) -> None:
         help="the work directory of a finished run, a folder of save_pretrained, user/model of the Hugging Face hub, "
         "or quickstart, a demonstration on generated names",
     )  # fmt: skip
-    parser.add_argument("--revision", help="of a model of the hub: a branch, tag or commit")
+    parser.add_argument("--revision", type=cli.some, help="of a model of the hub: a branch, tag or commit")
     parser.add_argument(
         "--accept-mixed", action="store_true", help="stages that do not belong together are a warning"
     )

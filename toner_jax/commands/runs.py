@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.json:
         show_json(rows)
     elif rows:
-        show_rich(_table(rows, options.folder, options.split))
+        _show(_table(rows, options.folder, options.split))
     else:
         show(f"{options.folder}: no runs there")
 
@@ -52,29 +52,42 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.read(arguments)
 
 
+def _show(table: Any) -> None:
+    """On a terminal as wide as it is; elsewhere no line is broken."""
+    from rich.console import Console
+
+    console = Console()
+    show_rich(table, console if console.is_terminal else Console(width=10_000))
+
+
 def _table(rows: Sequence[dict[str, Any]], folder: Path, split: str) -> Any:
     """With a column for what differs; what all have in common stands below."""
     from rich.table import Table
 
     columns = {
         "run": [str(Path(row["workdir"]).relative_to(folder)) for row in rows],
-        "state": [row["state"] for row in rows],
+        "state": [shortened(row["state"]) for row in rows],
         "data": [row["data"] or "–" for row in rows],
         "model": [row["model"] or "–" for row in rows],
         "seed": ["–" if row["seed"] is None else str(row["seed"]) for row in rows],
         f"{split} F1": [_points(row["f1"]) for row in rows],
         "F1 of T′": [_points(row["types_f1"]) for row in rows],
-        "last start": [(row["started"] or "–")[:16].replace("T", " ") for row in rows],
+        "last start": [(row["started"] or "–")[:10] for row in rows],
     }
     common = [n for n in ("data", "model", "seed") if len(rows) > 1 and len(set(columns[n])) == 1]
     table = Table(caption=cell(", ".join(f"{name} {columns[name][0]}" for name in common), "dim"))
     shown = {name: values for name, values in columns.items() if name not in common}
     for name in shown:
         right = name in ("seed", f"{split} F1", "F1 of T′")
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=name == "run")
     for values in zip(*shown.values(), strict=True):
         table.add_row(*map(cell, values))
     return table
+
+
+def shortened(state: str) -> str:
+    """A state that fits a line; `json` has all of it."""
+    return state if len(state) <= 60 else f"{state[:59]}…"
 
 
 def _points(share: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,7 @@ def as_html(text: str, spans: Sequence[Span], labels: Sequence[str]) -> str:
     def _close(span: Span) -> str:
         return f'<small style="{_LABEL}">{html.escape(span["label"])}</small></mark>'
 
+    text = re.sub("[\ud800-\udfff]", "\ufffd", text)  # halves of characters have no place in a page
     body = fill(0, len(text), [(s["start"], s["end"], s) for s in spans])
     return f'<div style="{_TEXT}">{body}</div>'
 
@@ -82,4 +84,5 @@ class Shown:
 
     def __repr__(self) -> str:
         pairs = zip(self.texts, self.entities, strict=True)
-        return "\n".join(printable(in_brackets(text, spans)) for text, spans in pairs)
+        lines = (line for text, spans in pairs for line in in_brackets(text, spans).split("\n"))
+        return "\n".join(map(printable, lines))

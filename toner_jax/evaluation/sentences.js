@@ -21,7 +21,7 @@ function highlight(text, spans) {
       parent.append(characters.slice(at, first[0]).join(""));
       const mark = element("mark", ["", "correct"].includes(first[3]) ? "" : "wrong");
       mark.style.background = color(first[2]);
-      mark.tabIndex = 0; // what is behind it is shown by touch and keyboard, too
+      mark.addEventListener("click", event => { mark.classList.toggle("open"); event.stopPropagation(); });
       const behind = [first[3].replaceAll("_", " "), first[4] === undefined ? "" : `score ${first[4]}`].filter(Boolean);
       mark.title = behind.join(", ");
       const covered = rest.filter(s => s[0] < end);
@@ -58,11 +58,14 @@ function filter() {
   selected = rows.filter(row => selects(row) && row.text.toLowerCase().includes(text));
   const by = orders[field("order").value];
   if (by) selected = selected.map(row => [by(row), row]).sort((a, b) => a[0] - b[0]).map(pair => pair[1]);
+  const asked = filters.filter(id => field(id).value).map(id => `${field(id).ariaLabel}: ${said(field(id))}`);
+  field("asked").textContent = asked.join(", ");
   field("count").textContent = `${selected.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} ${unit}`;
   field("list").replaceChildren();
   shown = 0;
   more();
 }
+const said = input => input.selectedOptions ? input.selectedOptions[0].textContent : input.value;
 function showKey() {
   for (const t of types) {
     const mark = element("mark", "", t);
@@ -73,6 +76,8 @@ function showKey() {
 // Filters stand in the address, so that a link leads to what they show.
 function fromAddress() {
   const asked = new URLSearchParams(location.hash.slice(1));
+  field("scores").checked = asked.has("scores");
+  document.body.classList.toggle("scores", field("scores").checked);
   for (const id of filters) {
     field(id).value = asked.get(id) ?? "";
     if (field(id).selectedIndex === -1) field(id).selectedIndex = 0;
@@ -82,15 +87,22 @@ function fromAddress() {
 }
 function toAddress() {
   const set = filters.filter(id => field(id).value).map(id => [id, field(id).value]);
+  if (field("scores").checked) set.push(["scores", "1"]);
   history.replaceState(null, "", set.length ? `#${new URLSearchParams(set)}` : location.pathname + location.search);
   filter();
 }
 function showFiltered(fields) {
   filters = [...fields, "order", "search"];
   for (const id of filters) field(id).addEventListener("input", toAddress);
-  field("scores").addEventListener("input", () => document.body.classList.toggle("scores", field("scores").checked));
+  field("scores").addEventListener("input", () => {
+    document.body.classList.toggle("scores", field("scores").checked);
+    toAddress();
+  });
   field("more").addEventListener("click", more);
   addEventListener("hashchange", fromAddress);
-  addEventListener("beforeprint", () => { while (shown < Math.min(selected.length, 500)) more(); });
+  addEventListener("beforeprint", () => {
+    while (shown < Math.min(selected.length, 500)) more();
+    if (shown < selected.length) field("asked").textContent += ` (the first ${shown} are printed)`;
+  });
   fromAddress();
 }

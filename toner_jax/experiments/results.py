@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from toner_jax.errors import UserError
 from toner_jax.experiments.grid import workdir_of
 from toner_jax.experiments.variants import Study
 
@@ -64,7 +65,10 @@ def read_report(workdir: Path, split: str) -> dict[str, Any] | None:
     path = workdir / "report" / f"{split}.json"
     if not path.is_file():
         return None
-    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: damaged ({error})") from error
     return report
 
 

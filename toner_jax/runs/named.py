@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ DEMONSTRATION = "quickstart"
 ABOUT = "about.json"
 
 _OF_THE_HUB = re.compile(r"[\w.-]+/[\w.-]+")
+_OF_A_MODEL = ("config.json", "toner.json")
 # What a model is made of there; other files of its repository are not fetched.
 _FETCHED = ("toner.json", "generator/*", "matcher/*")
 
@@ -42,6 +44,11 @@ def warning_of_demonstration() -> str:
     )
 
 
+@cache
+def _warn_of_demonstration() -> None:
+    warn(warning_of_demonstration())  # once is enough
+
+
 def find_model(model: str | Path, revision: str | None = None) -> Path:
     """The folder of a model; the demonstration says that it is one.
 
@@ -55,13 +62,15 @@ def find_model(model: str | Path, revision: str | None = None) -> Path:
     """
     name, folder = str(model), expanded(str(model))
     of_the_hub = _OF_THE_HUB.fullmatch(name) and not folder.exists() and not folder.parent.exists()
+    if not name:
+        raise UserError("no model is named: the name is empty")
     if revision is not None and not of_the_hub:
         raise UserError(f"{name}: a revision is of a model of the Hugging Face hub, named as user/model")
+    if name == DEMONSTRATION and not any((folder / file).is_file() for file in _OF_A_MODEL):
+        _warn_of_demonstration()
+        return demonstration()
     if folder.exists():
         return folder
-    if name == DEMONSTRATION:
-        warn(warning_of_demonstration())
-        return demonstration()
     if of_the_hub:
         return _downloaded(name, revision)
     raise UserError(

@@ -241,17 +241,17 @@ def save_pretrained(restored: Restored, folder: Path, dtype: Any = jnp.float32, 
         "config": restored.config.to_dict(),
     }
     write_atomically(folder / PRETRAINED, json.dumps(saved, indent=2) + "\n")
-    write_atomically(folder / CARD, _card(restored, name or folder.name))
+    write_atomically(folder / CARD, _card(restored, name or folder.name, jnp.dtype(dtype).name))
 
 
-def _card(restored: Restored, name: str) -> str:
+def _card(restored: Restored, name: str, dtype: str) -> str:
     """A run's card, or the one that lies beside a model that was saved."""
     r, beside = restored, restored.tokenizers / CARD
     if (r.tokenizers / PRETRAINED).is_file() and beside.is_file():
         return beside.read_text(encoding="utf-8")
     workdir = r.tokenizers.parent
     is_run = (workdir / config_files.CONFIG).is_file()
-    return model_card(name, r.config, r.schema, workdir if is_run else None)
+    return model_card(name, r.config, r.schema, workdir if is_run else None, dtype)
 
 
 def _save_model(folder: Path, model: Any, params: Any, tokenizer: Path, dtype: Any) -> None:

@@ -164,7 +164,10 @@ def _save(path: Path, values: Mapping[str, np.ndarray]) -> None:
     """Writes a file whole or not at all; raises an OSError that names it, where safetensors has an error of its own."""
     partial = unfinished(path, "tmp")
     try:
+        partial.touch()  # with the modes of any new file: those of safetensors are its owner's alone
+        modes = partial.stat().st_mode
         save_file(dict(values), partial, metadata={"format": "pt"})
+        partial.chmod(modes)
         os.replace(partial, path)
     except SafetensorError as error:
         number = int(found[1]) if (found := re.search(r"os error (\d+)", str(error))) else errno.EIO

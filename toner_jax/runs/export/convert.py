@@ -16,6 +16,7 @@ from toner_jax.models.hf.hub import resolve
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
 from toner_jax.runs.export import hub, pretrained
+from toner_jax.runs.named import DEMONSTRATION, demonstration
 from toner_jax.runs.restore import PRETRAINED, restore, save_pretrained
 
 
@@ -38,6 +39,7 @@ def convert(source: str, target: Path, step: int | None = None, dtype: str = "fl
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target}: not an empty folder; choose another target")
+    source = _found(source)
     if is_run(Path(source)):
         return _export(Path(source), target, step, dtype)
     if step is not None:
@@ -60,6 +62,8 @@ def push(
     Raises:
       UserError: the source is no run, or is damaged; or as `hub.push`.
     """
+    source = _found(source)
+    hub.check_id(repo_id)
     if not is_run(Path(source)):
         raise UserError(f"{source}: neither a run's work directory nor a folder of save_pretrained")
     restored = restore(Path(source), make_mesh(1, len(jax.devices())), step=step)
@@ -68,6 +72,11 @@ def push(
         save_pretrained(restored, folder, jnp.dtype(dtype), name=repo_id)
 
     return f"{repo_id}: {hub.push(save, repo_id, private=private)}"
+
+
+def _found(source: str) -> str:
+    """A source by its name, or the demonstration's folder."""
+    return str(demonstration()) if source == DEMONSTRATION and not Path(source).exists() else source
 
 
 def is_run(folder: Path) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from toner_jax.errors import UserError
 from toner_jax.models.hf.hub import reason_of
@@ -30,19 +32,26 @@ def push(
     """
     from huggingface_hub import HfApi
 
+    check_id(repo_id)
     api = HfApi(library_name="toner_jax")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "model"
+        save(folder)
+        return str(_upload(api, folder, repo_id, private, branch).commit_url)
+
+
+def check_id(repo_id: str) -> None:
+    """Raises UserError unless this may be the id of a model of the hub."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo_id):
+        raise UserError(f"{repo_id}: name a model of the hub as user/model")
+
+
+def _upload(api: Any, folder: Path, repo_id: str, private: bool, branch: str | None) -> Any:
     try:
         api.create_repo(repo_id, private=private, exist_ok=True)
         if branch is not None:
             api.create_branch(repo_id, branch=branch, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
-            save(Path(folder) / "model")
-            done = api.upload_folder(
-                repo_id=repo_id,
-                folder_path=Path(folder) / "model",
-                revision=branch,
-                commit_message="Upload a model of toner_jax",
-            )
-    except (OSError, ValueError) as error:  # all of the hub's errors are one of these
+        message = "Upload a model of toner_jax"
+        return api.upload_folder(repo_id=repo_id, folder_path=folder, revision=branch, commit_message=message)
+    except Exception as error:  # the hub's, those of the way to it, and of the library in between
         raise UserError(f"{repo_id}: the Hugging Face hub did not take it ({reason_of(error)})") from error
-    return str(done.commit_url)

@@ -21,7 +21,7 @@ _NUMBERS = ("precision", "recall", "F1")
 _USE = """```python
 import toner_jax
 
-ner = toner_jax.load("{name}")
+ner = toner_jax.load({name})
 ner.predict(["…"])
 ```"""
 
@@ -34,12 +34,15 @@ _CITATION = """Made with toner_jax. The method is ToNER: Type-oriented Named Ent
 Model (Jiang et al., LREC-COLING 2024)."""
 
 
-def model_card(name: str, config: ConfigDict, schema: Schema, workdir: Path | None) -> str:
+def model_card(
+    name: str, config: ConfigDict, schema: Schema, workdir: Path | None, dtype: str = "float32"
+) -> str:
     """The card as Markdown, with metadata that the hub reads.
 
     Args:
       name: of the model.
       workdir: of its run, whose reports and splits are told of; None without.
+      dtype: of the weights as they are saved.
     """
     reports = {split: _report(workdir, split) for split in ("test", "dev")} if workdir else {}
     found = {split: report for split, report in reports.items() if report}
@@ -51,12 +54,17 @@ def model_card(name: str, config: ConfigDict, schema: Schema, workdir: Path | No
         f"({_model(config.matcher)}) and a generator ({_model(config.generator)})."
         if config.matcher.enabled
         else f"Finds named entities of {len(schema.types)} types in text, by a generator ({_model(config.generator)}).",
-        _USE.format(name=name),
+        _USE.format(name=json.dumps(name, ensure_ascii=False)),
         "## Types",
         _table(("type", "what it covers"), ((t.name, t.description or "–") for t in schema.types)),
         "## Data",
         _data(config, workdir),
         *_scores(found),
+        *(
+            [f"The weights are rounded to {dtype}; the scores are of those before."]
+            if dtype != "float32"
+            else []
+        ),
         "## Limits",
         _LIMITS,
         _CITATION,
