@@ -234,7 +234,10 @@ class Node {
 const document = {
   createElement: tag => new Node(tag),
   getElementById: id => made[id] ??= new Node(id),
+  body: { classList: { toggle() {} } },
 };
+const location = { hash: "", pathname: "", search: "" };
+const addEventListener = () => {};
 """
 SHOWN = """
 const text = node => typeof node === "string" ? node : node.tag === "small" ? "" : node.children.map(text).join("");

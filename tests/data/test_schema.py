@@ -125,7 +125,7 @@ def test_a_file_needs_no_suffix(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["conll", "", "CoNLL2003"])
 def test_an_unknown_schema_lists_the_built_in_ones(name):
-    listed = "conll2003, ontonotes, jnlpba, ace2004, ace2005, wnut17"
+    listed = "conll2003, ontonotes, jnlpba, ace2004, ace2005, wnut17, ontonotes-authors, wnut17-authors"
     with pytest.raises(UserError, match=f"^schema {name!r}: not one of {listed}, nor the path"):
         get_schema(name)
 

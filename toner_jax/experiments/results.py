@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from toner_jax.common.markdown import table
 from toner_jax.errors import UserError
 from toner_jax.experiments.grid import workdir_of
 from toner_jax.experiments.variants import Study
@@ -108,12 +109,7 @@ def markdown(results: Mapping[str, Any]) -> str:
 
 def table_lines(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A title and a table in Markdown, numbers right of the first column."""
-
-    def line(cells: Iterable[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', bar) for cell in cells)} |"
-
-    bar = "\\|"
-    return [f"# {title}", "", line(heads), line(["---", *["---:"] * (len(heads) - 1)]), *map(line, rows)]
+    return [f"# {title}", "", *table(heads, rows, heads[1:])]
 
 
 def points(found: Mapping[str, Any], *, signed: bool = False) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from ml_collections import ConfigDict
 
+from toner_jax.common.markdown import table
 from toner_jax.evaluation.report import notes
 from toner_jax.runs.workdir import split_path
 from toner_jax.schema import Schema
@@ -156,9 +157,4 @@ def _figures(scores: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    def line(cells: Iterable[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', bar) for cell in cells)} |"
-
-    bar = "\\|"
-    rule = ["---:" if head in _NUMBERS else "---" for head in heads]
-    return "\n".join([line(heads), line(rule), *map(line, rows)])
+    return "\n".join(table(heads, rows, _NUMBERS))
