@@ -57,7 +57,7 @@ def found_by(workdir: Path, mesh: tuple[int, ...], preset: str) -> dict[str, Any
         **predicted(ner),
         "parameters": sum(float(np.abs(np.asarray(leaf, np.float64)).sum()) for leaf in leaves),
         "held": sum(leaf.addressable_shards[0].data.size for leaf in leaves),
-        "mesh": list(ner._mesh.shape.values()),
+        "mesh": list(ner._restored.mesh.shape.values()),
     }
 
 
