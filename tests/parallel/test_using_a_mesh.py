@@ -66,7 +66,7 @@ def main(workdir: str) -> None:
     for name in PLACEMENTS:
         mesh, preset = name.split()
         out[name] = found_by(Path(workdir), MESHES[mesh], preset)
-    out["default"] = list(toner_jax.load(workdir)._mesh.shape.values())
+    out["default"] = list(toner_jax.load(workdir)._restored.mesh.shape.values())
     print(json.dumps(out))
 
 
