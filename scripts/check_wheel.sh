@@ -27,6 +27,7 @@ done
 for part in report.html.j2 predictions.html.j2 sentences.css sentences.js; do
   [[ -f $folder/installed/toner_jax/evaluation/$part ]] || { say "a page's $part is missing"; exit 1; }
 done
+[[ -f $folder/installed/toner_jax/demonstration/matcher/1_Pooling/config.json ]] || { say "a part of the demonstration is missing"; exit 1; }
 "$python" -c 'import importlib.metadata as m; assert m.entry_points(group="spacy_factories", name="toner_jax")'
 echo "Judge Ivan Borcalski came to Selqua ." > texts.txt
 "$toner_jax" predict --model=quickstart --input=texts.txt | grep '"Ivan Borcalski"' > /dev/null

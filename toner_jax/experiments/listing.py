@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from toner_jax.errors import UserError
-from toner_jax.experiments.results import read_report
 from toner_jax.runs import config_files
 from toner_jax.runs.environment import read_starts
 from toner_jax.runs.marker import MARKER, DamagedMarker, read_marker
 from toner_jax.runs.matcher import FOLDER as MATCHER
-from toner_jax.runs.workdir import is_at_work
+from toner_jax.runs.workdir import is_at_work, read_report
 from toner_jax.training.metrics import LOG, read_metrics
 
 

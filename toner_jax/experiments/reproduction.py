@@ -10,8 +10,9 @@ from ml_collections import ConfigDict
 
 from toner_jax.evaluation.paper import ACE04, ACE05, CONLL, JNLPBA, ONTONOTES, RESULTS, TITLES
 from toner_jax.experiments.grid import workdir_of
-from toner_jax.experiments.results import points, read_report, spread, table_lines
+from toner_jax.experiments.results import points, spread, table_lines
 from toner_jax.experiments.variants import Study, explanations, parts, thresholds, whole
+from toner_jax.runs.workdir import read_report
 
 ALL = (CONLL, ONTONOTES, JNLPBA, ACE04, ACE05)
 # The data sets of each table and figure.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from toner_jax.common.markdown import table
-from toner_jax.errors import UserError
 from toner_jax.experiments.grid import workdir_of
 from toner_jax.experiments.variants import Study
+from toner_jax.runs.workdir import read_report
 
 # Columns of a table: the figure of a report, and its title.
 _FIGURES = {
@@ -59,18 +58,6 @@ def spread(values: Mapping[int, float]) -> dict[str, Any]:
         "mean": fmean(found) if found else None,
         "sd": stdev(found) if len(found) > 1 else None,
     }
-
-
-def read_report(workdir: Path, split: str) -> dict[str, Any] | None:
-    """The report of a run on a split; None where there is none yet."""
-    path = workdir / "report" / f"{split}.json"
-    if not path.is_file():
-        return None
-    try:
-        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: damaged ({error})") from error
-    return report
 
 
 def _figures(workdir: Path) -> dict[str, float | None]:

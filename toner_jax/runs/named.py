@@ -4,7 +4,6 @@ hub."""
 from __future__ import annotations
 
 import json
-import re
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -13,12 +12,11 @@ from typing import Any
 from toner_jax.common.console import warn
 from toner_jax.common.files import expanded
 from toner_jax.errors import UserError
-from toner_jax.models.hf.hub import reason_of
+from toner_jax.models.hf.hub import ID, reason_of
 
 DEMONSTRATION = "quickstart"
 ABOUT = "about.json"
 
-_OF_THE_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _OF_A_MODEL = ("config.json", "toner.json")
 # What a model is made of there; other files of its repository are not fetched.
 _FETCHED = ("toner.json", "generator/*", "matcher/*")
@@ -61,7 +59,7 @@ def find_model(model: str | Path, revision: str | None = None) -> Path:
       UserError: there is no such model, or no way to reach it.
     """
     name, folder = str(model), expanded(str(model))
-    of_the_hub = _OF_THE_HUB.fullmatch(name) and not folder.exists() and not folder.parent.exists()
+    of_the_hub = ID.fullmatch(name) and not folder.exists() and not folder.parent.exists()
     if not name:
         raise UserError("no model is named: the name is empty")
     if revision is not None and not of_the_hub:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import jax
 from filelock import FileLock, Timeout
@@ -24,6 +26,18 @@ _OWNER = ".owner"  # a file beside it: on Windows, nobody else may read a file t
 def split_path(workdir: Path, split: str) -> Path:
     """Where a work directory keeps a split as it was read."""
     return workdir / "data" / f"{split}.jsonl"
+
+
+def read_report(workdir: Path, split: str) -> dict[str, Any] | None:
+    """The report of a run on a split; None where there is none yet."""
+    path = workdir / "report" / f"{split}.json"
+    if not path.is_file():
+        return None
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: damaged ({error})") from error
+    return report
 
 
 @contextmanager

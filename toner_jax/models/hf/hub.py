@@ -12,6 +12,8 @@ from toner_jax.models.tokenizer import SENTENCEPIECE, WORDPIECE
 
 DOWNLOADED = ("*.json", "*.safetensors", SENTENCEPIECE.file, WORDPIECE.file)
 
+ID = re.compile(r"[\w.-]+/[\w.-]+")  # of a user's model of the hub
+
 _LONG = 300  # characters of a reason
 
 

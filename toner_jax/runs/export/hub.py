@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from toner_jax.errors import UserError
-from toner_jax.models.hf.hub import reason_of
+from toner_jax.models.hf.hub import ID, reason_of
 
 
 def push(
@@ -42,7 +41,7 @@ def push(
 
 def check_id(repo_id: str) -> None:
     """Raises UserError unless this may be the id of a model of the hub."""
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo_id):
+    if not ID.fullmatch(repo_id):
         raise UserError(f"{repo_id}: name a model of the hub as user/model")
 
 

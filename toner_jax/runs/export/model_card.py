@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from toner_jax.common.markdown import table
 from toner_jax.evaluation.report import notes
-from toner_jax.runs.workdir import split_path
+from toner_jax.runs.workdir import read_report, split_path
 from toner_jax.schema import Schema
 
 CARD = "README.md"
@@ -45,7 +45,7 @@ def model_card(
       workdir: of its run, whose reports and splits are told of; None without.
       dtype: of the weights as they are saved.
     """
-    reports = {split: _report(workdir, split) for split in ("test", "dev")} if workdir else {}
+    reports = {split: read_report(workdir, split) for split in ("test", "dev")} if workdir else {}
     found = {split: report for split, report in reports.items() if report}
     metadata = yaml.safe_dump(_metadata(name, config, found.get("test")), sort_keys=False, allow_unicode=True)
     parts = [
@@ -71,14 +71,6 @@ def model_card(
         _CITATION,
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _report(workdir: Path, split: str) -> dict[str, Any] | None:
-    path = workdir / "report" / f"{split}.json"
-    if not path.is_file():
-        return None
-    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return report
 
 
 def _model(section: ConfigDict) -> str:
