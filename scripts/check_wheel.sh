@@ -24,8 +24,8 @@ for config in "$root"/configs/*.py; do
   name=$(basename "$config" .py)
   "$toner_jax" train --help | grep "^  $name " > /dev/null || { say "the configuration $name is missing"; exit 1; }
 done
-for part in report.html.j2 predictions.html.j2 sentences.css sentences.js; do
-  [[ -f $folder/installed/toner_jax/evaluation/$part ]] || { say "a page's $part is missing"; exit 1; }
+for part in evaluation/{report.html.j2,predictions.html.j2,sentences.css,sentences.js,marks.js} service/page.{html,css,js}; do
+  [[ -f $folder/installed/toner_jax/$part ]] || { say "a page's $part is missing"; exit 1; }
 done
 [[ -f $folder/installed/toner_jax/demonstration/matcher/1_Pooling/config.json ]] || { say "a part of the demonstration is missing"; exit 1; }
 "$python" -c 'import importlib.metadata as m; assert m.entry_points(group="spacy_factories", name="toner_jax")'

@@ -25,8 +25,8 @@ PACKAGE = Path(toner_jax.__file__).parent
 ORDER = (
     "errors", "atoms", "common", "schema", "config", "config_keys", "validation", "text", "data", "tasks", "explaining",
     "losses", "parallel", "models", "pipeline", "decoding", "inference", "training", "evaluation",
-    "runs", "api", "spacy_component", "experiments", "benchmarks", "compiling", "commands", "predict", "main",
-    "__main__",
+    "client", "runs", "api", "spacy_component", "service", "experiments", "benchmarks", "compiling", "commands",
+    "predict", "serve", "main", "__main__",
 )  # fmt: skip
 HOST_ONLY = (
     "errors",

@@ -16,8 +16,8 @@ from toner_jax.runs.config_files import FORMAT_VERSION
 from toner_jax.runs.marker import digest_of
 
 COMMANDS = (
-    "train, predict, evaluate, compare, runs, ablate, sweep, reproduce, explain, stats, schema, convert, compile, "
-    "bench"
+    "train, predict, serve, evaluate, compare, runs, ablate, sweep, reproduce, explain, stats, schema, convert, "
+    "compile, bench"
 )
 CONFIGS = "ace2004, ace2005, conll2003, custom, jnlpba, ontonotes, quickstart, wnut17, or a file of your own"
 VALUE = "flags are written --name=value, see toner-jax train --help"

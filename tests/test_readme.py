@@ -33,6 +33,7 @@ RECORDS = {"docs/parity.md", "docs/results.md", "docs/benchmarks/decode.md"}
 FLAGS = {
     "train": ("toner_jax/main.py",),
     "predict": ("toner_jax/predict.py",),
+    "serve": ("toner_jax/serve.py",),
     "evaluate": ("scripts/evaluate.py",),
     "compare": ("scripts/compare.py",),
     "runs": ("scripts/runs.py",),
@@ -83,7 +84,7 @@ def defined_flags(command: str) -> set[str]:
     """The flags that a command's source defines, with absl or argparse."""
     new = ROOT / "toner_jax" / "commands" / f"{command}.py"
     files = (
-        [new, *(ROOT / "toner_jax/benchmarks").glob("*.py")]
+        [new, new.with_name("model_flags.py"), *(ROOT / "toner_jax/benchmarks").glob("*.py")]
         if new.is_file()
         else [ROOT / f for f in FLAGS[command]]
     )

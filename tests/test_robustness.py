@@ -164,11 +164,16 @@ def test_a_file_system_without_locks_is_one_line(tmp_path, monkeypatch):
 # Import name → the distribution that brings it, where they differ.
 DISTRIBUTIONS = {
     "absl": "absl-py", "google": "protobuf", "huggingface_hub": "huggingface-hub", "ml_collections": "ml-collections",
-    "ml_dtypes": "ml-dtypes", "orbax": "orbax-checkpoint", "tensorflow": "tensorflow-text",
-    "tensorflow_text": "tensorflow-text", "yaml": "pyyaml",
+    "ml_dtypes": "ml-dtypes", "orbax": "orbax-checkpoint", "prometheus_client": "prometheus-client",
+    "tensorflow": "tensorflow-text", "tensorflow_text": "tensorflow-text", "yaml": "pyyaml",
 }  # fmt: skip
 # Of sentencepiece, which needs protobuf for the form of its files and does not say so.
-UNSEEN = {"protobuf", "nltk"}  # read by sentencepiece; loaded by name, without its package
+UNSEEN = {
+    "protobuf",
+    "nltk",
+    "httptools",
+    "uvloop",
+}  # read by sentencepiece; loaded by name; of uvicorn's choosing
 
 
 def test_what_is_imported_is_declared_and_the_other_way_round():
@@ -178,7 +183,9 @@ def test_what_is_imported_is_declared_and_the_other_way_round():
         return {r.split(";")[0].split(">")[0].split("[")[0].strip() for r in requirements}
 
     optional = project["optional-dependencies"]
-    extras = names([*optional["spacy"], *optional["bench"], *optional["explain"]]) | {"torch"}
+    extras = names([*optional["spacy"], *optional["bench"], *optional["explain"], *optional["serve"]]) | {
+        "torch"
+    }
     libraries = {i.library for i in package_imports()} - set(sys.stdlib_module_names) - {"toner_jax"}
     needed = {DISTRIBUTIONS.get(name, name) for name in libraries} | UNSEEN
     assert needed == names(project["dependencies"]) | extras

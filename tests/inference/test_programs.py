@@ -8,6 +8,7 @@ from itertools import chain
 import jax
 import pytest
 
+from toner_jax import load
 from toner_jax.errors import UserError
 from toner_jax.inference.lengths import few_lengths
 from toner_jax.schema import Schema
@@ -69,3 +70,16 @@ def test_labels_for_which_there_is_no_room_are_refused(ner):
     with pytest.raises(UserError, match=r"text\.max_source"):
         ner.predict([TEXT], [f"name number {i}" for i in range(60)])
     assert Schema("labels", ner.schema.types) != ner.schema  # the premise of this module: another schema
+
+
+@pytest.mark.slow
+def test_nothing_is_compiled_once_all_is_prepared(finished):
+    ner = load(finished[0])
+    for step in ner.preparations():
+        step()
+    compiled.clear()
+    words = f"{TEXT} Rita of Lima ,".split()
+    for labels in (None, ["river"], {"town": "a place", "isle": "land in water", "judge": "who rules"}):
+        for count in (1, 3, 4, 8, 9, 16, 40):
+            ner.predict(words=[(words * n)[: 5 * n] for n in range(1, count + 1)], labels=labels)
+    assert compiled == {}

@@ -12,6 +12,7 @@ from toner_jax.common.console import show
 COMMANDS = {
     "train": "train both models on a data set and evaluate them",
     "predict": "find the entities of a file's texts",
+    "serve": "answer requests for the entities of texts, and show them on a page in the browser",
     "evaluate": "evaluate a run on a split, another file or another step",
     "compare": "show two runs beside each other, and whether they differ by more than chance",
     "runs": "list the runs below a folder: how far they are, and what they came to",

@@ -19,8 +19,9 @@ BENCHMARKS = {
     "growth": "how cost grows with sizes, batches, lengths, types and sentences",
     "data": "reading data and making samples",
     "tokenize": "words to ids",
+    "serve": "the service: requests read together, and one by one",
 }
-_ON_DEVICES = ("train", "epoch", "match", "decode", "growth")  # the others compute nothing there
+_ON_DEVICES = ("train", "epoch", "match", "decode", "growth", "serve")  # the others compute nothing there
 
 
 def main(arguments: Sequence[str]) -> None:

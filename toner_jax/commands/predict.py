@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from toner_jax.commands import rows
+from toner_jax.commands.model_flags import add_model, load
 from toner_jax.commands.outputs.answers import OURS, Answer, Tokenize
 from toner_jax.commands.outputs.form import Form
 from toner_jax.commands.outputs.forms import AUTO, FORMS, JSONL
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser("predict", "Finds the entities of texts.", _more, takes_keys=True)
-    _add_model(parser)
+    add_model(parser)
     parser.add_argument(
         "--input",
         type=cli.some,
@@ -106,18 +107,6 @@ def _add_question(parser: cli.Parser) -> None:
     )
 
 
-def _add_model(parser: cli.Parser) -> None:
-    parser.add_argument(
-        "--model", type=cli.some, required=True, metavar="MODEL",
-        help="the work directory of a finished run, a folder of save_pretrained, user/model of the Hugging Face hub, "
-        "or quickstart, a demonstration on generated names",
-    )  # fmt: skip
-    parser.add_argument("--revision", type=cli.some, help="of a model of the hub: a branch, tag or commit")
-    parser.add_argument(
-        "--accept-mixed", action="store_true", help="stages that do not belong together are a warning"
-    )
-
-
 def _add_output(parser: cli.Parser) -> None:
     parser.add_argument(
         "--output", type=cli.some, default=rows.STANDARD, metavar="FILE",
@@ -155,7 +144,7 @@ def _predict_file(options: argparse.Namespace) -> int:
         with ExitStack() as files:
             try:
                 source = files.enter_context(rows.open_bytes(options.input))
-                ner = _load(options)
+                ner = load(options)
                 sink, done = target.open()
             except OSError as error:
                 if is_full(error):
@@ -200,19 +189,6 @@ def _labels(text: str) -> Labels:
     except UnicodeEncodeError:
         raise ParameterError("labels", repr(text), "not UTF-8, as text is") from None
     return cli.words(text)
-
-
-def _load(options: argparse.Namespace) -> Ner:
-    from toner_jax.api import Ner
-
-    if not options.keys:
-        return Ner(options.model, accept_mixed=options.accept_mixed, revision=options.revision)
-    from toner_jax.runs.named import find_model
-    from toner_jax.runs.reevaluate import changed_config
-
-    folder = find_model(options.model, options.revision)
-    config = changed_config(folder, options.keys)
-    return Ner(folder, config=config, accept_mixed=options.accept_mixed)
 
 
 def _count(name: str, format: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -75,7 +75,7 @@ class GrammarGenerator:
     """Speculative decoding under a task's grammar: every output is well formed up to where it is cut, every span a run
     of the input's words. `work` counts what it took.
 
-    At most eight shapes are compiled for many inputs at a time, and as many for single ones.
+    At most eight shapes are compiled for many inputs at a time, as many for a few, and as many for single ones.
     """
 
     def __init__(
@@ -139,6 +139,16 @@ class GrammarGenerator:
             todo = [i for group in finished for i in self._finish(group, out)]
         return filled(out)
 
+    def preparations(self, params: Any) -> list[Callable[[], object]]:
+        """What compiles all programs, those for few inputs first: a call for each, which decodes nothing."""
+        call = _Call(params, [], [], 1.0, self._plan(params))
+        shapes = list(call.plan.shapes())
+        self._programs.compilations.expect(map(self._compiled_for, shapes))
+        return [functools.partial(self._run_empty, call, shape) for shape in shapes]
+
+    def _run_empty(self, call: _Call, shape: Shape) -> None:
+        _fetch(self._start(call, ([], shape)))
+
     def _plan(self, params: Any) -> GroupPlan:
         make_decoder = self._programs.make_decoder
         if self._apart is None:
@@ -160,7 +170,7 @@ class GrammarGenerator:
         texts: list[Input | None] = [None] * shape.requests
         ids = np.zeros((shape.requests, shape.source), np.int32)
         own = own_rows(self._mesh, shape.requests)[at]
-        for i, row in zip(np.array(chosen)[own].tolist(), at[own].tolist(), strict=True):
+        for i, row in zip(np.array(chosen, int)[own].tolist(), at[own].tolist(), strict=True):
             texts[row], source = call.inputs[i], call.sources[i].ids
             ids[row, : len(source)] = source
         tapes, word_index = self._tapes(texts, shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from toner_jax.pipeline.unpadding import cells
 
 _AROUND = 2  # pieces that stand around every text
 _SINGLE = 3  # so few texts are embedded one by one
+_FEW = 8  # so many at once, each with room for all that it is padded to
 # A batch has room for the tokens of so much of its texts, if all were as long as they are padded to; and for so many
 # times as many shorter texts.
 _TOKENS, _TEXTS = 3 / 4, 3 / 2
@@ -66,7 +67,7 @@ class TextShape:
 
 
 class Embedder:
-    """At most six shapes are compiled for many texts at a time, and as many for single ones."""
+    """At most six shapes are compiled for many texts at a time, as many for a few, and as many for single ones."""
 
     def __init__(self, encoder: Encoder, mesh: Mesh, batch_size: int):
         """`batch_size`: about how many texts are at work at a time."""
@@ -75,6 +76,8 @@ class Embedder:
         self._threads = threads_for(mesh, encoder.width)
         size = min(batch_size, _CPU_BATCH) if self._threads > 1 else batch_size
         self._each = round_batch(size, mesh) // self._replicas
+        self._few = round_batch(min(size, _FEW), mesh)
+        self._small = self._few * self._threads  # texts that are embedded a few at a time
         self._compilations = Compilations("matching")
         self._alone = jax.jit(partial(embed, encoder))
         options = ONE_THREAD if self._threads > 1 else None
@@ -106,6 +109,25 @@ class Embedder:
             out[chosen] = vectors
         return np.zeros((0, 1), np.float32) if out is None else out
 
+    def preparations(self, params: Any) -> list[Callable[[], object]]:
+        """What compiles all programs, a call for each, which embeds nothing."""
+        counts = (1, self._few, self._small + 1)
+        shapes = [self._shape(count, length) for count in counts for length in self.lengths]
+        self._compilations.expect(shapes)
+        return [partial(self._run_empty, params, shape) for shape in shapes]
+
+    def _run_empty(self, params: Any, shape: TextShape) -> None:
+        none = np.zeros(0, int)
+        _fetched(self._started(params, [], none, (none, shape)))
+
+    def _shape(self, count: int, length: int) -> TextShape:
+        """The shape for so many texts, of which the longest have at most this length."""
+        if count <= _SINGLE * self._replicas:
+            return TextShape(self._replicas, length, length)
+        if count <= self._small:
+            return TextShape(self._few, length, self._few // self._replicas * length)
+        return self.many(length)
+
     def many(self, length: int) -> TextShape:
         """The shape for many texts of at most this length."""
         tokens = max(length, math.ceil(_TOKENS * self._each * length))
@@ -128,10 +150,10 @@ class Embedder:
         """Which texts are embedded together, longest first, and in which shape; arguments as of a call."""
         order = np.argsort(-counts, kind="stable")
         longest_first = counts[order]
-        single, start = not padded and len(order) <= _SINGLE * self._replicas, 0
+        start = 0
         while start < len(order):
             length = bucket_of(int(longest_first[start]), padded or self.lengths)
-            shape = TextShape(self._replicas, length, length) if single else self.many(length)
+            shape = self.many(length) if padded else self._shape(len(order), length)
             # The first replica is dealt the longest of every round.
             filled = np.cumsum(longest_first[start : start + shape.texts : self._replicas])
             fitting = np.searchsorted(filled, shape.tokens, side="right")

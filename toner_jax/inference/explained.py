@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,3 +45,7 @@ class ExplainedGenerator:
                 a.tokens + b.tokens, np.concatenate([a.scores, b.scores]), a.spans, len(b.tokens)
             )
         return outputs
+
+    def preparations(self, params: Any) -> list[Callable[[], object]]:
+        """As of `GrammarGenerator`, for the list; explanations bring a program for each length of it later."""
+        return self._list.preparations(params)

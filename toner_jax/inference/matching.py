@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ class TypeMatcher:
         lengths = self._embed.lengths
         self._description_lengths = (*lengths[:-1:2], lengths[-1])
         self._types = _Types(None, OrderedDict())
+        self._lock = threading.Lock()
 
     def types(
         self, params: Any, sentences: Sequence[Sentence], schema: Schema, type_threshold: float, top_k: int
@@ -37,6 +39,10 @@ class TypeMatcher:
         """T′ of each sentence, as `matched_types` has it."""
         rows = self.similarities(params, [s.words for s in sentences], schema)
         return [matched_types(row, schema, type_threshold, top_k) for row in rows]
+
+    def preparations(self, params: Any) -> list[Callable[[], object]]:
+        """What compiles all programs, one by one; a schema's descriptions bring none."""
+        return self._embed.preparations(params)
 
     def shortened(self, sentences: Sequence[Sentence]) -> list[bool]:
         """Of which sentences the model sees the beginning alone."""
@@ -51,6 +57,10 @@ class TypeMatcher:
 
     def _embedded_types(self, params: Any, schema: Schema) -> np.ndarray:
         """Unit vectors of the descriptions, fp32 [K, D]."""
+        with self._lock:  # or else two threads would encode them
+            return self._known_types(params, schema)
+
+    def _known_types(self, params: Any, schema: Schema) -> np.ndarray:
         known = self._types
         if known.params is not params:  # of another step
             known = self._types = _Types(params, OrderedDict())

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from toner_jax.inference.options import DecodeOptions
 from toner_jax.inference.windows import Window, halves, readable_windows
@@ -17,6 +17,14 @@ from toner_jax.tasks.recognized import Coverage, Recognized, best_items
 from toner_jax.tasks.task import Task
 
 Generate = Callable[[Any, Sequence[Input], float], list[Output]]  # the last: the calibration temperature
+
+
+@runtime_checkable
+class Preparable(Protocol):
+    """A `Generate` whose programs are known beforehand."""
+
+    def preparations(self, params: Any) -> list[Callable[[], object]]:
+        """What compiles them, one by one."""
 
 
 class Recognizer:
@@ -59,6 +67,12 @@ class Recognizer:
                     again += found
             windows = again
         return [self._merge(p, coverage) for p, (_, coverage) in zip(parts, readable, strict=True)]
+
+    def preparations(self, params: Any) -> list[Callable[[], object]]:
+        """What compiles the programs, one by one; none of free decoding, whose programs come with the texts."""
+        if not isinstance(self._generate, Preparable):
+            return []
+        return self._generate.preparations(params)
 
     def _read(
         self, windows: Sequence[Window], inputs: Sequence[Input], outputs: Sequence[Output], k: int

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from toner_jax.inference.lengths import bucket_of
 from toner_jax.inference.options import DecodeOptions, Techniques
 from toner_jax.inference.threads import threads_for
-from toner_jax.parallel.mesh import batch_divisor, round_batch
+from toner_jax.parallel.mesh import batch_divisor, on_cpu, round_batch
 from toner_jax.pipeline.batching import length_sorted_batches
 
 # Passes that most outputs end within, and tokens that they have at most; the rest are decoded again with
@@ -24,6 +24,8 @@ _PASSES, _TOKENS = 24, 96
 # even out their lengths.
 _CPU_ROWS, _CPU_GROUPS = 16, 2
 _SINGLE = 3  # so few inputs are decoded one by one
+# So many are decoded at once, each in a row of its own: a large group costs as much as if all its rows were at work.
+_FEW = 8
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class GroupPlan:
 
     Attributes:
       requests: of a group; `rows`, active at a time.
+      few: of a small group, all of them active; `small`, how many inputs are decoded in such groups.
       threads: groups that are decoded at once.
       passes: that a row may take at first, and `most_passes` of one that needed more.
       buckets: lengths that sources are padded to.
@@ -52,6 +55,8 @@ class GroupPlan:
 
     requests: int
     rows: int
+    few: int
+    small: int
     threads: int
     passes: int
     most_passes: int
@@ -67,16 +72,28 @@ class GroupPlan:
     def groups(self, lengths: Sequence[int], again: bool) -> Iterator[tuple[np.ndarray, Shape]]:
         """Which inputs, of so many pieces, are decoded together, and by which program; `again`: those that needed
         more passes."""
-        single = len(lengths) <= (_SINGLE if self.replicas == 1 else self.replicas)
-        requests, rows = (self.replicas, self.replicas) if single else (self.requests, self.rows)
+        requests, rows = self._size(len(lengths))
         # No group is shared between threads, so there are enough for all, of like sizes.
         groups = -(-len(lengths) // requests)
-        if self.threads > 1 and not single:
+        if self.threads > 1 and requests == self.requests:
             most = -(-len(lengths) // max(1, rows // 2))
             groups = max(groups, min(self.threads * _CPU_GROUPS, most))
         for chosen in length_sorted_batches(lengths, -(-len(lengths) // groups)):
             source = self.buckets[-1] if again else bucket_of(lengths[chosen[0]], self.buckets)
             yield chosen, Shape(requests, rows, source, self.most_passes if again else self.passes)
+
+    def _size(self, inputs: int) -> tuple[int, int]:
+        """The requests and rows of the groups that so many inputs are decoded in."""
+        if inputs <= (_SINGLE if self.replicas == 1 else self.replicas):
+            return self.replicas, self.replicas
+        return (self.few, self.few) if inputs <= self.small else (self.requests, self.rows)
+
+    def shapes(self) -> Iterator[Shape]:
+        """Those of all programs, for few inputs first."""
+        for requests, rows in dict.fromkeys(map(self._size, (1, self.small, self.small + 1))):
+            for source in self.buckets:
+                yield Shape(requests, rows, source, self.passes)
+            yield Shape(requests, rows, self.buckets[-1], self.most_passes)
 
 
 @dataclass(frozen=True)
@@ -105,10 +122,13 @@ class Planner:
         threads = threads or threads_for(self.mesh, width)
         batch = self.options.batch_size
         rows = round_batch(min(batch, _CPU_ROWS) if threads > 1 else batch, self.mesh)
+        few = round_batch(min(batch, _FEW), self.mesh)
         return GroupPlan(
             # Rows that are in step on several devices cannot admit each other's requests.
             requests=rows * (per_row if apart or replicas == 1 else 1),
             rows=rows,
+            few=few,
+            small=few * threads * _CPU_GROUPS if on_cpu(self.mesh) else few,
             threads=threads,
             passes=min(max(_PASSES, -(-_TOKENS // self.tokens_per_pass)), self.limit),
             most_passes=self.limit,

@@ -70,7 +70,7 @@ def sentence_groups(texts: Iterable[Text], size: int, reading: Reading) -> Itera
     """
     group: list[Numbered] = []
     words = 0
-    for numbered in _numbered(texts, reading):
+    for numbered in numbered_sentences(texts, reading):
         group.append(numbered)
         words += len(numbered[1].words)
         if len(group) == size or words >= _WORDS:
@@ -80,7 +80,12 @@ def sentence_groups(texts: Iterable[Text], size: int, reading: Reading) -> Itera
         yield group
 
 
-def _numbered(texts: Iterable[Text], reading: Reading) -> Iterator[Numbered]:
+def numbered_sentences(texts: Iterable[Text], reading: Reading) -> Iterator[Numbered]:
+    """The sentences of all texts in order, as they are asked for; a text without any has an empty one.
+
+    Raises:
+      TypeError: what is neither a string nor a list of strings, with its number.
+    """
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             yield i, _sentence_of_words(i, text), True

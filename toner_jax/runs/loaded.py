@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,14 @@ from toner_jax.common.memory import told_of_memory
 from toner_jax.errors import UserError
 from toner_jax.inference.matching import TypeMatcher, checked_cosine
 from toner_jax.inference.recognize import mark_shortened
+from toner_jax.parallel.processes import several
 from toner_jax.runs import setup
-from toner_jax.runs.named import find_model
+from toner_jax.runs.named import demonstration, find_model, warning_of_demonstration
 from toner_jax.runs.options import SMALLER_DECODING, SMALLER_MODEL
 from toner_jax.runs.recognizers import Recognizers, reading_of
 from toner_jax.runs.restore import restore, with_light_tokenizers
 from toner_jax.runs.type_sources import FROM_MATCHER, TypeSource
-from toner_jax.schema import Schema, Sentence
+from toner_jax.schema import EntityType, Schema, Sentence
 from toner_jax.tasks.recognized import Recognized, checked_score
 from toner_jax.tasks.type_recognition import TypeRecognition
 
@@ -61,9 +63,10 @@ class Loaded:
         """
         place = find_model(folder, revision)
         self._source = str(place.absolute()), config and config.to_dict(), step, accept_mixed
-        self._lock = threading.RLock()  # of what is memoised
         with told_of_memory(f"{folder}: loading", SMALLER_MODEL):
             self._restored = r = restore(place, None, config, step, accept_mixed)
+        # Several devices have to run programs in the same order; on one, threads need not wait for each other.
+        self._turn = threading.RLock() if r.mesh.size > 1 or several() else nullcontext()
         self.config, self.schema, self.step, self.tasks = r.config, r.schema, r.step, r.tasks
         self.mixed = r.mixed
         self.type_threshold, self.calibration_temperature = r.type_threshold, r.calibration_temperature
@@ -102,7 +105,7 @@ class Loaded:
         checked_score(threshold)
         delta = self.type_threshold if type_threshold is None else checked_cosine(type_threshold)
         schema = schema or self.schema
-        with self._lock, told_of_memory("decoding", SMALLER_DECODING):
+        with self._turn, told_of_memory("decoding", SMALLER_DECODING):
             matched = None
             if (matcher := self._matcher) is not None:
                 own = self._restored.matcher_params
@@ -116,12 +119,42 @@ class Loaded:
                 found = mark_shortened(found, matcher.shortened(sentences))
         return [result.above(threshold) for result in found], matched
 
+    @property
+    def note(self) -> str:
+        """What everyone who uses it has to know; "" for nothing."""
+        return warning_of_demonstration() if self._source[0] == str(demonstration().absolute()) else ""
+
+    @property
+    def matches(self) -> bool:
+        """Whether it has a type matcher."""
+        return self._matcher is not None
+
+    def preparations(self) -> list[Callable[[], None]]:
+        """What compiles the programs that `recognize` calls, of the trained types and of any others, one by one, or
+        finds them in the cache: afterwards no text waits for that. Programs of free decoding, and of explanations, are
+        compiled as texts come."""
+        r, steps = self._restored, list[Callable[[], object]]()
+        if self._matcher is not None:
+            steps += self._matcher.preparations(r.matcher_params)
+        for schema in (self.schema, Schema("labels", (EntityType("any other", ""),))):
+            recognizer = self._recognizers(self.tasks[0], schema)
+            steps += recognizer.preparations(r.generator_params)
+
+        def guarded(step: Callable[[], object]) -> Callable[[], None]:
+            def run() -> None:
+                with self._turn, told_of_memory("decoding", SMALLER_DECODING):
+                    step()
+
+            return run
+
+        return [guarded(step) for step in steps]
+
     def name_types(
         self, sentences: Sequence[Sentence], schema: Schema | None = None
     ) -> list[dict[str, float]]:
         """The types that the generator itself finds in each sentence, by the auxiliary task (§3.4), and their
         probabilities, in schema order."""
-        with self._lock, told_of_memory("recognizing types", SMALLER_DECODING):
+        with self._turn, told_of_memory("recognizing types", SMALLER_DECODING):
             recognizer = self._recognizers(TypeRecognition.name, schema or self.schema)
             found = recognizer(self._restored.generator_params, sentences, None, self.calibration_temperature)
         return [dict(r.types) for r in found]
@@ -134,7 +167,7 @@ class Loaded:
         """
         if self._matcher is None:
             raise UserError("trained with matcher.enabled=False: there is no type matching model")
-        with self._lock, told_of_memory("type matching", SMALLER_DECODING):
+        with self._turn, told_of_memory("type matching", SMALLER_DECODING):
             return self._matcher.similarities(
                 self._restored.matcher_params, [s.words for s in sentences], schema
             )

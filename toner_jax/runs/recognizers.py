@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from dataclasses import fields
 
@@ -83,7 +84,7 @@ def make_recognizer(
 
 class Recognizers:
     """A model's recognizers by task and label set, made when first asked for; those of the label sets that were
-    asked for last are kept."""
+    asked for last are kept. Threads share one."""
 
     def __init__(self, config: Settings, model: ToNER, mesh: Mesh, word_ids: WordIds, schema: Schema):
         """`schema`: of the trained types, whose programs are its own; those of all others share theirs."""
@@ -91,16 +92,18 @@ class Recognizers:
         self._programs = make_programs(model, mesh)
         self._any_programs = make_programs(model, mesh, any_schema=True)
         self._made: OrderedDict[tuple[str, Schema, bool], Recognizer] = OrderedDict()
+        self._lock = threading.Lock()
 
     def __call__(self, name: str, schema: Schema, *, explain: bool = False) -> Recognizer:
         """That of a task over a schema's types; raises as `make_recognizer`."""
         key = name, schema, explain
-        if key not in self._made:
-            task = make_task(name, self._word_ids, schema, writing(self._config))
-            programs = self._programs if schema.types == self._schema.types else self._any_programs
-            options = decode_options(self._config)
-            self._made[key] = make_recognizer(task, programs, self._mesh, options, explain=explain)
-            if len(self._made) > MOST_RECOGNIZERS:
-                self._made.popitem(last=False)  # the one that was asked for the longest time ago
-        self._made.move_to_end(key)
-        return self._made[key]
+        with self._lock:
+            if key not in self._made:
+                task = make_task(name, self._word_ids, schema, writing(self._config))
+                programs = self._programs if schema.types == self._schema.types else self._any_programs
+                options = decode_options(self._config)
+                self._made[key] = make_recognizer(task, programs, self._mesh, options, explain=explain)
+                if len(self._made) > MOST_RECOGNIZERS:
+                    self._made.popitem(last=False)  # the one that was asked for the longest time ago
+            self._made.move_to_end(key)
+            return self._made[key]

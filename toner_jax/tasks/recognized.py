@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from toner_jax.errors import ParameterError
@@ -73,7 +74,7 @@ class Coverage:
     matching_shortened: int = 0
 
     def __add__(self, other: Coverage) -> Coverage:
-        return Coverage(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return Coverage(*map(operator.add, _counts(self), _counts(other)))
 
     @property
     def unknown_share(self) -> float:
@@ -120,6 +121,9 @@ class Coverage:
         elif self.mostly_unknown:
             found.append(f"{self.unknown_share:.0%} of the pieces unknown to the vocabulary")
         return ", ".join(found)
+
+
+_counts = operator.attrgetter(*(f.name for f in fields(Coverage)))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,327 @@
+"""What the service answers, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from serving import Model, client, refused, running, sent
+
+from toner_jax.client import Client, ServiceError
+from toner_jax.service.app import Limits
+from toner_jax.tasks.explanations import Explanations
+
+TEXT = "The Ajax sank. It was old."
+
+
+@pytest.fixture(scope="module")
+def address():
+    limits = Limits(body=20_000, texts=5, labels=4, waiting=64, seconds=10)
+    with running(Model(tasks=(Explanations.name,)), limits) as (found, _):
+        yield found
+
+
+def test_entities(address):
+    [found] = client(address).predict([TEXT])
+    assert found == [
+        {
+            "start": 4,
+            "end": 8,
+            "text": "Ajax",
+            "label": "ship",
+            "score": 0.72,
+            "type_score": 0.9,
+            "span_score": 0.8,
+        }
+    ]
+
+
+def test_of_several_texts_each_has_its_own(address):
+    found = client(address).predict(["", TEXT, "Rain.", "😀 Ajax"])
+    assert [[(e["start"], e["text"]) for e in text] for text in found] == [
+        [],
+        [(4, "Ajax")],
+        [],
+        [(2, "Ajax")],
+    ]
+    assert client(address).predict([]) == []
+
+
+def test_labels_and_thresholds(address):
+    ask = client(address).predict
+    assert [e["label"] for e in ask([TEXT], ["Boat", "isle"])[0]] == ["Boat"]
+    assert [e["label"] for e in ask([TEXT], {"Vessel": "what floats"})[0]] == ["Vessel"]
+    assert ask([TEXT], threshold=0.73) == [[]]
+    assert len(ask([TEXT], threshold=0.0, type_threshold=-1.0, flat=True)[0]) == 1
+
+
+def test_lines_as_they_are_read(address):
+    parts = list(client(address).stream([TEXT, "Ajax"]))
+    assert [(p["text"], p["last"], len(p["entities"])) for p in parts] == [
+        (0, False, 1),
+        (0, True, 0),
+        (1, True, 1),
+    ]
+
+
+def test_types_and_explanations(address):
+    assert client(address).match_types(["Rain.", TEXT]) == [{"ship": 0.75, "town": 0.5}] * 2
+    [found] = client(address).explain([TEXT])
+    assert (len(found["entities"]), found["explanation"]) == (1, "why\nwhy")
+
+
+def test_what_it_says_of_itself(address):
+    about = client(address).model()
+    assert (about["model"], about["note"], about["explains"]) == ("a test", "only a test", True)
+    assert about["labels"][0] == {"name": "ship", "description": "a ship"}
+    assert sent(address, "GET", "/health")[0] == 200
+    schema = json.loads(sent(address, "GET", "/openapi.json")[2])
+    assert {"/predict", "/match_types", "/explain", "/health", "/ready", "/metrics", "/model"} <= set(
+        schema["paths"]
+    )
+    asked = schema["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert "threshold" in asked["properties"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "JSON"),
+        (b'{"texts": [', "JSON"),
+        (b"\xff\xfe", "JSON"),
+        (b"[" * 10_000, "JSON"),
+        (b'{"texts": ["\\ud800"]}', "JSON"),
+        (b'{"texts": ["a"], "threshold": NaN}', "threshold"),
+        ([], "object"),
+        ({"text": "a"}, "texts"),
+        ({"texts": "a"}, "texts"),
+        ({"texts": [1]}, "texts.0"),
+        ({"texts": ["a"], "more": 1}, "more"),
+        ({"texts": ["a"], "threshold": 1.5}, "threshold"),
+        ({"texts": ["a"], "type_threshold": -2}, "type_threshold"),
+        ({"texts": ["a"], "labels": []}, "labels is empty"),
+        ({"texts": ["a"], "labels": ["a", "A"]}, "same type"),
+        ({"texts": ["a"], "labels": ["[,]"]}, "no character"),
+        ({"texts": ["a"], "labels": {"a": 1}}, "labels"),
+        ({"texts": ["a"], "stream": "perhaps"}, "stream"),
+    ],
+)
+def test_what_means_nothing_is_refused_in_one_line(address, body, reason):
+    status, said = refused(address, body)
+    assert status == 422
+    assert reason in said
+    assert "\n" not in said
+    assert "http" not in said  # no library's help
+
+
+def test_a_text_is_not_repeated_in_a_refusal(address):
+    _, said = refused(address, {"texts": ["my secret"], "my secret": "my secret"})
+    assert said.count("my secret") == 1  # the key's name
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"texts": ["a" * 20_001]}, "20,000 bytes"),
+        ({"texts": ["a"] * 6}, "6 texts"),
+        ({"texts": ["a"], "labels": list("abcde")}, "5 labels"),
+    ],
+)
+def test_what_is_too_much_is_refused(address, body, reason):
+    status, said = refused(address, body)
+    assert (status, reason in said) == (413, True)
+
+
+def test_a_body_without_a_length_is_counted(address):
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as s:
+        s.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(30):
+            s.sendall(b"400\r\n" + b"a" * 1024 + b"\r\n")
+        assert s.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
+def test_other_paths_and_methods(address):
+    assert sent(address, "GET", "/nowhere")[0] == 404
+    assert sent(address, "GET", "/predict")[0] == 405
+    assert json.loads(sent(address, "PUT", "/predict")[2]) == {"error": "Method Not Allowed"}
+
+
+def test_a_slow_body_is_not_waited_for():
+    with running(Model(), Limits(seconds=0.3)) as (address, _):
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as s:
+            s.sendall(b'POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{"texts"')
+            assert s.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
+def test_what_takes_too_long_is_given_up():
+    model = Model(seconds=0.2)
+    with running(model, Limits(seconds=0.5)) as (address, service):
+        with pytest.raises(ServiceError, match=r"more than 0\.5 s") as caught:
+            client(address).predict(["It sank. " * 400])
+        assert caught.value.status == 503
+        while service._batcher.waiting:
+            time.sleep(0.01)
+        assert sum(map(len, model.asked)) < 400
+
+
+def test_who_goes_away_is_not_read_for():
+    model = Model(seconds=0.1)
+    with running(model) as (address, service):
+        with pytest.raises(ServiceError, match="does not answer"):
+            client(address, timeout=0.5).predict(["It sank. " * 4000])
+        end = time.monotonic() + 10
+        while service._batcher.waiting and time.monotonic() < end:
+            time.sleep(0.01)
+        assert sum(map(len, model.asked)) < 1000
+
+
+def test_a_full_queue_says_when_to_come_again():
+    with running(Model(seconds=0.5), Limits(waiting=2)) as (address, _), ThreadPoolExecutor(12) as pool:
+        answers = list(
+            pool.map(lambda _: sent(address, "POST", "/predict", b'{"texts": ["Ajax"]}'), range(12))
+        )
+        assert {status for status, _, _ in answers} == {200, 429}
+        assert {headers.get("retry-after") for status, headers, _ in answers if status == 429} == {"1"}
+        # A client that waits is answered.
+        patient = Client(address, retries=30)
+        assert all(pool.map(lambda _: patient.predict(["Ajax"])[0], range(6)))
+
+
+def test_a_defect_is_said_without_the_text(said):
+    with running(Model()) as (address, _):
+        status, reason = refused(address, {"texts": ["The poison sank."]})
+        assert status == 500
+        assert "defect" in reason
+        assert client(address).predict([TEXT])[0]
+        lines = list(client(address).stream(["Ajax"]))
+        assert len(lines) == 1
+    assert any("ValueError at" in line for line in said())
+    assert not any("poison" in line for line in said())
+
+
+def test_memory_that_runs_out_is_the_request_s_own():
+    with running(Model()) as (address, _):
+        assert refused(address, {"texts": ["A heavy ship."]}) == (422, "out of memory")
+
+
+def test_a_token():
+    with running(Model(), token="s3cret") as (address, _):
+        for token in (None, "other", "s3cre", "s3crett", "é"):
+            with pytest.raises(ServiceError) as caught:
+                client(address, token=token and token.encode().decode("latin-1")).predict([TEXT])
+            assert caught.value.status == 401
+        assert client(address, token="s3cret").predict([TEXT])[0]
+        for path in ("/metrics", "/model", "/openapi.json"):
+            assert sent(address, "GET", path)[0] == 401
+        for path in ("/", "/page.js", "/page.css", "/health", "/ready"):
+            assert sent(address, "GET", path)[0] == 200
+
+
+def test_readiness():
+    go_on = threading.Event()
+    model = Model()
+    model.preparations = lambda: [lambda: go_on.wait(20)]
+    with running(model, prepare=True) as (address, service):
+        assert not client(address).is_ready()
+        assert client(address).predict([TEXT])[0]  # all the same
+        go_on.set()
+        client(address).wait(10)
+        service.drain()
+        assert not client(address).is_ready()
+        status, headers, _ = sent(address, "POST", "/predict", b'{"texts": []}')
+        assert (status, headers["connection"]) == (200, "close")
+
+
+def test_metrics(address):
+    client(address).predict([TEXT])
+    sent(address, "GET", "/any/path/at/all")
+    text = sent(address, "GET", "/metrics")[2].decode()
+    assert 'toner_requests_total{path="/predict",status="200"}' in text
+    assert "toner_batch_sentences_sum" in text
+    assert "any/path" not in text
+    assert "Ajax" not in text
+
+
+def test_answers_do_not_mix():
+    """Many clients, each with words of its own: whatever is read together, each gets what is its own."""
+    with running(Model(seconds=0.002)) as (address, _), ThreadPoolExecutor(16) as pool:
+        shared = Client(address)
+
+        def one(i: int) -> None:
+            rng = random.Random(i)
+            for _ in range(20):
+                at = rng.randrange(30)
+                text = " ".join(["Ajax" if k == at else f"w{i}" for k in range(30)])
+                label = f"label {i % 3}"
+                [[entity]] = shared.predict([text], [label])
+                assert (entity["start"], entity["label"]) == (text.index("Ajax"), label)
+
+        list(pool.map(one, range(16)))
+
+
+def test_10_000_malformed_requests():
+    """No answer is a defect of the service."""
+    rng = random.Random(0)
+    values = [
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        1e400,
+        "",
+        "a",
+        "\x00",
+        "\ud800",
+        "ل" * 50,
+        [],
+        ["a"],
+        {},
+        {"a": None},
+        [[]],
+        "9" * 5000,
+    ]
+    whole = json.dumps({"texts": ["The Ajax sank."], "labels": {"ship": "a ship"}, "threshold": 0.5}).encode()
+
+    def body() -> bytes:
+        kind = rng.randrange(4)
+        if kind == 0:  # any values for the keys
+            keys = rng.sample(
+                ["texts", "labels", "threshold", "type_threshold", "flat", "stream", "x"], rng.randrange(6)
+            )
+            return json.dumps({key: rng.choice(values) for key in keys}).encode()
+        if kind == 1:  # a part of what is right
+            return whole[: rng.randrange(len(whole))]
+        if kind == 2:  # with other bytes in it
+            broken = bytearray(whole)
+            for _ in range(rng.randrange(1, 6)):
+                broken[rng.randrange(len(broken))] = rng.randrange(256)
+            return bytes(broken)
+        return rng.randbytes(rng.randrange(200))
+
+    statuses = set()
+    with running(Model(), Limits(waiting=10_000)) as (address, _):
+        import http.client
+
+        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=20)
+        for _ in range(10_000):
+            path = rng.choice(["/predict", "/match_types", "/explain"])
+            connection.request(
+                "POST", path, body(), {"Content-Type": rng.choice(["application/json", "text/plain", "x"])}
+            )
+            answer = connection.getresponse()
+            said = answer.read()
+            statuses.add(answer.status)
+            assert answer.status < 500, said
+            if answer.status != 200:
+                assert list(json.loads(said)) == ["error"]
+        connection.close()
+        assert client(address).predict([TEXT])[0]
+    assert statuses >= {200, 422}

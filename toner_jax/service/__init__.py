@@ -1,0 +1,1 @@
+"""The models as a service: texts of many requests are read together."""
