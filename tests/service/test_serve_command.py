@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -151,3 +152,11 @@ def test_packages_that_are_missing_are_named(monkeypatch, capsys):
     assert app.main(["serve", "--model=quickstart"]) == 2
     assert "pip install 'toner-jax[serve]'" in capsys.readouterr().err
     assert os.environ.get(serve.TOKEN) is None
+
+
+def test_the_documentation_s_code_runs(cache, capsys):
+    page = (tiny.ROOT / "docs" / "service.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    with serving(cache) as (address, _):
+        exec(block.replace("http://127.0.0.1:8000", address), {})
+    assert capsys.readouterr().out.count("[") >= 2  # a list for each of two sentences
