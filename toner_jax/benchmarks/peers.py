@@ -19,7 +19,6 @@ from toner_jax.pipeline.batching import length_sorted_batches, pad_rows
 from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.restore import save_pretrained
 from toner_jax.tasks.output import Input, Output
-from toner_jax.text.tokenizers import SentencePieceTokenizer
 
 # What each needs, and how it is installed.
 LIBRARIES = {
@@ -87,8 +86,8 @@ def contenders(subject: Subject, folder: Path, batches: Sequence[int]) -> list[C
     ]
     if "ctranslate2" in without:
         return out
-    tokenizer, converted = subject.task.word_ids.tokenizer, folder / "converted"
-    pieces = functools.cache(lambda: _convert(exported(), tokenizer, converted))
+    converted = folder / "converted"
+    pieces = functools.cache(lambda: _convert(subject, converted))
     splits = ((2, 1), (1, 2)) if on_cpu else ((1, 1),)
     settings = tuple(Setting(b, *split) for b in batches for split in splits)
 
@@ -158,36 +157,14 @@ def _unscored(tokens: list[int]) -> Output:
     return Output(tokens, np.zeros(len(tokens), np.float32))
 
 
-class _Vocabulary:
-    """What CTranslate2's converter asks of a tokenizer."""
-
-    def __init__(self, tokenizer: SentencePieceTokenizer):
-        self._pieces = [tokenizer.piece(i) for i in range(tokenizer.vocab_size)]
-        self.pad_token = tokenizer.piece(tokenizer.pad_id)
-        self.eos_token = tokenizer.piece(tokenizer.eos_id)
-        self.unk_token = tokenizer.piece(tokenizer.unk_id)
-
-    def get_vocab(self) -> dict[str, int]:
-        return {piece: i for i, piece in enumerate(self._pieces)}
-
-    def convert_ids_to_tokens(self, id: int) -> str:
-        return self._pieces[id]
-
-
-def _convert(model: Any, tokenizer: SentencePieceTokenizer, folder: Path) -> list[str]:
+def _convert(subject: Subject, folder: Path) -> list[str]:
     """Writes the model as CTranslate2 reads it; returns its pieces by id."""
-    from ctranslate2.converters.transformers import T5Loader
+    from toner_jax.runs.export import ctranslate2
 
-    loader, vocabulary = T5Loader(), _Vocabulary(tokenizer)
-    # transformers 5 calls every T5 tied, and the converter would scale the output of one that is not.
-    model.config.tie_word_embeddings = bool(model.lm_head.weight is model.shared.weight)
-    spec = loader(model, vocabulary)
-    spec.validate()
-    spec.optimize()
     folder.mkdir(parents=True)
-    spec.save(str(folder))
-    pieces: list[str] = loader.get_vocabulary(model, vocabulary)
-    return pieces
+    ctranslate2.save(folder, subject.restored)
+    tokenizer = subject.task.word_ids.tokenizer
+    return ctranslate2.vocabulary(tokenizer, subject.restored.generator.config.vocab_size)
 
 
 def _ctranslate2(

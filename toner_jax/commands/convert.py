@@ -25,7 +25,8 @@ def main(arguments: Sequence[str]) -> None:
             )
         )
     else:
-        show(convert.convert(options.source, options.target, options.step, options.dtype))
+        form = convert.CTRANSLATE2 if options.format == convert.CTRANSLATE2 else options.dtype
+        show(convert.convert(options.source, options.target, options.step, form))
 
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
@@ -49,7 +50,13 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         default="float32",
         help="float32 (default) or bfloat16",
     )
+    parser.add_argument(
+        "--format", type=cli.one_of("huggingface", "ctranslate2"), default="huggingface",
+        help="of a run: huggingface (default), both models; ctranslate2, the generator as that library decodes it",
+    )  # fmt: skip
     options = parser.read(arguments)
+    if options.repo_id and options.format != "huggingface":
+        parser.error("--push_to_hub is of Hugging Face's format")
     if bool(options.target) == bool(options.repo_id):
         parser.error("give one of --to and --push_to_hub")
     return options

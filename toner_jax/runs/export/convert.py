@@ -15,9 +15,11 @@ from toner_jax.models import registry
 from toner_jax.models.hf.hub import resolve
 from toner_jax.parallel.mesh import make_mesh
 from toner_jax.runs import setup
-from toner_jax.runs.export import hub, pretrained
+from toner_jax.runs.export import ctranslate2, hub, pretrained
 from toner_jax.runs.named import DEMONSTRATION, demonstration
 from toner_jax.runs.restore import PRETRAINED, restore, save_pretrained
+
+CTRANSLATE2 = "ctranslate2"
 
 
 def convert(source: str, target: Path, step: int | None = None, dtype: str = "float32") -> str:
@@ -29,7 +31,8 @@ def convert(source: str, target: Path, step: int | None = None, dtype: str = "fl
         checkpoint for `generator.checkpoint` or `matcher.checkpoint`.
       target: a folder that does not exist or is empty; complete or, after an error, as it was.
       step: the generator's step, of a work directory; None for the one chosen on dev.
-      dtype: of the weights written, "float32" or "bfloat16".
+      dtype: of the weights written, "float32" or "bfloat16"; or `CTRANSLATE2`, the generator alone, as that library
+        reads it (in fp32), of a run.
 
     Returns:
       What was done, for people.
@@ -42,6 +45,8 @@ def convert(source: str, target: Path, step: int | None = None, dtype: str = "fl
     source = _found(source)
     if is_run(Path(source)):
         return _export(Path(source), target, step, dtype)
+    if dtype == CTRANSLATE2:
+        raise UserError(f"{source}: neither a run's work directory nor a folder of save_pretrained")
     if step is not None:
         raise ParameterError("step", step, f"{source} is not a run's work directory, so it has no steps")
     return _import(source, target, dtype)
@@ -86,6 +91,9 @@ def is_run(folder: Path) -> bool:
 
 def _export(workdir: Path, target: Path, step: int | None, dtype: str) -> str:
     restored = restore(workdir, make_mesh(1, len(jax.devices())), step=step)
+    if dtype == CTRANSLATE2:
+        _write(target, lambda folder: ctranslate2.save(folder, restored))
+        return f"{target}: generator of {workdir}, step {restored.step}, for CTranslate2"
     _write(target, lambda folder: save_pretrained(restored, folder, jnp.dtype(dtype), target.name))
     models = "generator" if restored.matcher is None else "generator and matcher"
     return f"{target}: {models} of {workdir}, generator step {restored.step}, {dtype}"
