@@ -13,7 +13,7 @@ from toner_jax.models import registry
 from toner_jax.models.hf.weights import host_tensors
 from toner_jax.runs import setup
 from toner_jax.runs.export import pretrained
-from toner_jax.runs.parts import GENERATOR
+from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.restore import Restored
 from toner_jax.text.tokenizers import SentencePieceTokenizer
 
