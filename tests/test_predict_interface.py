@@ -58,6 +58,10 @@ def test_words_are_read_as_a_corpus_of_words_is(ner):
         (lambda ner: ner.predict({"text": ["a"]}), "not a table"),
         (lambda ner: ner.predict(pandas.DataFrame({"text": ["a"]})), "not a table"),
         (lambda ner: list(ner.stream(["a", 5.0])), "text 1 is a float"),
+        (lambda ner: ner.show(None), "expected a list of texts, not None"),
+        (lambda ner: ner.predict(["a"], threshold="0.5"), "threshold is '0.5'; expected a number"),
+        (lambda ner: ner.predict(["a"], type_threshold="0.5"), "type_threshold is '0.5'; expected a number"),
+        (lambda ner: ner.predict(["a"], threshold=True), "threshold is True; expected a number"),
     ],
 )
 def test_what_is_neither_text_nor_words_is_refused_by_its_number(ner, call, says):

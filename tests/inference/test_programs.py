@@ -72,7 +72,7 @@ def test_labels_for_which_there_is_no_room_are_refused(ner):
     assert Schema("labels", ner.schema.types) != ner.schema  # the premise of this module: another schema
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nothing_is_compiled_once_all_is_prepared(finished):
     ner = load(finished[0])
     for step in ner.preparations():

@@ -249,6 +249,7 @@ def test_metrics(address):
     assert "Ajax" not in text
 
 
+@pytest.mark.slow
 def test_answers_do_not_mix():
     """Many clients, each with words of its own: whatever is read together, each gets what is its own."""
     with running(Model(seconds=0.002)) as (address, _), ThreadPoolExecutor(16) as pool:
@@ -266,6 +267,7 @@ def test_answers_do_not_mix():
         list(pool.map(one, range(16)))
 
 
+@pytest.mark.slow
 def test_10_000_malformed_requests():
     """No answer is a defect of the service."""
     rng = random.Random(0)

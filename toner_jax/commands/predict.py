@@ -22,7 +22,7 @@ from toner_jax.commands.outputs.target import Done, Target
 from toner_jax.commands.outputs.unread import Unread
 from toner_jax.common import cli
 from toner_jax.common.console import Progress, to_json, warn
-from toner_jax.common.files import is_full
+from toner_jax.common.files import is_full, why_unwritable
 from toner_jax.errors import ParameterError, UserError
 
 if TYPE_CHECKING:
@@ -138,6 +138,8 @@ def _predict_file(options: argparse.Namespace) -> int:
         checked_score(options.threshold)  # before anything is opened
     if options.type_threshold is not None:
         checked_cosine(options.type_threshold)
+    if options.output != rows.STANDARD and (reason := why_unwritable(Path(options.output).parent)):
+        raise UserError(f"--output={options.output}: cannot be written ({reason}); choose another place")
     labels = _labels(options.labels) if options.labels else None
     with Target(options.output, options.output_format, options.resume) as target:
         target.check_is_not(options.input)

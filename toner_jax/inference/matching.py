@@ -16,6 +16,7 @@ from toner_jax.models.encoder import Encoder
 from toner_jax.parallel.exchange import by_share
 from toner_jax.pipeline.matcher_features import MatcherFeatures
 from toner_jax.schema import Schema, Sentence
+from toner_jax.tasks.recognized import check_number
 
 _MOST_SCHEMAS = 64  # whose embedded descriptions are kept
 
@@ -86,7 +87,9 @@ def checked_cosine(type_threshold: float) -> float:
 
     Raises:
       UserError: it is no cosine.
+      TypeError: it is no number.
     """
+    check_number("type_threshold", type_threshold)
     if not -1 <= type_threshold <= 1:
         raise ParameterError("type_threshold", type_threshold, "a cosine lies between -1 and 1")
     return type_threshold

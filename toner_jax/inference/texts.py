@@ -36,6 +36,8 @@ def checked_texts(texts: Iterable[str]) -> list[str]:
         raise TypeError("expected a list of texts; wrap a single one: [text]")
     if isinstance(texts, Mapping) or getattr(texts, "ndim", 1) > 1:  # as a data frame's
         raise TypeError("expected a list of texts, not a table; give the part of it that holds them")
+    if not isinstance(texts, Iterable):
+        raise TypeError(f"expected a list of texts, not {texts!r}")
     found = list(texts)
     for i, text in enumerate(found):
         if not isinstance(text, str):

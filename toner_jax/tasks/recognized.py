@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import operator
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -44,10 +45,18 @@ def checked_score(threshold: float) -> float:
 
     Raises:
       UserError: it is no probability.
+      TypeError: it is no number.
     """
+    check_number("threshold", threshold)
     if not 0 <= threshold <= 1:
         raise ParameterError("threshold", threshold, "a score lies between 0 and 1")
     return threshold
+
+
+def check_number(name: str, value: object) -> None:
+    """Raises TypeError if a parameter's value is no number: a string that looks like one, say."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} is {value!r}; expected a number")
 
 
 MOST_UNKNOWN = 0.2  # of a text's pieces; with more, the model hardly sees what it reads
