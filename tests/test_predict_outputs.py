@@ -30,7 +30,7 @@ ROWS = [
 @pytest.fixture
 def loaded(ner):
     """Every command finds the models loaded."""
-    with mock.patch("toner_jax.commands.predict._load", return_value=ner):
+    with mock.patch("toner_jax.commands.predict.load", return_value=ner):
         yield ner
 
 

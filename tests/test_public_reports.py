@@ -23,7 +23,7 @@ def places(entities):
 
 
 def command(ner, source, sink, *more):
-    with mock.patch("toner_jax.commands.predict._load", return_value=ner):
+    with mock.patch("toner_jax.commands.predict.load", return_value=ner):
         return main([f"--model={ner._source[0]}", f"--input={source}", f"--output={sink}", *more])
 
 

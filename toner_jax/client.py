@@ -7,11 +7,11 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 Labels = Sequence[str] | Mapping[str, str | None]
-_AGAIN = (429, 503)  # the service asks to come again
 
 
 class ServiceError(Exception):
@@ -101,18 +101,22 @@ class Client:
           {"text", "last", "entities", "info"}: of which text, whether it is that one's last, and what was found.
         """
         asked = {**_asked(texts, labels, threshold, type_threshold, flat), "stream": True}
-        answer = self._answer("POST", "predict", asked)
+        answer, ended = self._answer("POST", "predict", asked), 0
+        # The connection is this answer's: what is asked meanwhile has another.
+        connection, self._own.connection = self._own.connection, None
         try:
             for line in answer:
                 said: dict[str, Any] = json.loads(line)
                 if "error" in said:
                     raise ServiceError(503, said["error"])
+                ended += said["last"]
                 yield said
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ServiceError(0, f"the answer broke off ({error})") from None
         finally:
-            if not answer.isclosed():  # the rest would be taken for the next answer
-                self._close()
+            connection.close()
+        if ended < len(asked["texts"]):
+            raise ServiceError(0, "the answer broke off")
 
     def model(self) -> dict[str, Any]:
         """The model's labels and thresholds, and the limits of a request."""
@@ -161,12 +165,11 @@ class Client:
             answer = self._sent(method, path, asked)
             if answer.status == 200:
                 return answer
-            body = answer.read()
-            if answer.status not in _AGAIN or left == 0:
-                raise ServiceError(answer.status, _reason(body))
+            reason, waiting = _reason(answer.read()), answer.headers.get("Retry-After", "")
+            if not waiting.isdigit() or left == 0:  # it asks to come again where that may help
+                raise ServiceError(answer.status, reason)
             left -= 1
-            waiting = answer.headers.get("Retry-After", "1")
-            time.sleep(min(float(waiting) if waiting.isdigit() else 1.0, self._timeout))
+            time.sleep(min(float(waiting), self._timeout))
 
     def _sent(self, method: str, path: str, asked: Any) -> http.client.HTTPResponse:
         """An answer of any status. A connection that the service has closed meanwhile is opened once more: nothing that
@@ -179,7 +182,10 @@ class Client:
                 kept = self._own.connection = self._make(self._host, self._port, timeout=self._timeout)
                 fresh = True
             try:
-                kept.request(method, f"{self._path}/{path}", body, headers)
+                with suppress(
+                    BrokenPipeError, ConnectionResetError
+                ):  # it may have refused before it read all
+                    kept.request(method, f"{self._path}/{path}", body, headers)
                 found: http.client.HTTPResponse = kept.getresponse()
                 return found
             except (OSError, http.client.HTTPException) as error:

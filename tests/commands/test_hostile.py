@@ -100,7 +100,7 @@ class Fake:
 
 @pytest.mark.parametrize("form", ["jsonl", "json"])
 def test_predict_writes_json_that_means_the_same(folder, capsys, monkeypatch, form):
-    monkeypatch.setattr(predict, "_load", lambda _: Fake())
+    monkeypatch.setattr(predict, "load", lambda _: Fake())
     source = folder / "rows.jsonl"
     source.write_text(json.dumps({"text": EVIL}) + f"\n{{{EVIL}\n")
     said = printed(capsys, "predict", "--model=x", "--input", source, f"--output_format={form}", status=3)
@@ -112,7 +112,7 @@ def test_predict_writes_json_that_means_the_same(folder, capsys, monkeypatch, fo
 
 
 def test_other_forms_are_shown_on_a_terminal_and_written_elsewhere(folder, monkeypatch):
-    monkeypatch.setattr(predict, "_load", lambda _: Fake())
+    monkeypatch.setattr(predict, "load", lambda _: Fake())
     source = folder / "rows.jsonl"
     source.write_text(json.dumps({"text": EVIL}) + "\n")
     for terminal in (True, False):

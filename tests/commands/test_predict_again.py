@@ -37,7 +37,7 @@ def stream(texts, *_, **__):
 
 @pytest.fixture(autouse=True)
 def _without_models(monkeypatch):
-    monkeypatch.setattr(predict, "_load", lambda _: SimpleNamespace(reading=READING, stream=stream))
+    monkeypatch.setattr(predict, "load", lambda _: SimpleNamespace(reading=READING, stream=stream))
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ from toner_jax.text.words import READING
 def stream(texts, *_, **__):
     return (Part(i, [], True, Coverage(1, 1)) for i, _ in enumerate(texts))
 
-predict._load = lambda _: SimpleNamespace(reading=READING, stream=stream)
+predict.load = lambda _: SimpleNamespace(reading=READING, stream=stream)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), -1))
 sys.exit(main(["--model=x", *sys.argv[2:]]))
 """

@@ -72,7 +72,7 @@ from toner_jax.text.words import READING
 def stream(texts, *_, **__):
     return (Part(i, [], True, Coverage(1, 1)) for i, _ in enumerate(texts))
 
-predict._load = lambda _: SimpleNamespace(reading=READING, stream=stream)
+predict.load = lambda _: SimpleNamespace(reading=READING, stream=stream)
 sys.exit(app.main(["predict", "--model=x", "--input=-", *sys.argv[1:]]))
 """
 

@@ -57,7 +57,7 @@ def test_decoding_and_matching_in_the_evaluate_stage(refused):
 
 def test_the_python_interface(refused, monkeypatch):
     ner = toner_jax.Ner.__new__(toner_jax.Ner)
-    ner._lock, ner.type_threshold, ner.schema, ner.tasks = threading.RLock(), 0.5, SCHEMA, ("ner",)
+    ner._turn, ner.type_threshold, ner.schema, ner.tasks = threading.RLock(), 0.5, SCHEMA, ("ner",)
     ner._restored, ner.calibration_temperature = (
         SimpleNamespace(generator_params=None, matcher_params=None),
         1.0,

@@ -10,7 +10,8 @@ from serving import SCHEMA, Model
 
 from toner_jax.inference.labels import read_labels
 from toner_jax.service import batching
-from toner_jax.service.batching import Batcher, ClosedError, FullError, Question, Wanted
+from toner_jax.service.batching import Batcher, ClosedError, FullError
+from toner_jax.service.requests import Question, Wanted, coverage_of
 
 
 class Told:
@@ -160,6 +161,39 @@ def test_programs_are_prepared_while_nobody_asks(served):
     assert (batcher.prepared, batcher.programs, model.asked) == (3, 3, ["prepared"] * 3)
 
 
+def test_a_program_that_cannot_be_compiled_stops_nothing(served, said):
+    def fail():
+        raise RuntimeError("INTERNAL: the compiler failed")
+
+    model = Model()
+    model.preparations = lambda: [fail, lambda: model.asked.append("prepared")]
+    for most_together in (0, 1):
+        batcher = Batcher(model, most_together=most_together)
+        batcher.submit(["Text."], wanted(), told := Told())
+        assert len(told.wait()) == 1
+        while not batcher.is_prepared:
+            time.sleep(0.01)
+        batcher.close()
+    assert any("not prepared: RuntimeError at" in line for line in said())
+
+
+def test_who_waits_no_more_leaves_room_for_others(served):
+    _, batcher = served(0.5, most_waiting=4)
+    waiting = [batcher.submit(["Text."], wanted(), Told()) for _ in range(4)]
+    for request in waiting:
+        request.cancelled = True
+    time.sleep(0.1)
+    batcher.submit(["Text."], wanted(), told := Told())
+    assert len(told.wait()) == 1
+
+
+def test_long_sentences_are_few_at_a_time(served):
+    model, batcher = served()
+    batcher.submit(["word, " * 1000 + "\n\n" for _ in range(20)], wanted(), told := Told())
+    told.wait()
+    assert max(sum(len(text.split()) for text in texts) for texts in model.asked) <= batching._WORDS + 1000
+
+
 def test_closing_does_not_wait_for_programs():
     begun, go_on = threading.Event(), threading.Event()
     model = Model()
@@ -171,9 +205,9 @@ def test_closing_does_not_wait_for_programs():
     told = Told()
     batcher.submit(["Text."], wanted(), told)
     told.wait()  # although a program is compiled
-    go_on.set()
     batcher.close()
     assert len(model.asked) < 50
+    go_on.set()
 
 
 def test_a_real_model_answers_as_it_does_alone(ner):
@@ -189,4 +223,4 @@ def test_a_real_model_answers_as_it_does_alone(ner):
         assert [(e.start, e.end, e.label) for e in own] == [(e.start, e.end, e.label) for e in alone]
         assert [e.score for e in own] == pytest.approx([e.score for e in alone], abs=1e-4)
     assert any(found)
-    assert batching.coverage_of(told[0].parts).sentences == 2
+    assert coverage_of(told[0].parts).sentences == 2

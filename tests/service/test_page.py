@@ -159,6 +159,17 @@ def test_corrections_are_saved_as_lines_to_train_with(page, tmp_path):
     wait_until(lambda: marks(page) == ["ship score 0.720"] * 2)
 
 
+def test_corrections_wait_for_who_comes_back(page):
+    page.locator("#result mark").first.focus()
+    page.keyboard.press("Delete")
+    assert len(marks(page)) == 1
+    for text, count in (("Rain.", 0), (TEXT, 1)):
+        page.fill("#text", text)
+        page.keyboard.press("Control+Enter")
+        wait_until(lambda text=text: page.inner_text("#result").startswith(text[:3]))
+        wait_until(lambda count=count: len(marks(page)) == count)
+
+
 def test_what_is_saved_can_be_trained_with(page, tmp_path, capsys):
     page.click("#keep")
     with page.expect_download() as download:

@@ -238,7 +238,7 @@ def main() -> int:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     ner = toner_jax.load(options.model)
-    with mock.patch("toner_jax.commands.predict._load", return_value=ner):  # once, not for every file
+    with mock.patch("toner_jax.commands.predict.load", return_value=ner):  # once, not for every file
         rng = random.Random(options.seed)
         files = fuzz_files(options.model, options.folder, rng, options.files)
         texts = fuzz_texts(options.model, set(ner.schema.names), options.folder, rng, options.texts)

@@ -48,6 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     batcher = Batcher(ner, most_waiting=limits.waiting, prepare=not options.no_prepare)
     service = Service(ner, batcher, limits, name=options.model, token=token)
     serve(service, listening, drain=options.drain, seconds=limits.seconds)
+    cli.end_at_once()  # whatever a thread compiles
     return cli.OK
 
 
@@ -65,6 +66,15 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "--token_file", type=cli.path, metavar="FILE",
         help=f"a file with the token that requests have to bring; {TOKEN} of the environment does the same",
     )  # fmt: skip
+    _add_limits(parser)
+    parser.add_argument(
+        "--no-prepare", action="store_true",
+        help="compile each program when a text first needs it, rather than all of them while nobody asks",
+    )  # fmt: skip
+    return parser.read(arguments)
+
+
+def _add_limits(parser: cli.Parser) -> None:
     parser.add_argument("--max_body", type=_above_zero, default=4.0, metavar="MB", help="the largest request")
     parser.add_argument("--max_texts", type=cli.positive, default=1000, help="the most texts of a request")
     parser.add_argument("--max_labels", type=cli.positive, default=100, help="the most labels of a request")
@@ -83,11 +93,6 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "--drain", type=_not_negative, default=0.0, metavar="SECONDS",
         help="after SIGTERM, so long /ready says no while requests are still taken: for a load balancer to notice",
     )  # fmt: skip
-    parser.add_argument(
-        "--no-prepare", action="store_true",
-        help="compile each program when a text first needs it, rather than all of them while nobody asks",
-    )  # fmt: skip
-    return parser.read(arguments)
 
 
 def _above_zero(text: str) -> float:

@@ -111,8 +111,11 @@ class Embedder:
 
     def preparations(self, params: Any) -> list[Callable[[], object]]:
         """What compiles all programs, a call for each, which embeds nothing."""
-        counts = (1, self._few, self._small + 1)
-        shapes = [self._shape(count, length) for count in counts for length in self.lengths]
+        single = _SINGLE * self._replicas
+        counts = (1, single + 1, max(single, self._small) + 1)
+        shapes = list(
+            dict.fromkeys(self._shape(count, length) for count in counts for length in self.lengths)
+        )
         self._compilations.expect(shapes)
         return [partial(self._run_empty, params, shape) for shape in shapes]
 

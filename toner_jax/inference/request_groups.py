@@ -82,15 +82,22 @@ class GroupPlan:
             source = self.buckets[-1] if again else bucket_of(lengths[chosen[0]], self.buckets)
             yield chosen, Shape(requests, rows, source, self.most_passes if again else self.passes)
 
+    @property
+    def _single(self) -> int:
+        """So few inputs are decoded one by one, or one on each replica."""
+        return _SINGLE if self.replicas == 1 else self.replicas
+
     def _size(self, inputs: int) -> tuple[int, int]:
         """The requests and rows of the groups that so many inputs are decoded in."""
-        if inputs <= (_SINGLE if self.replicas == 1 else self.replicas):
+        if inputs <= self._single:
             return self.replicas, self.replicas
         return (self.few, self.few) if inputs <= self.small else (self.requests, self.rows)
 
     def shapes(self) -> Iterator[Shape]:
         """Those of all programs, for few inputs first."""
-        for requests, rows in dict.fromkeys(map(self._size, (1, self.small, self.small + 1))):
+        for requests, rows in dict.fromkeys(
+            map(self._size, (1, self._single + 1, max(self._single, self.small) + 1))
+        ):
             for source in self.buckets:
                 yield Shape(requests, rows, source, self.passes)
             yield Shape(requests, rows, self.buckets[-1], self.most_passes)

@@ -39,12 +39,16 @@ def check_room(task: Task, max_source: int) -> None:
     """Raises:
     UserError: a task's instruction leaves no room for text.
     """
-    if task.overhead() >= max_source:
+    # One prompt tells of most that do not fit; the longest is found among as many as there are types.
+    pieces = len(task.prompt((), None).ids) + 1
+    if pieces < max_source:
+        pieces = task.overhead()
+    if pieces >= max_source:
         raise ParameterError(
             "text.max_source",
             max_source,
             f"the instruction with {len(task.schema.types)} types alone takes "
-            f"{task.overhead()} pieces; ask for fewer types at a time, or raise the limit",
+            f"{pieces} pieces; ask for fewer types at a time, or raise the limit",
         )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from fastapi import Response
 
 from toner_jax.inference.predicted import Part
-from toner_jax.service.batching import Answer, coverage_of
 from toner_jax.service.guard import Refused
+from toner_jax.service.requests import Answer, coverage_of
 
 DEFECT = "a defect of the service; its log says where"
 

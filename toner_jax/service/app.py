@@ -20,20 +20,12 @@ from toner_jax.errors import UserError
 from toner_jax.inference.labels import read_labels
 from toner_jax.service import messages
 from toner_jax.service.answers import DEFECT, as_json, lines, predictions
-from toner_jax.service.batching import (
-    Answer,
-    Batcher,
-    ClosedError,
-    Cosines,
-    FullError,
-    Question,
-    Tell,
-    Wanted,
-)
-from toner_jax.service.batching import Request as Waiting
+from toner_jax.service.batching import Batcher, ClosedError, FullError
 from toner_jax.service.guard import Guard, Refused
 from toner_jax.service.metrics import Metrics
 from toner_jax.service.page import PATHS, file
+from toner_jax.service.requests import Answer, Cosines, Question, Tell, Wanted
+from toner_jax.service.requests import Request as Waiting
 from toner_jax.tasks.explanations import Explanations
 
 _FAILURES: dict[int | str, dict[str, Any]] = {
@@ -50,6 +42,10 @@ _FAILURES: dict[int | str, dict[str, Any]] = {
 }
 Body = TypeVar("Body", bound=messages.About)
 _JSON_LINES = "application/x-ndjson"
+
+
+# The most characters of a label and of its description: prompts have no room for more.
+_LABEL, _DESCRIPTION = 200, 2000
 
 
 @dataclass(frozen=True)
@@ -200,6 +196,11 @@ class Service:
         ):
             if len(given) > most:
                 raise Refused(413, f"{len(given):,} {what}; at most {most:,} are taken at a time")
+        names = list(asked.labels or ())
+        meanings = list(asked.labels.values()) if isinstance(asked.labels, dict) else []
+        for what, texts, longest in (("label", names, _LABEL), ("description", meanings, _DESCRIPTION)):
+            if any(len(text or "") > longest for text in texts):
+                raise Refused(413, f"a {what} has more than {longest:,} characters")
         try:
             labels = read_labels(ner.schema if asked.labels is None else asked.labels, ner.schema)
         except UserError as error:
@@ -277,7 +278,7 @@ class Service:
 
     def _too_slow(self) -> Refused:
         seconds = self._limits.seconds
-        return Refused(503, f"it took more than {seconds:g} s; send less at a time", Retry_After="1")
+        return Refused(503, f"it took more than {seconds:g} s; send less at a time")
 
 
 def _settle(ended: asyncio.Future[BaseException | None], error: BaseException | None) -> None:

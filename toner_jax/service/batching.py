@@ -10,23 +10,18 @@ from __future__ import annotations
 import functools
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from toner_jax.api import Ner
-from toner_jax.common.console import alarm, warn
+from toner_jax.common.console import warn
 from toner_jax.errors import UserError
-from toner_jax.inference.labels import Asked
-from toner_jax.inference.predicted import Part, predicted_entities
-from toner_jax.inference.texts import Numbered, numbered_sentences
-from toner_jax.schema import Schema, Sentence
-from toner_jax.tasks.recognized import Coverage
-from toner_jax.text.words import sentence_from_text
+from toner_jax.inference.texts import Numbered
+from toner_jax.schema import Sentence
+from toner_jax.service.requests import Question, Request, Tell, Wanted, place_of
 
 SENTENCES = 32  # that are read together
+_WORDS = 2048  # or fewer, once they have so many
 _THREADS = 2
 # A thread that has just answered several requests waits so many seconds for as many: who was answered may ask again.
 _LINGER = 0.005
@@ -38,125 +33,6 @@ class FullError(Exception):
 
 class ClosedError(Exception):
     """The service takes no more requests."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of a sentence; those of the same question can be read together.
-
-    Attributes:
-      schema: the types to look for.
-      type_threshold: δ of T′, None for the run's.
-      explain: whether an explanation is written, too.
-      match: only the cosine of each type is asked for (Eq. 3).
-    """
-
-    schema: Schema
-    type_threshold: float | None = None
-    explain: bool = False
-    match: bool = False
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a request wants to know of its texts.
-
-    Attributes:
-      asked: the labels.
-      question: what the models are asked.
-      threshold: the least score of an entity.
-      flat: of entities that overlap, only the likeliest.
-    """
-
-    asked: Asked
-    question: Question
-    threshold: float = 0.0
-    flat: bool = False
-
-
-@dataclass(frozen=True)
-class Cosines:
-    """Of a text, the cosine of each label, by descending value."""
-
-    text: int
-    types: dict[str, float]
-
-
-Answer = Part | Cosines
-# What a request is told, in the model's thread: some of its answers, None after the last, or why there are none.
-Tell = Callable[[Sequence[Answer] | BaseException | None], None]
-
-
-class Request:
-    """Texts on their way through the model.
-
-    Attributes:
-      question: what is asked.
-      cancelled: nobody waits for it any more: its remaining sentences are not read.
-      error: why they cannot be.
-    """
-
-    def __init__(self, texts: Sequence[str], wanted: Wanted, tell: Tell, ner: Ner):
-        self.question, self.cancelled = wanted.question, False
-        self.error: BaseException | None = None
-        self._wanted, self._tell = wanted, tell
-        self._sentences = (
-            _whole(texts, ner) if wanted.question.match else numbered_sentences(texts, ner.reading)
-        )
-        self._next: Numbered | None = None
-
-    def more(self) -> bool:
-        """Whether it has a sentence left."""
-        if self.cancelled or self.error:
-            return False
-        if self._next is None:
-            try:
-                self._next = next(self._sentences, None)
-            except Exception as error:  # a text that cannot be split; others can
-                self.error = error
-        return self._next is not None
-
-    def take(self) -> Numbered:
-        """Its next sentence; `more` has said that there is one."""
-        found, self._next = self._next, None
-        assert found is not None
-        return found
-
-    def answer(self, sentences: Sequence[Numbered], found: Sequence[Any]) -> None:
-        """Says what was found in some of its sentences."""
-        if self.cancelled:
-            return
-        try:
-            pairs = zip(sentences, found, strict=True)
-            self._tell([self._read(numbered, result) for numbered, result in pairs])
-        except Exception as error:  # it is this request's alone
-            self.error = error
-
-    def end(self) -> None:
-        """There are no more answers."""
-        if self.error and not isinstance(
-            self.error, UserError
-        ):  # a defect of ours; the text is nobody else's business
-            alarm(f"a request failed: {type(self.error).__name__} at {_place(self.error)}")
-        if not self.cancelled:
-            self._tell(self.error)
-        self.cancelled = True
-
-    def _read(self, numbered: Numbered, result: Any) -> Answer:
-        (i, sentence, is_last), wanted = numbered, self._wanted
-        if wanted.question.match:
-            names, written = wanted.question.schema.names, wanted.asked.written
-            order = np.argsort(-result, kind="stable")
-            return Cosines(i, {written[names[k]]: round(float(result[k]), 6) for k in order})
-        found = result.above(wanted.threshold)
-        entities = predicted_entities(sentence, found.flat() if wanted.flat else found, wanted.asked)
-        return Part(i, entities, is_last, found.coverage, found.explanation)
-
-
-def _whole(texts: Sequence[str], ner: Ner) -> Iterator[Numbered]:
-    """Each text as one sentence."""
-    for i, text in enumerate(texts):
-        yield i, sentence_from_text(str(i), text, ner.reading), True
 
 
 class Batcher:
@@ -214,6 +90,7 @@ class Batcher:
         with self._changed:
             if self._closed:
                 raise ClosedError
+            self._requests = deque(r for r in self._requests if not r.cancelled)
             if self.waiting >= self._most_waiting:
                 raise FullError
             self._requests.append(request)
@@ -226,8 +103,9 @@ class Batcher:
             self._closed = True
             self._preparations.clear()
             self._changed.notify_all()
-        for thread in self._threads:
-            thread.join()
+            # Not for the threads: one may compile a program that nobody needs any more.
+            while self._at_work or any(not request.cancelled for request in self._requests):
+                self._changed.wait(0.1)
 
     def _work(self) -> None:
         answered = 0
@@ -264,10 +142,12 @@ class Batcher:
             step()
         except UserError as error:  # of a batch that has no room in memory: no text needs it yet
             warn(f"not prepared: {error}")
+        except Exception as error:  # a text that needs it meets the same, and is told
+            warn(f"not prepared: {type(error).__name__} at {place_of(error)}")
         with self._changed:
             self.prepared += 1
             self._preparing = False
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _chosen(self) -> list[Request]:
         """The requests whose turn it is: the first, and those that ask the same. They wait no more."""
@@ -286,13 +166,13 @@ class Batcher:
     def _read(self, requests: Sequence[Request]) -> int:
         """Reads some sentences of each; returns how many requests are answered by that."""
         taken: dict[Request, list[Numbered]] = {}
-        left, count = deque(requests), 0
-        while left and count < SENTENCES:
+        left, count, words = deque(requests), 0, 0
+        while left and count < SENTENCES and words < _WORDS:
             request = left.popleft()
             if request.more():
-                taken.setdefault(request, []).append(request.take())
+                taken.setdefault(request, []).append(numbered := request.take())
                 left.append(request)
-                count += 1
+                count, words = count + 1, words + len(numbered[1].words)
         self.on_batch(count, len(taken))
         if taken:
             self._answer(taken)
@@ -330,16 +210,3 @@ class Batcher:
             sentences, question.schema, 0.0, question.type_threshold, explain=question.explain
         )
         return found
-
-
-def _place(error: BaseException) -> str:
-    """Where it was raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "an unknown place" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-
-
-def coverage_of(parts: Sequence[Part]) -> Coverage:
-    """How much of a text was read, of whose sentences these are."""
-    return sum((part.coverage for part in parts), Coverage())

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -55,7 +56,8 @@ class Guard:
             begun = True
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message["headers"], *self._headers()]}
-            await send(message)
+            async with asyncio.timeout(self._seconds):  # who does not read is not waited for
+                await send(message)
 
         try:
             self._check(scope)
@@ -64,7 +66,13 @@ class Guard:
         except Refused as refused:
             if begun:
                 raise
+            if refused.status == 413:
+                await self._discard(receive)
             await _refuse(sending, refused)
+        except (OSError, RuntimeError, TimeoutError):
+            if not begun:
+                raise
+            # The client has left in the middle of its answer, or reads it too slowly: the connection ends.
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         return [(b"connection", b"close")] if self.closing else []
@@ -100,6 +108,17 @@ class Guard:
                         return b"".join(parts)
         except TimeoutError:
             raise Refused(408, f"the body took more than {self._seconds:g} s", Connection="close") from None
+
+    async def _discard(self, receive: Receive) -> None:
+        """Reads on for a moment: a client that still sends would not see why it is refused."""
+        left = 8 * self._most
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(5.0, self._seconds)):
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if message["type"] == "http.disconnect" or not message.get("more_body"):
+                        return
 
     def _too_large(self) -> Refused:
         return Refused(413, f"the body is larger than {self._most:,} bytes", Connection="close")

@@ -11,6 +11,8 @@ let shown = null; // {text, spans}: spans as `highlight` has them, of whatever s
 let before = []; // the entities before the last change
 // What the user has corrected in the text that is shown, which stays while labels and thresholds change.
 let edits = { added: [], removed: [] };
+const editsOf = new Map(); // of the texts before, for who comes back to one
+let moved = false; // δ, by the user
 let drawn = 0;
 const kept = [];
 const examples = [
@@ -105,17 +107,22 @@ async function find() {
   const mine = asking = new AbortController();
   at("result").classList.add("busy");
   const body = { texts: [text], labels: sentLabels() };
-  const delta = model?.matches ? { type_threshold: number("delta") } : {};
+  // Until it is moved, δ is the run's own, which the slider rounds.
+  const chosen = model?.matches && moved ? { type_threshold: number("delta") } : {};
   try {
     const [found, matched] = await Promise.all([
-      ask("predict", { ...body, ...delta, threshold: 0 }, mine.signal),
+      ask("predict", { ...body, ...chosen, threshold: 0 }, mine.signal),
       model?.matches ? ask("match_types", body, mine.signal) : null,
     ]);
     if (mine !== asking) return;
     const { entities, info } = found.predictions[0];
     const same = shown?.text === text;
     before = same ? visible() : null;
-    if (!same) edits = { added: [], removed: [] };
+    if (!same) {
+      if (shown) editsOf.set(shown.text, edits);
+      edits = editsOf.get(text) ?? { added: [], removed: [] };
+      at("menu").close();
+    }
     const own = entities.map(e => [e.start, e.end, e.label, "", e.score.toFixed(3)]);
     const { added, removed } = edits;
     shown = { text, spans: [...own.filter(s => ![...added, ...removed].some(sameAs(s))), ...added] };
@@ -172,14 +179,15 @@ function draw() {
   document.body.dataset.drawn = drawn;
 }
 
+const delta = () => moved ? number("delta") : model.type_threshold;
 function showBars(cosines) {
   at("bars").replaceChildren(...Object.entries(cosines).map(([name, cosine]) => {
-    const row = element("div", cosine > number("delta") ? "bar" : "bar below");
+    const row = element("div", cosine > delta() ? "bar" : "bar below");
     const track = element("div", "track"), fill = element("div", "fill"), line = element("div", "delta");
     const place = value => `${50 * (value + 1)}%`; // cosines lie between -1 and 1
     fill.style.width = place(cosine);
     fill.style.background = color(name);
-    line.style.left = place(number("delta"));
+    line.style.left = place(delta());
     track.append(fill, line);
     row.append(element("span", "name", name), track, element("span", "value", cosine.toFixed(3)));
     return row;
@@ -203,8 +211,9 @@ function choose(span) {
 
 function correct(span, name) {
   before = visible();
-  shown.spans = shown.spans.filter(s => s !== span);
-  edits.added = edits.added.filter(s => s !== span);
+  const others = list => list.filter(s => !sameAs(span)(s)); // the model may have been asked again meanwhile
+  shown.spans = others(shown.spans);
+  edits.added = others(edits.added);
   edits.removed.push(span);
   if (name !== null) add(span[0], span[1], name);
   draw();
@@ -285,7 +294,7 @@ at("adding").addEventListener("submit", event => {
   event.preventDefault();
   const name = at("name").value.trim();
   if (!name) return;
-  setLabels({ ...labels, [name]: at("description").value.trim() || trained[name] || "" });
+  setLabels({ ...labels, [name]: at("description").value.trim() || (Object.hasOwn(trained, name) ? trained[name] : "") });
   at("adding").reset();
   at("name").focus();
   find();
@@ -298,7 +307,7 @@ at("threshold").addEventListener("input", () => {
   at("threshold_is").textContent = now.toFixed(2);
   draw();
 });
-at("delta").addEventListener("input", () => { showThresholds(); soon(find); });
+at("delta").addEventListener("input", () => { moved = true; showThresholds(); soon(find); });
 at("mark").addEventListener("click", markSelected);
 at("leave").addEventListener("click", () => at("menu").close());
 at("keep").addEventListener("click", keep);
@@ -309,6 +318,6 @@ at("token").addEventListener("submit", event => {
   token = at("secret").value;
   start();
 });
-addEventListener("beforeunload", event => { if (kept.length) event.preventDefault(); });
+addEventListener("beforeunload", event => { if (kept.length || edits.added.length || edits.removed.length) event.preventDefault(); });
 at("save").disabled = at("undo").disabled = true;
 start();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -14,9 +15,11 @@ from toner_jax.common.console import say, show
 from toner_jax.errors import UserError
 from toner_jax.service.app import Service
 
+_CONNECTIONS = 1000  # and no more at a time
+
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket at an address, which nobody else gets meanwhile.
+    """A socket at an address.
 
     Args:
       port: 0 for any that is free.
@@ -55,6 +58,9 @@ def serve(service: Service, listening: socket.socket, *, drain: float, seconds: 
     """Says where, and answers requests until SIGTERM or Ctrl-C; what has been accepted is answered before it returns.
     A second signal ends it at once.
 
+    Raises:
+      UserError: another process listens there by now.
+
     Args:
       drain: for so many seconds after a signal, `/ready` says no and requests are still taken: until who sends them
         knows.
@@ -65,29 +71,34 @@ def serve(service: Service, listening: socket.socket, *, drain: float, seconds: 
         log_level="warning",
         proxy_headers=False,
         access_log=False,  # addresses and paths are nobody's business; metrics count them
+        limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=int(seconds) + 1,
         server_header=False,
         lifespan="on",
     )
     server = _Server(config)
-    listening.listen(config.backlog)  # from now on, who comes waits instead of being turned away
+    try:
+        listening.listen(config.backlog)  # from now on, who comes waits instead of being turned away
+    except OSError as error:
+        raise UserError(f"{address_of(listening)}: cannot be listened at ({error.strerror})") from None
     show(address_of(listening))
     say("a page for the browser is there; Ctrl-C stops the service")
-
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-
-        def stop() -> None:
-            if server.should_exit or service.is_draining:
-                server.force_exit = server.should_exit = True
-                return
-            say("stopping: what was accepted is answered")
-            service.drain()
-            loop.call_later(drain, lambda: setattr(server, "should_exit", True))
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
-        await server.serve(sockets=[listening])
-
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(run())
+        runner.run(_until_signal(server, service, listening, drain))
+
+
+async def _until_signal(
+    server: uvicorn.Server, service: Service, listening: socket.socket, drain: float
+) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if service.is_draining:
+            os._exit(1)
+        say("stopping: what was accepted is answered")
+        service.drain()
+        loop.call_later(drain, setattr, server, "should_exit", True)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await server.serve(sockets=[listening])
