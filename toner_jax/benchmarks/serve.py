@@ -59,11 +59,13 @@ def add_options(parser: cli.Parser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measures, and shows a table."""
-    import toner_jax
+    from toner_jax.api import Ner
     from toner_jax.data.corpora.generated import generate
+    from toner_jax.parallel.runtime import set_up_compilation
 
     texts = [s.text for s in generate(1, {"test": 2000})["test"]]
-    ner = toner_jax.load(options.model)
+    set_up_compilation()
+    ner = Ner(options.model)
     found: dict[str, list[dict[str, Any]]] = {"together": [], "one by one": []}
     with _served(ner, 0) as together, _served(ner, 1) as single:
         say("compiling")
