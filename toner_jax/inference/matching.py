@@ -87,7 +87,7 @@ def checked_cosine(type_threshold: float) -> float:
 
     Raises:
       UserError: it is no cosine.
-      TypeError: it is no number.
+      TypeError: it is not a number.
     """
     check_number("type_threshold", type_threshold)
     if not -1 <= type_threshold <= 1:

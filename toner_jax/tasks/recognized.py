@@ -45,7 +45,7 @@ def checked_score(threshold: float) -> float:
 
     Raises:
       UserError: it is no probability.
-      TypeError: it is no number.
+      TypeError: it is not a number.
     """
     check_number("threshold", threshold)
     if not 0 <= threshold <= 1:
@@ -54,7 +54,7 @@ def checked_score(threshold: float) -> float:
 
 
 def check_number(name: str, value: object) -> None:
-    """Raises TypeError if a parameter's value is no number: a string that looks like one, say."""
+    """Raises TypeError if a parameter's value is not a number: a string that looks like one, say."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} is {value!r}; expected a number")
 
