@@ -2,12 +2,14 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
 from toner_jax.evaluation.baselines import memorised_mentions, type_prior
 from toner_jax.evaluation.scoring import type_counts
 from toner_jax.schema import Entity, EntityType, Schema, make_sentence
+from toner_jax.text.words import Reading, sentence_from_text
 
 SCHEMA = Schema("test", tuple(EntityType(name) for name in ("person", "location", "work_of_art")))
 P, L, W = SCHEMA.names
@@ -167,3 +169,16 @@ def test_type_prior_is_the_best_of_all_thresholds():
         assert min(share[name] for name in chosen) > max(
             (share[name] for name in SCHEMA.names if name not in chosen), default=-1
         )
+
+
+def test_it_does_not_matter_how_a_file_divides_its_words():
+    """Raw text is read at atoms, a column file as its words: what is the same text is the same mention."""
+
+    def as_atoms(text, *entities):
+        return replace(sentence_from_text("0", text, Reading("atoms")), entities=entities)
+
+    raw = as_atoms("IL-2 binds.", Entity(0, 3, P))
+    assert len(raw.words) == 5
+    assert memorised_mentions([raw], [sentence("the IL-2 gene and IL-21")]) == [(Entity(1, 2, P),)]
+    again = as_atoms("an IL-2-like one")
+    assert memorised_mentions([sentence("IL-2", (0, 1, P))], [again]) == [(Entity(1, 4, P),)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import accumulate, chain
+from typing import NamedTuple
 
-from toner_jax.atoms import bare
+from toner_jax.atoms import bare, parts
 from toner_jax.evaluation.scoring import type_counts
 from toner_jax.schema import Entity, Schema, Sentence
 
@@ -15,9 +17,9 @@ def memorised_mentions(train: Sequence[Sentence], sentences: Sequence[Sentence])
 
     After the baseline of the CoNLL-2003 shared task (Tjong Kim Sang and De Meulder, 2003), except that
     an ambiguous string gets its most frequent training type instead of being left out; of equally
-    frequent types, the one that training shows first. Words are compared exactly, case included. From
-    left to right, the longest mention that starts at a word is taken and its words are passed over, so
-    the result is flat.
+    frequent types, the one that training shows first. Atoms are compared exactly, case included, so that
+    it does not matter how each file divides its words. From left to right, the longest mention that starts
+    and ends at a word's edge is taken and its words are passed over, so the result is flat.
 
     Returns:
       Per sentence, its entities in order of appearance.
@@ -27,7 +29,7 @@ def memorised_mentions(train: Sequence[Sentence], sentences: Sequence[Sentence])
     for mention in types:
         lengths[mention[0]].add(len(mention))
     longest_first = {word: sorted(found, reverse=True) for word, found in lengths.items()}
-    return [_look_up(_bare(sentence), types, longest_first) for sentence in sentences]
+    return [_look_up(_atoms(sentence), types, longest_first) for sentence in sentences]
 
 
 def type_prior(
@@ -56,34 +58,49 @@ def type_prior(
     return [best] * len(sentences)
 
 
-def _bare(sentence: Sentence) -> tuple[str, ...]:
-    """Its words, of which it does not matter whether they are glued."""
-    return tuple(map(bare, sentence.words))
+class _Atoms(NamedTuple):
+    """A sentence's atoms, however its words divide them: those of raw text are smaller than those of a column file.
+
+    Attributes:
+      atoms: without what glues them.
+      word: at which atom each word begins, and at last how many atoms there are.
+    """
+
+    atoms: tuple[str, ...]
+    word: tuple[int, ...]
+
+
+def _atoms(sentence: Sentence) -> _Atoms:
+    cut = [tuple(map(bare, parts(word))) for word in sentence.words]
+    return _Atoms(tuple(chain.from_iterable(cut)), tuple(accumulate(map(len, cut), initial=0)))
 
 
 def _most_frequent_types(train: Sequence[Sentence]) -> dict[tuple[str, ...], str]:
-    """The words of each training mention → the type it most often has."""
+    """The atoms of each training mention → the type it most often has."""
     counts: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     for sentence in train:
-        words = _bare(sentence)
+        atoms, word = _atoms(sentence)
         for e in sentence.entities:
-            counts[words[e.start : e.end]][e.type] += 1
+            counts[atoms[word[e.start] : word[e.end]]][e.type] += 1
     # Of equal counts, `most_common` gives the one that was counted first.
     return {mention: types.most_common(1)[0][0] for mention, types in counts.items()}
 
 
 def _look_up(
-    words: tuple[str, ...], types: dict[tuple[str, ...], str], longest_first: dict[str, list[int]]
+    sentence: _Atoms, types: dict[tuple[str, ...], str], longest_first: dict[str, list[int]]
 ) -> tuple[Entity, ...]:
-    """Scans one sentence; `longest_first` has the lengths of the mentions that begin with a word."""
+    """Scans one sentence; `longest_first` has the lengths of the mentions that begin with an atom."""
+    atoms, word = sentence
+    ends = {at: i for i, at in enumerate(word)}
     entities = []
     start = 0
-    while start < len(words):
-        for length in longest_first.get(words[start], ()):
-            end = start + length  # beyond the last word the slice would be cut, and match a shorter mention
-            if end <= len(words) and words[start:end] in types:
-                entities.append(Entity(start, end, types[words[start:end]]))
-                start = end
+    while start < len(word) - 1:
+        first = word[start]
+        for length in longest_first.get(atoms[first], ()) if first < len(atoms) else ():
+            last = first + length
+            if last in ends and atoms[first:last] in types:
+                entities.append(Entity(start, ends[last], types[atoms[first:last]]))
+                start = ends[last]
                 break
         else:
             start += 1
