@@ -177,6 +177,7 @@ def test_a_body_without_a_length_is_counted(address):
 def test_other_paths_and_methods(address):
     assert sent(address, "GET", "/nowhere")[0] == 404
     assert sent(address, "GET", "/predict")[0] == 405
+    assert sent(address, "HEAD", "/health")[0] == sent(address, "HEAD", "/ready")[0] == 200
     assert json.loads(sent(address, "PUT", "/predict")[2]) == {"error": "Method Not Allowed"}
 
 

@@ -118,6 +118,8 @@ class Service:
             self.ready
         )
         app.get("/metrics", responses={401: _FAILURES[401]}, response_class=Response)(self._metrics.page)
+        app.head("/health", include_in_schema=False)(self.health)
+        app.head("/ready", include_in_schema=False)(self.ready)
         for path in PATHS:
             app.get(path, include_in_schema=False)(file(path))
         return app
