@@ -214,7 +214,7 @@ MISTAKES = {
         "--dtype: 'float16' is none of float32, bfloat16; see toner-jax convert --help"
     ),
     "convert --from=run --to=data": "data: not an empty folder; choose another target",
-    "bench": "name a benchmark: train, epoch, match, decode, growth, data, tokenize; see toner-jax bench --help",
+    "bench": "name a benchmark: train, epoch, match, decode, growth, data, tokenize, serve; see toner-jax bench --help",
     "bench --model=run decode": "--model=run: flags follow the benchmark: toner-jax bench decode --model=run …",
     "bench decode --model=run --rounds=0": "--requests and --rounds are at least 1, --sentences at least 0",
     "bench data --tokenizer=missing": (
