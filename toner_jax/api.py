@@ -6,14 +6,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
-import numpy as np
 from ml_collections import ConfigDict
 
 from toner_jax.errors import UserError
 from toner_jax.evaluation.highlighting import Shown
 from toner_jax.inference.labels import Asked, Labels, read_labels
-from toner_jax.inference.predicted import Part, PredictedEntity, predicted_entities
-from toner_jax.inference.texts import Text, checked_texts, sentence_groups, texts_or_words
+from toner_jax.inference.predicted import (
+    Part,
+    PredictedEntity,
+    labelled_cosines,
+    part_of,
+    predicted_entities,
+)
+from toner_jax.inference.texts import Text, checked_texts, sentence_groups, texts_or_words, whole_texts
 from toner_jax.runs.export import hub
 from toner_jax.runs.loaded import Loaded
 from toner_jax.runs.restore import save_pretrained
@@ -21,7 +26,6 @@ from toner_jax.schema import Sentence
 from toner_jax.tasks.explanations import Explanations
 from toner_jax.tasks.recognized import Coverage, checked_score
 from toner_jax.tasks.type_recognition import TypeRecognition
-from toner_jax.text.words import sentence_from_text
 
 
 class Ner(Loaded):
@@ -157,9 +161,8 @@ class Ner(Loaded):
         for group in sentence_groups(texts, batch, self.reading):
             sentences = [sentence for _, sentence, _ in group]
             found, _ = self.recognize(sentences, asked.schema, least, type_threshold, explain=explain)
-            for (i, sentence, is_last), result in zip(group, found, strict=True):
-                spans = predicted_entities(sentence, result.flat() if flat else result, asked)
-                yield Part(i, spans, is_last, result.coverage, result.explanation)
+            for numbered, result in zip(group, found, strict=True):
+                yield part_of(numbered, result, asked, flat)
 
     def show(
         self,
@@ -191,11 +194,8 @@ class Ner(Loaded):
           UserError: the run was trained without type matching.
         """
         asked = self._asked(labels)
-        schema, sentences = asked.schema, self._sentences(texts)
-        return [
-            {asked.written[schema.names[k]]: float(row[k]) for k in np.argsort(-row, kind="stable")}
-            for row in self.similarities(sentences, schema)
-        ]
+        rows = self.similarities(self._sentences(texts), asked.schema)
+        return [labelled_cosines(row, asked) for row in rows]
 
     def recognize_types(self, texts: Iterable[str], labels: Labels | None = None) -> list[dict[str, float]]:
         """The types that the generator itself finds in each text, by the auxiliary task (§3.4), and their
@@ -252,7 +252,7 @@ class Ner(Loaded):
 
     def _sentences(self, texts: Iterable[str]) -> list[Sentence]:
         """Each text as one sentence."""
-        return [sentence_from_text(str(i), text, self.reading) for i, text in enumerate(checked_texts(texts))]
+        return [sentence for _, sentence, _ in whole_texts(checked_texts(texts), self.reading)]
 
     def _least_score(self, threshold: float | None) -> float:
         return self.config.decode.threshold if threshold is None else checked_score(threshold)

@@ -13,14 +13,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import uvicorn
 
 from toner_jax.client import Client
 from toner_jax.errors import UserError
 from toner_jax.schema import Entity, EntityType, Schema
-from toner_jax.service.app import Limits, Service
+from toner_jax.service.app import Service
 from toner_jax.service.batching import Batcher
-from toner_jax.service.server import address_of, bound
+from toner_jax.service.limits import Limits
+from toner_jax.service.server import served
 from toner_jax.tasks.recognized import Coverage, Recognized, Score
 from toner_jax.text.words import Reading
 
@@ -71,17 +71,8 @@ def running(
     """The address of a service, and itself; `options` are the batcher's."""
     batcher = Batcher(model, **{"most_waiting": limits.waiting, "prepare": False, **options})
     service = Service(model, batcher, limits, name="a test", token=token)
-    listening = bound("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(service.app, log_level="warning", lifespan="on"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.005)
-        yield address_of(listening), service
-    finally:
-        server.should_exit = True
-        thread.join()
+    with served(service) as address:
+        yield address, service
 
 
 def client(address: str, **options: Any) -> Client:

@@ -9,7 +9,7 @@ import random
 import pytest
 from serving import Model, client, running
 
-from toner_jax.service.app import Limits
+from toner_jax.service.limits import Limits
 
 TEXT = "The Ajax sank. It was old."
 

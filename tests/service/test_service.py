@@ -13,7 +13,7 @@ import pytest
 from serving import Model, client, refused, running, sent
 
 from toner_jax.client import Client, ServiceError
-from toner_jax.service.app import Limits
+from toner_jax.service.limits import Limits
 from toner_jax.tasks.explanations import Explanations
 
 TEXT = "The Ajax sank. It was old."

@@ -11,8 +11,6 @@ import json
 import statistics
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,28 +79,17 @@ def run(options: argparse.Namespace) -> None:
 @contextmanager
 def _served(ner: Any, most_together: int) -> Iterator[str]:
     """The address of a service."""
-    import uvicorn
-
-    from toner_jax.service.app import Limits, Service
+    from toner_jax.service.app import Service
     from toner_jax.service.batching import Batcher
-    from toner_jax.service.server import address_of, bound
+    from toner_jax.service.limits import Limits
+    from toner_jax.service.server import served
 
     limits = Limits()
     batcher = Batcher(
         ner, most_waiting=limits.waiting, most_together=most_together, prepare=most_together != 1
     )
-    listening = bound("127.0.0.1", 0)
-    app = Service(ner, batcher, limits, name="benchmark").app
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, proxy_headers=False))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield address_of(listening)
-    finally:
-        server.should_exit = True
-        thread.join()
+    with served(Service(ner, batcher, limits, name="benchmark")) as address:
+        yield address
 
 
 def _asked(address: str, options: argparse.Namespace, texts: list[str]) -> dict[str, Any]:

@@ -25,8 +25,7 @@ def main(arguments: Sequence[str]) -> None:
             )
         )
     else:
-        form = convert.CTRANSLATE2 if options.format == convert.CTRANSLATE2 else options.dtype
-        show(convert.convert(options.source, options.target, options.step, form))
+        show(convert.convert(options.source, options.target, options.step, options.dtype, options.format))
 
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:

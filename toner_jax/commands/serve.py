@@ -12,8 +12,10 @@ from toner_jax.commands.model_flags import add_model, load
 from toner_jax.common import cli
 from toner_jax.common.console import warn
 from toner_jax.errors import UserError
+from toner_jax.service.limits import Limits
 
 TOKEN = "TONER_JAX_TOKEN"  # the environment variable
+_MB = 1 << 20
 _LOOPBACK = ("127.", "localhost", "::1")
 
 
@@ -26,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _read(arguments)
     token = _token(options.token_file)
     try:
-        from toner_jax.service.app import Limits, Service
+        from toner_jax.service.app import Service
         from toner_jax.service.server import bound, serve
     except ModuleNotFoundError as error:
         raise UserError(f"serve needs the package {error.name}: pip install 'toner-jax[serve]'") from None
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     if token is None and not options.host.startswith(_LOOPBACK):
         warn(f"anyone who reaches {options.host} may ask: set {TOKEN} or --token_file to want a token")
     limits = Limits(
-        int(options.max_body * (1 << 20)),
+        int(options.max_body * _MB),
         options.max_texts,
         options.max_labels,
         options.max_waiting,
@@ -75,17 +77,23 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _add_limits(parser: cli.Parser) -> None:
-    parser.add_argument("--max_body", type=_above_zero, default=4.0, metavar="MB", help="the largest request")
-    parser.add_argument("--max_texts", type=cli.positive, default=1000, help="the most texts of a request")
-    parser.add_argument("--max_labels", type=cli.positive, default=100, help="the most labels of a request")
     parser.add_argument(
-        "--max_waiting", type=cli.positive, default=256,
+        "--max_body", type=_above_zero, default=Limits.body / _MB, metavar="MB", help="the largest request"
+    )
+    parser.add_argument(
+        "--max_texts", type=cli.positive, default=Limits.texts, help="the most texts of a request"
+    )
+    parser.add_argument(
+        "--max_labels", type=cli.positive, default=Limits.labels, help="the most labels of a request"
+    )
+    parser.add_argument(
+        "--max_waiting", type=cli.positive, default=Limits.waiting,
         help="the most requests that wait at a time; another one is told to come again",
     )  # fmt: skip
     parser.add_argument(
         "--timeout",
         type=_above_zero,
-        default=60.0,
+        default=Limits.seconds,
         metavar="SECONDS",
         help="the longest that a request may take",
     )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from toner_jax.inference.labels import Asked
+from toner_jax.inference.texts import Numbered
 from toner_jax.schema import Sentence
 from toner_jax.tasks.recognized import Coverage, Recognized
 
@@ -58,3 +61,16 @@ def predicted_entities(sentence: Sentence, result: Recognized, asked: Asked) -> 
         label = asked.written[entity.type]
         spans.append(PredictedEntity(start=start, end=end, text=text, label=label, **score.to_json()))
     return spans
+
+
+def part_of(numbered: Numbered, result: Recognized, asked: Asked, flat: bool = False) -> Part:
+    """What was found in a sentence; `flat`: of entities that overlap, only the likeliest."""
+    i, sentence, is_last = numbered
+    entities = predicted_entities(sentence, result.flat() if flat else result, asked)
+    return Part(i, entities, is_last, result.coverage, result.explanation)
+
+
+def labelled_cosines(row: np.ndarray, asked: Asked) -> dict[str, float]:
+    """The cosines of a text and a schema's types, [K], by label and descending value; ties in schema order."""
+    names = asked.schema.names
+    return {asked.written[names[k]]: float(row[k]) for k in np.argsort(-row, kind="stable")}

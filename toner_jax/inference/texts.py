@@ -8,7 +8,7 @@ import numpy as np
 
 from toner_jax.atoms import without_glue
 from toner_jax.schema import Sentence, make_sentence
-from toner_jax.text.words import Reading, lines_of_words, sentences_from_text
+from toner_jax.text.words import Reading, lines_of_words, sentence_from_text, sentences_from_text
 
 
 class PretokenizedText(str):
@@ -99,6 +99,12 @@ def numbered_sentences(texts: Iterable[Text], reading: Reading) -> Iterator[Numb
             yield i, sentence, False
             sentence = following
         yield i, sentence, True
+
+
+def whole_texts(texts: Iterable[str], reading: Reading) -> Iterator[Numbered]:
+    """Each text as one sentence."""
+    for i, text in enumerate(texts):
+        yield i, sentence_from_text(str(i), text, reading), True
 
 
 def _lines_of_words(id: str, text: str, _: Reading) -> Iterator[Sentence]:

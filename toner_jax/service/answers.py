@@ -9,10 +9,22 @@ from typing import Any
 from fastapi import Response
 
 from toner_jax.inference.predicted import Part
-from toner_jax.service.guard import Refused
 from toner_jax.service.requests import Answer, coverage_of
 
 DEFECT = "a defect of the service; its log says where"
+
+
+class Refused(Exception):
+    """A request that is not answered: the status, and why, in one line."""
+
+    def __init__(self, status: int, reason: str, **headers: str):
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def response(self) -> Response:
+        """What the client is told."""
+        return as_json({"error": self.reason}, self.status, self.headers)
 
 
 def predictions(count: int, parts: Sequence[Answer], explain: bool) -> list[dict[str, Any]]:

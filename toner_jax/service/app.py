@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
@@ -19,9 +19,10 @@ from toner_jax.api import Ner
 from toner_jax.errors import UserError
 from toner_jax.inference.labels import read_labels
 from toner_jax.service import messages
-from toner_jax.service.answers import DEFECT, as_json, lines, predictions
+from toner_jax.service.answers import DEFECT, Refused, as_json, lines, predictions
 from toner_jax.service.batching import Batcher, ClosedError, FullError
-from toner_jax.service.guard import Guard, Refused
+from toner_jax.service.guard import Guard
+from toner_jax.service.limits import Limits
 from toner_jax.service.metrics import Metrics
 from toner_jax.service.page import PATHS, file
 from toner_jax.service.requests import Answer, Cosines, Question, Tell, Wanted
@@ -48,24 +49,6 @@ _JSON_LINES = "application/x-ndjson"
 _LABEL, _DESCRIPTION = 200, 2000
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a request may have, and how long it may take.
-
-    Attributes:
-      body: bytes.
-      texts, labels: how many.
-      waiting: requests that may wait at a time.
-      seconds: until a request is answered, or for a body to arrive.
-    """
-
-    body: int = 4 << 20
-    texts: int = 1000
-    labels: int = 100
-    waiting: int = 256
-    seconds: float = 60.0
-
-
 class Service:
     """The application, and what it needs besides.
 
@@ -80,18 +63,17 @@ class Service:
         """
         self._ner, self._batcher, self._limits, self._name = ner, batcher, limits, name
         self._metrics = Metrics(batcher)
-        self._draining = False
         self._guard = Guard(self._routes(), token=token, most_bytes=limits.body, seconds=limits.seconds)
         self.app = self._metrics.measured(self._guard)
 
     @property
     def is_draining(self) -> bool:
         """Whether it stops."""
-        return self._draining
+        return self._guard.closing
 
     def drain(self) -> None:
         """No request should come any more: `/ready` says so, and connections are closed after their answers."""
-        self._draining = self._guard.closing = True
+        self._guard.closing = True
 
     def _routes(self) -> FastAPI:
         app = FastAPI(
@@ -170,7 +152,7 @@ class Service:
     async def ready(self) -> Response:
         """Whether requests should come: all programs are compiled, and the service does not stop."""
         b = self._batcher
-        ready = b.is_prepared and not self._draining
+        ready = b.is_prepared and not self.is_draining
         return as_json(
             {"ready": ready, "prepared": b.prepared, "programs": b.programs}, status=200 if ready else 503
         )
@@ -322,7 +304,7 @@ async def _disconnected(request: Request) -> None:
 
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    return as_json({"error": error.reason}, error.status, error.headers)
+    return error.response()
 
 
 async def _http(_: Request, error: Exception) -> Response:

@@ -90,9 +90,10 @@ class Batcher:
         with self._changed:
             if self._closed:
                 raise ClosedError
-            self._requests = deque(r for r in self._requests if not r.cancelled)
-            if self.waiting >= self._most_waiting:
-                raise FullError
+            if self.waiting >= self._most_waiting:  # some may be such as nobody waits for
+                self._requests = deque(r for r in self._requests if not r.cancelled)
+                if self.waiting >= self._most_waiting:
+                    raise FullError
             self._requests.append(request)
             self._changed.notify()
         return request

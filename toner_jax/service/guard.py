@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
+
+from toner_jax.service.answers import Refused
+from toner_jax.service.page import PATHS
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -15,16 +17,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OPEN = ("/", "/page.css", "/page.js", "/health", "/ready")  # what nobody needs a token for
-
-
-class Refused(Exception):
-    """A request that is not answered: the status, and why, in one line."""
-
-    def __init__(self, status: int, reason: str, **headers: str):
-        super().__init__(reason)
-        self.status, self.reason = status, reason
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+OPEN = (*PATHS, "/health", "/ready")  # what nobody needs a token for
 
 
 class Guard:
@@ -68,7 +61,7 @@ class Guard:
                 raise
             if refused.status == 413:
                 await self._discard(receive)
-            await _refuse(sending, refused)
+            await refused.response()(scope, receive, sending)
         except (OSError, RuntimeError, TimeoutError):
             if not begun:
                 raise
@@ -132,11 +125,3 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return waiting.pop() if waiting else await receive()
 
     return receiving
-
-
-async def _refuse(send: Send, refused: Refused) -> None:
-    body = json.dumps({"error": refused.reason}).encode()
-    headers = {"content-type": "application/json", "content-length": str(len(body)), **refused.headers}
-    pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": refused.status, "headers": pairs})
-    await send({"type": "http.response.body", "body": body})

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from toner_jax.api import Ner
 from toner_jax.common.console import alarm
 from toner_jax.errors import UserError
 from toner_jax.inference.labels import Asked
-from toner_jax.inference.predicted import Part, predicted_entities
-from toner_jax.inference.texts import Numbered, numbered_sentences
+from toner_jax.inference.predicted import Part, labelled_cosines, part_of
+from toner_jax.inference.texts import Numbered, numbered_sentences, whole_texts
 from toner_jax.schema import Schema
 from toner_jax.tasks.recognized import Coverage
-from toner_jax.text.words import sentence_from_text
 
 
 @dataclass(frozen=True)
@@ -80,9 +77,8 @@ class Request:
         self.question, self.cancelled = wanted.question, False
         self.error: BaseException | None = None
         self._wanted, self._tell = wanted, tell
-        self._sentences = (
-            _whole(texts, ner) if wanted.question.match else numbered_sentences(texts, ner.reading)
-        )
+        read = whole_texts if wanted.question.match else numbered_sentences
+        self._sentences = read(texts, ner.reading)
         self._next: Numbered | None = None
 
     def more(self) -> bool:
@@ -114,9 +110,7 @@ class Request:
 
     def end(self) -> None:
         """There are no more answers."""
-        if self.error and not isinstance(
-            self.error, UserError
-        ):  # a defect of ours; the text is nobody else's business
+        if self.error and not isinstance(self.error, UserError):  # a defect of ours, said without the text
             alarm(f"a request failed: {type(self.error).__name__} at {place_of(self.error)}")
         if not self.cancelled:
             with suppress(RuntimeError):  # of a loop that has ended: nobody waits any more
@@ -124,20 +118,11 @@ class Request:
         self.cancelled = True
 
     def _read(self, numbered: Numbered, result: Any) -> Answer:
-        (i, sentence, is_last), wanted = numbered, self._wanted
+        wanted = self._wanted
         if wanted.question.match:
-            names, written = wanted.question.schema.names, wanted.asked.written
-            order = np.argsort(-result, kind="stable")
-            return Cosines(i, {written[names[k]]: round(float(result[k]), 6) for k in order})
-        found = result.above(wanted.threshold)
-        entities = predicted_entities(sentence, found.flat() if wanted.flat else found, wanted.asked)
-        return Part(i, entities, is_last, found.coverage, found.explanation)
-
-
-def _whole(texts: Sequence[str], ner: Ner) -> Iterator[Numbered]:
-    """Each text as one sentence."""
-    for i, text in enumerate(texts):
-        yield i, sentence_from_text(str(i), text, ner.reading), True
+            cosines = labelled_cosines(result, wanted.asked)
+            return Cosines(numbered[0], {label: round(cosine, 6) for label, cosine in cosines.items()})
+        return part_of(numbered, result.above(wanted.threshold), wanted.asked, wanted.flat)
 
 
 def place_of(error: BaseException) -> str:

@@ -7,6 +7,8 @@ import contextlib
 import os
 import signal
 import socket
+import threading
+import time
 from collections.abc import Iterator
 
 import uvicorn
@@ -54,19 +56,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-def serve(service: Service, listening: socket.socket, *, drain: float, seconds: float) -> None:
-    """Says where, and answers requests until SIGTERM or Ctrl-C; what has been accepted is answered before it returns.
-    A second signal ends it at once.
-
-    Raises:
-      UserError: another process listens there by now.
-
-    Args:
-      drain: for so many seconds after a signal, `/ready` says no and requests are still taken: until who sends them
-        knows.
-      seconds: the longest that a request may take.
-    """
-    config = uvicorn.Config(
+def _settings(service: Service, seconds: float) -> uvicorn.Config:
+    return uvicorn.Config(
         service.app,
         log_level="warning",
         proxy_headers=False,
@@ -76,6 +67,37 @@ def serve(service: Service, listening: socket.socket, *, drain: float, seconds: 
         server_header=False,
         lifespan="on",
     )
+
+
+@contextlib.contextmanager
+def served(service: Service, seconds: float = 60.0) -> Iterator[str]:
+    """Within, a thread of this process answers requests; the address, of a port that was free."""
+    listening = bound("127.0.0.1", 0)
+    server = _Server(_settings(service, seconds))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.005)
+        yield address_of(listening)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def serve(service: Service, listening: socket.socket, *, drain: float, seconds: float) -> None:
+    """Says where, and answers requests until SIGTERM or Ctrl-C; what has been accepted is answered before it returns.
+    A second signal ends it at once.
+
+    Args:
+      drain: for so many seconds after a signal, `/ready` says no and requests are still taken: until who sends them
+        knows.
+      seconds: the longest that a request may take.
+
+    Raises:
+      UserError: another process listens there by now.
+    """
+    config = _settings(service, seconds)
     server = _Server(config)
     try:
         listening.listen(config.backlog)  # from now on, who comes waits instead of being turned away

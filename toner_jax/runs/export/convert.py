@@ -19,10 +19,12 @@ from toner_jax.runs.export import ctranslate2, hub, pretrained
 from toner_jax.runs.named import DEMONSTRATION, demonstration
 from toner_jax.runs.restore import PRETRAINED, restore, save_pretrained
 
-CTRANSLATE2 = "ctranslate2"
+HUGGING_FACE, CTRANSLATE2 = "huggingface", "ctranslate2"  # what a run becomes
 
 
-def convert(source: str, target: Path, step: int | None = None, dtype: str = "float32") -> str:
+def convert(
+    source: str, target: Path, step: int | None = None, dtype: str = "float32", form: str = HUGGING_FACE
+) -> str:
     """Exports a run, or imports a Hugging Face model; which of the two, `source` says.
 
     Args:
@@ -31,8 +33,8 @@ def convert(source: str, target: Path, step: int | None = None, dtype: str = "fl
         checkpoint for `generator.checkpoint` or `matcher.checkpoint`.
       target: a folder that does not exist or is empty; complete or, after an error, as it was.
       step: the generator's step, of a work directory; None for the one chosen on dev.
-      dtype: of the weights written, "float32" or "bfloat16"; or `CTRANSLATE2`, the generator alone, as that library
-        reads it (in fp32), of a run.
+      dtype: of the weights written, "float32" or "bfloat16".
+      form: of a run, `HUGGING_FACE`, or `CTRANSLATE2`: the generator alone, as that library reads it, in fp32.
 
     Returns:
       What was done, for people.
@@ -44,9 +46,9 @@ def convert(source: str, target: Path, step: int | None = None, dtype: str = "fl
         raise UserError(f"{target}: not an empty folder; choose another target")
     source = _found(source)
     if is_run(Path(source)):
-        return _export(Path(source), target, step, dtype)
-    if dtype == CTRANSLATE2:
-        raise UserError(f"{source}: neither a run's work directory nor a folder of save_pretrained")
+        return _export(Path(source), target, step, dtype, form)
+    if form != HUGGING_FACE:
+        raise _no_run(source)
     if step is not None:
         raise ParameterError("step", step, f"{source} is not a run's work directory, so it has no steps")
     return _import(source, target, dtype)
@@ -70,7 +72,7 @@ def push(
     source = _found(source)
     hub.check_id(repo_id)
     if not is_run(Path(source)):
-        raise UserError(f"{source}: neither a run's work directory nor a folder of save_pretrained")
+        raise _no_run(source)
     restored = restore(Path(source), make_mesh(1, len(jax.devices())), step=step)
 
     def save(folder: Path) -> None:
@@ -89,9 +91,13 @@ def is_run(folder: Path) -> bool:
     return (folder / setup.MODELS).is_file() or (folder / PRETRAINED).is_file()
 
 
-def _export(workdir: Path, target: Path, step: int | None, dtype: str) -> str:
+def _no_run(source: str) -> UserError:
+    return UserError(f"{source}: neither a run's work directory nor a folder of save_pretrained")
+
+
+def _export(workdir: Path, target: Path, step: int | None, dtype: str, form: str) -> str:
     restored = restore(workdir, make_mesh(1, len(jax.devices())), step=step)
-    if dtype == CTRANSLATE2:
+    if form == CTRANSLATE2:
         _write(target, lambda folder: ctranslate2.save(folder, restored))
         return f"{target}: generator of {workdir}, step {restored.step}, for CTranslate2"
     _write(target, lambda folder: save_pretrained(restored, folder, jnp.dtype(dtype), target.name))
