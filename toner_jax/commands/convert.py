@@ -44,18 +44,22 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
         "--step", type=cli.whole_number, help="a generator checkpoint of the run; the chosen one by default"
     )
     parser.add_argument(
-        "--dtype",
-        type=cli.one_of("float32", "bfloat16"),
-        default="float32",
+        "--dtype", type=cli.one_of("float32", "bfloat16"),
         help="float32 (default) or bfloat16",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--format", type=cli.one_of("huggingface", "ctranslate2"), default="huggingface",
-        help="of a run: huggingface (default), both models; ctranslate2, the generator as that library decodes it",
+        "--format", type=cli.one_of("huggingface", "ctranslate2", "stablehlo"), default="huggingface",
+        help="of a run: huggingface (default), both models; ctranslate2, the generator as that library decodes it; "
+        "stablehlo, both as programs that JAX alone can run",
     )  # fmt: skip
     options = parser.read(arguments)
     if options.repo_id and options.format != "huggingface":
         parser.error("--push_to_hub is of Hugging Face's format")
+    if options.dtype and options.format == "ctranslate2":
+        parser.error(
+            "--format=ctranslate2 writes float32, which CTranslate2 rounds as it loads (its compute_type)"
+        )
+    options.dtype = options.dtype or "float32"
     if bool(options.target) == bool(options.repo_id):
         parser.error("give one of --to and --push_to_hub")
     return options

@@ -101,6 +101,23 @@ def read_work_config(workdir: Path) -> ConfigDict:
     return config_files.load(workdir / config_files.CONFIG)
 
 
+def read_model_config(folder: Path) -> ConfigDict:
+    """The configuration of a work directory or a folder of `save_pretrained`.
+
+    Raises:
+      UserError: it is neither, or its file is damaged.
+    """
+    file = folder / PRETRAINED
+    if not file.is_file():
+        return read_work_config(folder)
+    try:
+        return config_files.from_json(config_files.read_versioned(file)["config"], str(file))
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file}: damaged ({error!r})") from error
+
+
 def with_light_tokenizers(config: ConfigDict) -> ConfigDict:
     """A configuration whose tokenizers are there at once, where any will do: TensorFlow's import takes seconds, and the
     ids are the same."""
@@ -255,12 +272,17 @@ def _card(restored: Restored, name: str, dtype: str) -> str:
 
 
 def _save_model(folder: Path, model: Any, params: Any, tokenizer: Path, dtype: Any) -> None:
-    """Writes a Hugging Face folder, its tokenizer for `AutoTokenizer` too: one that we trained has no settings of
-    its own."""
-    architecture = registry.of(model.config)
-    hf_weights.save(folder, architecture.hf, params, model.config, dtype)
+    """Writes a Hugging Face folder."""
+    hf_weights.save(folder, registry.of(model.config).hf, params, model.config, dtype)
+    save_tokenizer(folder, model.config, tokenizer)
+
+
+def save_tokenizer(folder: Path, config: Any, tokenizer: Path) -> None:
+    """Copies a model's tokenizer from one folder to another, for `AutoTokenizer`: one that we trained has no settings
+    of its own."""
+    architecture = registry.of(config)
     pretrained.copy_tokenizer(tokenizer, folder, architecture.tokenizer.file)
     settings = folder / SETTINGS
     if not settings.is_file():
-        text = json.dumps(architecture.tokenizer_settings(model.config), indent=2)
+        text = json.dumps(architecture.tokenizer_settings(config), indent=2)
         write_atomically(settings, text + "\n")

@@ -6,20 +6,19 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 
 from toner_jax.common.files import describe_failure, is_full, remove, remove_leftovers, unfinished
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.models import registry
 from toner_jax.models.hf.hub import resolve
-from toner_jax.parallel.mesh import make_mesh
+from toner_jax.parallel.mesh import all_devices, make_mesh
 from toner_jax.runs import setup
-from toner_jax.runs.export import ctranslate2, hub, pretrained
+from toner_jax.runs.export import ctranslate2, hub, pretrained, stablehlo
 from toner_jax.runs.named import DEMONSTRATION, demonstration
 from toner_jax.runs.restore import PRETRAINED, restore, save_pretrained
 
-HUGGING_FACE, CTRANSLATE2 = "huggingface", "ctranslate2"  # what a run becomes
+HUGGING_FACE, CTRANSLATE2, STABLEHLO = "huggingface", "ctranslate2", "stablehlo"  # what a run becomes
 
 
 def convert(
@@ -34,7 +33,8 @@ def convert(
       target: a folder that does not exist or is empty; complete or, after an error, as it was.
       step: the generator's step, of a work directory; None for the one chosen on dev.
       dtype: of the weights written, "float32" or "bfloat16".
-      form: of a run, `HUGGING_FACE`, or `CTRANSLATE2`: the generator alone, as that library reads it, in fp32.
+      form: of a run, `HUGGING_FACE`; `CTRANSLATE2`: the generator alone, as that library reads it, in fp32; or
+        `STABLEHLO`: both models as programs that JAX alone can run, which compute in `dtype`.
 
     Returns:
       What was done, for people.
@@ -73,7 +73,7 @@ def push(
     hub.check_id(repo_id)
     if not is_run(Path(source)):
         raise _no_run(source)
-    restored = restore(Path(source), make_mesh(1, len(jax.devices())), step=step)
+    restored = restore(Path(source), make_mesh(1, len(all_devices())), step=step)
 
     def save(folder: Path) -> None:
         save_pretrained(restored, folder, jnp.dtype(dtype), name=repo_id)
@@ -96,18 +96,21 @@ def _no_run(source: str) -> UserError:
 
 
 def _export(workdir: Path, target: Path, step: int | None, dtype: str, form: str) -> str:
-    restored = restore(workdir, make_mesh(1, len(jax.devices())), step=step)
+    restored = restore(workdir, make_mesh(1, len(all_devices())), step=step)
     if form == CTRANSLATE2:
         _write(target, lambda folder: ctranslate2.save(folder, restored))
         return f"{target}: generator of {workdir}, step {restored.step}, for CTranslate2"
-    _write(target, lambda folder: save_pretrained(restored, folder, jnp.dtype(dtype), target.name))
+    if form == STABLEHLO:
+        _write(target, lambda folder: stablehlo.save(folder, restored, jnp.dtype(dtype)))
+    else:
+        _write(target, lambda folder: save_pretrained(restored, folder, jnp.dtype(dtype), target.name))
     models = "generator" if restored.matcher is None else "generator and matcher"
     return f"{target}: {models} of {workdir}, generator step {restored.step}, {dtype}"
 
 
 def _import(source: str, target: Path, dtype: str) -> str:
     folder = resolve(source)
-    mesh = make_mesh(1, len(jax.devices()))
+    mesh = make_mesh(1, len(all_devices()))
     config, params = pretrained.read_hugging_face(folder, mesh, jnp.dtype(dtype))
     _write(target, lambda to: pretrained.write_orbax(to, config, params, folder))
     key = f"{registry.of(config).kind}.checkpoint"
