@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 WORKDIR ?= runs/quickstart
 
-.PHONY: quickstart demonstration test test-all test-compilers lint env test-env clean
+.PHONY: quickstart demonstration test test-all test-compilers site lint env test-env clean
 
 quickstart: env  ## Train both models on generated text, evaluate, and show what was found.
 	$(BIN)/python -m toner_jax.main --config=configs/quickstart.py --workdir=$(WORKDIR)
@@ -23,6 +23,10 @@ test-all: test-env  ## The long ones too.
 # The compilers lie apart: where they are installed, JAX looks for their devices whenever it starts.
 test-compilers: .venv/.compilers  ## One-layer programs for accelerators that are not here; the compilers are 1 GB.
 	PYTHONPATH=.venv/compilers:$$PYTHONPATH $(BIN)/python -m pytest -q -n 2 tests/compiling/test_accelerators.py $(ONLY)
+
+site: test-env  ## The documentation as a site; its tutorial is run.
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/site
+	@echo "build/site/index.html"
 
 lint: test-env
 	$(BIN)/ruff check .
