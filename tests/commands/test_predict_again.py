@@ -15,6 +15,7 @@ from toner_jax.commands.outputs.forms import FORMS
 from toner_jax.commands.outputs.unread import Unread
 from toner_jax.inference.predicted import Part
 from toner_jax.predict import main
+from toner_jax.schema import EntityType, Schema
 from toner_jax.tasks.recognized import Coverage
 from toner_jax.text.words import READING, split_into_sentences
 
@@ -102,6 +103,7 @@ from types import SimpleNamespace
 from toner_jax.commands import predict
 from toner_jax.inference.predicted import Part
 from toner_jax.predict import main
+from toner_jax.schema import EntityType, Schema
 from toner_jax.tasks.recognized import Coverage
 from toner_jax.text.words import READING
 
@@ -145,3 +147,15 @@ def test_an_output_that_does_not_fit_is_named_and_goes_on(tmp_path, form, python
         done = run(rows + 10 if form == "html" else 10_000_000)
         assert (done.returncode, done.stderr.endswith(f"{output}: {mend}\n")) in ((2, True), (0, False))
         assert not list(tmp_path.glob(".out*"))
+
+
+def test_labels_that_training_did_not_have_are_named(said):
+    """Unless something describes them; a trained type's tag is one that it had."""
+    ner = SimpleNamespace(schema=Schema("s", (EntityType("person", tags=("PER",)), EntityType("place"))))
+    for labels in (None, ["PER", "Place"], {"ship": "Names of vessels."}):
+        predict._say_what_is_new(labels, ner)
+    assert said() == []
+    predict._say_what_is_new(["PER", "LOC", "ship"], ner)
+    assert said() == [
+        "labels that training did not have: LOC, ship; a schema file as --labels describes them"
+    ]

@@ -321,3 +321,12 @@ def test_labels_that_became_one_type_are_said(tmp_path):
         (tmp_path / f"{split}.txt").write_text("Ajax B-SHIP\nsank O\n\nArgo B-ship\nalso O\n")
     dataset = load_dataset(config(name="x", dir=str(tmp_path), train="", dev="", test="", schema=""))
     assert "labels read as one type: ship (SHIP, ship)" in dataset.notes
+
+
+def test_files_in_another_form_are_named(tmp_path):
+    """Of three files of lines of JSON, read as columns, the one that was asked for first."""
+    for name in ("train.jsonl", "dev.jsonl", "test.jsonl", "trainer.txt"):
+        (tmp_path / name).write_text("{}\n")
+    data = config(dir=str(tmp_path), train="", dev="", test="")
+    with pytest.raises(UserError, match=r"; there is train\.jsonl: data\.format=auto tells its form\. "):
+        load_dataset(data)

@@ -12,8 +12,8 @@ def test_what_splits_share_is_said(tmp_path, said):
     config.data.dir = str(tmp_path)
     read_data(config)
     assert said() == [
-        "train: 2 sentences, 1 entities",
-        "dev: 1 sentences, 0 entities",
-        "test: 1 sentences, 0 entities",
+        "train: 2 sentences, 1 entity",
+        "dev: 1 sentence, 0 entities",
+        "test: 1 sentence, 0 entities",
         "identical sentences: 1 of 1 in dev also in train",
     ]

@@ -11,6 +11,7 @@ from toner_jax.data.documents import Document, Span, read_documents
 from toner_jax.data.formats.format import file_format
 from toner_jax.data.formats.registry import FORMATS
 from toner_jax.runs import reevaluate
+from toner_jax.runs.named import demonstration
 
 JSONL = '{"text": "Ivan Borcalski slept.", "entities": [{"start": 0, "end": 14, "label": "person"}]}\n'
 
@@ -118,3 +119,10 @@ def test_a_saved_set_of_several_splits_is_refused_as_input(finished, tmp_path, c
     config = reevaluate.changed_config(finished[0], [])
     (sentence,) = reevaluate.read_input(finished[0], config, tmp_path / "set" / "dev", "auto")
     assert sentence.words == ("Ivan", "slept")
+
+
+def test_keys_of_a_model_that_was_saved_change_too(said):
+    """It has no work directory."""
+    config = reevaluate.changed_config(demonstration(), [("decode.batch_size", "4")])
+    assert config.decode.batch_size == 4
+    assert said() == ["decode.batch_size: 64 in training, 4 here"]

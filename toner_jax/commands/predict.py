@@ -147,6 +147,7 @@ def _predict_file(options: argparse.Namespace) -> int:
             try:
                 source = files.enter_context(rows.open_bytes(options.input))
                 ner = load(options)
+                _say_what_is_new(labels, ner)
                 sink, done = target.open()
             except OSError as error:
                 if is_full(error):
@@ -191,6 +192,16 @@ def _labels(text: str) -> Labels:
     except UnicodeEncodeError:
         raise ParameterError("labels", repr(text), "not UTF-8, as text is") from None
     return cli.words(text)
+
+
+def _say_what_is_new(labels: Labels | None, ner: Ner) -> None:
+    """Of a type that training did not have, the models know no more than its description."""
+    from toner_jax.inference.labels import read_labels
+
+    asked = None if labels is None else read_labels(labels, ner.schema)
+    bare = [asked.written[t.name] for t in asked.schema.types if not t.description] if asked else []
+    if new := [label for label in bare if ner.schema.resolve(label) is None]:
+        warn(f"labels that training did not have: {', '.join(new)}; a schema file as --labels describes them")
 
 
 def _count(name: str, format: str) -> int:

@@ -56,9 +56,16 @@ def missing_split(
     names = given_names(options, split) or [*STEMS[split]]
     ends = [suffix for suffix in suffixes if suffix]
     found_as = f" with {' or '.join(ends)}" if ends and not given_names(options, split) else ""
+    others = [] if given_names(options, split) else _others(data_folder(options), names)
+    there = f"; there is {' and '.join(others)}: data.format=auto tells its form" if others else ""
     return missing(
-        options, f"{data_folder(options)}: no {kind} {' or '.join(names)}{found_as} (data.{split})"
+        options, f"{data_folder(options)}: no {kind} {' or '.join(names)}{found_as} (data.{split}){there}"
     )
+
+
+def _others(folder: Path, stems: Sequence[str]) -> list[str]:
+    """Files of a split's usual names, with whatever suffixes."""
+    return sorted(p.name for p in folder.glob("*.*") if p.name.partition(".")[0] in stems)
 
 
 def find_path(

@@ -13,7 +13,7 @@ from toner_jax.tasks.recognized import Score, likeliest_apart
 @dataclass(frozen=True)
 class DecodeOptions:
     """What the configuration says of how outputs are found, made once in `runs/`. What becomes of them then, by their
-    scores (`decode.threshold`, `decode.temperature`), is not the generator's affair.
+    scores (`decode.threshold`, `decode.calibration_temperature`), is not the generator's affair.
 
     Attributes:
       max_source: pieces of an input, its end of sequence included; longer texts are cut into windows.

@@ -18,6 +18,25 @@ ROWS = ("data", "fsdp")  # what the rows of a batch are split over
 BATCH = P(ROWS)  # of arrays whose rows are samples
 
 
+def all_devices() -> list[jax.Device]:
+    """The devices of all processes.
+
+    Raises:
+      UserError: JAX finds none of the kind that it is told to use.
+    """
+    try:
+        return jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the latter where a kind's plugin is not installed
+        asked = jax.config.values["jax_platforms"]
+        if not asked:
+            raise
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"JAX_PLATFORMS={asked}: JAX finds no such device{f' ({reason})' if reason else ''}; install JAX for it "
+            "(the extra gpu or tpu), or leave the variable out"
+        ) from error
+
+
 def make_mesh(
     data: int = -1, fsdp: int = 1, tensor: int = 1, devices: Sequence[jax.Device] | None = None
 ) -> Mesh:
@@ -29,13 +48,13 @@ def make_mesh(
     Raises:
       UserError: the sizes do not multiply to the number of devices.
     """
-    devices = jax.devices() if devices is None else devices
-    count = len(devices)
+    devices = all_devices() if devices is None else devices
+    count, asked = len(devices), data
     if data == -1:
         data = max(1, count // max(1, fsdp * tensor))
     if min(data, fsdp, tensor) < 1 or data * fsdp * tensor != count:
         raise UserError(
-            f"mesh.data={data}, mesh.fsdp={fsdp}, mesh.tensor={tensor}: their product must be the number "
+            f"mesh.data={asked}, mesh.fsdp={fsdp}, mesh.tensor={tensor}: their product must be the number "
             f"of devices, {count}"
         )
     return jax.make_mesh((data, fsdp, tensor), AXES, axis_types=(AxisType.Auto,) * 3, devices=devices)

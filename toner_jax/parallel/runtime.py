@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from toner_jax.common import cache
+from toner_jax.common.console import say
 from toner_jax.parallel.mesh import on_cpu
 
 _LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
@@ -38,12 +39,21 @@ def _keep_programs() -> None:
         return
     folder = cache.private_folder("xla")
     if folder is None or not os.access(folder, os.W_OK):
+        _say_uncached()
         return
     with suppress(OSError):
         cache.trim(folder)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     if jax.config.values[_LEAST_SECONDS] == _JAX_LEAST_SECONDS and _LEAST_SECONDS.upper() not in os.environ:
         jax.config.update(_LEAST_SECONDS, 0.5)
+
+
+@memoised
+def _say_uncached() -> None:
+    say(
+        "compiled programs are not cached, so that each start compiles: there is no cache that can be written; "
+        "XDG_CACHE_HOME names another folder for it"
+    )
 
 
 @memoised

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from toner_jax.common.console import say
 from toner_jax.errors import UserError
 from toner_jax.models import registry
-from toner_jax.parallel.mesh import make_mesh
+from toner_jax.parallel.mesh import all_devices, make_mesh
 from toner_jax.parallel.peak import memory_limit
 from toner_jax.parallel.placement import Work, choose
 from toner_jax.parallel.sharding import AUTO
@@ -32,7 +32,7 @@ def training_mesh(config: ConfigDict, prepared: Path, devices: Sequence[jax.Devi
     Raises:
       UserError: its sizes do not multiply to the number of devices.
     """
-    devices = jax.devices() if devices is None else devices
+    devices = all_devices() if devices is None else devices
     if config.sharding != AUTO or _sizes(config) != (-1, 1, 1) or len(devices) == 1:
         return configured_mesh(config, devices)
     chosen = choose(_work(config, prepared), len(devices), memory_limit(devices[0]))

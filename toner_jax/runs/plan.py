@@ -121,4 +121,6 @@ def _duration(flops: float, mesh: Mesh, dtype: Any) -> str:
     """Time for so many FLOPs on all devices, from the speed of one large matrix product."""
     speed = measured_flops(mesh.devices.flat[0], dtype) * mesh.size * _MFU
     minutes = flops / speed / 60
-    return f"{minutes / 60:.1f} hours" if minutes > 90 else f"{max(1, round(minutes))} minutes"
+    if minutes > 90:
+        return f"{minutes / 60:.1f} hours"
+    return f"{round(minutes)} minutes" if minutes >= 1.5 else "a minute"

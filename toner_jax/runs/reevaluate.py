@@ -30,7 +30,7 @@ from toner_jax.runs.generator import FOLDER as GENERATOR
 from toner_jax.runs.loaded import Loaded
 from toner_jax.runs.marker import MARKER, read_marker, stage_result
 from toner_jax.runs.placement import configured_mesh
-from toner_jax.runs.restore import read_work_config
+from toner_jax.runs.restore import read_model_config
 from toner_jax.runs.setup import read_work_schema
 from toner_jax.runs.type_sources import FROM_GOLD, FROM_MATCHER, WITHOUT, TypeSource
 from toner_jax.runs.types_files import FOLDER as TYPES
@@ -63,16 +63,16 @@ class Evaluation(NamedTuple):
         write_atomically(folder / "report.html", html)
 
 
-def changed_config(workdir: Path, changes: Sequence[tuple[str, str]]) -> ConfigDict:
-    """The run's configuration with changed keys, each said.
+def changed_config(folder: Path, changes: Sequence[tuple[str, str]]) -> ConfigDict:
+    """The configuration of a run, or of a model that was saved, with changed keys, each said.
 
     Args:
       changes: keys and their values as on a command line.
 
     Raises:
-      UserError: no work directory, a key that training has fixed, or a value that is refused.
+      UserError: no model, a key that training has fixed, or a value that is refused.
     """
-    config = read_work_config(workdir)
+    config = read_model_config(folder)
     for key, value in changes:
         old = config_keys.get(config, key)
         config_keys.override(config, key, value)

@@ -178,7 +178,9 @@ class Target:
 
     def named(self) -> AbstractContextManager[None]:
         """Within, an error of writing rows names where they go to."""
-        return naming(STDOUT if self.output == STANDARD else self._lines)
+        if self.output == STANDARD:
+            return naming(STDOUT)
+        return naming(self._path if self._streams else self._lines)
 
     def _write(self, answers: Answers, path: Path) -> None:
         if self.form.write_path:
