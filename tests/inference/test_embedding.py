@@ -29,9 +29,9 @@ def params():
 
 
 def rows(seed: int, count: int, most: int = 80) -> list[np.ndarray]:
-    """Many short ones and a few long."""
+    """Many short ones and a few long; of few lengths, as each is a program of its own where a text is alone."""
     rng = np.random.default_rng(seed)
-    lengths = np.minimum(most, 2 + rng.geometric(0.08, count))
+    lengths = np.minimum(most, 2 + rng.geometric(0.08, count) // 4 * 4)
     return [rng.integers(2, 60, n).astype(np.int32) for n in lengths]
 
 
