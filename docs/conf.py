@@ -22,6 +22,8 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
 html_theme = "furo"
 html_title = "toner_jax"
+highlight_language = "none"  # of blocks that name none: commands
+default_role = "code"  # of `names` in docstrings
 html_copy_source = False
 html_show_sourcelink = False
 

@@ -52,3 +52,13 @@ def test_a_terminal_shows_brackets_as_they_are(monkeypatch, capsys):
     err = capsys.readouterr().err
     assert "data[bold].txt" in err
     assert "loss [1.5]" in err
+
+
+def test_a_notebook_s_terminal_gets_lines(monkeypatch, capsys):
+    """It can only add to them, and would show each drawing of a bar below the one before."""
+    console.show_messages()
+    monkeypatch.setattr(console.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("JPY_PARENT_PID", "1")
+    with console.Progress("training", 2) as progress:
+        progress.update(2)
+    assert capsys.readouterr().err == "training: 2/2  0 s left\n"

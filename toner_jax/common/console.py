@@ -13,6 +13,7 @@ import errno
 import io
 import json
 import logging
+import os
 import re
 import sys
 import threading
@@ -198,7 +199,9 @@ def for_terminal(stream: TextIO) -> TextIO:
 
 
 def _shows_bars() -> bool:
-    return _lines in logger.handlers and sys.stderr is not None and sys.stderr.isatty()
+    """Whether a bar can be drawn anew in its place: a notebook's `!command` has a terminal that only adds lines."""
+    in_a_notebook = "JPY_PARENT_PID" in os.environ
+    return _lines in logger.handlers and sys.stderr is not None and sys.stderr.isatty() and not in_a_notebook
 
 
 _TELLING = 10  # steps, of many, whose rate tells how long the rest will take
