@@ -101,10 +101,10 @@ def test_limits(tmp_path, capsys):
 def test_a_dry_run_asks_nothing(tmp_path, capsys):
     end = Endpoint()
     with serving(end) as url:
-        assert main(arguments(tmp_path / "e.jsonl", url, 50, "--dry_run", "--price=1,1")) == 0
+        assert main(arguments(tmp_path / "new/e.jsonl", url, 50, "--dry_run", "--price=1,1")) == 0
     shown = capsys.readouterr().out
     assert not end.seen
-    assert not (tmp_path / "e.jsonl").exists()
+    assert not list(tmp_path.iterdir())
     assert f"{len(wanted(50))} requests for {len(wanted(50))} sentences" in shown
     assert "[system]" in shown
     assert "at most" in shown
@@ -180,6 +180,19 @@ def test_a_torn_line_is_removed(tmp_path):
     check(output, end, 40)
 
 
+def test_a_dry_run_changes_no_file(tmp_path, capsys):
+    """A line that was torn is left out of what it reads, and left where it is."""
+    output = tmp_path / "e.jsonl"
+    with serving(Endpoint()) as url:
+        assert main(arguments(output, url, 60, "--limit=4")) in (0, 1)
+        with output.open("a") as file:
+            file.write('{"id": "to')
+        before, names = output.read_bytes(), {p.name for p in tmp_path.iterdir()}
+        assert main(arguments(output, url, 60, "--dry_run")) == 0
+    assert "4 explained" in capsys.readouterr().err
+    assert (output.read_bytes(), {p.name for p in tmp_path.iterdir()}) == (before, names)
+
+
 def test_batches(tmp_path, capsys):
     output, end = tmp_path / "e.jsonl", Endpoint(contradict=9)
     with serving(end) as url:
@@ -198,6 +211,10 @@ def test_batches(tmp_path, capsys):
         assert main(arguments(output, url, 60, "--batch=poll")) == 0
         assert main(arguments(output, url, 60, "--batch=collect", "--price=1,2")) == 1
         assert "3 unanswered" in capsys.readouterr().out
+        questions = [text for name, text in end.files.items() if name.startswith("file")]
+        bodies = [json.loads(row)["body"] for text in questions for row in text.splitlines()]
+        assert bodies
+        assert all("max_completion_tokens" in body and "max_tokens" not in body for body in bodies)
         sent = Counter(
             row for name, text in end.files.items() if name.startswith("file") for row in text.splitlines()
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0  # seconds between attempts: doubled each time
-_LATER_NAME = "max_completion_tokens"  # what endpoints call `max_tokens` that refuse it
+LATER_NAME = "max_completion_tokens"  # what endpoints call `max_tokens` that refuse it
 _TRIED_AGAIN = {408, 409, 425, 429}  # and everything from 500 on
 # What no other sentence would get a better answer to.
 _FATAL = {401: "the key is refused", 403: "the key may not do this", 404: "no such address or model"}
@@ -83,8 +83,8 @@ class Chat:
             except (
                 Exception
             ) as error:  # the client and its transport raise many kinds: what is no answer is one
-                if _LATER_NAME in str(error) and _LATER_NAME not in named:
-                    self._name = _LATER_NAME
+                if LATER_NAME in str(error) and LATER_NAME not in named:
+                    self._name = LATER_NAME
                     continue
                 why, wanted = _failure(error)
             if attempt < attempts:

@@ -27,8 +27,11 @@ class Ledger:
       cost: what all answers have cost, in the unit of the prices.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, changes_nothing: bool = False):
         """Reads what is there; a last line that a kill has torn is removed.
+
+        Args:
+          changes_nothing: such a line is left out, and stays.
 
         Raises:
           UserError: a line that is none of ours.
@@ -38,9 +41,9 @@ class Ledger:
         self._ids: dict[str, str] = {}
         self._answers: dict[str, Mapping[str, Any]] = {}
         self._refused: set[str] = set()
-        for entry in _entries(path):
+        for entry in _entries(path, changes_nothing):
             self._remember(entry)
-        for entry in _entries(self.refused_path):
+        for entry in _entries(self.refused_path, changes_nothing):
             self._refused.add(entry["key"])
             self.cost += entry["cost"] or 0.0
 
@@ -118,12 +121,12 @@ def opened(path: Path) -> Iterator[Ledger]:
         lock.release()
 
 
-def _entries(path: Path) -> Iterator[dict[str, Any]]:
+def _entries(path: Path, changes_nothing: bool) -> Iterator[dict[str, Any]]:
     if not path.exists():
         return
     content = path.read_bytes()
     whole, _, torn = content.rpartition(b"\n")
-    if torn:
+    if torn and not changes_nothing:
         warn(f"{path}: its last line was torn by a kill, and is removed")
         with path.open("r+b") as file:
             file.truncate(len(content) - len(torn))
