@@ -218,3 +218,16 @@ def test_repairs_are_listed_with_their_places(capsys, tmp_path):
     ]  # fmt: skip
     assert main([*argv, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["train"]["repaired_at"]["span_trimmed"] == [f"{file}:1"]
+
+
+def test_entities_that_end_inside_words_are_listed_with_their_texts(capsys, tmp_path):
+    """Offsets that are off by one, it may be: nothing else tells where."""
+    (tmp_path / "train.jsonl").write_text(
+        '{"id": "a7", "text": "Rain in Lima .", "entities": [[9, 12, "LOC"]]}\n'
+    )
+    argv = arguments("custom.py", tmp_path, "--config.data.format=jsonl", "--splits=train", "--repairs")
+    assert main(argv) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.endswith(
+        "train: unreachable: train-0: 'ima' (location), characters 9 to 12 of 'Rain in Lima .'"
+    ), shown

@@ -108,6 +108,7 @@ def test_what_is_no_model(tmp_path, monkeypatch, name, revision, message):
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.slow
 def test_predict_with_it(tmp_path, capsys):
     (tmp_path / "in.txt").write_text(TEXT + "\n")
     named._warn_of_demonstration.cache_clear()

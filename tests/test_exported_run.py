@@ -31,6 +31,7 @@ def convert(source, target, cache, *options, status=0):
     return done
 
 
+@pytest.mark.slow
 def test_pytorch_loads_every_tensor_and_both_tokenizers(finished, exported):
     run = restore(finished[0], make_mesh())
     words = sorted({w for s in compare_export.sentences_of(finished[0], 80) for w in s.words})

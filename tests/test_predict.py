@@ -93,6 +93,7 @@ def test_a_file_of_texts_is_evaluated_as_predict_reads_it(ner, finished, tmp_pat
     assert found["with"] == [(e["text"], e["label"], e["score"]) for entities in predicted for e in entities]
 
 
+@pytest.mark.slow
 def test_both_thresholds_do_what_they_say(ner):
     """`threshold` leaves out entities by their score, `type_threshold` chooses T′ by its cosines, and only those."""
     sentences = [sentence_from_text(str(i), text) for i, text in enumerate(TEXTS[:2])]

@@ -41,6 +41,7 @@ def source(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_every_form_has_the_same_entities(loaded, source, tmp_path, capsys):
     """Those of the JSON lines; what a form has no room for is named, and none is lost without a word."""
 

@@ -57,6 +57,7 @@ def test_types_of_every_split_are_written(finished):
             assert values == sorted(values, reverse=True)
 
 
+@pytest.mark.slow
 def test_second_start_does_nothing(finished, cache):
     workdir, _ = finished
     before = (workdir / "metrics.jsonl").read_bytes()

@@ -83,6 +83,7 @@ def test_options_reach_the_model():
     assert {e.label_ for e in asked(TEXTS[0]).ents} <= {"person"}
 
 
+@pytest.mark.slow
 def test_entities_of_other_components_stay():
     def pipeline(**config):
         made = spacy.blank("en")

@@ -16,6 +16,7 @@ from typing import Any
 
 from toner_jax.atoms import bare, glue_words, join
 from toner_jax.common import reads
+from toner_jax.common.cli import did_you_mean
 from toner_jax.errors import UserError
 
 _LONGEST_FILE = 1 << 24  # characters of a schema's file
@@ -104,6 +105,8 @@ class Schema:
             items = value["types"]
             if isinstance(items, Mapping):
                 items = [{"name": n, "description": d or ""} for n, d in items.items()]
+            for item in items:
+                _check_keys(item, ("name", "description", "tags"), source)
             types = tuple(
                 EntityType(str(t["name"]), str(t.get("description", "")), tuple(map(str, t.get("tags", ()))))
                 for t in items
@@ -114,6 +117,14 @@ class Schema:
                 f"{source}: a schema is {{name: description}} or "
                 f'{{"name", "types": [{{"name", "description", "tags"}}]}} ({error!r})'
             ) from error
+
+
+def _check_keys(value: Mapping[str, Any], known: Sequence[str], source: str) -> None:
+    """Raises UserError for a key of a type that would not be read."""
+    if unknown := [str(key) for key in value if key not in known]:
+        raise UserError(
+            f"{source}: unknown key {unknown[0]!r}{did_you_mean(unknown[0], known)}; there are {', '.join(known)}"
+        )
 
 
 def fold_label(label: str) -> str:

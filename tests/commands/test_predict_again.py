@@ -76,6 +76,7 @@ def test_rows_of_an_interrupted_command_are_not_lost_without_a_word(tmp_path, so
     arguments = ["--model=x", f"--input={source}", f"--output={tmp_path / 'out.csv'}"]
     with mock.patch.object(predict, "_shown", side_effect=KeyboardInterrupt):
         assert main(arguments) == 130
+    assert "interrupted; the same command goes on with --resume\n" in capsys.readouterr().err
     (tmp_path / "out.csv.partial").write_text('{"text": "cut", "entities": []}\n')
     assert main(arguments) == 0
     says = "out.csv.partial: rows of an interrupted command, found anew; --resume goes on with them\n"
@@ -159,3 +160,10 @@ def test_labels_that_training_did_not_have_are_named(said):
     assert said() == [
         "labels that training did not have: LOC, ship; a schema file as --labels describes them"
     ]
+
+
+def test_an_input_without_texts_is_said(tmp_path, capsys):
+    (tmp_path / "in.txt").write_text("")
+    assert main(["--model=x", f"--input={tmp_path / 'in.txt'}", f"--output={tmp_path / 'out.jsonl'}"]) == 0
+    assert f"{tmp_path / 'in.txt'}: no texts\n" in capsys.readouterr().err
+    assert (tmp_path / "out.jsonl").read_text() == ""

@@ -170,6 +170,11 @@ def test_aliases_of_yaml_are_followed(tmp_path):
         ("s.json", "[1]", "holds a mapping, not a list"),
         ("s.json", '{"types": [{"description": "x"}]}', "a schema is"),
         ("s.json", '{"types": 3}', "a schema is"),
+        (
+            "s.json",
+            '{"types": [{"name": "meal", "tag": ["DISH"]}]}',
+            "unknown key 'tag'; did you mean tags\\?; there are name, description, tags$",
+        ),
         pytest.param("s.yaml", BOMB, f"not well-formed: {TOO_MANY}", id="bomb"),
         pytest.param("s.yaml", MERGES, f"not well-formed: {TOO_MANY}", id="merges"),
         ("s.yaml", "ship: &a [*a]", "not well-formed: an alias stands for what it is part of"),

@@ -22,6 +22,7 @@ def test_area_under_curve_by_pairs():
     assert np.isnan(area_under_curve(np.array([]), absent))
 
 
+@pytest.mark.slow
 def test_a_run(finished, tmp_path, capsys):
     workdir = finished[0]
     assert main(["sweep", "--mode=match", f"--workdir={workdir}", f"--out={tmp_path}"]) == 0

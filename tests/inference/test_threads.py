@@ -74,6 +74,7 @@ def test_the_matchers_ids(monkeypatch):
     assert len(features._words) <= 10
 
 
+@pytest.mark.slow
 def test_predictions(ner, monkeypatch):
     texts = [
         f"Judge Ivan Borca{a}{b} met Rita of Lim{a} in {i} towns." for i, a in enumerate("abc") for b in "xy"

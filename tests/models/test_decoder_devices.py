@@ -40,6 +40,7 @@ def logits(model, on_cpu):
     return jax.device_get(run(params))
 
 
+@pytest.mark.slow
 def test_both_layouts_give_the_same_logits(model):
     (on_cpu, transposed), (elsewhere, plain) = logits(model, True), logits(model, False)
     np.testing.assert_allclose(on_cpu, elsewhere, rtol=1e-5, atol=1e-5)

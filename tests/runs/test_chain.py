@@ -38,6 +38,7 @@ def test_every_reader_refuses_them(mixed, tmp_path):
             read()
 
 
+@pytest.mark.slow
 def test_they_are_read_if_accepted(mixed, finished, tmp_path, caplog):
     ner = toner_jax.load(mixed, accept_mixed=True)
     assert [w.message for w in caplog.records if w.levelname == "WARNING"] == list(ner.mixed)

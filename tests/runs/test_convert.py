@@ -82,6 +82,7 @@ def test_bert_is_the_same_bit_for_bit(sources, tmp_path, name):
     assert_equal(read(tmp_path, model.config, oracles.bert_shapes(Bert(model.config))), params)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_read_as_float32(sources, tmp_path, converted):
     convert(str(sources / "flan"), tmp_path / "model", dtype="bfloat16")
     params = read_t5(tmp_path / "model")
@@ -175,6 +176,14 @@ def test_refused_sources_leave_nothing_behind(sources, tmp_path, capsys, spoil, 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("toner-jax: ")
     assert {p.name for p in tmp_path.iterdir()} <= {"source"}
+
+
+def test_a_run_that_is_not_there_is_not_looked_for_on_the_hub(tmp_path, capsys):
+    (tmp_path / "runs").mkdir()
+    assert main([f"--from={tmp_path}/runs/recipe", f"--to={tmp_path / 'to'}"]) == 2
+    assert capsys.readouterr().err.startswith(
+        f"toner-jax: {tmp_path}/runs/recipe: no such folder; give a run's work directory"
+    )
 
 
 def test_refused_targets(sources, tmp_path):

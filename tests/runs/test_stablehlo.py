@@ -43,6 +43,11 @@ def alone(folder, program: str) -> str:
     return done.stdout
 
 
+def test_all_files_have_the_same_rights(exported):
+    """Those that safetensors makes are their owner's alone."""
+    assert len({path.stat().st_mode for path in exported.iterdir() if path.is_file()}) == 1
+
+
 def test_the_block_of_the_docs_writes_what_the_model_writes(exported):
     page = (ROOT / "docs/integrations.md").read_text(encoding="utf-8")
     (block,) = (b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "jax.export" in b)

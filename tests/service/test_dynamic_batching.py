@@ -210,6 +210,7 @@ def test_closing_does_not_wait_for_programs():
     go_on.set()
 
 
+@pytest.mark.slow
 def test_a_real_model_answers_as_it_does_alone(ner):
     texts = ["Judge Ivan Borcalski came to Selqua. Rita of Lima left.", "", "In 1973 it rained in Peru."] * 4
     batcher = Batcher(ner, prepare=False)

@@ -80,9 +80,9 @@ def stepped(kind: str, option, parts: int):
 @pytest.mark.parametrize(
     ("kind", "option", "parts"),
     [
-        ("generator", "token", 3),
+        pytest.param("generator", "token", 3, marks=pytest.mark.slow),
         pytest.param("generator", "sequence", 2, marks=pytest.mark.slow),
-        pytest.param("matcher", None, 3, marks=pytest.mark.slow),
+        ("matcher", None, 3),
         pytest.param("matcher", 0.7, 12, marks=pytest.mark.slow),
     ],
 )

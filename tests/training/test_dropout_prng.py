@@ -44,6 +44,7 @@ def test_the_state_says_which(prng, words):
     assert born(prng)["rng"].shape == abstract_state(init, TX, prng)["rng"].shape == (words,)
 
 
+@pytest.mark.slow
 def test_both_begin_with_the_same_parameters_and_draw_other_masks():
     np.testing.assert_array_equal(born(THREEFRY)["params"]["w"], born(RBG)["params"]["w"])
     one, other = trained(THREEFRY, 2)["params"]["w"], trained(RBG, 2)["params"]["w"]

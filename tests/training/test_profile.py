@@ -48,6 +48,7 @@ def test_perfetto_opens_the_trace(traced):
     assert any(re.match("dot|ynn_fusion", event.get("name", "")) for event in events)
 
 
+@pytest.mark.slow
 def test_a_training_is_the_same(tmp_path, monkeypatch):
     plain = _run(tmp_path / "plain")
     monkeypatch.setattr("toner_jax.training.loop.FitOptions.profile", 3)

@@ -133,6 +133,7 @@ with Checkpoints(Path(sys.argv[1]), read_only=True) as checkpoints:
 """
 
 
+@pytest.mark.slow
 def test_a_program_that_imports_nothing_before_hears_nothing(tmp_path):
     """absl's logger, asked for before absl is imported, is one that does not know who logs."""
     with Checkpoints(tmp_path / "kept") as checkpoints:

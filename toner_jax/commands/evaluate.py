@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toner_jax.commands.config_file import check_key
@@ -90,6 +91,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from toner_jax.parallel.runtime import set_up_compilation
 
     set_up_compilation()
+    _check_output(options.output)
     with together(Wanted()):
         ner, evaluation = _evaluated(options)
         if not is_first():
@@ -97,6 +99,12 @@ def _evaluate(options: argparse.Namespace) -> None:
         if options.output:
             evaluation.write(options.output, options.workdir, ner)
     _show(evaluation.report, as_json=options.json)
+
+
+def _check_output(folder: Path | None) -> None:
+    """Raises UserError where files of something else lie: only an earlier evaluation is replaced."""
+    if folder and folder.is_dir() and any(folder.iterdir()) and not (folder / "report.json").is_file():
+        raise UserError(f"--output={folder}: not an empty folder, and no evaluation's; give a new one")
 
 
 def _evaluated(options: argparse.Namespace) -> tuple[Ner, Evaluation]:

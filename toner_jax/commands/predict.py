@@ -51,7 +51,12 @@ def main(arguments: Sequence[str]) -> int:
         if not is_first():  # it helps to find entities, which the first one writes
             nowhere = folders.enter_context(tempfile.TemporaryDirectory())
             options.output, options.output_format, options.resume = f"{nowhere}/entities", JSONL, False
-        return _predict_file(options)
+        try:
+            return _predict_file(options)
+        except KeyboardInterrupt:
+            if not Path(f"{options.output}.partial").is_file():
+                raise
+            raise cli.Ended(cli.INTERRUPTED, "interrupted; the same command goes on with --resume") from None
 
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
@@ -163,8 +168,8 @@ def _predict_file(options: argparse.Namespace) -> int:
             total = _count(options.input, format)
             if total and not sink.isatty():
                 written = _shown(written, total - written_before)
-            for _ in written:
-                pass
+            if not sum(1 for _ in written) and not written_before:
+                warn(f"{options.input}: no texts")
         target.finish(tokenize)
         return writer.finish()
 

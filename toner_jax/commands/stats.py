@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from toner_jax.commands import config_file
@@ -13,6 +13,7 @@ from toner_jax.common.console import cell, say, show, show_json, show_rich
 if TYPE_CHECKING:
     from toner_jax.data.corpora.published import Comparison
     from toner_jax.data.dataset import Dataset
+    from toner_jax.schema import Sentence
 
 SPLITS = ("train", "dev", "test")
 
@@ -89,10 +90,21 @@ def _show(name: str, figures: dict[str, Any], dataset: Dataset, options: argpars
         show(*dataset.notes)
         for split, repairs in dataset.repairs.items() if options.repairs else ():
             show(*(f"{split}: {reason}: {place}" for reason in repairs for place in repairs.places(reason)))
+            show(*_unreachable(split, dataset.splits[split]))
     if options.picture:
         from toner_jax.evaluation.charts import dataset_picture
 
         dataset_picture(dataset.splits, dataset.schema, options.picture)
+
+
+def _unreachable(split: str, sentences: Iterable[Sentence]) -> Iterator[str]:
+    """A line for each entity that begins or ends inside a word: offsets that are off, it may be."""
+    for s in sentences:
+        for e in s.unreachable:
+            yield (
+                f"{split}: unreachable: {s.id}: {s.text[e.start : e.end]!r} ({e.type}), characters {e.start} to "
+                f"{e.end} of {s.text!r}"
+            )
 
 
 def statistics(config: Any, dataset: Dataset, tokenizer: str | None) -> dict[str, Any]:

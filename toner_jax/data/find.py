@@ -49,6 +49,9 @@ def given_names(options: DataOptions, split: str) -> list[str]:
     return [name.strip() for name in getattr(options, split).split(",") if name.strip()]
 
 
+_SUFFIXES = (".jsonl", ".json", ".csv", ".spacy", ".txt", ".conll", ".tsv", ".iob2")
+
+
 def missing_split(
     options: DataOptions, split: str, suffixes: Sequence[str], kind: str = "file"
 ) -> MissingData:
@@ -64,8 +67,9 @@ def missing_split(
 
 
 def _others(folder: Path, stems: Sequence[str]) -> list[str]:
-    """Files of a split's usual names, with whatever suffixes."""
-    return sorted(p.name for p in folder.glob("*.*") if p.name.partition(".")[0] in stems)
+    """Files of a split's usual names, with the suffixes of any format."""
+    names = (f"{stem}{suffix}" for stem in stems for suffix in _SUFFIXES)
+    return [name for name in names if reads.is_file(folder / name)]
 
 
 def find_path(

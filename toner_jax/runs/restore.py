@@ -97,7 +97,9 @@ def read_work_config(workdir: Path) -> ConfigDict:
       UserError: it is none.
     """
     if not (workdir / config_files.CONFIG).is_file():
-        raise UserError(f"{workdir}: no config.json; a model is the work directory of a run")
+        raise UserError(
+            f"{workdir}: no config.json; a model is the work directory of a run, or a folder of save_pretrained"
+        )
     return config_files.load(workdir / config_files.CONFIG)
 
 

@@ -100,7 +100,7 @@ class Model(BaseModel):
     type_threshold: float
     matches: bool
     explains: bool
-    limits: dict[str, float]
+    limits: dict[str, int | float]
     note: str = Field("", description="What everyone who uses the model has to know.")
 
 

@@ -60,7 +60,7 @@ def with_truncated(dropped: Counter[str], output: Output) -> Counter[str]:
 def place_spans(word_ids: WordIds, words: Sequence[str], spans: Sequence[WrittenSpan]) -> Found:
     """The entities of items written under the grammar. Their strings are runs of the words; where one occurs more
     than once, `align` says which is meant."""
-    scored = [Score(s.type_score, s.span_score) for s in spans]
+    scored = [Score(min(1.0, s.type_score), min(1.0, s.span_score)) for s in spans]  # rounding may pass 1
     items = best_items(zip(((s.type, join(words[s.start : s.end])) for s in spans), scored, strict=True))
     own = [Entity(s.start, s.end, s.type) for s in spans]
     entities: Sequence[Entity | None] = own

@@ -36,6 +36,7 @@ from toner_jax.training.state import State
 from toner_jax.training.throughput import Compute, Throughput, in_words
 
 _ASK_EVERY = 5  # steps; a question waits for the steps before it
+_LONG_TRAINING = 300.0  # seconds; a shorter one has no time to save
 _COSTLY_EVALUATION = 0.15  # the share of wall time above which a run is told how to spend less
 
 
@@ -260,7 +261,7 @@ class _Loop:
             f"{job.stage}: {steps} steps in {timing['seconds']:.0f} s, {share:.0%} of it on dev evaluation, "
             f"{compiling:.0%} on compilation; {in_words(timing)}"
         )
-        if share > _COSTLY_EVALUATION and is_first():
+        if share > _COSTLY_EVALUATION and timing["seconds"] > _LONG_TRAINING and is_first():
             warn(f"{job.stage}: evaluation is costly here; raise eval.every or lower eval.dev_max_sentences")
 
     def _collect(self) -> None:

@@ -145,7 +145,7 @@ def write_tensors(
         # Contiguous, for safetensors writes the memory as it lies, whatever the strides.
         values = {t.name: np.ascontiguousarray(t.values(), dtype=dtype) for t in shard}
         if write:
-            _save(folder / file, values)
+            save_tensors(folder / file, values)
         weight_map |= dict.fromkeys(values, file)
     if not write:
         return
@@ -160,7 +160,7 @@ def write_tensors(
                 path.unlink()
 
 
-def _save(path: Path, values: Mapping[str, np.ndarray]) -> None:
+def save_tensors(path: Path, values: Mapping[str, np.ndarray]) -> None:
     """Writes a file whole or not at all; raises an OSError that names it, where safetensors has an error of its own."""
     partial = unfinished(path, "tmp")
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax.numpy as jnp
 
-from toner_jax.common.files import describe_failure, is_full, remove, remove_leftovers, unfinished
+from toner_jax.common.files import describe_failure, expanded, is_full, remove, remove_leftovers, unfinished
 from toner_jax.errors import ParameterError, UserError
 from toner_jax.models import registry
 from toner_jax.models.hf.hub import resolve
@@ -44,7 +44,13 @@ def convert(
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target}: not an empty folder; choose another target")
-    source = _found(source)
+    source, folder = _found(source), expanded(source)
+    # Of two words, the first may be a user of the hub, and is no folder then.
+    if not folder.exists() and "/" in source and folder.parent.is_dir():
+        raise UserError(
+            f"{source}: no such folder; give a run's work directory, a folder of save_pretrained, or a model of "
+            "Hugging Face"
+        )
     if is_run(Path(source)):
         return _export(Path(source), target, step, dtype, form)
     if form != HUGGING_FACE:

@@ -23,7 +23,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors.flax import save_file
 
 from toner_jax.inference.embedding import embed
 from toner_jax.inference.free import FreeGenerator
@@ -31,6 +30,7 @@ from toner_jax.inference.lengths import few_lengths
 from toner_jax.inference.sources import make_source
 from toner_jax.models import registry
 from toner_jax.models.decoder import MakeDecoder
+from toner_jax.models.hf.files import save_tensors
 from toner_jax.parallel.sharding import path_string
 from toner_jax.runs import setup
 from toner_jax.runs.generator import FOLDER as GENERATOR
@@ -63,7 +63,7 @@ def save(folder: Path, restored: Restored, dtype: jnp.dtype) -> None:
     weights = {name: value.astype(dtype) for name, value in weights.items()}
     for name, exported in programs.items():
         (folder / f"{name}{SUFFIX}").write_bytes(exported.serialize())
-    save_file({name: jnp.asarray(value) for name, value in weights.items()}, folder / WEIGHTS)
+    save_tensors(folder / WEIGHTS, weights)
     about = _about(restored, dtype, lengths, programs)
     text = json.dumps(about, indent=1, ensure_ascii=False)
     (folder / ABOUT).write_text(text + "\n", encoding="utf-8")
