@@ -178,6 +178,12 @@ def test_refused_sources_leave_nothing_behind(sources, tmp_path, capsys, spoil, 
     assert {p.name for p in tmp_path.iterdir()} <= {"source"}
 
 
+def test_the_demonstration_goes_by_its_name(tmp_path, capsys):
+    assert main(["--from=quickstart", f"--to={tmp_path / 'to'}"]) == 0
+    assert "generator and matcher" in capsys.readouterr().out
+    assert (tmp_path / "to" / "matcher" / "model.safetensors").is_file()
+
+
 def test_a_run_that_is_not_there_is_not_looked_for_on_the_hub(tmp_path, capsys):
     (tmp_path / "runs").mkdir()
     assert main([f"--from={tmp_path}/runs/recipe", f"--to={tmp_path / 'to'}"]) == 2

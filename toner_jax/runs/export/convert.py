@@ -44,7 +44,8 @@ def convert(
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target}: not an empty folder; choose another target")
-    source, folder = _found(source), expanded(source)
+    source = _found(source)
+    folder = expanded(source)
     # Of two words, the first may be a user of the hub, and is no folder then.
     if not folder.exists() and "/" in source and folder.parent.is_dir():
         raise UserError(
