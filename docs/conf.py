@@ -31,6 +31,7 @@ myst_heading_anchors = 3
 myst_enable_extensions = ["attrs_block"]
 nb_execution_mode = "force"
 nb_execution_in_temp = True
+nb_merge_streams = True  # one block of output a cell
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
