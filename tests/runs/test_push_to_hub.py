@@ -74,7 +74,9 @@ def test_there_and_back(hub):
         ["load", {"model": "ann/names", "revision": "v9"}],
     )
     assert loaded == names
-    assert missing.endswith("no config.json; a model is the work directory of a run, or a folder of save_pretrained")
+    assert missing.endswith(
+        "no config.json; a model is the work directory of a run, or a folder of save_pretrained"
+    )
     assert unknown.startswith(
         "ann/names: no such folder, and downloading it from the Hugging Face hub failed ("
     )

@@ -78,6 +78,7 @@ def test_types_and_explanations(address):
 def test_what_it_says_of_itself(address):
     about = client(address).model()
     assert (about["model"], about["note"], about["explains"]) == ("a test", "only a test", True)
+    assert {type(about["limits"][name]) for name in ("body", "texts", "labels", "waiting")} == {int}
     assert about["labels"][0] == {"name": "ship", "description": "a ship"}
     assert sent(address, "GET", "/health")[0] == 200
     schema = json.loads(sent(address, "GET", "/openapi.json")[2])
@@ -101,7 +102,8 @@ def test_what_it_says_of_itself(address):
         ({"text": "a"}, "texts"),
         ({"texts": "a"}, "texts"),
         ({"texts": [1]}, "texts.0"),
-        ({"texts": ["a"], "more": 1}, "more"),
+        ({"texts": ["a"], "more": 1}, "more: no such key; there are texts"),
+        ({"texts": ["a"], "treshold": 0.5}, "treshold: no such key; did you mean threshold?"),
         ({"texts": ["a"], "threshold": 1.5}, "threshold"),
         ({"texts": ["a"], "type_threshold": -2}, "type_threshold"),
         ({"texts": ["a"], "labels": []}, "labels is empty"),
@@ -178,7 +180,7 @@ def test_other_paths_and_methods(address):
     assert sent(address, "GET", "/nowhere")[0] == 404
     assert sent(address, "GET", "/predict")[0] == 405
     assert sent(address, "HEAD", "/health")[0] == sent(address, "HEAD", "/ready")[0] == 200
-    assert json.loads(sent(address, "PUT", "/predict")[2]) == {"error": "Method Not Allowed"}
+    assert json.loads(sent(address, "PUT", "/predict")[2]) == {"error": "Method Not Allowed; use POST"}
 
 
 def test_a_slow_body_is_not_waited_for():

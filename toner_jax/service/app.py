@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from toner_jax import __version__
 from toner_jax.api import Ner
+from toner_jax.common.cli import did_you_mean
 from toner_jax.errors import UserError
 from toner_jax.inference.labels import read_labels
 from toner_jax.service import messages
@@ -286,6 +287,11 @@ async def _read(request: Request, kind: type[Body]) -> Body:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         at = ".".join(str(part).encode(errors="replace").decode() for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = list(kind.model_fields)
+            raise Refused(
+                422, f"{at}: no such key{did_you_mean(at, known)}; there are {', '.join(known)}"
+            ) from None
         message = first["msg"].removeprefix("Value error, ")
         raise Refused(422, f"{at}: {message}" if at else message) from None
 
@@ -309,7 +315,9 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 async def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return as_json({"error": str(error.detail)}, error.status_code, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    use = f"; use {headers['Allow']}" if "Allow" in headers else ""
+    return as_json({"error": f"{error.detail}{use}"}, error.status_code, headers)
 
 
 async def _defect(_: Request, error: Exception) -> Response:
