@@ -174,7 +174,9 @@ MISTAKES = {
     "predict --model=run --input=texts.txt --batch=many": (
         "--batch: expected a whole number, not 'many'; see toner-jax predict --help"
     ),
-    "predict --model=empty --input=texts.txt": "empty: no config.json; a model is the work directory of a run",
+    "predict --model=empty --input=texts.txt": (
+        "empty: no config.json; a model is the work directory of a run, or a folder of save_pretrained"
+    ),
     "predict --model=run --input=missing.txt": "missing.txt: cannot be opened (No such file or directory)",
     "predict --model=run --input=texts.txt --output=texts.txt": (
         "texts.txt: is the input, too; give the output another file"
@@ -189,7 +191,8 @@ MISTAKES = {
         "it anew (other settings are given to the run, not edited here)"
     ),
     # evaluate
-    "evaluate --workdir=missing": "missing: no config.json; a model is the work directory of a run",
+    "evaluate --workdir=missing": "missing: no config.json; a model is the work directory of a run, or a folder of "
+    "save_pretrained",
     "evaluate --workdir=run --split=tests": (
         "--split: 'tests' is none of train, dev, test; see toner-jax evaluate --help"
     ),
