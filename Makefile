@@ -21,7 +21,7 @@ test-all: test-env  ## The long ones too.
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 # The compilers lie apart: where they are installed, JAX looks for their devices whenever it starts.
-test-compilers: .venv/.compilers  ## One-layer programs for accelerators that are not here; the compilers are 1 GB.
+test-compilers: .venv/compilers/.installed  ## One-layer programs for accelerators that are not here; the compilers are 1 GB.
 	PYTHONPATH=.venv/compilers:$$PYTHONPATH $(BIN)/python -m pytest -q -n 2 tests/compiling/test_accelerators.py $(ONLY)
 
 site: test-env  ## The documentation as a site; its tutorial is run.
@@ -53,7 +53,7 @@ test-env: .venv/.test-installed
 	$(PIP) install -e '.[test]'
 	touch $@
 
-.venv/.compilers: .venv/.test-installed
+.venv/compilers/.installed: .venv/.test-installed
 	jax=$$($(BIN)/python -c 'import jaxlib; print(jaxlib.__version__)'); \
 	$(PIP) install --no-deps --target .venv/compilers jax-cuda12-plugin==$$jax jax-cuda12-pjrt==$$jax \
 	  'nvidia-cuda-nvcc-cu12>=12.9.86' 'libtpu>=0.0.42'
