@@ -13,7 +13,7 @@ from toner_jax.common.console import say
 from toner_jax.common.files import write_atomically
 from toner_jax.errors import UserError
 from toner_jax.explaining.asking import Outcome, Used, take
-from toner_jax.explaining.endpoint import LATER_NAME, Reply, reply_of
+from toner_jax.explaining.endpoint import LATER_NAME, Reply, reply_of, with_limit_called
 from toner_jax.explaining.ledger import Ledger
 from toner_jax.explaining.limits import Prices
 from toner_jax.explaining.question import Question
@@ -67,7 +67,7 @@ async def submit(client: AsyncOpenAI, questions: Sequence[Question], output: Pat
 
 def _body(question: Question) -> dict[str, Any]:
     """A request of a batch: a day is too long to find out that an endpoint refuses the former name of a limit."""
-    return {LATER_NAME if key == "max_tokens" else key: value for key, value in question.request.items()}
+    return with_limit_called(LATER_NAME, question.request)
 
 
 async def _marked(client: AsyncOpenAI, digest: str) -> Any:

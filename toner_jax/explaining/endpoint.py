@@ -77,7 +77,7 @@ class Chat:
         for attempt in range(1, attempts + 1):
             wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.5, 1.5)
             await allowed()
-            named = {self._name if key == "max_tokens" else key: value for key, value in request.items()}
+            named = with_limit_called(self._name, request)
             try:
                 return reply_of(await self._client.chat.completions.create(**named))
             except (
@@ -90,6 +90,11 @@ class Chat:
             if attempt < attempts:
                 await asyncio.sleep(wait if wanted is None else wanted)
         raise Unanswered(f"{why}, {attempts} times")
+
+
+def with_limit_called(name: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """A request whose `max_tokens` has another name."""
+    return {name if key == "max_tokens" else key: value for key, value in request.items()}
 
 
 def reply_of(completion: Any) -> Reply:

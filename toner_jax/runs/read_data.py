@@ -42,12 +42,14 @@ def read_data(config: ConfigDict) -> Dataset:
         repaired = ", ".join(f"{count} {kind}" for kind, count in dataset.repairs[name].items())
         note = f" (repaired: {repaired})" if repaired else ""
         lost = f", {unreachable:,} of them unreachable" if unreachable else ""
-        counts = f"{_count(len(sentences), 'sentence', 's')}, {_count(entities, 'entit', 'ies', 'y')}"
+        counts = (
+            f"{_count(len(sentences), 'sentence', 'sentences')}, {_count(entities, 'entity', 'entities')}"
+        )
         say(f"{name}: {counts}{lost}{note}")
     for line in dataset.notes:
         say(line)
     return dataset
 
 
-def _count(number: int, stem: str, many: str, one: str = "") -> str:
-    return f"{number:,} {stem}{one if number == 1 else many}"
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
