@@ -12,6 +12,8 @@ import pytest
 from toner_jax.config import base
 from toner_jax.data.corpora import generated
 from toner_jax.data.corpora.schemas import BUILTIN
+from toner_jax.data.find import SUFFIXES
+from toner_jax.data.formats.registry import FORMATS
 from toner_jax.data.load import load_dataset
 from toner_jax.data.options import DataOptions
 from toner_jax.errors import UserError
@@ -330,3 +332,8 @@ def test_files_in_another_form_are_named(tmp_path):
     data = config(dir=str(tmp_path), train="", dev="", test="")
     with pytest.raises(UserError, match=r"; there is train\.jsonl: data\.format=auto tells its form\. "):
         load_dataset(data)
+
+
+def test_a_file_of_any_format_is_named():
+    """Where another form was asked for, whatever suffix it has."""
+    assert {*SUFFIXES} == {suffix for form in FORMATS.values() for suffix in form.suffixes if suffix}

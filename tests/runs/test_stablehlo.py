@@ -24,11 +24,21 @@ for name in ("toner_jax", "flax", "transformers", "optax", "orbax"):
 
 
 @pytest.fixture(scope="module")
-def exported(finished, tmp_path_factory):
-    """Of a run whose outputs are no lists yet: whatever is written has to be the same."""
-    folder = tmp_path_factory.mktemp("stablehlo") / "exported"
-    assert app.main(["convert", f"--from={finished[0]}", f"--to={folder}", "--format=stablehlo"]) == 0
-    return folder
+def exports(finished, tmp_path_factory):
+    """The folder by dtype, of a run whose outputs are no lists yet: whatever is written has to be the same."""
+
+    def export(dtype: str):
+        folder = tmp_path_factory.mktemp(dtype) / "exported"
+        flags = [f"--from={finished[0]}", f"--to={folder}", "--format=stablehlo", f"--dtype={dtype}"]
+        assert app.main(["convert", *flags]) == 0
+        return folder
+
+    return {dtype: export(dtype) for dtype in ("float32", "bfloat16")}
+
+
+@pytest.fixture
+def exported(exports):
+    return exports["float32"]
 
 
 def alone(folder, program: str) -> str:
@@ -48,7 +58,9 @@ def test_all_files_have_the_same_rights(exported):
     assert len({path.stat().st_mode for path in exported.iterdir() if path.is_file()}) == 1
 
 
-def test_the_block_of_the_docs_writes_what_the_model_writes(exported):
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_block_of_the_docs_writes_what_the_model_writes(exports, dtype):
+    exported = exports[dtype]
     page = (ROOT / "docs/integrations.md").read_text(encoding="utf-8")
     (block,) = (b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "jax.export" in b)
     printed = alone(exported, block + "\nprint(json.dumps(written))\n")
@@ -90,15 +102,14 @@ def test_the_vectors_have_the_cosines_of_the_matcher(exported, finished):
     np.testing.assert_allclose(cosines, wanted, atol=1e-5)
 
 
-def test_bfloat16_computes_in_bfloat16(finished, tmp_path):
-    flags = [f"--from={finished[0]}", f"--to={tmp_path / 'to'}", "--format=stablehlo", "--dtype=bfloat16"]
-    assert app.main(["convert", *flags]) == 0
+def test_bfloat16_computes_in_bfloat16(exports):
+    folder = exports["bfloat16"]
     from safetensors.flax import load_file
 
-    assert {str(v.dtype) for v in load_file(tmp_path / "to" / "weights.safetensors").values()} == {"bfloat16"}
+    assert {str(v.dtype) for v in load_file(folder / "weights.safetensors").values()} == {"bfloat16"}
     import jax
 
-    match = jax.export.deserialize((tmp_path / "to" / "match_64.stablehlo").read_bytes())
+    match = jax.export.deserialize((folder / "match_64.stablehlo").read_bytes())
     assert "xbf16>, tensor<" in match.mlir_module()
     assert match.platforms == ("cpu", "cuda", "rocm", "tpu")
 

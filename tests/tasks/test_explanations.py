@@ -114,10 +114,3 @@ def test_the_grammar_writes_the_list_and_the_word_after_it(task):
     assert not grammar.ends
     assert decode(grammar.open + grammar.empty) == "Entity: [] Explanation:"
     assert decode(grammar.last) == ")] Explanation:"
-
-
-def test_a_score_that_rounding_has_put_above_one_is_one(task):
-    target = task.target(sentence("first", Entity(1, 2, "location")))
-    written = WrittenSpan(1, 2, "location", 1.0000001, 1.0000012)
-    found = task.read(TEXT.split(), Output(list(target), np.zeros(len(target), np.float32), (written,)))
-    assert [(s.type, s.span, s.joint) for s in found.scores] == [(1.0, 1.0, 1.0)]

@@ -34,14 +34,13 @@ def main(arguments: Sequence[str]) -> int:
     if options.max_cost is not None and options.price is None:
         raise UserError("--max_cost needs --price=PROMPT,ANSWER of a million tokens")
     questions = _questions(options)
-    from toner_jax.explaining.ledger import Ledger, opened
+    from toner_jax.explaining.ledger import opened
 
-    if options.dry_run:
-        ledger = Ledger(options.output, changes_nothing=True)
-        _describe(_left(questions, ledger, again=options.again)[: options.limit], options.price)
-        return cli.OK
-    with opened(options.output) as ledger:
+    with opened(options.output, changes_nothing=options.dry_run) as ledger:
         left = _left(questions, ledger, again=options.again)[: options.limit]
+        if options.dry_run:
+            _describe(left, options.price)
+            return cli.OK
         return _run(options, questions, left, ledger)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -39,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 
     Raises:
       UserError: bad input.
+      Ended: Ctrl-C, after which --resume goes on.
     """
     options = _read(arguments)
     from toner_jax.parallel.processes import Wanted, is_first, several, together
@@ -51,12 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         if not is_first():  # it helps to find entities, which the first one writes
             nowhere = folders.enter_context(tempfile.TemporaryDirectory())
             options.output, options.output_format, options.resume = f"{nowhere}/entities", JSONL, False
-        try:
-            return _predict_file(options)
-        except KeyboardInterrupt:
-            if not Path(f"{options.output}.partial").is_file():
-                raise
-            raise cli.Ended(cli.INTERRUPTED, "interrupted; the same command goes on with --resume") from None
+        return _predict_file(options)
 
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
@@ -222,8 +217,7 @@ def _shown(written: Iterator[None], total: int) -> Iterator[None]:
     none where that takes only seconds."""
     with Progress("predict", total) as progress:
         for done, _ in enumerate(written, 1):
-            if done < total or sys.stderr.isatty():
-                progress.update(done)
+            progress.update(done, quiet_end=True)
             yield
 
 

@@ -237,14 +237,17 @@ class Progress:
         if self._bar:
             self._bar.stop()
 
-    def update(self, step: int, note: str = "", force: bool = False) -> None:
-        """Shows `step` of the total; off a terminal at most every few seconds unless forced."""
+    def update(self, step: int, note: str = "", force: bool = False, quiet_end: bool = False) -> None:
+        """Shows `step` of the total; off a terminal at most every few seconds unless forced, and the last one, unless
+        `quiet_end` says that it needs no line."""
         if self._bar:
             self._bar.update(self._task, completed=step)
             if note:
                 self._bar.tasks[0].fields["note"] = printable(note)
             return
         now = time.monotonic()
+        if step == self._total and quiet_end:
+            return
         if force or now - self._said >= self._every or step == self._total:
             self._said = now
             done, seconds = step - self._start, now - self._begun
@@ -294,8 +297,7 @@ def counted(title: str, total: int) -> Iterator[None]:
         def add(count: int) -> None:
             nonlocal done
             done = min(done + count, total)
-            if done < total or _shows_bars():  # elsewhere its end needs no line
-                progress.update(done)
+            progress.update(done, quiet_end=True)
 
         token = _advance.set(add)
         try:

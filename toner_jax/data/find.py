@@ -49,7 +49,10 @@ def given_names(options: DataOptions, split: str) -> list[str]:
     return [name.strip() for name in getattr(options, split).split(",") if name.strip()]
 
 
-_SUFFIXES = (".jsonl", ".json", ".csv", ".spacy", ".txt", ".conll", ".tsv", ".iob2")
+# Of files in any format: those of `formats.registry`, which stands above this module.
+SUFFIXES = (
+    ".csv", ".txt", ".conll", ".tsv", ".iob2", ".iob", ".bio", ".bmes", ".conllu", ".json", ".jsonl", ".spacy",
+)  # fmt: skip
 
 
 def missing_split(
@@ -68,7 +71,7 @@ def missing_split(
 
 def _others(folder: Path, stems: Sequence[str]) -> list[str]:
     """Files of a split's usual names, with the suffixes of any format."""
-    names = (f"{stem}{suffix}" for stem in stems for suffix in _SUFFIXES)
+    names = (f"{stem}{suffix}" for stem in stems for suffix in SUFFIXES)
     return [name for name in names if reads.is_file(folder / name)]
 
 

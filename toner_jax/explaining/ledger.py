@@ -103,12 +103,18 @@ class Ledger:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Ledger]:
+def opened(path: Path, *, changes_nothing: bool = False) -> Iterator[Ledger]:
     """The ledger of a file that no other start is at.
+
+    Args:
+      changes_nothing: it is read alone, whoever is at it.
 
     Raises:
       UserError: another one is, or as `Ledger`.
     """
+    if changes_nothing:
+        yield Ledger(path, changes_nothing=True)
+        return
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

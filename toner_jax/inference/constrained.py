@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
@@ -37,7 +36,7 @@ from toner_jax.inference.work import Work
 from toner_jax.models.decoder import MakeDecoder, Seq2SeqDecoder
 from toner_jax.parallel.exchange import by_share, filled, on_host
 from toner_jax.parallel.mesh import abstract_batch, on_cpu, own_rows, shard_batch
-from toner_jax.tasks.output import Input, Output, WrittenSpan
+from toner_jax.tasks.output import Input, Output, WrittenSpan, probability
 from toner_jax.tasks.task import Task
 
 
@@ -267,10 +266,9 @@ class GrammarGenerator:
             words = (0, 0)
             if len(word_index):
                 words = int(word_index[start - text]), int(word_index[end - 1 - text]) + 1
-            written = math.exp(more + sum(scores[begin:first]))
-            found.append(
-                WrittenSpan(*words, names[kind], written, math.exp(sum(scores[first:at]) + ending[at]))
-            )
+            written = probability(more + sum(scores[begin:first]))
+            follows = probability(sum(scores[first:at]) + ending[at])
+            found.append(WrittenSpan(*words, names[kind], written, follows))
             begin, more = at + 1, scores[at] - ending[at]
         return tuple(found)
 

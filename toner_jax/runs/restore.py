@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,15 @@ def read_model_config(folder: Path) -> ConfigDict:
     file = folder / PRETRAINED
     if not file.is_file():
         return read_work_config(folder)
-    try:
+    with _undamaged(file):
         return config_files.from_json(config_files.read_versioned(file)["config"], str(file))
+
+
+@contextmanager
+def _undamaged(file: Path) -> Iterator[None]:
+    """Errors of reading a `PRETRAINED` file are of its user's, and name it."""
+    try:
+        yield
     except UserError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -186,18 +194,15 @@ def _from_workdir(
 
 
 def _from_pretrained(folder: Path, mesh: Mesh | None, config: ConfigDict | None) -> Restored:
-    try:
-        saved = config_files.read_versioned(folder / PRETRAINED)
-        schema = Schema.from_json(saved["schema"], str(folder / PRETRAINED))
-        config = config or config_files.from_json(saved["config"], str(folder / PRETRAINED))
+    file = folder / PRETRAINED
+    with _undamaged(file):
+        saved = config_files.read_versioned(file)
+        schema = Schema.from_json(saved["schema"], str(file))
+        config = config or config_files.from_json(saved["config"], str(file))
         step, tasks, own = int(saved["step"]), tuple(saved["tasks"]), config.decode.type_threshold
         delta = float(saved["type_threshold"] if own == "" else own)
         wanted = config.decode.calibration_temperature
         calibration_temperature = float(saved["calibration_temperature"] if wanted == DEV else wanted)
-    except UserError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / PRETRAINED}: damaged ({error!r})") from error
 
     mesh = mesh or serving_mesh(config)
 

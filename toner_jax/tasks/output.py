@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,11 @@ class Input:
 
     words: Sequence[str]
     matched: Sequence[str] | None
+
+
+def probability(log_probability: float) -> float:
+    """Of what was written, by the sum of its tokens' log-probabilities, which rounding may take above 0."""
+    return math.exp(min(0.0, log_probability))
 
 
 @dataclass(frozen=True)

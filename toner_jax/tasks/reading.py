@@ -10,7 +10,7 @@ import numpy as np
 
 from toner_jax.atoms import join
 from toner_jax.schema import Entity
-from toner_jax.tasks.output import Output, WrittenSpan
+from toner_jax.tasks.output import Output, WrittenSpan, probability
 from toner_jax.tasks.recognized import Score, best_items
 from toner_jax.text.align import SourceIndex, align
 from toner_jax.text.ids import WordIds
@@ -33,7 +33,7 @@ class Spelled:
 
     def probability(self, begin: int, end: int) -> float:
         """Of the tokens that spell these characters."""
-        return float(np.exp(self.scores[(self.begins < end) & (self.ends > begin)].sum()))
+        return probability(float(self.scores[(self.begins < end) & (self.ends > begin)].sum()))
 
 
 def spell(word_ids: WordIds, output: Output) -> Spelled:
@@ -60,7 +60,7 @@ def with_truncated(dropped: Counter[str], output: Output) -> Counter[str]:
 def place_spans(word_ids: WordIds, words: Sequence[str], spans: Sequence[WrittenSpan]) -> Found:
     """The entities of items written under the grammar. Their strings are runs of the words; where one occurs more
     than once, `align` says which is meant."""
-    scored = [Score(min(1.0, s.type_score), min(1.0, s.span_score)) for s in spans]  # rounding may pass 1
+    scored = [Score(s.type_score, s.span_score) for s in spans]
     items = best_items(zip(((s.type, join(words[s.start : s.end])) for s in spans), scored, strict=True))
     own = [Entity(s.start, s.end, s.type) for s in spans]
     entities: Sequence[Entity | None] = own

@@ -16,6 +16,7 @@ from toner_jax.commands.outputs.answers import OURS, Answers, Tokenize
 from toner_jax.commands.outputs.forms import FORMS, JSONL, form_of
 from toner_jax.commands.outputs.unread import Unread
 from toner_jax.commands.rows import STANDARD
+from toner_jax.common import cli
 from toner_jax.common.console import STDOUT, as_utf8, for_terminal, standard_output, warn
 from toner_jax.common.files import naming, remove, remove_leftovers, unfinished, why_unwritable
 from toner_jax.errors import UserError
@@ -105,6 +106,9 @@ class Target:
                 raise UserError(f"{self._lines}:{answer.number}: {reason}")
 
     def __enter__(self) -> Target:
+        """Raises, on leaving:
+        Ended: Ctrl-C, after which --resume goes on.
+        """
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
@@ -114,6 +118,8 @@ class Target:
         except OSError:
             if error is None:  # or else closing fails for the same reason
                 raise
+        if isinstance(error, KeyboardInterrupt) and not self._streams and self._lines.is_file():
+            raise cli.Ended(cli.INTERRUPTED, "interrupted; the same command goes on with --resume") from None
 
     def open(self) -> tuple[IO[str], Done]:
         """What takes the JSON lines, which is closed with the target, and with `--resume` what stands in it.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from toner_jax.common.files import describe_failure, expanded, is_full, remove, remove_leftovers, unfinished
 from toner_jax.errors import ParameterError, UserError
@@ -80,12 +81,17 @@ def push(
     hub.check_id(repo_id)
     if not is_run(Path(source)):
         raise _no_run(source)
-    restored = restore(Path(source), make_mesh(1, len(all_devices())), step=step)
+    restored = restore(Path(source), _mesh(), step=step)
 
     def save(folder: Path) -> None:
         save_pretrained(restored, folder, jnp.dtype(dtype), name=repo_id)
 
     return f"{repo_id}: {hub.push(save, repo_id, private=private)}"
+
+
+def _mesh() -> Mesh:
+    """Of all devices, for weights alone: an export runs next to nothing."""
+    return make_mesh(1, len(all_devices()))
 
 
 def _found(source: str) -> str:
@@ -103,7 +109,7 @@ def _no_run(source: str) -> UserError:
 
 
 def _export(workdir: Path, target: Path, step: int | None, dtype: str, form: str) -> str:
-    restored = restore(workdir, make_mesh(1, len(all_devices())), step=step)
+    restored = restore(workdir, _mesh(), step=step)
     if form == CTRANSLATE2:
         _write(target, lambda folder: ctranslate2.save(folder, restored))
         return f"{target}: generator of {workdir}, step {restored.step}, for CTranslate2"
@@ -117,7 +123,7 @@ def _export(workdir: Path, target: Path, step: int | None, dtype: str, form: str
 
 def _import(source: str, target: Path, dtype: str) -> str:
     folder = resolve(source)
-    mesh = make_mesh(1, len(all_devices()))
+    mesh = _mesh()
     config, params = pretrained.read_hugging_face(folder, mesh, jnp.dtype(dtype))
     _write(target, lambda to: pretrained.write_orbax(to, config, params, folder))
     key = f"{registry.of(config).kind}.checkpoint"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ from toner_jax.inference.free import FreeGenerator
 from toner_jax.inference.lengths import few_lengths
 from toner_jax.inference.sources import make_source
 from toner_jax.models import registry
-from toner_jax.models.decoder import MakeDecoder
 from toner_jax.models.hf.files import save_tensors
 from toner_jax.parallel.sharding import path_string
 from toner_jax.runs import setup
@@ -52,45 +51,66 @@ def save(folder: Path, restored: Restored, dtype: jnp.dtype) -> None:
     Args:
       dtype: of the weights, and that the models compute in.
     """
-    weights = _named(GENERATOR, restored.generator_params)
-    lengths = few_lengths(restored.config.text.max_source)
-    module = restored.generator.clone(dtype=dtype)
-    make_decoder = registry.of(module.config).make_decoder(module, False)  # the caches' form on accelerators
-    programs = _of_generator(make_decoder, restored, dtype, lengths)
+    restored = _in_dtype(restored, dtype)
+    generator = _Model(
+        GENERATOR, restored.generator, restored.generator_params, few_lengths(restored.config.text.max_source)
+    )
+    models, programs = [generator], _of_generator(generator, restored.config.text.max_target)
     if restored.matcher is not None:
-        weights |= _named(MATCHER, restored.matcher_params)
-        programs |= _of_matcher(restored, dtype)
-    weights = {name: value.astype(dtype) for name, value in weights.items()}
+        lengths = few_lengths(restored.matcher.max_length)
+        models.append(matcher := _Model(MATCHER, restored.matcher, restored.matcher_params, lengths))
+        programs |= _of_matcher(matcher)
     for name, exported in programs.items():
         (folder / f"{name}{SUFFIX}").write_bytes(exported.serialize())
-    save_tensors(folder / WEIGHTS, weights)
-    about = _about(restored, dtype, lengths, programs)
+    weights = {name: value for model in models for name, value in model.named().items()}
+    save_tensors(folder / WEIGHTS, {name: np.asarray(jax.device_get(x)) for name, x in weights.items()})
+    convention = next(iter(programs.values())).calling_convention_version
+    about = _about(restored, dtype, models) | {"calling_convention": convention}
     text = json.dumps(about, indent=1, ensure_ascii=False)
     (folder / ABOUT).write_text(text + "\n", encoding="utf-8")
-    for kind, config in ((GENERATOR, restored.generator.config), (MATCHER, _config(restored.matcher))):
-        if config is not None:
-            (folder / kind).mkdir()
-            save_tokenizer(folder / kind, config, restored.tokenizers / kind)
+    for model in models:
+        (folder / model.kind).mkdir()
+        save_tokenizer(folder / model.kind, model.module.config, restored.tokenizers / model.kind)
 
 
-def _config(matcher: Any) -> Any:
-    return None if matcher is None else matcher.config
+def _in_dtype(restored: Restored, dtype: jnp.dtype) -> Restored:
+    """Models that hold their weights and compute in it, so that the example is one of what is exported."""
+    cast = partial(jax.tree.map, lambda x: x.astype(dtype))
+    generator: Any = restored.generator
+    matcher: Any = restored.matcher
+    restored = replace(
+        restored,
+        generator=generator.clone(dtype=dtype),
+        generator_params=cast(restored.generator_params),
+    )
+    if matcher is None:
+        return restored
+    return replace(restored, matcher=matcher.clone(dtype=dtype), matcher_params=cast(restored.matcher_params))
 
 
-def _named(kind: str, params: Any) -> dict[str, np.ndarray]:
-    """A model's parameters by kind/path, on the host."""
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {f"{kind}/{path_string(path)}": np.asarray(jax.device_get(leaf)) for path, leaf in leaves}
+@dataclass(frozen=True)
+class _Model:
+    """One of the two, `kind`, with the lengths that its texts are padded to."""
 
+    kind: str
+    module: Any
+    params: Any
+    lengths: tuple[int, ...]
 
-def _placed(kind: str, params: Any, weights: dict[str, jax.Array]) -> Any:
-    """Named weights in the form of a model's parameters."""
-    return jax.tree_util.tree_map_with_path(lambda path, _: weights[f"{kind}/{path_string(path)}"], params)
+    def named(self) -> dict[str, jax.Array]:
+        """Its parameters by kind/path."""
+        leaves = jax.tree_util.tree_leaves_with_path(self.params)
+        return {f"{self.kind}/{path_string(path)}": leaf for path, leaf in leaves}
 
+    def specs(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """The shapes of `named`."""
+        return {name: jax.ShapeDtypeStruct(x.shape, x.dtype) for name, x in self.named().items()}
 
-def _specs(kind: str, params: Any, dtype: jnp.dtype) -> dict[str, jax.ShapeDtypeStruct]:
-    named = jax.tree_util.tree_leaves_with_path(params)
-    return {f"{kind}/{path_string(path)}": jax.ShapeDtypeStruct(x.shape, dtype) for path, x in named}
+    def placed(self, weights: dict[str, jax.Array]) -> Any:
+        """Named weights in the form of its parameters."""
+        return jax.tree_util.tree_map_with_path(
+            lambda path, _: weights[f"{self.kind}/{path_string(path)}"], self.params
+        )
 
 
 def _export(function: Callable[..., Any], *given: Any) -> jax.export.Exported:
@@ -101,26 +121,24 @@ def _ids(rows: Any, length: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct((rows, length), jnp.int32)
 
 
-def _of_matcher(restored: Restored, dtype: jnp.dtype) -> dict[str, jax.export.Exported]:
-    encoder, params = restored.matcher.clone(dtype=dtype), restored.matcher_params  # type: ignore[union-attr]
-    weights = _specs(MATCHER, params, dtype)
+def _of_matcher(model: _Model) -> dict[str, jax.export.Exported]:
     (rows,) = jax.export.symbolic_shape("b")
 
     def match(weights: dict[str, jax.Array], ids: jax.Array) -> jax.Array:
-        return embed(encoder, _placed(MATCHER, params, weights), ids)
+        return embed(model.module, model.placed(weights), ids)
 
-    return {f"match_{n}": _export(match, weights, _ids(rows, n)) for n in few_lengths(encoder.max_length)}
+    return {f"match_{n}": _export(match, model.specs(), _ids(rows, n)) for n in model.lengths}
 
 
-def _of_generator(
-    make_decoder: MakeDecoder, restored: Restored, dtype: jnp.dtype, lengths: tuple[int, ...]
-) -> dict[str, jax.export.Exported]:
-    params, slots = restored.generator_params, restored.config.text.max_target
-    weights = _specs(GENERATOR, params, dtype)
+def _of_generator(model: _Model, slots: int) -> dict[str, jax.export.Exported]:
+    """`slots`: tokens that a cache has room for."""
+    # The caches' form on accelerators.
+    make_decoder = registry.of(model.module.config).make_decoder(model.module, False)
+    weights = model.specs()
     (rows,) = jax.export.symbolic_shape("b")
 
     def read(weights: dict[str, jax.Array], ids: jax.Array) -> tuple[Any, Any]:
-        decoder = make_decoder(_placed(GENERATOR, params, weights))
+        decoder = make_decoder(model.placed(weights))
         return decoder.encode(ids), decoder.init_cache(ids.shape[0], slots)
 
     def encode(weights: dict[str, jax.Array], ids: jax.Array) -> tuple[tuple[jax.Array, ...], ...]:
@@ -131,12 +149,12 @@ def _of_generator(
         forms: tuple[Any, Any], weights: dict[str, jax.Array], tokens: jax.Array, *flat: tuple[jax.Array, ...]
     ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         source, cache = (jax.tree.unflatten(form, part) for form, part in zip(forms, flat, strict=True))
-        decoder = make_decoder(_placed(GENERATOR, params, weights))
+        decoder = make_decoder(model.placed(weights))
         logits, cache = decoder.step(tokens, source, cache)
         return logits[:, 0], tuple(jax.tree.leaves(cache))
 
     programs = {}
-    for n in lengths:
+    for n in model.lengths:
         ids = _ids(rows, n)
         shapes = jax.eval_shape(read, weights, ids)
         forms = jax.tree.structure(shapes[0]), jax.tree.structure(shapes[1])
@@ -146,12 +164,7 @@ def _of_generator(
     return programs
 
 
-def _about(
-    restored: Restored,
-    dtype: jnp.dtype,
-    lengths: tuple[int, ...],
-    programs: dict[str, jax.export.Exported],
-) -> dict[str, Any]:
+def _about(restored: Restored, dtype: jnp.dtype, models: list[_Model]) -> dict[str, Any]:
     """What a reader of the folder needs to know, with an example to try it on."""
     word_ids = setup.generator_word_ids(restored.config, restored.tokenizers)
     task = make_task(restored.tasks[0], word_ids, restored.schema, writing(restored.config))
@@ -159,16 +172,11 @@ def _about(
     options = replace(decode_options(restored.config), beam_size=1, batch_size=1)
     write = FreeGenerator(make_programs(restored.generator, restored.mesh), task, restored.mesh, options)
     (written,) = write(restored.generator_params, [given])
-    matching = restored.matcher is not None
     return {
         "jax": jax.__version__,
-        "calling_convention": next(iter(programs.values())).calling_convention_version,
         "platforms": PLATFORMS,
         "dtype": jnp.dtype(dtype).name,
-        "lengths": {
-            GENERATOR: lengths,
-            **({MATCHER: few_lengths(restored.matcher.max_length)} if matching else {}),  # type: ignore[union-attr]
-        },
+        "lengths": {model.kind: model.lengths for model in models},
         "max_target": restored.config.text.max_target,
         "eos_id": word_ids.tokenizer.eos_id,
         "types": {t.name: t.text for t in restored.schema.types},
