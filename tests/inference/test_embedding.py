@@ -60,6 +60,12 @@ def test_few_texts(count):
         np.testing.assert_allclose(found, alone(1, count), atol=2e-6)
 
 
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_one_by_one(count):
+    found = Embedder(MODEL, make_mesh(), 8).one_by_one(params(), rows(1, count))
+    np.testing.assert_allclose(found, alone(1, count), atol=2e-6)
+
+
 class Replicas(Embedder):
     """Of a mesh with several replicas, which need not be here to plan for."""
 

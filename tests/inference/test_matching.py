@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from toner_jax.common.console import Compilations
+from toner_jax.inference import matching
 from toner_jax.inference.matching import TypeMatcher, choose_type_threshold, matched_types
 from toner_jax.models.bert.config import BertConfig
 from toner_jax.models.bert.model import Bert
@@ -239,3 +241,32 @@ def test_cosines_do_not_depend_on_the_order(similarities, expected):
 
 def test_no_texts_have_no_cosines(similarities):
     assert similarities([], 2).shape == (0, 3)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_few_first_texts_and_the_types_need_one_program(params, expected, monkeypatch, count):
+    """What comes first waits for no second one; what comes then finds the types known."""
+    begun: list[object] = []
+    monkeypatch.setattr(Compilations, "begin", lambda self, shape: begun.append(shape))
+    matcher = TypeMatcher(MODEL, MatcherFeatures(FakeTokenizer(), max_length=96), make_mesh(), 8)
+    np.testing.assert_allclose(
+        matcher.similarities(params, TEXTS[:count], SCHEMA), expected[:count], atol=2e-6
+    )
+    assert len(set(begun)) == 1
+    assert len(begun) == count + len(SCHEMA.types)
+    del begun[:]
+    np.testing.assert_allclose(
+        matcher.similarities(params, TEXTS[:count], SCHEMA), expected[:count], atol=2e-6
+    )
+    assert len(begun) == count
+    np.testing.assert_allclose(matcher.similarities(params, TEXTS, SCHEMA), expected, atol=2e-6)
+
+
+def test_types_beside_a_few_texts_are_kept_of_so_many_schemas(params, monkeypatch):
+    monkeypatch.setattr(matching, "_MOST_SCHEMAS", 2)
+    matcher = TypeMatcher(MODEL, MatcherFeatures(FakeTokenizer(), max_length=96), make_mesh(), 8)
+    schemas = [Schema("s", (EntityType(name),)) for name in ("ship", "port", "sea")]
+    first = [matcher.similarities(params, TEXTS[:1], schema) for schema in schemas]
+    assert list(matcher._types.vectors) == schemas[1:]
+    for schema, cosines in zip(schemas, first, strict=True):
+        np.testing.assert_allclose(matcher.similarities(params, TEXTS[:1], schema), cosines, atol=2e-6)

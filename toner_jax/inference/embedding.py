@@ -24,7 +24,7 @@ from toner_jax.pipeline.batching import pad_rows
 from toner_jax.pipeline.unpadding import cells
 
 _AROUND = 2  # pieces that stand around every text
-_SINGLE = 3  # so few texts are embedded one by one
+SINGLE = 3  # so few texts are embedded one by one
 _FEW = 8  # so many at once, each with room for all that it is padded to
 # A batch has room for the tokens of so much of its texts, if all were as long as they are padded to; and for so many
 # times as many shorter texts.
@@ -98,12 +98,33 @@ class Embedder:
           padded: the lengths that they are padded to, of `self.lengths`, by the programs for many alone; () for all of
             them.
         """
-        counts = np.array([len(row) for row in rows] if counts is None else counts, int)
-        batches = list(self._batches(counts, padded))
+        counts = _counts(rows, counts)
+        return self._embedded(params, rows, counts, list(self._batches(counts, padded)), self._threads)
+
+    def one_by_one(
+        self, params: Any, rows: Sequence[np.ndarray], counts: Sequence[int] | np.ndarray | None = None
+    ) -> np.ndarray:
+        """As a call, by a single program, that for single texts of the longest one's length: what a process embeds
+        first is there before a second one is compiled."""
+        counts = _counts(rows, counts)
+        length = bucket_of(int(counts.max()), self.lengths)
+        shape = TextShape(self._replicas, length, length)
+        each = np.split(np.arange(len(counts)), range(self._replicas, len(counts), self._replicas))
+        # In one thread, or else each would compile it.
+        return self._embedded(params, rows, counts, [(chosen, shape) for chosen in each], 1)
+
+    def _embedded(
+        self,
+        params: Any,
+        rows: Sequence[np.ndarray],
+        counts: np.ndarray,
+        batches: Sequence[tuple[np.ndarray, TextShape]],
+        threads: int,
+    ) -> np.ndarray:
         self._compilations.expect(shape for _, shape in batches)
         started = partial(self._started, params, rows, counts)
         out: np.ndarray | None = None
-        for chosen, vectors in in_threads(started, _fetched, batches, min(self._threads, len(batches))):
+        for chosen, vectors in in_threads(started, _fetched, batches, min(threads, len(batches))):
             if out is None:
                 out = np.empty((len(rows), vectors.shape[1]), np.float32)
             out[chosen] = vectors
@@ -111,7 +132,7 @@ class Embedder:
 
     def preparations(self, params: Any) -> list[Callable[[], object]]:
         """What compiles all programs, a call for each, which embeds nothing."""
-        single = _SINGLE * self._replicas
+        single = SINGLE * self._replicas
         counts = (1, single + 1, max(single, self._small) + 1)
         shapes = list(
             dict.fromkeys(self._shape(count, length) for count in counts for length in self.lengths)
@@ -125,7 +146,7 @@ class Embedder:
 
     def _shape(self, count: int, length: int) -> TextShape:
         """The shape for so many texts, of which the longest have at most this length."""
-        if count <= _SINGLE * self._replicas:
+        if count <= SINGLE * self._replicas:
             return TextShape(self._replicas, length, length)
         if count <= self._small:
             return TextShape(self._few, length, self._few // self._replicas * length)
@@ -179,6 +200,10 @@ class Embedder:
         self._compilations.begin(shape)
         program = self._alone if shape.texts == self._replicas else self._many
         return chosen, (at, program(params, *shard_batch((ids, tokens), self._mesh)))
+
+
+def _counts(rows: Sequence[np.ndarray], counts: Sequence[int] | np.ndarray | None) -> np.ndarray:
+    return np.array([len(row) for row in rows] if counts is None else counts, int)
 
 
 def _fetched(batch: tuple[np.ndarray, Any]) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from toner_jax.errors import ParameterError
-from toner_jax.inference.embedding import Embedder
+from toner_jax.inference.embedding import SINGLE, Embedder
 from toner_jax.models.encoder import Encoder
 from toner_jax.parallel.exchange import by_share
 from toner_jax.pipeline.matcher_features import MatcherFeatures
@@ -19,6 +19,7 @@ from toner_jax.schema import Schema, Sentence
 from toner_jax.tasks.recognized import check_number
 
 _MOST_SCHEMAS = 64  # whose embedded descriptions are kept
+_FEW_TYPES = 32  # that are embedded one by one, as a single text is
 
 
 class TypeMatcher:
@@ -51,28 +52,42 @@ class TypeMatcher:
 
     def similarities(self, params: Any, texts: Sequence[Sequence[str]], schema: Schema) -> np.ndarray:
         """f_TM(x, t) of Eq. 3: cosines fp32 [N, K] of texts (as words) and the schema's types."""
-        types = self._embedded_types(params, schema)
         rows, counts = self.features.encoded(texts)
+        with self._lock:  # or else two threads would encode the types
+            types = self._known(params).get(schema)
+            if types is None and 0 < len(rows) <= SINGLE and len(schema.types) <= _FEW_TYPES:
+                return self._with_types(params, rows, counts, schema)
+            if types is None:
+                descriptions = self.features.descriptions(schema)
+                types = self._embed(params, descriptions, padded=self._description_lengths)
+                self._keep(schema, types)
         sentences = self._embed(params, rows, counts)
         return sentences @ types.T if len(sentences) else np.zeros((0, len(types)), np.float32)
 
-    def _embedded_types(self, params: Any, schema: Schema) -> np.ndarray:
-        """Unit vectors of the descriptions, fp32 [K, D]."""
-        with self._lock:  # or else two threads would encode them
-            return self._known_types(params, schema)
+    def _with_types(
+        self, params: Any, rows: Sequence[np.ndarray], counts: np.ndarray, schema: Schema
+    ) -> np.ndarray:
+        """The cosines of a few texts, whose program embeds the schema's types as well."""
+        descriptions = self.features.descriptions(schema)
+        vectors = self._embed.one_by_one(
+            params, [*descriptions, *(rows[i] for i in range(len(rows)))], [*map(len, descriptions), *counts]
+        )
+        types, sentences = vectors[: len(descriptions)], vectors[len(descriptions) :]
+        self._keep(schema, types)
+        cosines: np.ndarray = sentences @ types.T
+        return cosines
 
-    def _known_types(self, params: Any, schema: Schema) -> np.ndarray:
-        known = self._types
-        if known.params is not params:  # of another step
-            known = self._types = _Types(params, OrderedDict())
-        found = known.vectors.get(schema)
-        if found is None:
-            rows = self.features.descriptions(schema)
-            found = self._embed(params, rows, padded=self._description_lengths)
-            if len(known.vectors) >= _MOST_SCHEMAS:
-                known.vectors.popitem(last=False)
-            known.vectors[schema] = found
-        return found
+    def _known(self, params: Any) -> OrderedDict[Schema, np.ndarray]:
+        """Embedded descriptions, fp32 [K, D], of schemas that these parameters have met."""
+        if self._types.params is not params:  # of another step
+            self._types = _Types(params, OrderedDict())
+        return self._types.vectors
+
+    def _keep(self, schema: Schema, types: np.ndarray) -> None:
+        vectors = self._types.vectors
+        if len(vectors) >= _MOST_SCHEMAS:
+            vectors.popitem(last=False)
+        vectors[schema] = types
 
 
 class _Types(NamedTuple):

@@ -6,14 +6,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toner_jax.common.console import counted, say, warn
 from toner_jax.common.files import write_atomically
 from toner_jax.common.memory import told_of_memory
 from toner_jax.config import DEV
 from toner_jax.config_keys import flat
-from toner_jax.evaluation import html_report
 from toner_jax.evaluation.calibration_temperature import Fitted, fit_calibration_temperature
 from toner_jax.evaluation.detokenized import Detokenized, evaluate_detokenized
 from toner_jax.evaluation.evaluated import Evaluated, judge_found, write_predictions
@@ -43,6 +42,9 @@ from toner_jax.tasks.registry import make_task
 from toner_jax.tasks.type_recognition import TypeRecognition
 from toner_jax.text.ids import WordIds
 from toner_jax.training.metrics import LOG, MetricsWriter, logged_digest, read_metrics
+
+if TYPE_CHECKING:
+    from toner_jax.evaluation import html_report
 
 FOLDER = "evaluate"
 SPLITS = ("dev", "test")  # those that it evaluates
@@ -313,12 +315,16 @@ def _write(config: Settings, run: Run, evaluated: Evaluated, report: Report, mat
         others=[other for other in SPLITS if other != name],
         **matching,
     )
+    from toner_jax.evaluation import html_report  # takes a while to import
+
     html = html_report.render(figures, evaluated, run.schema, page)
     write_atomically(run.workdir / "report" / f"{name}.html", html)
 
 
 def page_of(workdir: Path, dataset: str) -> html_report.Page:
     """What a page shows of a run, whatever is evaluated."""
+    from toner_jax.evaluation import html_report
+
     log = workdir / LOG
     return html_report.Page(
         title=f"ToNER on {dataset}",

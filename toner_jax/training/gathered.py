@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
 import numpy as np
 
 from toner_jax.parallel import processes
 from toner_jax.parallel.exchange import array_of_first, whole_on_first
-from toner_jax.training.checkpoint import Checkpoints
+
+if TYPE_CHECKING:
+    from toner_jax.training.checkpoint import Checkpoints
+
+    AnyCheckpoints: TypeAlias = "Checkpoints | GatheredCheckpoints"
 
 
 class GatheredCheckpoints:
@@ -74,9 +78,6 @@ class GatheredCheckpoints:
         return jax.tree.unflatten(tree, placed)
 
 
-AnyCheckpoints = Checkpoints | GatheredCheckpoints
-
-
 def open_checkpoints(
     directory: Path,
     keep: int = 2,
@@ -84,6 +85,10 @@ def open_checkpoints(
     committed: Callable[[], None] = lambda: None,
 ) -> AnyCheckpoints:
     """The checkpoints of a stage, as this job's processes can reach them; arguments as of `Checkpoints`."""
+    from toner_jax.training.checkpoint import (
+        Checkpoints,
+    )  # and Orbax, which a model that was saved does without
+
     if processes.share_files():
         return Checkpoints(directory, keep, read_only, committed)
     return GatheredCheckpoints(lambda: Checkpoints(directory, keep, read_only, committed, alone=True))

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import jax
 import numpy as np
@@ -27,13 +27,16 @@ from toner_jax.parallel.mesh import shard_batch
 from toner_jax.parallel.processes import is_first, several
 from toner_jax.pipeline.batching import HostBatch
 from toner_jax.training import interrupts
-from toner_jax.training.gathered import AnyCheckpoints, open_checkpoints
+from toner_jax.training.gathered import open_checkpoints
 from toner_jax.training.metrics import MetricsWriter
 from toner_jax.training.profile import FOLDER as PROFILE
 from toner_jax.training.profile import Profile
 from toner_jax.training.programs import Programs
 from toner_jax.training.state import State
 from toner_jax.training.throughput import Compute, Throughput, in_words
+
+if TYPE_CHECKING:
+    from toner_jax.training.gathered import AnyCheckpoints
 
 _ASK_EVERY = 5  # steps; a question waits for the steps before it
 _LONG_TRAINING = 300.0  # seconds; a shorter one has no time to save

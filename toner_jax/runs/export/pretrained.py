@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,9 @@ from toner_jax.models.hf.hub import resolve
 from toner_jax.models.hf.layout import Layout
 from toner_jax.parallel.sharding import parameter_shardings
 from toner_jax.text.tokenizer_files import COMMON_FILES
-from toner_jax.training.checkpoint import Checkpoints
+
+if TYPE_CHECKING:
+    from toner_jax.training.checkpoint import Checkpoints
 
 MODEL = "model.json"  # {"model_type", "config"}
 
@@ -68,7 +70,7 @@ def check_weights(checkpoint: str, layout: Layout, shapes: Any) -> None:
     """
     folder = resolve(checkpoint)
     if (folder / MODEL).is_file():
-        with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
+        with _checkpoints(folder, read_only=True) as checkpoints:
             checkpoints.check_params(0, _stored(layout, shapes))
     else:
         hf_weights.check(folder, layout, shapes)
@@ -92,7 +94,7 @@ def write_orbax(folder: Path, config: Any, params: Any, tokenizer: Path) -> None
     """Writes what `loader` and `read_config` read; `tokenizer` is where the tokenizer's files are, as far as
     there are any."""
     folder.mkdir(parents=True, exist_ok=True)
-    with Checkpoints(folder / "checkpoints", keep=1) as checkpoints:
+    with _checkpoints(folder) as checkpoints:
         checkpoints.save(0, {"params": params}, {"step": 0})
         checkpoints.wait()
     copy_tokenizer(tokenizer, folder, registry.of(config).tokenizer.file)
@@ -121,10 +123,18 @@ def _load_orbax(folder: Path, layout: Layout, shapes: Any, shardings: Any) -> An
         _stored(layout, shapes),
         _stored(layout, shardings),
     )
-    with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
+    with _checkpoints(folder, read_only=True) as checkpoints:
         return checkpoints.restore_params(0, targets)
 
 
 def _stored(layout: Layout, tree: Any) -> dict[str, Any]:
     """The part of a tree of parameters that checkpoints hold."""
     return {name: part for name, part in tree.items() if not layout.names.is_ours_alone(name)}
+
+
+def _checkpoints(folder: Path, *, read_only: bool = False) -> Checkpoints:
+    from toner_jax.training.checkpoint import (
+        Checkpoints,
+    )  # and Orbax, which a model that was saved does without
+
+    return Checkpoints(folder / "checkpoints", keep=1, read_only=read_only)
