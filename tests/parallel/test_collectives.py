@@ -158,6 +158,7 @@ def check_rows(kind: str, found: dict[str, Any]) -> None:
     assert max(size for _, _, size in large["collectives"]) <= 4 * 521 * WIDTH < activations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["generator", "matcher"])
 def test_fsdp_moves_parameters_and_no_activations(fsdp, kind):
     check_rows(kind, fsdp[f"{kind} fsdp fsdp"])

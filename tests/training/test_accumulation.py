@@ -80,12 +80,13 @@ def stepped(kind: str, option, parts: int):
 @pytest.mark.parametrize(
     ("kind", "option", "parts"),
     [
-        pytest.param("generator", "token", 3, marks=pytest.mark.slow),
-        pytest.param("generator", "sequence", 2, marks=pytest.mark.slow),
+        ("generator", "token", 3),
+        ("generator", "sequence", 2),
         ("matcher", None, 3),
-        pytest.param("matcher", 0.7, 12, marks=pytest.mark.slow),
+        ("matcher", 0.7, 12),
     ],
 )
+@pytest.mark.slow
 def test_the_step_is_the_same(kind, option, parts):
     state, metrics = stepped(kind, option, 1)
     other, in_parts = stepped(kind, option, parts)
