@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import pytest
 from shared_data import SHARED, needs_shared
@@ -43,6 +45,23 @@ def test_it_finds_entities(ner):
     assert found == [
         ("Ivan Borcalski", "person"), ("Jaman", "person"), ("Selqua", "location"), ("1973", "date")
     ]  # fmt: skip
+
+
+LEAN = """
+import sys
+for name in ("orbax", "matplotlib", "transformers", "datasets", "tensorflow", "pandas"):
+    sys.modules[name] = None  # an import of it fails
+import toner_jax
+print(len(toner_jax.load("quickstart").predict([sys.argv[1]])[0]))
+"""
+
+
+@pytest.mark.slow
+def test_it_is_loaded_without_what_takes_long_to_import():
+    done = subprocess.run(
+        [sys.executable, "-c", LEAN, TEXT], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
 
 
 @pytest.mark.slow
