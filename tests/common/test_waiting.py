@@ -9,18 +9,28 @@ def test_each_program_is_said_once_and_of_how_many(said):
     compilations = Compilations("decoding", [(96, 32), (96, 96)])
     compilations.begin((96, 32))
     compilations.begin((96, 32))
-    compilations.expect([(96, 96), (128, 96)])
     compilations.begin((96, 96))
     compilations.begin((1, 1))  # of which nobody knew
+    compilations.expect([(96, 96), (128, 96)])  # the first is there
+    compilations.begin((128, 96))
+    compilations.expect([(128, 96), (2, 1), (2, 2)])
+    compilations.begin((2, 2))
+    compilations.begin((3, 3))
+    compilations.expect([(2, 1)])  # which is waited for already
+    compilations.begin((2, 1))
     assert said() == [
         "decoding: compiling 1 of 2",
-        "decoding: compiling 2 of 3",
-        "decoding: compiling 3 of 4",
+        "decoding: compiling 2 of 2",
+        "decoding: compiling a program",
+        "decoding: compiling a program",
+        "decoding: compiling 1 of 2",
+        "decoding: compiling a program",
+        "decoding: compiling 2 of 2",
     ]
 
 
 def test_threads_say_it_once(said):
-    compilations = Compilations("decoding")
+    compilations = Compilations("decoding", range(3))
     threads = [threading.Thread(target=compilations.begin, args=(i % 3,)) for i in range(30)]
     for thread in threads:
         thread.start()

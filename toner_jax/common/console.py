@@ -258,30 +258,36 @@ class Progress:
 
 
 class Compilations:
-    """Says of each program that it is compiled now, which may take minutes, and of how many that are known of.
+    """Says of each program that it is compiled now, which may take minutes, and which of several that are expected.
 
     Threads share one.
     """
 
     def __init__(self, title: str, shapes: Iterable[Hashable] = ()):
-        """`shapes`: what each program is compiled for, as far as it is known beforehand."""
-        self._title = title
-        self._known, self._begun = set(shapes), set[Hashable]()
+        """`shapes`: what each program is compiled for, as far as `expect` would say it at once."""
+        self._title, self._begun = title, set[Hashable]()
+        self._left = set(shapes)  # of those that are expected
+        self._expected = len(self._left)
         self._lock = threading.Lock()
 
     def expect(self, shapes: Iterable[Hashable]) -> None:
-        """Programs for these are needed soon."""
+        """Programs for these are needed next. Those that are new to it are counted anew."""
         with self._lock:
-            self._known.update(shapes)
+            if new := set(shapes) - self._begun - self._left:
+                self._left |= new
+                self._expected = len(self._left)
 
     def begin(self, shape: Hashable) -> bool:
         """The program for this shape is called now: it is compiled the first time. Returns whether it is."""
         with self._lock:
             if shape in self._begun:
                 return False
-            self._known.add(shape)
             self._begun.add(shape)
-            say(f"{self._title}: compiling {len(self._begun)} of {len(self._known)}")
+            which = "a program"
+            if shape in self._left and self._expected > 1:
+                which = f"{self._expected - len(self._left) + 1} of {self._expected}"
+            self._left.discard(shape)
+            say(f"{self._title}: compiling {which}")
             return True
 
 
