@@ -70,6 +70,7 @@ class WordIds:
         self.tokenizer = tokenizer
         self._by = by
         self._words = Memo(self._encode, MOST_WORDS)
+        self._surfaces: Memo[str, str] = Memo(lambda words: map(self._make_surface, words), MOST_WORDS)
         self._glued: Memo[str, Ids] = Memo(lambda texts: map(self._make_glued, texts), _MOST_PHRASES)
         self._phrases: Memo[Phrase, Ids] = Memo(lambda all: map(self._make_phrase, all), _MOST_PHRASES)
         (self._glue_prefix,) = tokenizer.encode([GLUE])
@@ -187,6 +188,9 @@ class WordIds:
 
     def surface(self, word: str) -> str:
         """The word as a generated string would spell it: normalised, what the vocabulary lacks as `⁇`. A glued one
-        stays so."""
+        stays so. Memoised."""
+        return self._surfaces[word]
+
+    def _make_surface(self, word: str) -> str:
         spelled = self.decode(self.word(word))
         return spelled if word == bare(word) else GLUE + spelled
