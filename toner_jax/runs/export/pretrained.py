@@ -133,8 +133,7 @@ def _stored(layout: Layout, tree: Any) -> dict[str, Any]:
 
 
 def _checkpoints(folder: Path, *, read_only: bool = False) -> Checkpoints:
-    from toner_jax.training.checkpoint import (
-        Checkpoints,
-    )  # and Orbax, which a model that was saved does without
+    # Of Orbax, which a model that was saved does without: its import takes a while.
+    from toner_jax.training.checkpoint import Checkpoints
 
     return Checkpoints(folder / "checkpoints", keep=1, read_only=read_only)
