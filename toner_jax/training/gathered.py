@@ -85,9 +85,8 @@ def open_checkpoints(
     committed: Callable[[], None] = lambda: None,
 ) -> AnyCheckpoints:
     """The checkpoints of a stage, as this job's processes can reach them; arguments as of `Checkpoints`."""
-    from toner_jax.training.checkpoint import (
-        Checkpoints,
-    )  # and Orbax, which a model that was saved does without
+    # Of Orbax, which a model that was saved does without: its import takes a while.
+    from toner_jax.training.checkpoint import Checkpoints
 
     if processes.share_files():
         return Checkpoints(directory, keep, read_only, committed)
