@@ -215,9 +215,9 @@ def _count(name: str, format: str) -> int:
 def _shown(written: Iterator[None], total: int) -> Iterator[None]:
     """Passes on what it is given, and shows how far it is: a bar on a terminal; elsewhere a line now and then, and
     none where that takes only seconds."""
-    with Progress("predict", total) as progress:
+    with Progress("predict", total, quiet_end=True) as progress:
         for done, _ in enumerate(written, 1):
-            progress.update(done, quiet_end=True)
+            progress.update(done)
             yield
 
 

@@ -210,8 +210,12 @@ _TELLING = 10  # steps, of many, whose rate tells how long the rest will take
 class Progress:
     """Steps of one stage: a bar on a command's terminal, a message now and then elsewhere."""
 
-    def __init__(self, title: str, total: int, start: int = 0, every: float = 15.0):
+    def __init__(
+        self, title: str, total: int, start: int = 0, every: float = 15.0, *, quiet_end: bool = False
+    ):
+        """`quiet_end`: off a terminal, the last step needs no message."""
         self._title, self._total, self._start, self._every = title, total, start, every
+        self._quiet_end = quiet_end
         self._begun = self._said = time.monotonic()
         self._bar = None
         if _shows_bars():
@@ -237,17 +241,16 @@ class Progress:
         if self._bar:
             self._bar.stop()
 
-    def update(self, step: int, note: str = "", force: bool = False, quiet_end: bool = False) -> None:
-        """Shows `step` of the total; off a terminal at most every few seconds unless forced, and the last one, unless
-        `quiet_end` says that it needs no line."""
+    def update(self, step: int, note: str = "", force: bool = False) -> None:
+        """Shows `step` of the total; off a terminal at most every few seconds unless forced, and the last one."""
         if self._bar:
             self._bar.update(self._task, completed=step)
             if note:
                 self._bar.tasks[0].fields["note"] = printable(note)
             return
-        now = time.monotonic()
-        if step == self._total and quiet_end:
+        if self._quiet_end and step == self._total:
             return
+        now = time.monotonic()
         if force or now - self._said >= self._every or step == self._total:
             self._said = now
             done, seconds = step - self._start, now - self._begun
@@ -298,12 +301,12 @@ _advance: ContextVar[Callable[[int], None] | None] = ContextVar("advance", defau
 def counted(title: str, total: int) -> Iterator[None]:
     """Within, what `advance` is told is shown, as a part of `total`."""
     done = 0
-    with Progress(title, total) as progress:
+    with Progress(title, total, quiet_end=True) as progress:
 
         def add(count: int) -> None:
             nonlocal done
             done = min(done + count, total)
-            progress.update(done, quiet_end=True)
+            progress.update(done)
 
         token = _advance.set(add)
         try:
