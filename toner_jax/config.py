@@ -241,6 +241,14 @@ def _allow_words(config: ConfigDict) -> None:
         config[section][name] = FieldReference(value, field_type=object)
 
 
+def copied(config: ConfigDict) -> ConfigDict:
+    """A copy, of its own values, whose keys take what those of the configuration take."""
+    copy = config.copy_and_resolve_references()
+    with copy.unlocked():
+        _allow_words(copy)
+    return copy
+
+
 VARIANTS = ("small", "base", "large", "xl", "xxl", "scratch", "exp", "paper", "authors")
 FLAN_SIZES = VARIANTS[:5]
 EXP, PAPER, AUTHORS = "exp", "paper", "authors"

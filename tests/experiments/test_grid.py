@@ -8,12 +8,13 @@ from faked_grid import fake_runs
 
 from toner_jax.commands import config_file
 from toner_jax.commands.app import main
-from toner_jax.config import base
+from toner_jax.config import base, copied
 from toner_jax.config_keys import get
 from toner_jax.errors import UserError
 from toner_jax.experiments import grid
 from toner_jax.experiments.variants import Variant, explanations, parts, sizes, thresholds, type_sources
 from toner_jax.runs import marker
+from toner_jax.validation import validate
 
 
 def changed_keys(one, other, prefix="") -> dict:
@@ -201,3 +202,37 @@ def test_a_real_ablation(tmp_path):
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("checkpoints/*/state/*")}
     assert main(command) == 0
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("checkpoints/*/state/*")} == before
+
+
+@pytest.mark.parametrize(
+    "name", ["conll2003", "conll2003:authors", "jnlpba:scratch", "quickstart", "wnut17:paper,xl"]
+)
+def test_every_variant_of_every_study_can_be_made_of_every_configuration(name):
+    """Of those, too, whose δ is a word: `dev`."""
+    config = config_file.load(name, []).config
+    size = "large" if config.generator.checkpoint else "2"
+    studies = (
+        parts(config),
+        type_sources(config),
+        explanations(config),
+        sizes(config, [size]),
+        thresholds(config, [0.3, -1, 1.0]),
+    )
+    for study in studies:
+        for variant in study.variants:
+            made = variant.of(config, 7)
+            assert {key: get(made, key) for key in variant.changes} == variant.changes
+            validate(made)
+    assert [v.of(config, 0).matcher.type_threshold for v in studies[-1].variants] == [0.3, -1, 1.0]
+
+
+def test_a_copy_takes_what_the_configuration_takes():
+    for word in (0.5, "dev", 1):
+        config = base()
+        config.matcher.type_threshold = word
+        for other in ("dev", 0.25, 1, word):
+            copy = copied(config)
+            copy.matcher.type_threshold = other
+            assert (copy.matcher.type_threshold, config.matcher.type_threshold) == (other, word)
+            with pytest.raises(AttributeError):
+                copy.matcher.no_such_key = 1

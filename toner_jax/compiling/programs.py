@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 
 from toner_jax.compiling import models
 from toner_jax.compiling.pieces import PlainPieces
+from toner_jax.config import copied
 from toner_jax.inference.constrained import GrammarGenerator
 from toner_jax.inference.embedding import Embedder
 from toner_jax.models import registry
@@ -217,7 +218,7 @@ def _lowered(program: Any, *arguments: Any) -> jax.stages.Lowered:
 
 
 def _with_batch(config: ConfigDict, times: int) -> ConfigDict:
-    changed = config.copy_and_resolve_references()
+    changed = copied(config)
     changed.decode.batch_size *= times
     return changed
 

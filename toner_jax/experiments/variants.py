@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from toner_jax.config import FLAN_SIZES, set_flan
+from toner_jax.config import FLAN_SIZES, copied, set_flan
 from toner_jax.config_keys import get
 from toner_jax.data.explanations import TEMPLATE
 from toner_jax.errors import ParameterError, UserError
@@ -34,7 +34,7 @@ class Variant:
 
     def of(self, config: ConfigDict, seed: int) -> ConfigDict:
         """The configuration of one of its runs."""
-        changed = config.copy_and_resolve_references()
+        changed = copied(config)
         with changed.unlocked():
             for key, value in {**self.changes, "seed": seed}.items():
                 changed.update_from_flattened_dict({key: value})
@@ -172,7 +172,7 @@ def sizes(config: ConfigDict, names: Sequence[str]) -> Study:
 
 def _size(config: ConfigDict, name: str) -> dict[str, Any]:
     if config.generator.checkpoint:
-        changed = config.copy_and_resolve_references()
+        changed = copied(config)
         if name not in FLAN_SIZES:
             raise ParameterError("sizes", name, f"choose among {', '.join(FLAN_SIZES)}")
         set_flan(changed, name)

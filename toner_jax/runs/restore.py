@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 
 from toner_jax.common.console import warn
 from toner_jax.common.files import write_atomically
-from toner_jax.config import DEV
+from toner_jax.config import DEV, copied
 from toner_jax.errors import UserError
 from toner_jax.models import registry
 from toner_jax.models.architecture import Kind
@@ -131,7 +131,7 @@ def _undamaged(file: Path) -> Iterator[None]:
 def with_light_tokenizers(config: ConfigDict) -> ConfigDict:
     """A configuration whose tokenizers are there at once, where any will do: TensorFlow's import takes seconds, and the
     ids are the same."""
-    config = config.copy_and_resolve_references()
+    config = copied(config)
     if config.tokenizer.backend == "auto":
         config.tokenizer.backend = "hf"
     return config

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from toner_jax.common.files import write_atomically
-from toner_jax.config import DEV
+from toner_jax.config import DEV, copied
 from toner_jax.data.dataset import Dataset
 from toner_jax.data.sentences import dump_sentences
 from toner_jax.errors import ParameterError, UserError
@@ -142,7 +142,7 @@ def ready(config: ConfigDict, workdir: Path, restart: Collection[str] = ()) -> I
     processes.on_first(lambda: _check_workdir(workdir))
     remove_scratch()
     dataset = read_data(config)
-    config = config.copy_and_resolve_references()
+    config = copied(config)
     config.data.edges = dataset.edges  # `predict` will read text as training did
     explaining = _by_name(generator.FOLDER).view(config)
     explanations = read_train_explanations(explaining, dataset.splits["train"], dataset.schema)
