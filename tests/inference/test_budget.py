@@ -118,7 +118,7 @@ def test_of_a_free_list_whole_items_count(word_ids, beams, budget):
     items = [(name, WORDS[a:b]) for name, (a, b) in ITEMS]
     tokens = [*word_ids.items(items), word_ids.tokenizer.eos_id]
     options = DecodeOptions(max_source=128, max_length=budget, batch_size=3, beam_size=beams)
-    programs = Programs(lambda params: Script(jnp.array(tokens), word_ids.tokenizer.vocab_size))
+    programs = Programs(lambda params: Script(jnp.array(tokens), word_ids.tokenizer.vocab_size), make_mesh(1))
     generate = FreeGenerator(programs, task, make_mesh(1), options)
     (output,) = generate(None, [Input(WORDS, None)])
     assert output.tokens == tokens[:-1][:budget]

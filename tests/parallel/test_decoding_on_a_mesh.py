@@ -86,7 +86,7 @@ def found_by(name: str) -> dict[str, Any]:
     shardings = parameter_shardings(shapes, mesh, registry.of(CONFIG).sharding, preset)
     params = jax.device_put(weights(shapes), shardings)
     options = DecodeOptions(max_source=SOURCE, max_length=LENGTH, batch_size=ROWS, weights=where)
-    programs = Programs(functools.partial(T5Decoder, model))
+    programs = Programs(functools.partial(T5Decoder, model), mesh)
     task = Entities(WordIds(Letters()), SCHEMA)
     make = GrammarGenerator if way == "grammar" else FreeGenerator
     generate = make(programs, task, mesh, options)

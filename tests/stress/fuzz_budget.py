@@ -70,7 +70,7 @@ def generator(task: Task, **options) -> tuple[GrammarGenerator, DecodeOptions]:
     # With continuous batching a row's keys stand in the cache where those of others have left room: scores differ by
     # rounding.
     alone = Techniques(requests_per_row=1)
-    programs = Programs(functools.partial(T5Decoder, MODEL))
+    programs = Programs(functools.partial(T5Decoder, MODEL), make_mesh(1))
     return GrammarGenerator(programs, task, make_mesh(1), own, techniques=alone), own
 
 

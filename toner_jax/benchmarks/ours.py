@@ -45,7 +45,11 @@ def contenders(subject: Subject, batches: Sequence[int]) -> list[Contender]:
             return _generate(
                 subject,
                 GrammarGenerator(
-                    Programs(subject.make_decoder), subject.task, subject.mesh, options, techniques=techniques
+                    Programs(subject.make_decoder, subject.mesh),
+                    subject.task,
+                    subject.mesh,
+                    options,
+                    techniques=techniques,
                 ),
             )
 
@@ -116,7 +120,8 @@ def free(subject: Subject) -> Callable[[Setting], Run]:
     def make(setting: Setting) -> Run:
         options = replace(subject.options, batch_size=setting.batch, beam_size=1)
         return _generate(
-            subject, FreeGenerator(Programs(subject.make_decoder), subject.task, subject.mesh, options)
+            subject,
+            FreeGenerator(Programs(subject.make_decoder, subject.mesh), subject.task, subject.mesh, options),
         )
 
     return make

@@ -26,6 +26,7 @@ from toner_jax.decoding.tape import (
     type_starts,
     unpack,
 )
+from toner_jax.inference.kept_programs import KeptPrograms
 from toner_jax.inference.options import DecodeOptions, Techniques
 from toner_jax.inference.programs import Programs
 from toner_jax.inference.replicas import are_apart, dealt, decode_on
@@ -183,7 +184,7 @@ class GrammarGenerator:
         decoded = program(call.params, given, _Requests(ids, tapes, size), options=options)
         return _Group(chosen, own.tolist(), word_index, at, shape.rows, decoded)
 
-    def _program(self, plan: GroupPlan, compiler_options: dict[str, Any] | None = None) -> jax.stages.Wrapped:
+    def _program(self, plan: GroupPlan, compiler_options: dict[str, Any] | None = None) -> KeptPrograms:
         return self._programs.get(_decode, self._automaton, plan.apart, compiler_options=compiler_options)
 
     def _speculative(self, plan: GroupPlan, shape: Shape) -> SpeculativeOptions:

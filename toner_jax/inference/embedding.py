@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from toner_jax.common.console import Compilations
+from toner_jax.inference.kept_programs import KeptPrograms
 from toner_jax.inference.lengths import bucket_of, length_buckets
 from toner_jax.inference.replicas import dealt
 from toner_jax.inference.threads import ONE_THREAD, in_threads, threads_for
@@ -79,9 +80,9 @@ class Embedder:
         self._few = round_batch(min(size, _FEW), mesh)
         self._small = self._few * self._threads  # texts that are embedded a few at a time
         self._compilations = Compilations("matching")
-        self._alone = jax.jit(partial(embed, encoder))
+        self._alone = KeptPrograms(partial(embed, encoder), mesh)
         options = ONE_THREAD if self._threads > 1 else None
-        self._many = jax.jit(partial(embed, encoder), compiler_options=options)
+        self._many = KeptPrograms(partial(embed, encoder), mesh, compiler_options=options)
 
     def __call__(
         self,
@@ -196,10 +197,13 @@ class Embedder:
         own = own_rows(self._mesh, shape.texts)[at]
         ids[at[own]] = pad_rows([rows[i] for i in chosen[own].tolist()], shape.length, own.sum())
         held[at] = counts[chosen]
-        tokens = cells(held, shape.length, self._replicas, shape.tokens)
         self._compilations.begin(shape)
-        program = self._alone if shape.texts == self._replicas else self._many
-        return chosen, (at, program(params, *shard_batch((ids, tokens), self._mesh)))
+        if (
+            shape.texts == self._replicas
+        ):  # each has room for the tokens of one text alone, which lie in order
+            return chosen, (at, self._alone(params, shard_batch(ids, self._mesh)))
+        tokens = cells(held, shape.length, self._replicas, shape.tokens)
+        return chosen, (at, self._many(params, *shard_batch((ids, tokens), self._mesh)))
 
 
 def _counts(rows: Sequence[np.ndarray], counts: Sequence[int] | np.ndarray | None) -> np.ndarray:

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import Any
 
-import jax
+from jax.sharding import Mesh
 
 from toner_jax.common.console import Compilations
+from toner_jax.inference.kept_programs import KeptPrograms
 from toner_jax.inference.lengths import few_lengths, length_buckets
 from toner_jax.models.decoder import MakeDecoder
 
@@ -22,14 +23,17 @@ class Programs:
       compilations: says of each that it is compiled.
     """
 
-    def __init__(self, make_decoder: MakeDecoder, *, any_schema: bool = False):
-        """`any_schema`: whether lengths are padded to a few that suit all schemas, rather than to those that suit one
-        best."""
+    def __init__(self, make_decoder: MakeDecoder, mesh: Mesh, *, any_schema: bool = False):
+        """Args:
+        mesh: of the devices that run them.
+        any_schema: whether lengths are padded to a few that suit all schemas, rather than to those that suit one best.
+        """
         self.make_decoder = make_decoder
+        self._mesh = mesh
         self._any_schema = any_schema
         self.compilations = Compilations("decoding")
         self._lock = threading.Lock()
-        self._programs: dict[Hashable, jax.stages.Wrapped] = {}
+        self._programs: dict[Hashable, KeptPrograms] = {}
 
     def lengths(self, limit: int, overhead: int) -> tuple[int, ...]:
         """What sources of at most `limit` pieces are padded to, of which `overhead` stand around every text."""
@@ -40,15 +44,16 @@ class Programs:
         function: Callable[..., Any],
         *fixed: Any,
         compiler_options: dict[str, Any] | None = None,
-    ) -> jax.stages.Wrapped:
+    ) -> KeptPrograms:
         """A function of `make_decoder`, `fixed` (hashable) and what a call gives, of which `options` are static, as a
         program."""
         key = function, fixed, tuple((compiler_options or {}).items())
         with self._lock:  # or else two threads would compile it
             if key not in self._programs:
-                self._programs[key] = jax.jit(
+                self._programs[key] = KeptPrograms(
                     functools.partial(function, self.make_decoder, *fixed),
-                    static_argnames="options",
+                    self._mesh,
+                    static=("options",),
                     compiler_options=compiler_options,
                 )
             return self._programs[key]

@@ -53,7 +53,7 @@ def reading_of(config: Settings) -> Reading:
 def make_programs(model: ToNER, mesh: Mesh, *, any_schema: bool = False) -> Programs:
     """The programs of a model on a mesh; `any_schema` as `Programs` has it."""
     make_decoder = registry.of(model.config).make_decoder(model, on_cpu(mesh))
-    return Programs(make_decoder, any_schema=any_schema)
+    return Programs(make_decoder, mesh, any_schema=any_schema)
 
 
 def make_recognizer(
