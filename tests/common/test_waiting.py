@@ -1,23 +1,38 @@
 """What is said while one waits."""
 
 import threading
+import time
 
+import pytest
+
+from toner_jax.common import console
 from toner_jax.common.console import Compilations, advance, counted
 
 
-def test_each_program_is_said_once_and_of_how_many(said):
+@pytest.fixture
+def impatient(monkeypatch):
+    """Everything takes long enough to be told of."""
+    monkeypatch.setattr(console, "_SOON", 0.01)
+
+
+def compiled(compilations, shape, seconds=0.2):
+    with compilations.compiling(shape):
+        time.sleep(seconds)
+
+
+def test_each_program_is_said_once_and_of_how_many(said, impatient):
     compilations = Compilations("decoding", [(96, 32), (96, 96)])
-    compilations.begin((96, 32))
-    compilations.begin((96, 32))
-    compilations.begin((96, 96))
-    compilations.begin((1, 1))  # of which nobody knew
+    compiled(compilations, (96, 32))
+    compiled(compilations, (96, 32))
+    compiled(compilations, (96, 96))
+    compiled(compilations, (1, 1))  # of which nobody knew
     compilations.expect([(96, 96), (128, 96)])  # the first is there
-    compilations.begin((128, 96))
+    compiled(compilations, (128, 96))
     compilations.expect([(128, 96), (2, 1), (2, 2)])
-    compilations.begin((2, 2))
-    compilations.begin((3, 3))
+    compiled(compilations, (2, 2))
+    compiled(compilations, (3, 3))
     compilations.expect([(2, 1)])  # which is waited for already
-    compilations.begin((2, 1))
+    compiled(compilations, (2, 1))
     assert said() == [
         "decoding: compiling 1 of 2",
         "decoding: compiling 2 of 2",
@@ -29,14 +44,26 @@ def test_each_program_is_said_once_and_of_how_many(said):
     ]
 
 
-def test_threads_say_it_once(said):
+def test_nothing_is_said_of_what_is_there_soon(said, monkeypatch):
+    monkeypatch.setattr(console, "_SOON", 0.5)
+    compilations = Compilations("decoding", [1, 2])
+    compiled(compilations, 1, 0.0)
+    with pytest.raises(RuntimeError), compilations.compiling(3):
+        raise RuntimeError
+    time.sleep(0.6)
+    assert said() == []
+    compiled(compilations, 2, 0.8)
+    assert said() == ["decoding: compiling 2 of 2"]
+
+
+def test_threads_say_it_once(said, impatient):
     compilations = Compilations("decoding", range(3))
-    threads = [threading.Thread(target=compilations.begin, args=(i % 3,)) for i in range(30)]
+    threads = [threading.Thread(target=compiled, args=(compilations, i % 3)) for i in range(30)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [line[:22] for line in said()] == [f"decoding: compiling {i} " for i in (1, 2, 3)]
+    assert sorted(said()) == [f"decoding: compiling {i} of 3" for i in (1, 2, 3)]
 
 
 def test_what_is_counted_ends_at_its_total(said, monkeypatch):

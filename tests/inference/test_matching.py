@@ -247,7 +247,7 @@ def test_no_texts_have_no_cosines(similarities):
 def test_a_few_first_texts_and_the_types_need_one_program(params, expected, monkeypatch, count):
     """What comes first waits for no second one; what comes then finds the types known."""
     begun: list[object] = []
-    monkeypatch.setattr(Compilations, "begin", lambda self, shape: begun.append(shape))
+    monkeypatch.setattr(Compilations, "_which", lambda self, shape: begun.append(shape) or "")
     matcher = TypeMatcher(MODEL, MatcherFeatures(FakeTokenizer(), max_length=96), make_mesh(), 8)
     np.testing.assert_allclose(
         matcher.similarities(params, TEXTS[:count], SCHEMA), expected[:count], atol=2e-6

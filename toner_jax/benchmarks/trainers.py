@@ -80,8 +80,8 @@ class Ours:
         compilations = Compilations("train step", self._subject.shapes)
         for batch, arrays in zip(self._subject.batches, self._batches, strict=True):
             if batch.shape not in self._programs:
-                compilations.begin(batch.shape)  # of a large model, minutes
-                program = step.lower(self._state, arrays).compile()
+                with compilations.compiling(batch.shape):  # of a large model, minutes
+                    program = step.lower(self._state, arrays).compile()
                 self._programs[batch.shape] = program
                 self.planned_bytes = max(self.planned_bytes or 0, _planned(program))
         self.ready_seconds = time.perf_counter() - begun

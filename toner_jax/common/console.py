@@ -260,8 +260,11 @@ class Progress:
             say(f"{self._title}: {step}/{self._total}  {left}{note}".rstrip())
 
 
+_SOON = 1.0  # seconds that nobody needs to be told of: what was compiled before is there by then
+
+
 class Compilations:
-    """Says of each program that it is compiled now, which may take minutes, and which of several that are expected.
+    """Says of each program that it is compiled, which may take minutes, and which of several that are expected.
 
     Threads share one.
     """
@@ -280,18 +283,31 @@ class Compilations:
                 self._left |= new
                 self._expected = len(self._left)
 
-    def begin(self, shape: Hashable) -> bool:
-        """The program for this shape is called now: it is compiled the first time. Returns whether it is."""
+    @contextmanager
+    def compiling(self, shape: Hashable) -> Iterator[None]:
+        """Within, the program for this shape is called, or compiled: the first time, where that takes long, it is
+        said."""
+        which = self._which(shape)
+        if not which:
+            yield
+            return
+        waiting = threading.Timer(_SOON, say, [f"{self._title}: compiling {which}"])
+        waiting.daemon = True
+        waiting.start()
+        try:
+            yield
+        finally:
+            waiting.cancel()
+
+    def _which(self, shape: Hashable) -> str:
+        """Which program is begun with this shape; "" for one that was begun before."""
         with self._lock:
             if shape in self._begun:
-                return False
+                return ""
             self._begun.add(shape)
-            which = "a program"
-            if shape in self._left and self._expected > 1:
-                which = f"{self._expected - len(self._left) + 1} of {self._expected}"
+            number, expected = self._expected - len(self._left) + 1, shape in self._left
             self._left.discard(shape)
-            say(f"{self._title}: compiling {which}")
-            return True
+            return f"{number} of {self._expected}" if expected and self._expected > 1 else "a program"
 
 
 _advance: ContextVar[Callable[[int], None] | None] = ContextVar("advance", default=None)

@@ -178,10 +178,10 @@ class GrammarGenerator:
         ids, tapes = shard_batch((ids, pack(tapes)), self._mesh)
         one_thread = self._one_thread if call.plan.threads > 1 and shape.requests > 1 else None
         program = self._program(call.plan, compiler_options=one_thread)
-        self._programs.compilations.begin(self._compiled_for(shape))
         given = _Given(call.calibration_temperature, self._limit)
         options = self._speculative(call.plan, shape)
-        decoded = program(call.params, given, _Requests(ids, tapes, size), options=options)
+        with self._programs.compilations.compiling(self._compiled_for(shape)):
+            decoded = program(call.params, given, _Requests(ids, tapes, size), options=options)
         return _Group(chosen, own.tolist(), word_index, at, shape.rows, decoded)
 
     def _program(self, plan: GroupPlan, compiler_options: dict[str, Any] | None = None) -> KeptPrograms:

@@ -197,13 +197,11 @@ class Embedder:
         own = own_rows(self._mesh, shape.texts)[at]
         ids[at[own]] = pad_rows([rows[i] for i in chosen[own].tolist()], shape.length, own.sum())
         held[at] = counts[chosen]
-        self._compilations.begin(shape)
-        if (
-            shape.texts == self._replicas
-        ):  # each has room for the tokens of one text alone, which lie in order
-            return chosen, (at, self._alone(params, shard_batch(ids, self._mesh)))
-        tokens = cells(held, shape.length, self._replicas, shape.tokens)
-        return chosen, (at, self._many(params, *shard_batch((ids, tokens), self._mesh)))
+        with self._compilations.compiling(shape):
+            if shape.texts == self._replicas:  # of each replica a single text, whose tokens are a grid
+                return chosen, (at, self._alone(params, shard_batch(ids, self._mesh)))
+            tokens = cells(held, shape.length, self._replicas, shape.tokens)
+            return chosen, (at, self._many(params, *shard_batch((ids, tokens), self._mesh)))
 
 
 def _counts(rows: Sequence[np.ndarray], counts: Sequence[int] | np.ndarray | None) -> np.ndarray:

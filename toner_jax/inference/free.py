@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -67,7 +68,7 @@ class FreeGenerator:
         sources = Lazy(lambda i: make_source(self._task, inputs[i]).ids, len(inputs))
         lengths = by_share(lambda i: len(sources[i]), len(inputs))
         own, nothing = own_rows(self._mesh, self._batch_size).tolist(), np.zeros(0, np.int32)
-        apart = are_apart(self._programs.make_decoder, params, self._mesh, self._weights)
+        search = partial(self._search, params, calibration_temperature)
         out: list[Output | None] = [None] * len(sources)
         todo = list(range(len(sources)))
         for again in (False, True):
@@ -81,15 +82,28 @@ class FreeGenerator:
                 written = [sources[i] if here else nothing for i, here in zip(padded, own, strict=True)]
                 ids = pad_rows(written, bucket, self._batch_size)
                 prefix = None if prefixes is None else self._prefix([prefixes[i] for i in padded])
-                options = replace(self._options, max_length=length)
-                ids = shard_batch(ids, self._mesh)
-                shape = bucket, length, prefix is not None and prefix.tokens.shape
-                self._programs.compilations.begin((self._batch_size, options.beams, shape))
-                program = self._programs.get(_search, apart)
-                found = on_host(program(params, calibration_temperature, (ids, prefix), options=options))
-                unfinished += self._finish(rows, found, length, out)
+                unfinished += self._finish(rows, search(ids, prefix, length), length, out)
             todo = unfinished
         return out  # type: ignore[return-value]
+
+    def _search(
+        self,
+        params: Any,
+        calibration_temperature: float,
+        ids: np.ndarray,
+        prefix: ForcedPrefix | None,
+        length: int,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What is written for a batch of sources, of at most `length` tokens."""
+        apart = are_apart(self._programs.make_decoder, params, self._mesh, self._weights)
+        options = replace(self._options, max_length=length)
+        given = shard_batch(ids, self._mesh), prefix
+        shape = ids.shape, length, options.beams, prefix is not None and prefix.tokens.shape
+        program = self._programs.get(_search, apart)
+        with self._programs.compilations.compiling(shape):
+            found = program(params, calibration_temperature, given, options=options)
+        written: tuple[np.ndarray, np.ndarray, np.ndarray] = on_host(found)
+        return written
 
     def _finish(
         self,

@@ -41,8 +41,8 @@ class Programs:
         said = Compilations(title, examples)
 
         def compiled(shape: Shape) -> Any:
-            said.begin(shape)
-            return step.lower(state, examples[shape]).compile()
+            with said.compiling(shape):
+                return step.lower(state, examples[shape]).compile()
 
         self._pool = ThreadPoolExecutor(max(1, min(len(examples), cores(), _MOST)), "compile")
         self._begun: dict[Shape, Future[Any]] = {s: self._pool.submit(compiled, s) for s in examples}
