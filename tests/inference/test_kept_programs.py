@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -20,10 +22,11 @@ from toner_jax.common import cache
 from toner_jax.decoding.automaton import initial_state
 from toner_jax.decoding.entity_list import EntityList
 from toner_jax.decoding.speculative import SpeculativeOptions
-from toner_jax.inference import kept_programs
+from toner_jax.inference import kept_programs, program_key
 from toner_jax.inference.constrained import _Given
 from toner_jax.inference.embedding import embed
-from toner_jax.inference.kept_programs import KeptPrograms, described
+from toner_jax.inference.kept_programs import KeptPrograms
+from toner_jax.inference.program_key import UnknownCodeError, described
 from toner_jax.models import registry
 from toner_jax.models.bert.config import BertConfig
 from toner_jax.models.bert.model import Bert
@@ -41,13 +44,20 @@ def params():
     return registry.initializer(MODEL)(jax.random.key(0))
 
 
+@pytest.fixture(autouse=True)
+def usual(monkeypatch):
+    """A single device, and code that is older than the process."""
+    monkeypatch.setattr(jax, "local_device_count", lambda: 1)
+    monkeypatch.setattr(program_key, "_begun", lambda: math.inf)
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Of a user whose cache is empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    kept_programs._environment.cache_clear()
+    program_key._code_digest.cache_clear()
     yield tmp_path / "toner_jax" / kept_programs.KIND
-    kept_programs._environment.cache_clear()
+    program_key._code_digest.cache_clear()
 
 
 @pytest.fixture
@@ -125,22 +135,21 @@ def test_other_code_is_another_entry(folder, traced, params, tmp_path, monkeypat
     copied = tmp_path / "package"
     shutil.copytree(cache.PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__", "demonstration"))
     monkeypatch.setattr(cache, "PACKAGE", copied)
-    changed = copied / "models" / "layers.py"
-    before = changed.stat().st_mtime
     for added, times in (("", 1), ("\n", 2)):
-        with changed.open("a") as file:
+        with (copied / "models" / "layers.py").open("a") as file:
             file.write(added)
-        os.utime(changed, (before, before))
-        kept_programs._environment.cache_clear()
+        program_key._code_digest.cache_clear()
         made()(params, IDS)
         assert len(traced) == times
 
 
 def test_code_that_was_changed_since_the_process_began_keeps_nothing(folder, params, tmp_path, monkeypatch):
     """What it runs is not what lies there, under whose digest the next process would find it."""
-    copied = tmp_path / "package"
+    monkeypatch.undo()
+    monkeypatch.setattr(jax, "local_device_count", lambda: 1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    copied = tmp_path / "package"  # with the times of what it is a copy of
     shutil.copytree(cache.PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__", "demonstration"))
-    (copied / "losses.py").touch()
     monkeypatch.setattr(cache, "PACKAGE", copied)
     np.testing.assert_array_equal(made()(params, IDS), jax.jit(functools.partial(embed, MODEL))(params, IDS))
     assert not folder.exists()
@@ -149,8 +158,8 @@ def test_code_that_was_changed_since_the_process_began_keeps_nothing(folder, par
 @pytest.mark.parametrize("libraries", [{"jax": "0.0.1"}, {}])
 def test_another_version_is_another_entry(folder, traced, params, monkeypatch, libraries):
     made()(params, IDS)
-    monkeypatch.setattr(kept_programs, "installed", lambda _: libraries)
-    kept_programs._environment.cache_clear()
+    monkeypatch.setattr(program_key, "installed", lambda _: libraries)
+    program_key._code_digest.cache_clear()
     made()(params, IDS)
     assert len(traced) == 2
 
@@ -179,6 +188,62 @@ def test_jax_told_to_cache_nothing_is_heeded(folder, params):
     finally:
         jax.config.update("jax_enable_compilation_cache", before)
     assert not folder.exists()
+
+
+def test_a_patched_function_is_run_and_not_kept(folder, params, monkeypatch):
+    """Another process, whose code is its files', would find what a patch computes."""
+
+    def constant(q, *_, **__):
+        return jnp.zeros((*q.shape[:3], q.shape[2]))
+
+    expected = made()(params, IDS)
+    for name in folder.glob("[0-9a-f]*"):
+        name.unlink()
+    monkeypatch.setattr("toner_jax.models.bert.model.attention_scores", constant)
+    assert np.abs(made()(params, IDS) - expected).max() > 1e-4
+    monkeypatch.undo()
+    monkeypatch.setattr(Bert, "pool", lambda self, states, mask: states[:, 0])
+    assert np.abs(made()(params, IDS) - expected).max() > 1e-4
+    assert not list(folder.glob("[0-9a-f]*"))
+
+
+def test_without_the_library_that_writes_them_nothing_is_kept(folder, params, monkeypatch):
+    expected = jax.jit(functools.partial(embed, MODEL))(params, IDS)
+    monkeypatch.setattr(jax.export.Exported, "serialize", lambda self: 1 / 0)
+    np.testing.assert_array_equal(made()(params, IDS), expected)
+    assert not list(folder.glob("[0-9a-f]*"))
+
+
+def test_a_program_for_other_devices_is_not_taken(folder, traced, params, monkeypatch):
+    expected = made()(params, IDS)
+    (entry,) = folder.glob("[0-9a-f]*")
+    out, _ = pickle.loads(cache.fetch(kept_programs.KIND, entry.name))
+    foreign = jax.export.export(jax.jit(lambda *leaves: [leaves[-1]]), platforms=("cuda",))(IDS)
+    cache.store(kept_programs.KIND, entry.name, pickle.dumps((out, foreign.serialize())))
+    for _ in range(2):
+        np.testing.assert_array_equal(made()(params, IDS), expected)
+    assert len(traced) == 2
+
+
+def test_entries_that_can_only_be_read_are_taken(folder, traced, params, monkeypatch):
+    made()(params, IDS)
+
+    def refused(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("os.utime", refused)
+    made()(params, IDS)
+    assert len(traced) == 1
+
+
+def test_debugging_and_transformations_are_those_of_jit(folder, params):
+    program, nothing = made(), jax.tree.map(lambda x: x * np.nan, params)
+    ids = np.stack([IDS, IDS])
+    program(params, IDS)
+    np.testing.assert_allclose(jax.vmap(program, (None, 0))(params, ids)[1], program(params, IDS), atol=1e-6)
+    assert jax.eval_shape(program, params, IDS).shape == (2, 16)
+    with jax.debug_nans(True), pytest.raises(FloatingPointError):
+        program(nothing, IDS)
 
 
 def test_threads_wait_for_the_one_that_compiles(folder, traced, params):
@@ -247,7 +312,7 @@ class Own:
     "code", [nested(), lambda x: x, Own(), Own, nested, np.zeros(2), object(), functools.partial(nested())]
 )
 def test_code_that_nothing_tells_the_version_of_is_not_described(code):
-    with pytest.raises(kept_programs._UnknownCodeError):
+    with pytest.raises(UnknownCodeError):
         described(code)
 
 
@@ -278,7 +343,12 @@ def test_a_second_process_finds_the_same_and_traces_nothing(folder):
     found = []
     for _ in range(2):
         run = subprocess.run(
-            [sys.executable, "-c", SECOND_START], capture_output=True, text=True, timeout=300, check=True
+            [sys.executable, "-c", SECOND_START],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=True,
+            env={name: value for name, value in os.environ.items() if name != "XLA_FLAGS"},
         )
         assert "Traceback" not in run.stderr
         assert "machine" not in run.stderr  # XLA's doubts whether what it loads is for this one

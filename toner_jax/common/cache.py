@@ -146,7 +146,8 @@ def fetch(kind: str, key: str) -> bytes | None:
             checksum, data = file.read(_CHECKSUM), file.read()
         if xxhash.xxh3_128_digest(data) != checksum:
             return None
-        os.utime(folder / key)  # used just now
+        with suppress(OSError):  # where entries can be read alone
+            os.utime(folder / key)  # used just now
         return data
     except OSError:
         return None
