@@ -170,13 +170,13 @@ DISTRIBUTIONS = {
     "ml_dtypes": "ml-dtypes", "orbax": "orbax-checkpoint", "prometheus_client": "prometheus-client",
     "tensorflow": "tensorflow-text", "tensorflow_text": "tensorflow-text", "yaml": "pyyaml",
 }  # fmt: skip
-# Of sentencepiece, which needs protobuf for the form of its files and does not say so.
 UNSEEN = {
-    "protobuf",
-    "nltk",
-    "httptools",
+    "flatbuffers",  # of jax.export, which does not say so
+    "protobuf",  # of sentencepiece, likewise
+    "nltk",  # loaded by name
+    "httptools",  # of uvicorn's choosing
     "uvloop",
-}  # read by sentencepiece; loaded by name; of uvicorn's choosing
+}
 
 
 def test_what_is_imported_is_declared_and_the_other_way_round():

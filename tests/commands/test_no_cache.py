@@ -80,11 +80,12 @@ def test_commands_that_keep_nothing_take_it_too(command, flags):
     assert read([*flags, "--no-cache"]).keys == read(flags).keys == []
 
 
-def test_only_data_sets_are_kept():
-    """No text that `predict`, `Ner` or `evaluate --input` reads: nothing else writes entries."""
+def test_only_data_sets_and_programs_are_kept():
+    """No text that `predict`, `Ner` or `evaluate --input` reads: nothing else writes entries, and programs have none
+    (tests/inference/test_kept_programs.py)."""
     found = [
         str(path.relative_to(PACKAGE))
         for path in sorted(PACKAGE.rglob("*.py"))
         if "cache.store(" in path.read_text(encoding="utf-8")
     ]
-    assert found == ["data/load.py"]
+    assert found == ["data/load.py", "inference/kept_programs.py"]

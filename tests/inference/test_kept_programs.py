@@ -289,3 +289,7 @@ def test_a_second_process_finds_the_same_and_traces_nothing(folder):
     assert found[0][0]
     assert found[0][0] == found[1][0]
     assert [sorted(set(traced)) for _, traced in found] == [["of_leaves"], []]
+    kept = [cache.fetch(kept_programs.KIND, entry.name) for entry in folder.glob("[0-9a-f]*")]
+    assert len(kept) >= 2
+    for said in ("Borcalski", "person"):  # of texts and labels nothing is kept
+        assert not [data for data in kept if said.encode() in data]
