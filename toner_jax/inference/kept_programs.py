@@ -107,7 +107,8 @@ class KeptPrograms:
         traced = _fetched(key) or _stored(key, partial(self._function, **static), tree, leaves)
         if traced is None:
             return jitted
-        call = jax.jit(traced.exported.call, compiler_options=self._compiler_options)
+        named = _named_as(self._function, traced.exported.call)
+        call = jax.jit(named, compiler_options=self._compiler_options)
         compiled, out_tree = call.lower(*leaves).compile(), jax.tree.structure(traced.out)
         return lambda *arrays: jax.tree.unflatten(out_tree, compiled(*jax.tree.leaves(arrays)))
 
@@ -147,8 +148,21 @@ def _traced(function: Callable[..., Any], tree: Any, leaves: Sequence[Any]) -> _
         out, found = jax.tree.flatten(function(*jax.tree.unflatten(tree, leaves)))
         return out
 
-    exported = export.export(jax.jit(of_leaves), platforms=(_PLATFORM,))(*leaves)
+    named = _named_as(function, of_leaves)
+    exported = export.export(jax.jit(named), platforms=(_PLATFORM,))(*leaves)
     return _Traced(exported, jax.tree.unflatten(found, range(found.num_leaves)))
+
+
+def _named_as(function: Callable[..., Any], program: Callable[..., Any]) -> Callable[..., Any]:
+    """`program` with the name of a function, which compilations and profiles show."""
+    while isinstance(function, partial):
+        function = function.func
+
+    def named(*leaves: Any) -> Any:
+        return program(*leaves)
+
+    named.__name__ = named.__qualname__ = function.__name__
+    return named
 
 
 def _fetched(key: str) -> _Traced | None:
