@@ -54,15 +54,8 @@ def program_key(
     """
     _check_code()
     settings = {k: str(v) for k, v in jax.config.values.items() if not k.startswith(_NO_MATTER)}
-    libraries = [sys.version, installed(_LIBRARIES)]
-    return cache.digest(
-        described((function, dict(static))),
-        str(tree),
-        list(map(repr, shapes)),
-        settings,
-        _code_digest(),
-        libraries,
-    )
+    made_of = described((function, dict(static)))
+    return cache.digest(made_of, str(tree), list(map(repr, shapes)), settings, _code_digest())
 
 
 def described(value: Any) -> Any:
@@ -150,4 +143,6 @@ def _begun() -> float:
 
 @memoised
 def _code_digest() -> str:
-    return cache.digest(*(path.read_bytes() for path in _files()))
+    """Of the package's code and the versions of what it is run with."""
+    versions = [sys.version, installed(_LIBRARIES)]
+    return cache.digest(versions, *(path.read_bytes() for path in _files()))
