@@ -15,7 +15,7 @@ demonstration: quickstart
 
 # XLA's costly passes would take most of the time of programs that run once; `make test-all` compiles as users do.
 test: test-env  ## Unit and integration tests, a few minutes.
-	JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not long"
+	JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not long and not trained"
 
 test-all: test-env  ## The long ones too.
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile

@@ -14,8 +14,13 @@ from filelock import FileLock
 from shared_data import KINDS, SHARED
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items):
-    """The file that makes the finished run comes first, and the others that use it last: none waits for it."""
+    """The file that makes the finished run comes first, and the others that use it last: none waits for it. It takes
+    a minute to make, so `make test` does without."""
+    for item in items:
+        if "finished" in item.fixturenames and not any(map(item.get_closest_marker, ("slow", "long"))):
+            item.add_marker("trained")
 
     def turn(item):
         return 0 if item.path.name == "test_readme.py" else 1 + ("finished" in item.fixturenames)

@@ -29,6 +29,7 @@ def nlp():
     return pipeline
 
 
+@pytest.mark.slow
 def test_it_sets_what_predict_finds(nlp):
     ner = toner_jax.load("quickstart")
     for doc, text, found in zip(nlp.pipe(TEXTS, batch_size=2), TEXTS, ner.predict(TEXTS), strict=True):

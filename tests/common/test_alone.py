@@ -43,6 +43,7 @@ def test_what_is_not_there(package):
         package.load("heavy.nothing")
 
 
+@pytest.mark.slow
 def test_treebank_rules_come_without_the_rest_of_nltk():
     """Which takes a second and a half, scipy's statistics and scikit-learn among it. A program's own import of it is
     whole, and cuts alike."""

@@ -185,6 +185,7 @@ def test_the_option_reaches_the_reader(tmp_path):
     assert [e.type for s in read.sentences for e in s.gold] == ["LOC"]
 
 
+@pytest.mark.slow
 def test_a_file_that_expands_without_end_is_refused_before_it_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(docbin, "_MOST_BYTES", 1 << 28)
     packer, path = zlib.compressobj(), tmp_path / "bomb.spacy"

@@ -58,6 +58,7 @@ def check(output: Path, end: Endpoint, size: int) -> None:
     assert read.keys() == {entry["id"] for entry in written}
 
 
+@pytest.mark.slow
 def test_every_failure_is_outlived(tmp_path, capsys):
     output = tmp_path / "e.jsonl"
     end = Endpoint(fail=0.4, contradict=9)
@@ -259,6 +260,7 @@ def killed(tmp_path: Path, size: int, kills: int) -> tuple[Endpoint, Path]:
     return end, output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "kills"), [(120, 1), pytest.param(1_180, 10, marks=pytest.mark.long)])
 def test_killed(tmp_path, size, kills):
     end, output = killed(tmp_path, size, kills)

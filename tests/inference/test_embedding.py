@@ -42,13 +42,8 @@ def alone(seed: int, count: int) -> np.ndarray:
     return np.concatenate([program(params(), row[None]) for row in rows(seed, count)])
 
 
-SLOW = pytest.mark.slow
-
-
-@pytest.mark.parametrize(
-    ("cores", "batch_size"),
-    [(2, 5), *(pytest.param(*case, marks=SLOW) for case in ((1, 1), (1, 5), (1, 64), (2, 1), (2, 64)))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("cores", "batch_size"), [(2, 5), (1, 1), (1, 5), (1, 64), (2, 1), (2, 64)])
 def test_vectors_are_those_of_the_texts_alone(monkeypatch, batch_size, cores):
     monkeypatch.setattr(threads, "cores", lambda: cores)
     found = Embedder(MODEL, make_mesh(), batch_size)(params(), rows(0, 40))

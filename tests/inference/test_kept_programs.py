@@ -34,6 +34,9 @@ MODEL = Bert(CONFIG)
 IDS = np.array([[3, 4, 5, 0], [6, 7, 0, 0]], np.int32)
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def params():
     return registry.initializer(MODEL)(jax.random.key(0))
@@ -271,7 +274,6 @@ print(json.dumps([entities, traced]))
 """
 
 
-@pytest.mark.slow
 def test_a_second_process_finds_the_same_and_traces_nothing(folder):
     found = []
     for _ in range(2):

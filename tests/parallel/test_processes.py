@@ -77,6 +77,7 @@ def test_all_hear_the_same(variables):
         }
 
 
+@pytest.mark.slow
 def test_processes_that_share_no_files(tmp_path):
     for index, process in enumerate(start("unshared", str(tmp_path))):
         status, out, lines = ended(process)
@@ -98,12 +99,14 @@ def test_processes_that_share_no_files(tmp_path):
     assert odd.view(np.uint32).tolist() == [[0x80000000, 0x3FC00000], [0x40200000, 0x7FC00123]]
 
 
+@pytest.mark.slow
 def test_what_the_first_refuses_ends_all_and_is_said_once():
     first, second = (ended(process) for process in start("refuse"))
     assert first == (2, "", ["toner-jax: the first one refuses"])
     assert second == (2, "", [])
 
 
+@pytest.mark.slow
 def test_the_end_of_the_first_is_a_line():
     begun = time.monotonic()
     first, second = (ended(process) for process in start("steps", "0", "killed"))

@@ -180,7 +180,14 @@ STOPS = {
 }
 
 
-@pytest.mark.parametrize("name", STOPS)
+def of(cases):
+    """Their names; slow are those that train a tokenizer or read a long text."""
+    slow = {"a type that cannot be spelled", "too few embeddings", "another language", "long descriptions"}
+    slow |= {"added tokens that are not read", "words that are not read"}
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in cases]
+
+
+@pytest.mark.parametrize("name", of(STOPS))
 def test_what_stops_a_run(name, tmp_path, begun):
     write(tmp_path / "data")
     change, message = STOPS[name]
@@ -255,7 +262,7 @@ WARNINGS = {
 }
 
 
-@pytest.mark.parametrize("name", WARNINGS)
+@pytest.mark.parametrize("name", of(WARNINGS))
 def test_what_leaves_less_than_was_meant(name, tmp_path, begun, said, caplog):
     write(tmp_path / "data")
     change, expected = WARNINGS[name]

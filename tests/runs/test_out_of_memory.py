@@ -94,6 +94,7 @@ def test_parameters_and_checkpoints(refused, monkeypatch, tmp_path):
         setup.restore_params(tmp_path, 1, SimpleNamespace(config=None), None, "fsdp")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_too_much(tmp_path, monkeypatch):
     with Checkpoints(tmp_path) as checkpoints:
         monkeypatch.setattr(checkpoints._manager, "save", exhausted)

@@ -167,6 +167,7 @@ def test_a_client_may_ask_while_it_reads_a_stream(address):
     assert shared.predict(["Ajax"])[0]
 
 
+@pytest.mark.slow
 def test_a_body_without_a_length_is_counted(address):
     host, port = address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as s:
@@ -213,6 +214,7 @@ def test_who_goes_away_is_not_read_for():
         assert sum(map(len, model.asked)) < 1000
 
 
+@pytest.mark.slow
 def test_a_full_queue_says_when_to_come_again():
     with running(Model(seconds=0.5), Limits(waiting=2)) as (address, _), ThreadPoolExecutor(12) as pool:
         answers = list(

@@ -64,6 +64,7 @@ assert logging.getLogger("absl").filters == []
 """
 
 
+@pytest.mark.slow
 def test_the_root_logger_gets_no_handler(pythonpath):
     """absl's functions would give it one; meanwhile messages come out as they do without any handler, once."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=pythonpath)
@@ -107,6 +108,7 @@ assert (sys.excepthook, sys.unraisablehook) == before
 """
 
 
+@pytest.mark.slow
 def test_tracebacks_of_what_a_failed_save_left_behind_are_not_printed(pythonpath):
     done = subprocess.run([sys.executable, "-c", LEFT_BEHIND], capture_output=True, text=True, env=pythonpath)
     said = [
