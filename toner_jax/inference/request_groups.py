@@ -24,8 +24,10 @@ _PASSES, _TOKENS = 24, 96
 # even out their lengths.
 _CPU_ROWS, _CPU_GROUPS = 16, 2
 _SINGLE = 3  # so few inputs are decoded one by one
-# So many are decoded at once, each in a row of its own: a large group costs as much as if all its rows were at work.
+# Few inputs have groups of so many: a large group costs as much as if all its rows were at work.
 _FEW = 8
+# On CPU half as many rows do their work: one that has finished is no longer paid for, while another admits the next.
+_CPU_FEW_ROWS = 4
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class GroupPlan:
 
     Attributes:
       requests: of a group; `rows`, active at a time.
-      few: of a small group, all of them active; `small`, how many inputs are decoded in such groups.
+      few, few_rows: as those two, of a small group; `small`, how many inputs are decoded in such groups.
       threads: groups that are decoded at once.
       passes: that a row may take at first, and `most_passes` of one that needed more.
       buckets: lengths that sources are padded to.
@@ -56,6 +58,7 @@ class GroupPlan:
     requests: int
     rows: int
     few: int
+    few_rows: int
     small: int
     threads: int
     passes: int
@@ -91,7 +94,7 @@ class GroupPlan:
         """The requests and rows of the groups that so many inputs are decoded in."""
         if inputs <= self._single:
             return self.replicas, self.replicas
-        return (self.few, self.few) if inputs <= self.small else (self.requests, self.rows)
+        return (self.few, self.few_rows) if inputs <= self.small else (self.requests, self.rows)
 
     def shapes(self) -> Iterator[Shape]:
         """Those of all programs, for few inputs first."""
@@ -130,11 +133,13 @@ class Planner:
         batch = self.options.batch_size
         rows = round_batch(min(batch, _CPU_ROWS) if threads > 1 else batch, self.mesh)
         few = round_batch(min(batch, _FEW), self.mesh)
+        halved = on_cpu(self.mesh) and replicas == 1 and few == _FEW and per_row != 1
         return GroupPlan(
             # Rows that are in step on several devices cannot admit each other's requests.
             requests=rows * (per_row if apart or replicas == 1 else 1),
             rows=rows,
             few=few,
+            few_rows=_CPU_FEW_ROWS if halved else few,
             small=few * threads * _CPU_GROUPS if on_cpu(self.mesh) else few,
             threads=threads,
             passes=min(max(_PASSES, -(-_TOKENS // self.tokens_per_pass)), self.limit),
