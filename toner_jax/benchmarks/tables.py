@@ -81,7 +81,8 @@ def deliver(report: dict[str, Any], table: Table, page: str, options: argparse.N
 def terminal_table(title: str, columns: Columns, report: dict[str, Any], notes: Sequence[str]) -> Table:
     """A row for each contender of the report."""
     lines = [console.cell(note) for note in notes]
-    out = Table(title=console.cell(title, "italic"), caption=Text("\n").join(lines), box=box.SIMPLE)
+    caption = Text("\n").join(lines)
+    out = Table(title=console.cell(title, "italic"), caption=caption, caption_justify="left", box=box.SIMPLE)
     out.add_column("", no_wrap=True)
     for header, _ in columns:
         out.add_column(header.replace("-", "\n"), justify="right", no_wrap=True)

@@ -75,7 +75,8 @@ def _table(rows: Sequence[dict[str, Any]], folder: Path, split: str) -> Any:
         "last start": [(row["started"] or "–")[:10] for row in rows],
     }
     common = [n for n in ("data", "model", "seed") if len(rows) > 1 and len(set(columns[n])) == 1]
-    table = Table(caption=cell(", ".join(f"{name} {columns[name][0]}" for name in common), "dim"))
+    same = cell(", ".join(f"{name} {columns[name][0]}" for name in common), "dim")
+    table = Table(caption=same, caption_justify="left")
     shown = {name: values for name, values in columns.items() if name not in common}
     for name in shown:
         right = name in ("seed", f"{split} F1", "F1 of T′")

@@ -39,7 +39,7 @@ def show_run(workdir: Path, console: Console | None = None, sentences: int = 6) 
 def result_table(report: dict[str, Any]) -> Table:
     """Headline, parts and baselines of one report."""
     title = f"{report['split']}: {report['sentences']:,} sentences, {report['entities']:,} entities"
-    table = Table(title=cell(title, "italic"))
+    table = Table(title=cell(title, "italic"), caption_justify="left")
     table.add_column("")
     for name in ("precision", "recall", "F1"):
         table.add_column(name, justify="right")
