@@ -191,7 +191,7 @@ MISTAKES = {
         "it anew (other settings are given to the run, not edited here)"
     ),
     # evaluate
-    "evaluate --workdir=missing": "missing: no config.json; a model is the work directory of a run, or a folder of "
+    "evaluate --workdir=missing": "missing: no such folder; a model is the work directory of a run, or a folder of "
     "save_pretrained",
     "evaluate --workdir=run --split=tests": (
         "--split: 'tests' is none of train, dev, test; see toner-jax evaluate --help"

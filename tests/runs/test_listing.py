@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import faked_runs
 import pytest
@@ -28,7 +29,15 @@ def test_states(tmp_path, monkeypatch):
     (workdir / "metrics.jsonl").write_text(
         '{"stage": "matcher", "step": 90}\n{"stage": "generator", "step": 1200, "loss": 1.0}\n{"half'
     )
-    assert row(workdir) == ("stopped: generator, step 1,200", None)
+    assert row(workdir) == ("stopped: generator, step 1,200; none is saved", None)
+    manifests = workdir / "generator" / "checkpoints" / "manifests"
+    manifests.mkdir(parents=True)
+    # SIGTERM saves, Ctrl-C does not.
+    for step, at in ((900, "step 1,200; step 900 is saved"), (1201, "step 1,201")):
+        (manifests / f"{step}.json").touch()
+        (manifests.parent / str(step)).mkdir()
+        assert row(workdir) == (f"stopped: generator, {at}", None)
+    shutil.rmtree(manifests.parent)
     (workdir / ".owner").write_text(str(os.getpid()))
     assert row(workdir) == ("at work: generator, step 1,200", None)
     (workdir / ".owner").write_text("4194999")  # no process has so high a number

@@ -19,6 +19,8 @@ from serving import sent
 
 from toner_jax.client import Client, ServiceError
 from toner_jax.commands import app, serve
+from toner_jax.errors import UserError
+from toner_jax.service.server import bound
 
 pytestmark = pytest.mark.slow
 TEXT = "Judge Ivan Borcalski came to Selqua."
@@ -49,6 +51,15 @@ def serving(cache, *flags: str, **env: str) -> Iterator[tuple[str, subprocess.Po
     finally:
         process.kill()
         process.communicate()
+
+
+def test_of_two_that_start_at_once_the_second_is_told_before_it_loads_a_model():
+    with contextlib.closing(bound("127.0.0.1", 0)) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(
+            UserError, match=rf"^127\.0\.0\.1:{port}: cannot be listened at \(.*\); choose another"
+        ):
+            bound("127.0.0.1", port)
 
 
 def test_it_answers_as_the_model_does(cache):

@@ -92,16 +92,18 @@ def test_what_it_says_of_itself(address):
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"", "JSON"),
+        (b"", "the body is empty; expected an object"),
+        (b" \n", "the body is empty; expected an object"),
         (b'{"texts": [', "JSON"),
         (b"\xff\xfe", "JSON"),
         (b"[" * 10_000, "JSON"),
         (b'{"texts": ["\\ud800"]}', "JSON"),
         (b'{"texts": ["a"], "threshold": NaN}', "threshold"),
-        ([], "object"),
+        ([], "expected an object"),
         ({"text": "a"}, "texts"),
-        ({"texts": "a"}, "texts"),
-        ({"texts": [1]}, "texts.0"),
+        ({"texts": "a"}, "texts: expected a list of texts; wrap a single one: [text]"),
+        ({"texts": 1}, "texts: expected a list"),
+        ({"texts": [1]}, "texts.0: expected a string"),
         ({"texts": ["a"], "more": 1}, "more: no such key; there are texts"),
         ({"texts": ["a"], "treshold": 0.5}, "treshold: no such key; did you mean threshold?"),
         ({"texts": ["a"], "threshold": 1.5}, "threshold"),
@@ -110,7 +112,7 @@ def test_what_it_says_of_itself(address):
         ({"texts": ["a"], "labels": ["a", "A"]}, "same type"),
         ({"texts": ["a"], "labels": ["[,]"]}, "no character"),
         ({"texts": ["a"], "labels": {"a": 1}}, "labels"),
-        ({"texts": ["a"], "stream": "perhaps"}, "stream"),
+        ({"texts": ["a"], "stream": "perhaps"}, "stream: expected true or false"),
     ],
 )
 def test_what_means_nothing_is_refused_in_one_line(address, body, reason):

@@ -11,9 +11,10 @@ from typing import Any
 from toner_jax.errors import UserError
 from toner_jax.runs import config_files
 from toner_jax.runs.environment import read_starts
-from toner_jax.runs.marker import MARKER, DamagedMarker, read_marker
+from toner_jax.runs.marker import CHECKPOINTS, MARKER, DamagedMarker, read_marker
 from toner_jax.runs.matcher import FOLDER as MATCHER
 from toner_jax.runs.workdir import is_at_work, read_report
+from toner_jax.training.manifests import committed_steps
 from toner_jax.training.metrics import LOG, read_metrics
 
 
@@ -71,8 +72,14 @@ def _state(workdir: Path, stages: Sequence[str]) -> str:
     log = workdir / LOG
     entries = read_metrics(log.read_text(encoding="utf-8")) if log.is_file() else []
     steps = [entry["step"] for entry in entries if entry["stage"] == doing]
-    at = f"{doing}, step {steps[-1]:,}" if steps else doing
-    return f"{'at work' if is_at_work(workdir) else 'stopped'}: {at}"
+    saved = committed_steps(workdir / doing / CHECKPOINTS)
+    last = max(steps[-1:] + saved[-1:], default=None)
+    at = doing if last is None else f"{doing}, step {last:,}"
+    if is_at_work(workdir):
+        return f"at work: {at}"
+    if last is not None and saved[-1:] != [last]:  # it goes on from there
+        at += f"; step {saved[-1]:,} is saved" if saved else "; none is saved"
+    return f"stopped: {at}"
 
 
 def _is_complete(workdir: Path, stage: str) -> bool:

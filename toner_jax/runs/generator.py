@@ -74,7 +74,8 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
         f"{FOLDER}: {train_state.count_parameters(state['params']):,} parameters, {samples.steps} steps, "
         f"shapes {' '.join(f'{s}×{t}' for s, t in samples.shapes)}"
     )
-    scores = _evaluation(config, run, model, features, longest=max(t for _, t in samples.shapes))
+    longest = max(t for _, t in samples.shapes)
+    scores = _evaluation(config, run, model, features, longest=longest)
     job = Fit(
         stage=FOLDER,
         workdir=run.workdir,
@@ -95,7 +96,7 @@ def train_generator(config: Settings, run: Run) -> dict[str, Any]:
         compute=generator_compute(model, run.mesh),
     )
     _, step, score = fit(job, state)
-    say(f"{FOLDER}: step {step} is best, strict span F1 {score:.4f} on dev")
+    say(f"{FOLDER}: step {step} is best, strict span F1 {score:.4f} on dev, outputs cut at {longest} tokens")
     return {"step": step, "dev_f1": score, "tasks": [task.name for task in features.tasks]}
 
 

@@ -98,8 +98,9 @@ def read_work_config(workdir: Path) -> ConfigDict:
       UserError: it is none.
     """
     if not (workdir / config_files.CONFIG).is_file():
+        what = "no config.json" if workdir.is_dir() else "no such folder"
         raise UserError(
-            f"{workdir}: no config.json; a model is the work directory of a run, or a folder of save_pretrained"
+            f"{workdir}: {what}; a model is the work directory of a run, or a folder of save_pretrained"
         )
     return config_files.load(workdir / config_files.CONFIG)
 

@@ -44,6 +44,17 @@ _FAILURES: dict[int | str, dict[str, Any]] = {
 }
 Body = TypeVar("Body", bound=messages.About)
 _JSON_LINES = "application/x-ndjson"
+# In the words of our other messages, by pydantic's name of the error.
+_WORDS = {
+    "list_type": "expected a list",
+    "string_type": "expected a string",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "model_type": "expected an object",
+    "missing": "is missing",
+}
 
 
 # The most characters of a label and of its description: prompts have no room for more.
@@ -282,8 +293,11 @@ async def _read(request: Request, kind: type[Body]) -> Body:
     Raises:
       Refused: it means nothing; why is said without what was given, which may be a text.
     """
+    body = await request.body()
+    if not body.strip():
+        raise Refused(422, 'the body is empty; expected an object, as {"texts": ["Ivan slept."]}')
     try:
-        return kind.model_validate_json(await request.body())
+        return kind.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         at = ".".join(str(part).encode(errors="replace").decode() for part in first["loc"])
@@ -292,7 +306,7 @@ async def _read(request: Request, kind: type[Body]) -> Body:
             raise Refused(
                 422, f"{at}: no such key{did_you_mean(at, known)}; there are {', '.join(known)}"
             ) from None
-        message = first["msg"].removeprefix("Value error, ")
+        message = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
         raise Refused(422, f"{at}: {message}" if at else message) from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic.config import JsonDict
 
 from toner_jax import schema
@@ -19,6 +19,13 @@ def _whole(text: str) -> str:
     return text
 
 
+def _several(texts: Any) -> Any:
+    """What is no single text."""
+    if isinstance(texts, str):
+        raise ValueError("expected a list of texts; wrap a single one: [text]")
+    return texts
+
+
 Text = Annotated[str, AfterValidator(_whole)]
 Cosine = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -31,7 +38,9 @@ class About(BaseModel):
 
     model_config = {"extra": "forbid", "json_schema_extra": {"examples": [_EXAMPLE]}}
 
-    texts: list[Text] = Field(description="Raw texts of any length; they are read a sentence at a time.")
+    texts: Annotated[list[Text], BeforeValidator(_several)] = Field(
+        description="Raw texts of any length; they are read a sentence at a time."
+    )
     labels: list[Text] | dict[Text, Text | None] | None = Field(
         None, description="Types to look for, names or names → descriptions; without them, those of training."
     )

@@ -18,10 +18,11 @@ from toner_jax.errors import UserError
 from toner_jax.service.app import Service
 
 _CONNECTIONS = 1000  # and no more at a time
+_BACKLOG = 2048  # of those, and of others that are told so
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket at an address.
+    """A socket that listens at an address: who comes before there is an answer waits instead of being turned away.
 
     Args:
       port: 0 for any that is free.
@@ -34,6 +35,7 @@ def bound(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen(_BACKLOG)  # two processes may bind the same address, but not listen
     except (OSError, UnicodeError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(
@@ -93,16 +95,9 @@ def serve(service: Service, listening: socket.socket, *, drain: float, seconds: 
       drain: for so many seconds after a signal, `/ready` says no and requests are still taken: until who sends them
         knows.
       seconds: the longest that a request may take.
-
-    Raises:
-      UserError: another process listens there by now.
     """
     config = _settings(service, seconds)
     server = _Server(config)
-    try:
-        listening.listen(config.backlog)  # from now on, who comes waits instead of being turned away
-    except OSError as error:
-        raise UserError(f"{address_of(listening)}: cannot be listened at ({error.strerror})") from None
     show(address_of(listening))
     say("a page for the browser is there; Ctrl-C stops the service")
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:

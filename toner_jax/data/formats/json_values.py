@@ -125,7 +125,7 @@ def _object(pairs: list[tuple[str, Any]]) -> Record:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at column {error.colno}"
+        return f"{error.msg.removesuffix(' at')} at column {error.colno}"
     if isinstance(error, RecursionError):
         return "nested too deeply"
     return str(error).split(";")[0]
