@@ -97,6 +97,11 @@ def has_words(text: str) -> bool:
     return _NOT_BLANK.search(text) is not None
 
 
+def has_alphanumeric(text: str) -> bool:
+    """Whether it has a letter or a digit, of whatever script."""
+    return any(map(str.isalnum, text))
+
+
 def unspaced(word: str) -> bool:
     """Whether it has letters of a script that is written without spaces, so that it may be several words."""
     return _OF_SCRIPT_WITHOUT_SPACES.search(word) is not None

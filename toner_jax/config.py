@@ -186,6 +186,7 @@ def base() -> ConfigDict:
         False  # the evaluation has explanations written too, where the generator was trained with some
     )
     c.decode.flat = False  # under the grammar: spans do not overlap, whatever the training data have
+    c.decode.symbols = False  # entities that have neither a letter nor a digit count, too
     c.decode.tokens_per_pass = 0  # that speculative decoding verifies at once; 0 for 4 on CPU, 8 elsewhere
     c.decode.beam_size = 1  # hypotheses of free decoding; 1 is greedy
     c.decode.length_penalty = 1.0  # beams are compared by log-probability / tokens ** this
@@ -303,7 +304,7 @@ def set_paper(config: ConfigDict) -> None:
     c.tokenizer.ids = "words"  # prompts and targets are tokenized as strings
     c.generator.loss_normalization = "sequence"  # Eq. 2 sums over tokens
     c.matcher.clip_norm = c.generator.clip_norm = 0.0  # no gradient is clipped
-    c.decode.grammar = False  # the model writes what it likes
+    c.decode.grammar, c.decode.symbols = False, True  # the model writes what it likes, and all of it counts
 
 
 def set_authors(config: ConfigDict) -> None:
@@ -321,7 +322,7 @@ def set_authors(config: ConfigDict) -> None:
     c.generator.decay_all = True
     c.eval.start = 1 / 3  # from the eleventh of thirty epochs on
     c.eval.dev_max_sentences = 0
-    c.decode.grammar = False
+    c.decode.grammar, c.decode.symbols = False, True
     c.decode.max_length = 256
     if c.data.name in NAMED_BY_AUTHORS:
         c.data.schema = f"{c.data.name}-authors"

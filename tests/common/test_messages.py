@@ -28,7 +28,7 @@ def printed(first: str, **env: str) -> tuple[str, str]:
 def test_a_command_shows_bare_lines_on_standard_error(pythonpath):
     out, err = printed("show_messages(); show_messages()", **pythonpath)
     assert out == ""
-    assert err == "read 3 files\n50% of them: δ unknown\ntrain: 2/2  0 s left  loss 0.5 δ\n"
+    assert err == "read 3 files\n50% of them: δ unknown\ntrain: 2/2  loss 0.5 δ\n"
 
 
 def test_a_commands_lines_come_once_beside_another_handler(pythonpath):
@@ -48,7 +48,7 @@ def test_a_program_sets_logging_up_as_it_likes(pythonpath):
     assert err.splitlines() == [
         "toner_jax INFO read 3 files",
         "toner_jax WARNING 50% of them: δ unknown",
-        "toner_jax INFO train: 2/2  0 s left  loss 0.5 δ",
+        "toner_jax INFO train: 2/2  loss 0.5 δ",
     ]
     assert printed("logging.getLogger('toner_jax').setLevel('ERROR')", **pythonpath) == ("", "")
 

@@ -255,6 +255,12 @@ WARNINGS = {
             "'IL-2' (it is no single atom; tokenizer.ids=words reads it)"
         ],
     ),
+    "entities of symbols": (
+        data(train=[row(1), {"words": ["slept", "!", "—"], "entities": [[1, 2, "person"], [1, 3, "place"]]}]),
+        [
+            "2 entities of train have neither a letter nor a digit, and such are not found: set decode.symbols=True"
+        ],
+    ),
     "words that are not read": (
         data(test=[row(1), {"words": ["y" * 400], "entities": []}]),
         ["test: 1 words longer than an input (text.max_source=128) are not read, the first in sentence"],

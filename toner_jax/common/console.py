@@ -216,7 +216,8 @@ class Progress:
         """`quiet_end`: off a terminal, the last step needs no message."""
         self._title, self._total, self._start, self._every = title, total, start, every
         self._quiet_end = quiet_end
-        self._begun = self._said = time.monotonic()
+        self._said = time.monotonic()
+        self._first: tuple[int, float] | None = None
         self._bar = None
         if _shows_bars():
             from rich import progress
@@ -251,11 +252,13 @@ class Progress:
         if self._quiet_end and step == self._total:
             return
         now = time.monotonic()
+        # Until then programs were compiled, which tells nothing of the rest.
+        self._first = self._first or (step, now)
         if force or now - self._said >= self._every or step == self._total:
             self._said = now
-            done, seconds = step - self._start, now - self._begun
-            # A first one of many has waited for a compilation, which tells nothing of the others.
-            telling = done and done >= min(_TELLING, (self._total - self._start) / 50)
+            done, seconds = step - self._first[0], now - self._first[1]
+            enough = min(_TELLING, (self._total - self._start) / 50)
+            telling = 0 < done >= enough and step < self._total
             left = f"{(self._total - step) * seconds / done:.0f} s left  " if telling else ""
             say(f"{self._title}: {step}/{self._total}  {left}{note}".rstrip())
 

@@ -25,6 +25,7 @@ class DecodeOptions:
       window_overlap: words that neighbouring windows of a long sentence share.
       grammar: whether only well-formed outputs with spans of the text are written.
       flat: under the grammar, spans of one input do not overlap.
+      symbols: whether entities count that have neither a letter nor a digit.
       tokens_per_pass: tokens that a speculative pass verifies; 0: by the device.
       beam_size: hypotheses of free decoding; 1 is greedy.
       length_penalty: beams are compared by log-probability / tokens ** this.
@@ -40,6 +41,7 @@ class DecodeOptions:
     window_overlap: int = 16
     grammar: bool = True
     flat: bool = False
+    symbols: bool = True
     tokens_per_pass: int = 0
     beam_size: int = 1
     length_penalty: float = 1.0

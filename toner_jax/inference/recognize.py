@@ -78,8 +78,11 @@ class Recognizer:
         self, windows: Sequence[Window], inputs: Sequence[Input], outputs: Sequence[Output], k: int
     ) -> Recognized | list[Window]:
         """What is found in the k-th window, or what is read instead of it."""
-        smaller = self._halves(windows[k], outputs[k])
-        return smaller or self.task.read(inputs[k].words, outputs[k]).moved(windows[k].start)
+        if smaller := self._halves(windows[k], outputs[k]):
+            return smaller
+        words = inputs[k].words
+        found = self.task.read(words, outputs[k])
+        return (found if self._options.symbols else found.without_symbols(words)).moved(windows[k].start)
 
     def _halves(self, window: Window, output: Output) -> list[Window]:
         """What is read instead of a window whose output was cut, if anything: fewer words have fewer entities."""

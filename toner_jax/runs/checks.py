@@ -14,6 +14,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from toner_jax.atoms import has_alphanumeric
 from toner_jax.common.console import in_bytes, warn
 from toner_jax.common.memory import available_bytes
 from toner_jax.config_keys import get
@@ -93,6 +94,7 @@ def _check_generator(config: Settings, planned: Planned) -> None:
     for task in features.tasks:
         task.grammar()  # which spells every type
     word_ids, train = features.word_ids, planned.splits["train"]
+    _tell_symbols(config, train)
     _tell_unread("generator", word_ids.unread_tokens())
     features.prepare(train)
     rows = [word_ids.words(s.words) for s in train]
@@ -101,6 +103,16 @@ def _check_generator(config: Settings, planned: Planned) -> None:
         features.split(sentence)
     for split in ("dev", "test"):
         _tell_long_words(features, split, planned.splits[split])
+
+
+def _tell_symbols(config: Settings, train: Sequence[Sentence]) -> None:
+    spans = (s.words[e.start : e.end] for s in train for e in s.entities)
+    symbols = sum(not any(map(has_alphanumeric, words)) for words in spans)
+    if symbols and not config.decode.symbols:
+        warn(
+            f"{symbols:,} entities of train have neither a letter nor a digit, and such are not found: set "
+            "decode.symbols=True"
+        )
 
 
 def _check_dev(config: Settings, dev: Sequence[Sentence]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numbers
 import operator
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from toner_jax.atoms import has_alphanumeric
 from toner_jax.errors import ParameterError
 from toner_jax.schema import Entity
 from toner_jax.text.linearize import Item
@@ -165,6 +166,24 @@ class Recognized:
         """The same in a text with so many words more before it."""
         moved = (Entity(e.start + words, e.end + words, e.type) for e in self.entities)
         return replace(self, entities=tuple(moved))
+
+    def without_symbols(self, words: Sequence[str]) -> Recognized:
+        """Without what is of punctuation and symbols alone; entities left out are counted in `dropped`.
+
+        Args:
+          words: those that the entities count.
+        """
+        pairs = zip(self.entities, self.scores, strict=True)
+        kept = [(e, s) for e, s in pairs if any(map(has_alphanumeric, words[e.start : e.end]))]
+        if len(kept) == len(self.entities):
+            return self
+        return replace(
+            self,
+            entities=tuple(e for e, _ in kept),
+            scores=tuple(s for _, s in kept),
+            items={item: s for item, s in self.items.items() if has_alphanumeric(item[1])},
+            dropped=self.dropped + Counter(symbols=len(self.entities) - len(kept)),
+        )
 
     def flat(self) -> Recognized:
         """Without what overlaps something likelier; entities left out are counted in `dropped`."""
