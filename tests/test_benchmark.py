@@ -100,7 +100,7 @@ def test_nothing_tells_whose_machine_it_was(files, finished):
     [
         (["--batches=8,x"], "--batches=8,x: write sizes"),
         (["--rounds=0"], "--rounds are at least 1"),
-        (["--model=nowhere"], "nowhere: no config.json"),
+        (["--model=nowhere"], "nowhere: no such folder"),
     ],
 )
 def test_bad_options(arguments, expected):

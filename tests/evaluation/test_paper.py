@@ -68,6 +68,7 @@ def test_to_the_letter_is_another_configuration_in_these_keys_alone(dataset):
         "generator.clip_norm": 0.0,
         "matcher.clip_norm": 0.0,
         "decode.grammar": False,
+        "decode.symbols": True,
     }
     for variant in ("", "xl,"):
         default, letter = flat(f":{variant}".rstrip(":,")), flat(f":{variant}paper")
@@ -91,6 +92,7 @@ def test_the_authors_configuration_departs_where_their_code_does():
         "eval.start": pytest.approx(10 / 30),
         "eval.dev_max_sentences": 0,
         "decode.grammar": False,
+        "decode.symbols": True,
         "decode.max_length": 256,
     }
     own = {
