@@ -152,7 +152,7 @@ def test_tokenizers_by_name(run):
     [
         ("match", [], "give --model=WORKDIR or --size=NAME, and not both"),
         ("match", ["--size=minilm", "--dropout=1"], "dropout=1.0: a share"),
-        ("match", ["--model=nowhere"], "nowhere: no config.json"),
+        ("match", ["--model=nowhere"], "nowhere: no such folder"),
         ("tokenize", [], "give --model=WORKDIR or --tokenizer=DIR, and not both"),
         ("tokenize", ["--tokenizer=nowhere"], "nowhere"),
     ],

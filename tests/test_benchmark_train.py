@@ -235,7 +235,7 @@ def test_a_run_is_measured_on_its_own_data(prepared, tmp_path, capsys):
         (["--size=small", "--model=runs/x"], "and not both"),
         (["--size=tiny"], "Flan-T5 'tiny': the sizes are"),
         (["--size=small", "--dropout=1"], "dropout=1.0: a share"),
-        (["--model=nowhere"], "nowhere: no config.json"),
+        (["--model=nowhere"], "nowhere: no such folder"),
     ],
 )
 def test_bad_options_of_train(arguments, expected):

@@ -75,7 +75,7 @@ def test_there_and_back(hub):
     )
     assert loaded == names
     assert missing.endswith(
-        "no config.json; a model is the work directory of a run, or a folder of save_pretrained"
+        "no such folder; a model is the work directory of a run, or a folder of save_pretrained"
     )
     assert unknown.startswith(
         "ann/names: no such folder, and downloading it from the Hugging Face hub failed ("
