@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 import operator
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -173,39 +173,30 @@ class Recognized:
         Args:
           words: those that the entities count.
         """
-        pairs = zip(self.entities, self.scores, strict=True)
-        kept = [(e, s) for e, s in pairs if any(map(has_alphanumeric, words[e.start : e.end]))]
-        if len(kept) == len(self.entities):
-            return self
-        return replace(
-            self,
-            entities=tuple(e for e, _ in kept),
-            scores=tuple(s for _, s in kept),
-            items={item: s for item, s in self.items.items() if has_alphanumeric(item[1])},
-            dropped=self.dropped + Counter(symbols=len(self.entities) - len(kept)),
+        items = {item: s for item, s in self.items.items() if has_alphanumeric(item[1])}
+        return replace(self, items=items)._only(
+            lambda e, _: any(map(has_alphanumeric, words[e.start : e.end])), "symbols"
         )
 
     def flat(self) -> Recognized:
         """Without what overlaps something likelier; entities left out are counted in `dropped`."""
         kept = likeliest_apart(dict(zip(self.entities, self.scores, strict=True)))
-        entities = tuple(e for e in self.entities if e in kept)
-        return replace(
-            self,
-            entities=entities,
-            scores=tuple(kept[e] for e in entities),
-            dropped=self.dropped + Counter(overlap=len(self.entities) - len(entities)),
-        )
+        return self._only(lambda e, _: e in kept, "overlap")
 
     def above(self, threshold: float) -> Recognized:
         """Without what has a joint score below `threshold`; entities left out are counted in `dropped`."""
-        kept = [(e, s) for e, s in zip(self.entities, self.scores, strict=True) if s.joint >= threshold]
+        items = {item: s for item, s in self.items.items() if s.joint >= threshold}
+        return replace(self, items=items)._only(lambda _, s: s.joint >= threshold, "below_threshold")
+
+    def _only(self, keep: Callable[[Entity, Score], bool], reason: str) -> Recognized:
+        """With some of the entities; the others are counted as dropped for this reason."""
+        kept = [(e, s) for e, s in zip(self.entities, self.scores, strict=True) if keep(e, s)]
         return replace(
             self,
             entities=tuple(e for e, _ in kept),
             scores=tuple(s for _, s in kept),
-            items={item: s for item, s in self.items.items() if s.joint >= threshold},
             # Adding counters drops what is zero.
-            dropped=self.dropped + Counter(below_threshold=len(self.entities) - len(kept)),
+            dropped=self.dropped + Counter({reason: len(self.entities) - len(kept)}),
         )
 
 
